@@ -1,0 +1,114 @@
+"""The command line: argv, printing, exit codes. One module a sub-command, imported only when it is asked for.
+
+Each module has ``add_arguments(parser)`` and ``run(args, settings, console) -> int``. What a command does lives in
+the rooms below this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from jenkins_proxy import __version__, settings
+from jenkins_proxy.cli import params
+from jenkins_proxy.console import Console
+from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
+from jenkins_proxy.stopping import raise_stopped
+
+COMMANDS = {
+    "deploy": "deploy a compose service, route it, and prove that a new instance answers",
+    "scale": "change how many instances of a service run",
+    "reconfigure": "route a service that runs already",
+    "remove": "take a service's route away",
+    "rollback": "switch a blue-green service back to its other colour",
+    "wait": "wait until the registry shows passing instances of a service",
+    "status": "show services, instances and routes",
+    "serve": "run the proxy daemon, with an embedded registry unless --consul is given",
+    "registrator": "run the agent that enters this engine's containers into the registry",
+    "seed": "create and update Jenkins jobs from a YAML file",
+    "demo": "play the article's story on this machine",
+    "doctor": "say what each setting resolves to, from where, and whether it answers",
+}
+
+EXIT_CODES = """exit codes:
+  0 done   2 usage or configuration   3 the wait ran out   4 a remote refused or is unreachable
+  5 the deploy command failed   6 the probe failed   143 stopped   1 a bug"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a wrong argument is one line in our own grammar and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"{self.prog} --help shows the usage")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command.
+
+    :param argv: the arguments after the program's name.
+    :return: the exit code, as documented in ``errors.py``.
+    """
+    console = Console()
+    return guarded(lambda: dispatch(list(argv), console), console)
+
+
+def guarded(work: Callable[[], int], console: Console) -> int:
+    """Do the work, and turn every known error and signal into its line and exit code."""
+    raise_stopped()
+    try:
+        return work()
+    except JenkinsProxyError as error:
+        console.error(error.message, error.hint)
+        return error.exit_code
+    except Stopped as stopped:
+        console.error(f"stopped by {stopped.signal_name}")
+        return stopped.exit_code
+
+
+def dispatch(argv: list[str], console: Console) -> int:
+    """Find the command, settle its arguments and settings, and run it."""
+    name = next((word for word in argv if not word.startswith("-")), "")
+    parser, commands = _parser(name)
+    if name in COMMANDS:
+        module = importlib.import_module(f"jenkins_proxy.cli.{name}")
+        sub = commands[name]
+        module.add_arguments(sub)
+        argv = params.extend(argv, name, sub, os.environ)
+    # No abbreviation, no intermixing: what is not understood is an error, never a guess.
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
+    resolved = settings.resolve(vars(args), file=args.config or "")
+    return module.run(args, resolved, console)
+
+
+def _parser(chosen: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = _Parser(
+        prog="jenkins-proxy",
+        description=sys.modules["jenkins_proxy"].__doc__.splitlines()[0],
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    made = {}
+    for name, text in COMMANDS.items():
+        made[name] = subparsers.add_parser(name, help=text, description=text, allow_abbrev=False)
+        if name == chosen:
+            _add_common(made[name])
+    return parser, made
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where things are (settings file < environment < argument)")
+    group.add_argument("--config", metavar="FILE", help=f"settings file (default: {settings.DEFAULT_FILE}, if present)")
+    for known in settings.KNOWN:
+        if known.argument:
+            group.add_argument(known.argument, dest=known.name, metavar="URL" if known.url else "HOST",
+                               help=f"or ${known.environment} (default: {known.default})")

@@ -1,0 +1,93 @@
+"""One command for one Jenkins step: the same command line, answered in lines that a sandboxed Groovy can read.
+
+Groovy in Jenkins' sandbox may not parse JSON, and ``sh(returnStdout: true)`` drops the stdout of a script that fails.
+So stdout carries ``key=value`` lines, and the exit code is 0 as soon as they are there; the command's own exit code is
+one of them. ``JENKINS_PROXY_STEP`` (set by ``resources/jenkins_proxy/jenkins/step.sh``) turns this on and names the
+directory to work in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jenkins_proxy import cli
+from jenkins_proxy.cli import params
+from jenkins_proxy.console import Console
+from jenkins_proxy.errors import Stopped
+from jenkins_proxy.model import Address
+from jenkins_proxy.orchestrator.login import logged_in
+
+VARIABLE = "JENKINS_PROXY_STEP"
+_COPIED = ("service", "status", "strategy", "orchestrator", "url")
+
+
+class _RememberingConsole(Console):
+    """Keeps the last error: it becomes the build's one-line reason."""
+
+    reason = ""
+
+    def error(self, text: str, hint: str = "") -> None:
+        self.reason = text
+        super().error(text, hint)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and answer in lines.
+
+    :param argv: the command's name and its arguments; its values come from ``JENKINS_PROXY_PARAMS``.
+    :return: 0 when the lines are on stdout, 143 when the command was stopped.
+    """
+    # The script starts us in /, so that a jenkins_proxy folder in the workspace is not taken for this package.
+    os.chdir(os.environ.pop(VARIABLE))
+    console = _RememberingConsole()
+
+    def work() -> int:
+        with logged_in(os.environ, console):
+            return cli.dispatch(list(argv), console)
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = cli.guarded(work, console)
+    if code == Stopped.exit_code:
+        return code
+    print("\n".join(answer_lines(code, console.reason, _report() if code == 0 else {})))
+    return 0
+
+
+def _report() -> Mapping[str, Any]:
+    path = json.loads(os.environ.get(params.VARIABLE) or "{}").get("report")
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+
+
+def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]:
+    """What the step gets to read.
+
+    :param code: the command's exit code.
+    :param reason: why it failed, or empty.
+    :param report: the command's report; empty when there is none.
+    :return: ``key=value`` lines: ``exit``, ``reason``, the report's own words, ``instances`` as ``host:port,…``,
+        ``timings.<phase>`` in seconds, and ``description`` for the build's page where something was changed.
+    """
+    instances = [str(Address(one["address"], one["port"])) for one in report.get("instances") or ()]
+    values = {"exit": code, "reason": reason, **{key: report[key] for key in _COPIED if key in report}}
+    if report:
+        values["instances"] = ",".join(instances)
+        values.update({f"timings.{phase}": seconds for phase, seconds in (report.get("timings") or {}).items()})
+    if report.get("status") == "done":
+        values["description"] = _description(report, len(instances))
+    # A newline in a value would begin a line of its own.
+    return [f"{key}={' '.join(str(value).split())}" for key, value in values.items()]
+
+
+def _description(report: Mapping[str, Any], count: int) -> str:
+    words = [f"{report['service']}:"]
+    if count:
+        words.append(f"{count} instance{'s' if count > 1 else ''}")
+    if report.get("url"):
+        words.append(f"at {report['url']}")
+    return " ".join(words) if len(words) > 1 else f"{report['service']}: not routed"

@@ -1,0 +1,93 @@
+"""What people read, on stderr, in one grammar; stdout stays clean for the machine's JSON.
+
+    [jenkins-proxy] * a step of the flow
+    [jenkins-proxy] > docker-compose -p books-ms up -d      a command that is run
+    [jenkins-proxy] < Creating booksms_app_1 ... done       its output
+    [jenkins-proxy] WARNING: …    ERROR: …    HINT: …
+
+ASCII, a line at a time, flushed: a Jenkins console shows it as it happens. Colour only on a terminal or with
+FORCE_COLOR, never with NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+PREFIX = "[jenkins-proxy]"
+_COLOURS = {"ERROR": "31", "WARNING": "33", "HINT": "36", "*": "1", ">": "2", "<": "2"}
+
+
+class Console:
+    """Writes the lines above.
+
+    :param stream: where to; ``sys.stderr`` when not given, looked up at each line so that tests can capture it.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+
+    def step(self, text: str) -> None:
+        self._write("*", f"* {text}")
+
+    def command(self, argv: list[str]) -> None:
+        self._write(">", "> " + " ".join(argv))
+
+    def output(self, line: str) -> None:
+        self._write("<", f"< {line}")
+
+    def warning(self, text: str) -> None:
+        self._write("WARNING", f"WARNING: {text}")
+
+    def error(self, text: str, hint: str = "") -> None:
+        self._write("ERROR", f"ERROR: {text}")
+        if hint:
+            self._write("HINT", f"HINT: {hint}")
+
+    def _write(self, kind: str, text: str) -> None:
+        stream = self._stream or sys.stderr
+        # A control character in a container's output must not move the cursor or forge a line of ours.
+        clean = "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
+        line = f"{PREFIX} {clean}"
+        if _coloured(stream):
+            line = f"\x1b[{_COLOURS[kind]}m{line}\x1b[0m"
+        with _unread(stream):
+            try:
+                stream.write(line + "\n")
+            except UnicodeEncodeError:
+                stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+            stream.flush()
+
+
+def _coloured(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+
+
+def print_json(data: Any) -> None:
+    """The machine's answer: one JSON document on stdout."""
+    print_text(json.dumps(data, indent=2))
+
+
+def print_text(text: str) -> None:
+    """An answer on stdout."""
+    with _unread(sys.stdout):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _unread(stream: TextIO) -> Iterator[None]:
+    """Write to a pipe that may have been closed, as by ``| head``: a deploy is not broken off for want of a reader."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python tries again at its end what is still in the buffer, and would fail then.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

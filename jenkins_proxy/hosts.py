@@ -1,0 +1,42 @@
+"""Host names: which of them DNS rebinding can have brought here, and which listen on loopback."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+
+# Top-level domains that nobody can register a name in (RFC 6761, ICANN 2024): `host.docker.internal` reaches us, too.
+_NOBODYS = (".localhost", ".internal")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on ``host``."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address, and no name."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def in_header(host: str) -> str:
+    """The name or address in a ``Host`` header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def can_be_strangers(name: str, known: Collection[str]) -> bool:
+    """Whether an attacker may own the name by which we are called, and have pointed it at us.
+
+    That needs a domain that can be registered, and those have a dot.
+
+    :param known: names in lower case that are ours, beside this machine's own.
+    """
+    own = name in known or name == socket.gethostname().lower()
+    return "." in name and not (own or is_address(name) or name.endswith(_NOBODYS))

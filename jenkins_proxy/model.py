@@ -1,0 +1,139 @@
+"""The words of the design as data: instances, containers, routes. All frozen; nothing here talks to anything."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PASSING = "passing"
+WARNING = "warning"
+CRITICAL = "critical"
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """Where an instance listens: ``10.100.192.202:32768``."""
+
+    host: str
+    port: int
+
+    @property
+    def has_port(self) -> bool:
+        """Whether something can listen there. The registry takes any number; 0 is an entry without a port."""
+        return 0 < self.port < 65536
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One address:port of a service in the registry.
+
+    :ivar status: the worst of its checks and its node's: ``passing``, ``warning`` or ``critical``.
+    :ivar checked: whether the service itself has a check; without one, ``passing`` says only that it is registered.
+    :ivar output: the output of the first check that does not pass, else empty.
+    """
+
+    service: str
+    id: str
+    address: Address
+    node: str = ""
+    status: str = PASSING
+    checked: bool = False
+    output: str = ""
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, order=True)
+class Binding:
+    """A published port: what ``docker port`` prints. ``host_ip`` may be ``0.0.0.0``, ``::`` or empty: every address."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a compose project or stack, as the engine tells it.
+
+    :ivar id: the full 64-digit ID.
+    :ivar name: without the leading ``/``; with classic Swarm, without the node either.
+    :ivar service: the compose service it belongs to (label ``com.docker.compose.service``).
+    :ivar state: ``created``, ``running``, ``restarting``, ``exited``, ``dead`` …
+    :ivar health: ``healthy``, ``unhealthy``, ``starting``, or empty when it has no HEALTHCHECK.
+    :ivar node: the engine's host name where there are several, else empty.
+    :ivar node_addresses: the addresses at which the node's published ports can appear in the registry.
+    :ivar created: seconds since 1970.
+    """
+
+    id: str
+    name: str
+    service: str
+    project: str
+    image: str
+    state: str
+    health: str = ""
+    exit_code: int = 0
+    bindings: tuple[Binding, ...] = ()
+    node: str = ""
+    node_addresses: tuple[str, ...] = ()
+    created: float = 0.0
+    image_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+@dataclass(frozen=True)
+class Route:
+    """What makes requests reach a service. One route a service; the word for each option is Docker Flow: Proxy's.
+
+    :ivar service: the service's name; with ``color`` set, its instances are those of ``<service>-<color>``.
+    :ivar paths: at least one of paths and domains is given; with domains alone, every path.
+    :ivar domains: ``example.com`` is it and everything below it; ``*.example.com`` only what is below it.
+    :ivar path_type: how paths match, in HAProxy's words.
+    :ivar skip_check: no health check by the proxy itself.
+    :ivar req_path_search: a regular expression to replace in the path with ``req_path_replace``.
+    :ivar outbound_hostname: ``host:port`` outside the registry to send requests to, instead of instances.
+    :ivar slow_start: seconds within which a new instance comes to its full share of the requests; 0 is at once.
+    """
+
+    service: str
+    paths: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    path_type: str = "path_beg"
+    color: str = ""
+    acl_name: str = ""
+    skip_check: bool = False
+    req_path_search: str = ""
+    req_path_replace: str = ""
+    outbound_hostname: str = ""
+    slow_start: float = 0.0
+
+    @property
+    def registry_name(self) -> str:
+        """The name under which the registry holds this route's instances."""
+        return f"{self.service}-{self.color}" if self.color else self.service
+
+    def as_dict(self) -> dict[str, Any]:
+        """The route as JSON-ready data: every field, tuples as lists."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Route:
+        """The inverse of :meth:`as_dict`; unknown keys are left out, so that an older reader can take a newer route.
+
+        Only shapes are restored here: values meet the grammar in ``grammar.py``.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known})

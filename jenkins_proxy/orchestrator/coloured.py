@@ -1,0 +1,123 @@
+"""A compose project's target as a project of its own, of one colour. Pure: rendered configuration in, document out.
+
+Both colours share the networks, volumes and side services of the base project. Only the target is doubled, under a name
+in the registry that tells its colour: Registrator takes it from ``SERVICE_NAME``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from jenkins_proxy.errors import UsageError
+
+_NAMES = re.compile(r"SERVICE_(\d+_)?NAME")
+_IDS = re.compile(r"SERVICE_(\d+_)?ID")
+_SHARED = ("network_mode", "ipc", "pid")
+
+
+def document(
+    config: Mapping[str, Any], target: str, *, service: str, colour: str, project: str, sides: Mapping[str, str]
+) -> dict[str, Any]:
+    """The compose file of one colour.
+
+    :param config: what compose's ``config`` printed, v1's or v2's.
+    :param target: the compose service to double.
+    :param service: the name in the registry, without the colour.
+    :param project: the base project, whose networks and volumes are used.
+    :param sides: the name of a container for each side service: what links lead to.
+    :raises UsageError: when the target lives in another container's namespace, which it cannot from another project.
+    """
+    made = dict(config["services"][target])
+    _check(target, made)
+    made.pop("depends_on", None)
+    links = [link.partition(":") for link in made.pop("links", None) or ()]
+    if links:
+        made["external_links"] = [*made.get("external_links", ()),
+                                  *(f"{sides.get(name, name)}:{alias or name}" for name, _, alias in links)]
+    for key in ("environment", "labels"):
+        made[key] = dict(made.get(key) or {})
+    _name(made, service, colour)
+    result: dict[str, Any] = {"services": {target: made}}
+    # v2 prints no version, and finds the older form of `external` worth a warning; v1 knows it in every version.
+    modern = "version" not in config
+    if not modern:
+        result["version"] = config["version"]
+    if str(config.get("version", "")) != "1":
+        result["networks"] = _outside(config.get("networks"), _networks(made), project, modern)
+        result["volumes"] = _outside(config.get("volumes"), _volumes(made), project, modern)
+    for kind in ("secrets", "configs"):
+        declared = _declared(kind, config, made)
+        if declared:
+            result[kind] = declared
+    return result
+
+
+def _check(target: str, made: Mapping[str, Any]) -> None:
+    shared = [f"{key}: {made[key]}" for key in _SHARED if str(made.get(key) or "").startswith("service:")]
+    shared += ["volumes_from"] if made.get("volumes_from") else []
+    if shared:
+        raise UsageError(f"{target} cannot be deployed blue-green, as it shares with another container: "
+                         f"{', '.join(shared)}", "use --strategy rolling or recreate")
+
+
+def _name(made: dict[str, Any], service: str, colour: str) -> None:
+    """Give the colour to every name and ID that Registrator would take: from labels, and from the environment."""
+    coloured = f"{service}-{colour}"
+    named = False
+    for key in ("environment", "labels"):
+        for variable, value in made[key].items():
+            if _NAMES.fullmatch(variable) and value == service:
+                made[key][variable] = coloured
+                named = True
+            elif _IDS.fullmatch(variable):
+                made[key][variable] = f"{value}-{colour}"
+    if not named:
+        ports = made.get("ports") or ()
+        # With several ports Registrator adds each one's number to a name that was not given for that port.
+        made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = coloured
+
+
+def _exposed(port: Any) -> str:
+    return str(port["target"] if isinstance(port, Mapping) else str(port).rpartition(":")[2].partition("/")[0])
+
+
+def _networks(made: Mapping[str, Any]) -> set[str]:
+    if made.get("network_mode"):
+        return set()
+    return set(made.get("networks") or ("default",))
+
+
+def _volumes(made: Mapping[str, Any]) -> set[str]:
+    found = set()
+    for volume in made.get("volumes") or ():
+        if isinstance(volume, Mapping):
+            source = volume.get("source") if volume.get("type") == "volume" else None
+        else:
+            source = volume.partition(":")[0] if ":" in volume else None
+        if source and not source.startswith(("/", ".", "~")):
+            found.add(source)
+    return found
+
+
+def _declared(kind: str, config: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """What the target names of the secrets or configs, as it stands: it belongs to no project."""
+    build = made.get("build")
+    named = [*(made.get(kind) or ()), *((build.get(kind) or ()) if isinstance(build, Mapping) else ())]
+    names = {entry["source"] if isinstance(entry, Mapping) else entry for entry in named}
+    return {name: entry for name, entry in (config.get(kind) or {}).items() if name in names}
+
+
+def _outside(
+    declared: Mapping[str, Any] | None, used: set[str], project: str, modern: bool
+) -> dict[str, Any]:
+    """What the base project has already, by its real name."""
+    found = {}
+    for key in sorted(used):
+        entry = (declared or {}).get(key) or {}
+        external = entry.get("external")
+        name = entry.get("name") or (external.get("name") if isinstance(external, Mapping) else None)
+        name = name or (key if external else f"{project}_{key}")
+        found[key] = {"external": True, "name": name} if modern else {"external": {"name": name}}
+    return found

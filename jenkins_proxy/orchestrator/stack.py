@@ -1,0 +1,222 @@
+"""Stacks on a Swarm-mode cluster by ``docker stack`` and the engine's services and tasks."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Callable
+
+from jenkins_proxy.errors import DeployFailed, UsageError
+from jenkins_proxy.model import Container
+from jenkins_proxy.orchestrator import containers, output, rendering, tasks
+from jenkins_proxy.orchestrator.engine import Engine
+from jenkins_proxy.orchestrator.project import ComposeProject, Service, parse
+from jenkins_proxy.orchestrator.protocol import Snapshot
+from jenkins_proxy.orchestrator.runner import Runner
+from jenkins_proxy.waiting import Deadline, retry
+
+_NEW_FIRST = "start-first"
+_STAND_IN = "-stand-in"
+
+
+class _NotYet(Exception):
+    """The cluster still works on it."""
+
+
+class Stack:
+    """A stack; see :class:`~jenkins_proxy.orchestrator.protocol.Orchestrator` for its methods.
+
+    Swarm replaces and places tasks by itself, so that there is no surge, and no choice of which task to stop: that is
+    what stand-ins are for. Its services must publish their port in host mode: an ingress port is the same on every
+    node and says nothing of which task answers.
+    """
+
+    surges = False
+
+    def __init__(self, runner: Runner, *, reader: Runner, engine: Engine, project: str, files: Sequence[str]) -> None:
+        """Make one; ``reader`` runs what reads its files: see :func:`rendering.rendered`."""
+        self.name, self.version, self.project = runner.program.name, runner.program.version, project
+        self._runner, self._reader, self._engine, self._files = runner, reader, engine, tuple(files)
+        self._config: dict[str, Any] = {}
+        self._resolve = "never"
+
+    def validate(self) -> ComposeProject:
+        if not self._config:
+            self._config = rendering.rendered(self._reader, self.project, self._files)
+        project = parse(self.project, self._config)
+        services = {name: _host_mode(service) for name, service in project.services.items()}
+        return replace(project, services=services, example="ports: [{target: 8080, mode: host}]")
+
+    def pull(self, services: Sequence[str] = (), *, deadline: Deadline) -> None:
+        # Each node pulls for itself; what can be asked for is that the tag is looked up again, at the next `up`.
+        self._resolve = "always"
+
+    def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
+        self.validate()
+        document = deployed(self._config, scale or {})
+        self._deploy(document, services or document["services"], deadline)
+
+    def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+        raise UsageError(f"a stack cannot start containers of {service} beside the old ones", "use stand_in instead")
+
+    def stand_in(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+        before = self.validate().before(service)
+        name = service + _STAND_IN
+        document = deployed(self._config, {service: count})
+        known = document["services"]
+        document["services"] = {**{side: known[side] for side in before}, name: known[service]}
+        self._deploy(document, document["services"], deadline)
+        return self._running(service + _STAND_IN)
+
+    def twin(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+        self.end_stand_in(service, deadline=deadline)
+        spec = copy.deepcopy(self._present(service)["Spec"])
+        spec["Name"] += _STAND_IN
+        if "Replicated" in spec["Mode"]:
+            spec["Mode"]["Replicated"]["Replicas"] = count
+        self._engine.post("/services/create", body=spec)
+        self._settle(service + _STAND_IN, deadline)
+        return self._running(service + _STAND_IN)
+
+    def stand_ins(self, service: str) -> list[Container]:
+        return self.containers(service + _STAND_IN)
+
+    def end_stand_in(self, service: str, *, deadline: Deadline) -> None:
+        name = service + _STAND_IN
+        present = self._service(name)
+        if present:
+            ending = {task["ID"] for task in tasks.tasks_of(self._engine, self.project, name)}
+            self._engine.delete(f"/services/{present['ID']}")
+            self._wait(lambda: not ending & {task["ID"] for task in tasks.tasks_of(self._engine, self.project)},
+                       deadline, f"the tasks of {name} to end")
+
+    def scale(self, service: str, count: int, *, deadline: Deadline) -> None:
+        definition = self._present(service)
+        spec = copy.deepcopy(definition["Spec"])
+        if "Replicated" not in spec["Mode"]:
+            raise UsageError(f"service {service} of stack {self.project} runs once a node (mode: global)")
+        spec["Mode"]["Replicated"]["Replicas"] = count
+        self._update(definition, spec)
+        self._settle(service, deadline)
+
+    def containers(self, service: str = "") -> list[Container]:
+        return tasks.of_stack(self._engine, self.project, service)
+
+    def stop(self, container: Container) -> None:
+        raise UsageError(f"{container.name} is a task: Swarm starts another one for each that is stopped", "use scale")
+
+    def remove(self, container: Container) -> None:
+        self.stop(container)
+
+    def logs(self, container: Container, lines: int = 50) -> list[str]:
+        return self._engine.logs(f"/tasks/{container.labels[tasks.TASK]}", lines)
+
+    def health_output(self, container: Container) -> str:
+        # Only the engine that runs it can tell.
+        found = self._engine.inspect(container.id)
+        return containers.health_output(found) if found else ""
+
+    def snapshot(self, service: str) -> Snapshot:
+        definition = self._service(service)
+        return Snapshot(service, tuple(self._running(service)), (definition,) if definition else ())
+
+    def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
+        present = self._service(snapshot.service)
+        before = snapshot.definitions[0] if snapshot.definitions else None
+        if present and not before:
+            self._engine.delete(f"/services/{present['ID']}")
+        if before:
+            if not present:
+                self._engine.post("/services/create", body=before["Spec"])
+            elif present["Spec"] != before["Spec"]:
+                self._update(present, before["Spec"])
+            self._settle(snapshot.service, deadline)
+        return self._running(snapshot.service)
+
+    def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
+        words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]
+        self._runner.run(words, f"deploy of stack {self.project}", deadline, explain=self._explain,
+                         stdin=json.dumps(document))
+        for name in services:
+            self._settle(name, deadline)
+
+    def _explain(self) -> str:
+        self._engine.version()
+        return ""
+
+    def _running(self, service: str) -> list[Container]:
+        return [container for container in self.containers(service) if container.running]
+
+    def _service(self, service: str) -> Mapping[str, Any] | None:
+        return self._engine.find(f"/services/{self.project}_{service}")
+
+    def _present(self, service: str) -> Mapping[str, Any]:
+        definition = self._service(service)
+        if definition is None:
+            raise DeployFailed(f"stack {self.project} has no service {service}", "deploy it first")
+        return definition
+
+    def _update(self, definition: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        version = str(definition["Version"]["Index"])
+        self._engine.post(f"/services/{definition['ID']}/update", params={"version": version}, body=spec)
+
+    def _settle(self, service: str, deadline: Deadline) -> None:
+        """Wait until the tasks that run are those of the service's present definition, and as many as it says."""
+        def settled() -> bool:
+            definition = self._service(service)
+            mine = tasks.tasks_of(self._engine, self.project, service)
+            failure = tasks.failure(definition or {}, mine)
+            if failure:
+                raise DeployFailed(f"service {service} of stack {self.project} does not come up: {failure}",
+                                   output.hint(failure))
+            return definition is not None and tasks.settled(definition, mine)
+
+        self._wait(settled, deadline, f"the tasks of {service}")
+
+    def _wait(self, done: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        def attempt() -> None:
+            if not done():
+                raise _NotYet
+
+        try:
+            # Swarm has no blocking query for this; its events tell nothing of an update's progress.
+            retry(attempt, deadline, (_NotYet,), first=0.1, most=0.5)
+        except _NotYet:
+            raise DeployFailed(f"waited in vain for {what} ({deadline})", f"docker stack ps {self.project}") from None
+
+
+def deployed(config: Mapping[str, Any], scale: Mapping[str, int]) -> dict[str, Any]:
+    """The document to deploy: the rendered configuration with counts, and new tasks started before old ones end.
+
+    A service that says how it is updated keeps its ``order``; one with a fixed host port can only end its old task
+    first.
+
+    ``docker stack deploy`` reads it like any compose file: it takes ``$`` for a variable once more, and looks for files
+    from where we run. Source: ``Load`` in docker/cli ``cli/compose/loader/loader.go``, which ``config`` prints from.
+    """
+    document = _verbatim(config)
+    project = parse("", document)
+    for name, data in document["services"].items():
+        # What is in these files stands in `environment` by now; the other paths are absolute.
+        data.pop("env_file", None)
+        deploy = data.setdefault("deploy", {})
+        if name in scale:
+            deploy["replicas"] = scale[name]
+        if not project.services[name].obstacle:
+            deploy.setdefault("update_config", {}).setdefault("order", _NEW_FIRST)
+    return document
+
+
+def _verbatim(value: Any) -> Any:
+    """A copy of data whose strings mean themselves where variables are put in: ``$$`` for ``$``, but not in keys."""
+    if isinstance(value, Mapping):
+        return {key: _verbatim(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_verbatim(entry) for entry in value]
+    return value.replace("$", "$$") if isinstance(value, str) else value
+
+
+def _host_mode(service: Service) -> Service:
+    return replace(service, ports=tuple(port for port in service.ports if port.mode == "host"))

@@ -1,0 +1,1 @@
+"""HAProxy itself: rendering its configuration, planning changes, its Runtime API, its supervised process."""

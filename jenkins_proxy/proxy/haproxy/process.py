@@ -1,0 +1,291 @@
+"""One HAProxy in master-worker mode, kept running: checked configuration, hitless reload, restart when it dies.
+
+Management guide 2.6, section 4 "Stopping and restarting HAProxy": SIGUSR2 makes the master start a new worker, which
+gets the listening sockets handed over, and SIGUSR1 lets a process finish what it began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Callable
+
+from jenkins_proxy import command
+from jenkins_proxy.ending import end
+from jenkins_proxy.errors import ProxyError, UsageError
+from jenkins_proxy.proxy.haproxy import words
+from jenkins_proxy.proxy.haproxy.files import CANDIDATE, PID, Files
+from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
+from jenkins_proxy.proxy.haproxy.runtime import MASTER_SOCKET, STATS_SOCKET, Runtime, Workers
+
+LEAST_VERSION = (2, 6)
+_STARTED_WITHIN = 30.0
+_FINISH_WITHIN = 5.0
+_ASK_WORKER = 0.005
+_ASK_MASTER = 0.05
+_LONGEST_BACKOFF = 5.0
+_HINT = "install HAProxy 2.6 or later: apt-get install haproxy"
+
+
+class HAProxy:
+    """The supervised child.
+
+    :param options: for rendering; kept here so that one object describes the proxy.
+    :param run_dir: its folder: configuration, maps and sockets.
+    :param died: called with a line of words whenever it ended by itself, before it is started again.
+    :ivar serving: whether it runs and has proven to.
+    """
+
+    def __init__(self, options: Options, run_dir: Path, *, died: Callable[[str], None] = lambda _why: None) -> None:
+        self.options = options
+        self.files = Files(run_dir)
+        self.runtime = Runtime(run_dir)
+        self.died = died
+        self.serving = False
+        self._program = ""
+        self._log = words.Log()
+        self._master: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task | None = None
+        self._keeper: asyncio.Task | None = None
+
+    async def start(self, rendered: Rendered, version: int, probe_key: str) -> None:
+        """Begin to serve.
+
+        A HAProxy that an earlier daemon left behind in the same folder is replaced without a lost request.
+
+        :param version: that ``rendered`` was made with.
+        :raises UsageError: when HAProxy is missing or too old, refuses the configuration, or cannot bind.
+        """
+        self._program = await _find()
+        self.files.prepare(probe_key)
+        await self.check(rendered)
+        self.files.accept()
+        try:
+            await self._launch(version)
+        except ProxyError as error:
+            raise UsageError(error.message, error.hint) from error
+        self.files.keep(rendered)
+        self._keeper = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        """End it: requests in flight get a few seconds."""
+        if self._keeper:
+            await end([self._keeper])
+        if self._master:
+            await self._end()
+            (self.files.folder / PID).unlink(missing_ok=True)
+
+    async def check(self, rendered: Rendered) -> None:
+        """Let HAProxy read the configuration without running it.
+
+        :raises UsageError: with HAProxy's own reason, when it refuses. ProxyError: when the files cannot be written.
+        """
+        self.files.offer(rendered)
+        argv = (self._program, "-c", "-f", CANDIDATE)
+        code, output = await command.answer(argv, cwd=self.files.folder, env=_environment())
+        if code:
+            reason = words.reason(output.splitlines())
+            raise UsageError(f"HAProxy refuses the configuration: {reason}")
+
+    async def reload(self, rendered: Rendered, version: int) -> None:
+        """Check a configuration and change to it; returns when every new connection meets it.
+
+        :raises UsageError: when HAProxy refuses it. ProxyError: when the files cannot be written, or the new worker
+            cannot start; the old one keeps serving.
+        """
+        await self.check(rendered)
+        self.files.accept()
+        try:
+            failed = (await self._workers()).failed
+            mark = self._log.mark()
+            self._master.send_signal(signal.SIGUSR2)
+            await self._proven(version, mark, failed)
+            await self._taken_over()
+        except (ProxyError, ProcessLookupError) as error:
+            self.files.go_back()
+            raise ProxyError(f"HAProxy did not take the new configuration: {error}",
+                             "the one of before keeps serving") from error
+        self.files.keep(rendered)
+
+    def write(self, rendered: Rendered) -> None:
+        """Make the files equal what runs, after changes by the Runtime API. Blocks for the disk.
+
+        :raises ProxyError: when they cannot be written.
+        """
+        self.files.offer(rendered)
+        self.files.accept()
+        self.files.keep(rendered)
+
+    async def idle(self, backend: str, servers: Collection[str]) -> bool:
+        """Whether no request is in flight to these servers, nor can still come.
+
+        They are drained or gone in the current worker already. A worker of before a reload finishes what it began, and
+        each client that is idle there may send one request more, to the servers of then.
+
+        :param servers: as ``<backend>/<server>``.
+        :raises ProxyError: when HAProxy does not answer.
+        """
+        load = await self.runtime.load(backend)
+        if any(load.get(name) for name in servers):
+            return False
+        for pid in (await self._workers()).old:
+            try:
+                left = await self.runtime.leftover(pid, backend)
+            except (ProxyError, ValueError):
+                # It has ended in between, unless the master still knows it.
+                if pid in (await self._workers()).old:
+                    return False
+                continue
+            if any(left.servers[name] or not left.quiet for name in servers if name in left.servers):
+                return False
+        return True
+
+    async def _launch(self, version: int) -> None:
+        argv = [self._program, "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG]
+        left_behind = _left_behind(self.files.folder)
+        if left_behind:
+            argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
+        mark = self._log.mark()
+        self._master = await command.supervised(argv, cwd=self.files.folder, env=_environment())
+        (self.files.folder / PID).write_text(str(self._master.pid))
+        self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
+        try:
+            await self._proven(version, mark, 0)
+        except BaseException:
+            await self._end()
+            raise
+        self.serving = True
+
+    async def _proven(self, version: int, mark: int, failed: int) -> None:
+        """Wait until the current worker runs this version, or a later one: a reload may overtake a start.
+
+        :param mark: of the log, before the attempt.
+        :param failed: reloads that had failed before the attempt.
+        :raises ProxyError: when it will not.
+        """
+        end, ask_again = time.monotonic() + _STARTED_WITHIN, 0.0
+        while time.monotonic() < end:
+            if not self._running:
+                await self._reader
+                raise ProxyError(f"HAProxy ended at once: {self._log.reason(mark)}")
+            if await self._runs(version):
+                return
+            # Each question costs time that the new worker could start in.
+            if time.monotonic() > ask_again:
+                if await self._failures() > failed:
+                    raise ProxyError(self._log.reason(mark))
+                ask_again = time.monotonic() + _ASK_MASTER
+            await asyncio.sleep(_ASK_WORKER)
+        raise ProxyError(f"no new worker after {_STARTED_WITHIN:g} s: {self._log.reason(mark)}")
+
+    async def _taken_over(self) -> None:
+        """Wait until no worker of before takes connections: both listen until it gets to read its signal."""
+        end = time.monotonic() + _FINISH_WITHIN
+        for pid in (await self._workers()).old:
+            # One that has ended does not answer, and one that hangs takes none either.
+            with contextlib.suppress(ProxyError, KeyError):
+                while time.monotonic() < end and await self.runtime.accepts(pid):  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.002)
+
+    async def _runs(self, version: int) -> bool:
+        try:
+            return words.version(f"description {await self.runtime.description()}") >= version
+        except ProxyError:
+            return False
+
+    async def _workers(self) -> Workers:
+        """The master's account, once it gives one: a new worker serves before its master listens, to signals too.
+
+        :raises ProxyError: when it gives none.
+        """
+        end = time.monotonic() + _STARTED_WITHIN
+        while True:
+            try:
+                return await self.runtime.workers()
+            except ProxyError:
+                if not self._running or time.monotonic() > end:
+                    raise
+            await asyncio.sleep(0.005)
+
+    async def _failures(self) -> int:
+        try:
+            return (await self.runtime.workers()).failed
+        except ProxyError:
+            return 0  # it reloads yet, or has ended, which the caller sees by itself
+
+    async def _keep_running(self) -> None:
+        backoff = 0.0
+        while True:
+            mark = self._log.mark()
+            begin = time.monotonic()
+            code = await self._master.wait()
+            self.serving = False
+            if time.monotonic() - begin > _STARTED_WITHIN:
+                backoff = 0.0
+            self.died(f"HAProxy ended with code {code}: {self._log.reason(mark)}")
+            backoff = await self._start_again(backoff)
+
+    async def _start_again(self, backoff: float) -> float:
+        """Start until it runs. :return: the pause to make should it die at once."""
+        while True:
+            await asyncio.sleep(backoff)
+            backoff = min(max(0.1, backoff * 2), _LONGEST_BACKOFF)
+            try:
+                await self._launch(words.version(self.files.read()))
+                return backoff
+            except (ProxyError, OSError) as error:
+                self.died(f"HAProxy could not be started again: {error}")
+                self.files.go_back()
+
+    @property
+    def _running(self) -> bool:
+        return self._master is not None and self._master.returncode is None
+
+    async def _end(self) -> None:
+        self.serving = False
+        with contextlib.suppress(ProxyError):
+            await self._workers()
+        for signum in (signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                self._master.send_signal(signum)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._master.wait(), _FINISH_WITHIN)
+                break
+        if self._reader:
+            # A worker that was left behind would hold the pipe open.
+            self._reader.cancel()
+
+
+async def _find() -> str:
+    # Debian keeps it in /usr/sbin, which is not on every user's PATH.
+    program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
+    if not program:
+        raise UsageError("HAProxy is not installed: there is no program haproxy on the PATH", _HINT)
+    _, output = await command.answer((program, "-v"), env=_environment())
+    found = words.program_version(output)
+    if found < LEAST_VERSION:
+        raise UsageError(f"{program} is version {'.'.join(map(str, found)) or 'unknown'}: servers cannot be added to "
+                         "it at run time", _HINT)
+    return program
+
+
+def _environment() -> dict[str, str]:
+    """Nothing but what it needs: our tokens are in the environment."""
+    return {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
+
+
+def _left_behind(folder: Path) -> int:
+    """The process ID of a HAProxy master that runs in this folder and is not ours any more, or 0."""
+    try:
+        pid = int((folder / PID).read_text())
+        runs_here = Path(f"/proc/{pid}/cwd").samefile(folder)
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (OSError, ValueError):
+        return 0
+    return pid if runs_here and name == "haproxy" else 0

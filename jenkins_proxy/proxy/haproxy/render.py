@@ -1,0 +1,215 @@
+"""Routes and addresses in, the text of haproxy.cfg and of its map files out. Pure.
+
+Sources: HAProxy's configuration manual 2.6, sections 4.2 ("http-request", "retry-on", "option redispatch"),
+5.2 (server options) and 7.3.1 (converters "field", "map_beg"); the same text is valid for 3.0.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import jinja2
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.haproxy import routing
+from jenkins_proxy.resources import resource
+
+CONFIG = "haproxy.cfg"
+PROBE_FILE = "probe.key"
+PROBE_HEADER = "X-Jenkins-Proxy-Probe"
+INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
+DESCRIPTION = "jenkins-proxy"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds, by HAProxy's names. The defaults are those of Docker Flow: Proxy (its ``TIMEOUT_*`` variables)."""
+
+    connect: float = 5
+    client: float = 20
+    server: float = 20
+    queue: float = 30
+    http_request: float = 5
+    http_keep_alive: float = 15
+    tunnel: float = 3600
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Timeouts:
+        """From ``TIMEOUT_CONNECT``, ``TIMEOUT_CLIENT`` … in seconds.
+
+        :raises UsageError: for one that is not a positive number.
+        """
+        given = {}
+        for known in fields(cls):
+            variable = f"TIMEOUT_{known.name.upper()}"
+            if environ.get(variable):
+                given[known.name] = _seconds(variable, environ[variable])
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for the whole of HAProxy.
+
+    :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
+    :ivar hard_stop_after: seconds that connections of before a reload may live on.
+    :ivar user: whom to become after start, when started by root; ``group`` likewise.
+    """
+
+    binds: tuple[str, ...] = ("*:80",)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    hard_stop_after: float = 3600
+    user: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A route and the addresses that its requests go to: numeric ones, so that HAProxy never looks up a name."""
+
+    route: Route
+    servers: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The files, by name. The names of the maps come from their contents: a new version never overwrites the one that
+    the running or the last good configuration reads."""
+
+    config: str
+    maps: Mapping[str, str]
+
+
+def server_name(address: Address) -> str:
+    """The name of a server: stable for an address, and of characters that HAProxy allows: ``10.0.0.1:32768``."""
+    return f"{address.host}:{address.port}"
+
+
+def server_options(route: Route) -> str:
+    """The keywords of a server, the same on its line in the file and in ``add server``.
+
+    Said in full, as a server that is added at run time takes nothing from ``default-server``; without ``pool-max-conn``
+    it would keep no idle connection at all (seen with 2.6). Checks are rare, so that ten thousand servers cost little,
+    and real requests that fail to connect count as failed checks: two of them take the server out at once.
+    """
+    common = "pool-purge-delay 5s pool-max-conn -1"
+    if route.slow_start:
+        common += f" slowstart {milliseconds(route.slow_start)}"
+    if route.skip_check:
+        return common
+    return ("check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
+            f"observe layer4 error-limit 1 on-error fail-check {common}")
+
+
+def render(backends: Iterable[Backend], options: Options, version: int) -> Rendered:
+    """The whole configuration.
+
+    :param version: goes into ``description``, by which the running HAProxy is told from the one before.
+    :raises UsageError: for a value that cannot stand in a configuration, whatever quoting.
+    """
+    return Renderer(options).render(backends, version)
+
+
+class Renderer:
+    """Renders again and again what hardly changes: only the blocks of backends that are others than the last time."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._routes: list[Route] | None = None
+        self._head = ""
+        self._maps: Mapping[str, str] = {}
+        self._blocks: dict[str, tuple[Backend, str]] = {}
+
+    def render(self, backends: Iterable[Backend], version: int) -> Rendered:
+        """As :func:`render`."""
+        ordered = sorted(backends, key=lambda backend: backend.route.service)
+        routes = [backend.route for backend in ordered]
+        if routes != self._routes:
+            self._maps, self._head = _head(routes, self._options)
+            self._routes = routes
+        self._blocks = {backend.route.service: self._block(backend) for backend in ordered}
+        head = self._head.replace(_VERSION, str(version), 1)
+        return Rendered(head + "".join(text for _backend, text in self._blocks.values()), self._maps)
+
+    def _block(self, backend: Backend) -> tuple[Backend, str]:
+        before = self._blocks.get(backend.route.service)
+        return before if before and before[0] == backend else (backend, _block(backend))
+
+
+_VERSION = "@version@"
+
+
+def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str], str]:
+    """All that does not depend on the addresses: the maps, and the text up to the backends."""
+    table = routing.table(routes)
+    maps = {}
+    names = {}
+    for kind, entries in (("exact", table.exact), ("prefix", table.prefix)):
+        if entries:
+            text = "".join(f"{key} {backend}\n" for key, backend in sorted(entries.items()))
+            names[kind] = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.map"
+            maps[names[kind]] = text
+    head = _template("haproxy.cfg.j2").render(
+        description=f"{DESCRIPTION} {_VERSION}", options=options, table=table, maps=names, no_host=routing.NO_HOST,
+        no_route=routing.NO_ROUTE,
+        probe_file=PROBE_FILE, probe_header=PROBE_HEADER, instance_header=INSTANCE_HEADER,
+    )
+    return maps, head
+
+
+def _block(backend: Backend) -> str:
+    servers = [(server_name(address), address) for address in backend.servers]
+    return _template("backend.cfg.j2").render(
+        name=routing.backend_name(backend.route.service), route=backend.route, servers=sorted(servers),
+        server_options=server_options(backend.route),
+    )
+
+
+@functools.cache
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource("haproxy")), undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - this is no HTML; the filters below check each value
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )
+    environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds)
+    return environment.get_template(name)
+
+
+def quoted(value: str) -> str:
+    """In HAProxy's strong quotes, within which nothing has a meaning (configuration manual, section 2.2)."""
+    if "'" in value or not value.isascii() or not value.isprintable():
+        raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
+    return f"'{value}'"
+
+
+def argument(value: str) -> str:
+    """One argument of a converter, in double quotes: for use within strong quotes."""
+    if any(sign in value for sign in "'\"\\") or not value.isascii() or not value.isprintable():
+        raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
+    return f'"{value}"'
+
+
+def word(value: str) -> str:
+    """A name or an address: no sign in it may have a meaning."""
+    if not value or not all(char.isascii() and (char.isalnum() or char in "._:*[]/@-") for char in value):
+        raise UsageError(f"{value!r} is not a name or an address that HAProxy takes")
+    return value
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _seconds(variable: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.001 <= seconds < 2_000_000:
+        raise UsageError(f"{variable}={text!r} is not a number of seconds", "for example TIMEOUT_SERVER=20")
+    return seconds

@@ -1,0 +1,80 @@
+"""The recent events of the daemon, numbered, for readers that come, go and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import time
+from typing import Any
+
+from jenkins_proxy.proxy.states import Event
+
+_CAPACITY = 1000
+
+
+class Journal:
+    """A bounded ring of events. Readers hold a position and ask for what came after it, so that a slow one costs
+    nothing and misses only what the ring has lost.
+
+    :param epoch: tells this run's positions from those of an earlier one.
+    """
+
+    def __init__(self, capacity: int = _CAPACITY, epoch: int | None = None) -> None:
+        self._entries: collections.deque[tuple[int, Event]] = collections.deque(maxlen=capacity)
+        self._epoch = int(time.time()) if epoch is None else epoch
+        self._last = 0
+        self._arrival = asyncio.Event()
+        self._closed = False
+
+    @property
+    def last(self) -> int:
+        """The position of the latest event."""
+        return self._last
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def add(self, event: Event) -> None:
+        self._last += 1
+        self._entries.append((self._last, event))
+        self._wake()
+
+    def close(self) -> None:
+        """Send every reader home: nothing will come any more."""
+        self._closed = True
+        self._wake()
+
+    def after(self, position: int) -> list[tuple[int, Event]]:
+        """What came after a position and is still there, oldest first."""
+        return [entry for entry in self._entries if entry[0] > position]
+
+    async def wait(self, position: int, timeout: float) -> None:
+        """Come back when something came after ``position``, after ``timeout`` seconds, or when the journal closes."""
+        if self._last > position or self._closed:
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._arrival.wait(), timeout)
+
+    def identifier(self, position: int) -> str:
+        """A position in the form that a reader may keep over our restart."""
+        return f"{self._epoch}-{position}"
+
+    def position(self, identifier: str) -> int:
+        """Where to go on after an identifier; the ring's beginning for one of another run, or one that is none."""
+        epoch, _, number = identifier.partition("-")
+        if epoch == str(self._epoch) and number.isascii() and number.isdigit():
+            return min(int(number[:18]), self._last)
+        return 0
+
+    def _wake(self) -> None:
+        # A new Event each time: whoever waits on the old one is woken exactly once.
+        self._arrival.set()
+        self._arrival = asyncio.Event()
+
+
+def event_json(event: Event) -> dict[str, Any]:
+    """An event as JSON-ready data."""
+    return {**dataclasses.asdict(event), "address": str(event.address) if event.address else None}

@@ -1,0 +1,1 @@
+"""The registry: clients of Consul's HTTP API, the embedded registry that speaks it, and the registrator agent."""

@@ -1,0 +1,113 @@
+"""The embedded registry's file: a line a change, so that a change costs a line however much there is.
+
+A line is ``[index, table, key, row]``, with null for a deleted row. Lines are handed to the operating system before
+the change is answered: a killed daemon loses nothing. A torn last line, the mark of a machine that lost its power, is
+left out. The file is written anew, beside the old one and then over it, at each start and when half of it is history.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Hashable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jenkins_proxy.errors import UsageError
+
+Record = tuple[int, str, Hashable, Any]
+
+
+class Journal:
+    """The file.
+
+    :param path: where it is; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: int | None = None
+        self.appended = 0
+
+    def load(self) -> Iterator[Record]:
+        """The changes that the file holds, oldest first.
+
+        :raises UsageError: when it cannot be read, or holds something else.
+        """
+        if self._path is None or not self._path.exists():
+            return
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise UsageError(f"cannot read the registry's state file {self._path}: {error.strerror}") from error
+        # What follows the last newline is a line that was not written to its end; it was never answered either.
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                index, table, key, row = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"the registry's state file {self._path} is damaged in line {number}",
+                                 "delete it to begin with an empty registry, or give another one") from error
+            yield index, table, tuple(key) if isinstance(key, list) else key, row
+
+    def append(self, index: int, table: str, key: Hashable, row: Any) -> None:
+        """Keep one change.
+
+        :raises OSError: when it cannot be written; the file is as before.
+        """
+        if self._file is None:
+            return
+        line = _line((index, table, key, row))
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        try:
+            _write(self._file, line)
+        except OSError:
+            # Half a line would swallow the next one.
+            os.ftruncate(self._file, end)
+            raise
+        self.appended += 1
+
+    def rewrite(self, records: Iterable[Record]) -> None:
+        """Write the file anew with nothing but these.
+
+        :raises UsageError: when it cannot be written.
+        """
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = _replace(self._path, b"".join(map(_line, records)))
+        except OSError as error:
+            raise UsageError(f"cannot write the registry's state file {self._path}: {error.strerror}") from error
+        self.close()
+        self._file, self.appended = file, 0
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _replace(path: Path, data: bytes) -> int:
+    """Put a file in another one's place, whole or not at all, and keep it open."""
+    fresh = path.with_name(path.name + ".new")
+    # Only its owner may read it: values of keys may be secrets.
+    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    try:
+        _write(file, data)
+        os.fsync(file)
+        os.replace(fresh, path)
+    except OSError:
+        os.close(file)
+        # What fits of it would take the last room from the file that is in use.
+        fresh.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _line(record: Record) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+
+
+def _write(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data):]

@@ -1,0 +1,16 @@
+"""How the embedded registry says no: Consul's status and text."""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """An answer that is not 200.
+
+    :param status: the HTTP status.
+    :param text: the body, as plain text.
+    """
+
+    def __init__(self, status: int, text: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text

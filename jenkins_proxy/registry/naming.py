@@ -1,0 +1,226 @@
+"""What a container is called in the registry: names, IDs, tags and checks exactly as gliderlabs/registrator gives them.
+
+Sources: ``bridge/bridge.go`` (``add``, ``newService``), ``bridge/util.go`` (``serviceMetaData``, ``servicePort``,
+``recParseEscapedComma``) and ``consul/consul.go`` (``buildCheck``) of its v7. Three things differ, each on purpose:
+
+* The address is ``--ip``, else the binding's own, else this host's. Registrator takes a container's address on a
+  user-defined network together with the *host's* port, where nothing listens; every compose project has such a network.
+* A container with a HEALTHCHECK and without ``SERVICE_CHECK_*`` has a check that follows its health, so that
+  ``passing`` means healthy.
+* An entry with an ID of its own (``SERVICE_ID``) names this host in its meta data: the ID does not, and the entry could
+  never be told to be ours again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jenkins_proxy.model import CRITICAL, PASSING
+
+HOST_META = "registrator_host"
+HEALTH_TTL = 24 * 3600.0
+"""Seconds. Health is told when it changes, so the time to live only ends what an agent that is gone for good left."""
+
+_OWN_ID = re.compile(r"(?P<host>.+?):[a-zA-Z0-9][a-zA-Z0-9_.-]+:[0-9]+(:udp)?")
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+_INTERVAL = "10s"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A service as it is registered.
+
+    :ivar check: Consul's ``AgentServiceCheck`` JSON, or None.
+    :ivar health: ``passing`` or ``critical`` when the check follows the container's HEALTHCHECK, else empty.
+    """
+
+    id: str
+    name: str
+    address: str
+    port: int
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+    check: Mapping[str, Any] | None = None
+    health: str = field(default="", compare=False)
+
+    @property
+    def check_id(self) -> str:
+        return f"service:{self.id}"
+
+    def as_service(self) -> dict[str, Any]:
+        """The body of ``/v1/agent/service/register``."""
+        body: dict[str, Any] = {"ID": self.id, "Name": self.name, "Address": self.address, "Port": self.port,
+                                "Tags": list(self.tags), "Meta": dict(self.meta)}
+        if self.check:
+            body["Check"] = {**self.check, "Status": self.health} if self.health else dict(self.check)
+        return body
+
+    def same_as(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of ``/v1/agent/services`` is this entry."""
+        return (self.name, self.address, self.port, list(self.tags), dict(self.meta)) == (
+            row["Service"], row["Address"], row["Port"], row["Tags"] or [], row["Meta"] or {})
+
+
+@dataclass(frozen=True)
+class _Port:
+    exposed: str
+    protocol: str
+    host_ip: str
+    host_port: int
+
+    @property
+    def suffix(self) -> str:
+        return self.exposed + (":udp" if self.protocol == "udp" else "")
+
+    def address(self, host_ip: str) -> str:
+        """Where it is reached on a host with this address."""
+        if self.host_ip not in _EVERYWHERE:
+            return self.host_ip
+        # Docker binds `[::]` to IPv6 alone: nothing listens on the other loopback address.
+        return "::1" if (self.host_ip, host_ip) == ("::", "127.0.0.1") else host_ip
+
+
+def entries(container: Mapping[str, Any], *, hostname: str, ip: str, host_ip: str, network_ip: str = "") -> list[Entry]:
+    """The entries of a running container.
+
+    :param container: the engine's ``/containers/<id>/json``.
+    :param hostname: the first part of the IDs.
+    :param ip: the address that every entry gets; empty: the binding's.
+    :param host_ip: the address for bindings on every address.
+    :param network_ip: the address of the container whose network this one shares, where it does.
+    """
+    ports = list(_published(container))
+    found = {}
+    for port in ports:
+        metadata, from_port = _metadata(container["Config"], port.exposed)
+        if metadata.get("ignore"):
+            continue
+        entry = _entry(container, port, metadata, network_ip or ip or port.address(host_ip), hostname)
+        if len(ports) > 1 and "name" not in from_port:
+            entry = dataclasses.replace(entry, name=f"{entry.name}-{port.exposed}")
+        # One SERVICE_ID for two ports is one entry: the last one's, as it would be in Consul.
+        found[entry.id] = entry
+    return list(found.values())
+
+
+def ours(row: Mapping[str, Any], hostname: str) -> bool:
+    """Whether a row of ``/v1/agent/services`` was registered for a container of this host."""
+    if HOST_META in (row["Meta"] or {}):
+        return row["Meta"][HOST_META] == hostname
+    match = _OWN_ID.fullmatch(row["ID"])
+    return bool(match) and match["host"] == hostname
+
+
+def health_of(container: Mapping[str, Any]) -> str:
+    """A container's health as a check's status; empty without a HEALTHCHECK. One that is starting is not passing."""
+    health = (container["State"].get("Health") or {}).get("Status", "none")
+    return "" if health == "none" else PASSING if health == "healthy" else CRITICAL
+
+
+def _published(container: Mapping[str, Any]) -> Iterator[_Port]:
+    """The ports that can be reached: exposed ones count as published with the host's network, which maps none."""
+    bindings = {name: [{"HostPort": name.partition("/")[0]}] for name in container["Config"].get("ExposedPorts") or {}}
+    bindings.update(container["NetworkSettings"]["Ports"] or {})
+    for name, published in sorted(bindings.items(), key=lambda item: _port_order(item[0])):
+        exposed, _, protocol = name.partition("/")
+        # Of several bindings the first one counts.
+        binding = published[0] if published else {}
+        if binding.get("HostPort"):
+            yield _Port(exposed, protocol or "tcp", binding.get("HostIp", ""), int(binding["HostPort"]))
+
+
+def _port_order(name: str) -> tuple[int, str]:
+    number, _, protocol = name.partition("/")
+    return int(number), protocol
+
+
+def _entry(container: Mapping[str, Any], port: _Port, metadata: dict[str, str], address: str, hostname: str) -> Entry:
+    name = metadata.get("name") or _image_name(container["Config"]["Image"])
+    own_id = metadata.get("id")
+    meta = {key: value for key, value in metadata.items() if key not in ("id", "tags", "name")}
+    check = _check(metadata, container["Id"], port.exposed, address, port.host_port)
+    health = "" if check else health_of(container)
+    if health:
+        check = {"Name": f"HEALTHCHECK of {_name(container)}", "TTL": f"{HEALTH_TTL:.0f}s"}
+    return Entry(
+        id=own_id or f"{hostname}:{_name(container)}:{port.suffix}",
+        name=name,
+        address=address,
+        port=port.host_port,
+        tags=tuple(_split_tags(metadata.get("tags", "")) + (["udp"] if port.protocol == "udp" else [])),
+        meta={**meta, HOST_META: hostname} if own_id else meta,
+        check=check,
+        health=health,
+    )
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    return container["Name"][1:]
+
+
+def _image_name(image: str) -> str:
+    return (image.rstrip("/").rpartition("/")[2] or ".").partition(":")[0]
+
+
+def _metadata(config: Mapping[str, Any], port: str) -> tuple[dict[str, str], set[str]]:
+    """What ``SERVICE_*`` says about a port, in lower case, and which of it is for that port alone.
+
+    The environment is read first and labels then, the later one of two wins, and one for the port over one for all.
+    """
+    given = [line.partition("=") for line in config.get("Env") or []]
+    given += [(name, "=", value) for name, value in sorted((config.get("Labels") or {}).items())]
+    metadata: dict[str, str] = {}
+    from_port: set[str] = set()
+    for name, equals, value in given:
+        if not equals or not name.startswith("SERVICE_"):
+            continue
+        key = name[len("SERVICE_"):].lower()
+        number, underscore, rest = key.partition("_")
+        if underscore and re.fullmatch(r"[+-]?[0-9]+", number):
+            if number == port:
+                metadata[rest] = value
+                from_port.add(rest)
+        elif key not in from_port:
+            metadata[key] = value
+    return metadata, from_port
+
+
+def _split_tags(text: str) -> list[str]:
+    r"""Tags from a list with commas, where ``\,`` is a comma in a tag. Registrator gives them from last to first."""
+    tags = [part.replace("\\,", ",") for part in re.split(r"(?<!\\),", text)]
+    return [tag for tag in reversed(tags) if tag]
+
+
+def _check(metadata: Mapping[str, str], container_id: str, exposed: str, ip: str, port: int) -> dict[str, Any] | None:
+    """The check that ``SERVICE_CHECK_*`` asks for: the first kind that is given, in Registrator's order."""
+    given = {key[len("check_"):]: value for key, value in metadata.items() if key.startswith("check_") and value}
+    kinds = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
+    kind = next((kind for kind in kinds if kind in given), "")
+    if not kind:
+        return None
+    check: dict[str, Any] = {}
+    if kind in ("http", "https"):
+        check["HTTP"] = f"{kind}://{ip}:{port}{given[kind]}"
+        check["Method"] = given.get(f"{kind}_method")
+    elif kind == "cmd":
+        check["Args"] = ["check-cmd", container_id[:12], exposed, given["cmd"]]
+    elif kind == "script":
+        check["Args"] = [given["script"].replace("$SERVICE_IP", ip).replace("$SERVICE_PORT", str(port))]
+    elif kind == "ttl":
+        check["TTL"] = given["ttl"]
+    else:
+        check["TCP" if kind == "tcp" else "GRPC"] = f"{ip}:{port}"
+    if kind == "grpc" and "grpc_use_tls" in given:
+        check["GRPCUseTLS"] = True
+        check["TLSSkipVerify"] = True if "tls_skip_verify" in given else None
+    if kind in ("http", "https", "tcp", "grpc"):
+        check["Timeout"] = given.get("timeout")
+    if kind != "ttl":
+        check["Interval"] = given.get("interval", _INTERVAL)
+    check["Status"] = given.get("initial_status")
+    check["DeregisterCriticalServiceAfter"] = given.get("deregister_after")
+    return {name: value for name, value in check.items() if value is not None}

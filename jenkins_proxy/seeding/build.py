@@ -1,0 +1,145 @@
+"""Builds one job and shows its console as it grows, across a restart of Jenkins."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+
+import requests
+
+from jenkins_proxy.errors import JenkinsServerError, UsageError
+from jenkins_proxy.seeding.items import JOB
+from jenkins_proxy.seeding.server import JenkinsServer, Refused, item_path
+from jenkins_proxy.waiting import Deadline, retry
+
+SUCCESS = "SUCCESS"
+
+_INTERVAL = 0.5
+# Long enough for Jenkins to restart: a running `sh` is taken up again afterwards.
+_PATIENCE = 300.0
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build.
+
+    :ivar result: ``SUCCESS``, ``UNSTABLE``, ``FAILURE``, ``ABORTED``, ``NOT_BUILT``; empty while it runs.
+    """
+
+    job: str
+    number: int
+    url: str
+    result: str = ""
+
+
+def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int:
+    """Ask for a build, without Jenkins' quiet period.
+
+    :return: its number in the queue.
+    :raises UsageError: for a parameter that the job does not have, which Jenkins would drop without a word.
+    :raises JenkinsServerError: when there is no such job, or it cannot be built.
+    """
+    path = item_path(JOB, job)
+    about = server.json(server.call("GET", f"{path}/api/json", doing=f"find the job {job} in",
+                                    params={"tree": "property[parameterDefinitions[name]]"}))
+    known = [one["name"] for prop in about.get("property", ()) for one in prop.get("parameterDefinitions", ())]
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise UsageError(f"the job {job} has no parameter {', '.join(unknown)}",
+                         f"it has: {', '.join(known) or 'none'}")
+    action = "buildWithParameters" if known else "build"
+    # In the body, where no access log keeps them; a job's first parameter may be a secret.
+    answer = server.call("POST", f"{path}/{action}", doing=f"build the job {job} in",
+                         data={**parameters, "delay": "0sec"})
+    found = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
+    if not found:
+        raise JenkinsServerError(f"Jenkins at {server.url} took the build of {job}, but not where it is in the queue",
+                                 "something between here and Jenkins drops the Location header")
+    return int(found.group(1))
+
+
+def follow(server: JenkinsServer, job: str, queued: int, show: Callable[[str], None], tell: Callable[[str], None], *,
+           sleep: Callable[[float], None] = time.sleep) -> Build:
+    """Wait for a queued build to begin and to end.
+
+    :param queued: its number in the queue.
+    :param show: gets each line of the build's console.
+    :param tell: gets what the build waits for, and where it runs.
+    :return: the build, with its result.
+    :raises JenkinsServerError: when it was cancelled, or Jenkins stays away for five minutes.
+    """
+    build = _begun(server, job, queued, tell, sleep)
+    tell(f"building {job} #{build.number}: {build.url}console")
+    for line in _console(server, build, sleep):
+        show(line)
+    result = _about(server, build, sleep)["result"]
+    return Build(job, build.number, build.url, result or "NOT_BUILT")
+
+
+def _begun(server: JenkinsServer, job: str, queued: int, tell: Callable, sleep: Callable) -> Build:
+    seen = told = ""
+    while True:
+        item = _asked(server, f"queue/item/{queued}/api/json", None, sleep)
+        if item.get("cancelled"):
+            raise JenkinsServerError(f"the build of {job} was cancelled in Jenkins' queue")
+        if item.get("executable"):
+            return Build(job, item["executable"]["number"], item["executable"]["url"])
+        why = item.get("why") or ""
+        # The seconds in it count down; and what is over at the next look was not worth a line.
+        before, seen = seen, re.sub(r"\d+", "", why)
+        if seen == before != told:
+            told = seen
+            tell(f"{job} is queued: {why}")
+        sleep(_INTERVAL)
+
+
+def _console(server: JenkinsServer, build: Build, sleep: Callable) -> Iterator[str]:
+    """The console's lines as they come; an answer may end inside a line, and inside a character."""
+    decoder, rest, at, over = codecs.getincrementaldecoder("utf-8")("replace"), "", 0, False
+    while True:
+        answer = _patiently(server, f"{_path(build)}/logText/progressiveText", {"start": str(at)}, sleep)
+        at = int(answer.headers.get("X-Text-Size", at))
+        *lines, rest = (rest + decoder.decode(answer.content)).split("\n")
+        yield from (line.rstrip("\r") for line in lines)
+        if over:
+            break
+        if answer.headers.get("X-More-Data") != "true":
+            # Right after a restart a console looks complete that goes on; and lines may come while we ask.
+            over = not _about(server, build, sleep)["building"]
+        if not over:
+            sleep(_INTERVAL)
+    if rest:
+        yield rest
+
+
+def _about(server: JenkinsServer, build: Build, sleep: Callable) -> Mapping[str, Any]:
+    return _asked(server, f"{_path(build)}/api/json", {"tree": "building,result"}, sleep)
+
+
+def _asked(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Callable) -> Mapping[str, Any]:
+    return server.json(_patiently(server, path, params, sleep))
+
+
+def _patiently(server: JenkinsServer, path: str, params: Mapping[str, str] | None,
+               sleep: Callable) -> requests.Response:
+    """A GET that outlasts a restart of Jenkins, but takes a plain no for an answer."""
+    def ask() -> requests.Response | Refused:
+        try:
+            return server.call("GET", path, params=params, doing="follow the build in")
+        except Refused as error:
+            if error.status >= 500:
+                raise
+            return error
+
+    answer = retry(ask, Deadline(_PATIENCE), (JenkinsServerError,), first=1.0, sleep=sleep)
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
+
+
+def _path(build: Build) -> str:
+    return f"{item_path(JOB, build.job)}/{build.number}"

@@ -1,0 +1,188 @@
+"""Reads a seed file. Everything that can be wrong with one is found here, before Jenkins is asked for anything.
+
+Each error is ``file:line:column: what``. The grammar is ``resources/jenkins_proxy/seeding/schema.json``; what a schema
+cannot say is checked below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.seeding import positions, schema
+from jenkins_proxy.seeding.positions import Document
+from jenkins_proxy.seeding.spec import Folder, Git, Job, Parameter, Scm, Service, Spec, Template, View
+
+TEMPLATES = ("deploy", "scale", "remove")
+
+
+def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
+    """Read and check a seed file.
+
+    :param variables: values that take the place of the file's own (``--set``).
+    :param seed: takes the place of the file's own seed id.
+    :raises UsageError: for anything wrong in it, as ``file:line:column: what``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the seed file {path}: {error}") from error
+    name = str(path)
+    document = positions.read(text, name)
+    if not isinstance(document.data, dict):
+        raise document.error((), "a seed file is a mapping with a seed id", "begin with a line like  seed: my-team")
+    if seed:
+        document.data["seed"] = seed
+    document = schema.expand(document, variables)
+    schema.check(document)
+    return _Builder(document, path.parent).spec()
+
+
+class _Builder:
+    """Turns a file that fits the schema into a Spec, and finds what a schema cannot."""
+
+    def __init__(self, document: Document, folder: Path) -> None:
+        self._document = document
+        self._data = document.data
+        self._folder = folder
+        self._taken: dict[tuple[str, str], str] = {}
+
+    def spec(self) -> Spec:
+        jobs = [self._job(data, ("jobs", at), None, "") for at, data in enumerate(self._data.get("jobs", ()))]
+        for at, data in enumerate(self._data.get("services", ())):
+            service = _service(data)
+            jobs += [self._job(job, ("services", at, "jobs", index), service, data.get("folder", ""))
+                     for index, job in enumerate(data["jobs"])]
+        views = [self._view(data, ("views", at)) for at, data in enumerate(self._data.get("views", ()))]
+        return Spec(
+            seed=self._data["seed"],
+            library=self._data.get("library", f"jenkins-proxy@{self._data['variables']['version']}"),
+            variables=self._data["variables"],
+            folders=self._folders(jobs, views),
+            jobs=tuple(jobs),
+            views=tuple(views),
+        )
+
+    def _folders(self, jobs: list[Job], views: list[View]) -> tuple[Folder, ...]:
+        described = {}
+        for at, data in enumerate(self._data.get("folders", ())):
+            self._take("item", data["name"], ("folders", at, "name"))
+            described[data["name"]] = data.get("description")
+        needed = set(described)
+        for path in [item.path for item in (*jobs, *views)] + list(described):
+            parents = path.split("/")[:-1]
+            needed |= {"/".join(parents[: depth + 1]) for depth in range(len(parents))}
+        # Sorted by depth, parents come first.
+        ordered = sorted(needed, key=lambda path: (path.count("/"), path))
+        return tuple(Folder(path, described.get(path)) for path in ordered)
+
+    def _job(self, data: Mapping, at: positions.Path, service: Service | None, folder: str) -> Job:
+        source = self._source(data, at, service)
+        name = data.get("name")
+        if name is None:
+            if not isinstance(source, Template) or source.name not in TEMPLATES:
+                raise self._document.error(at, "the job has no name",
+                                           "only jobs from our own templates get one by themselves")
+            name = f"{source.name}-{service.name}"
+        path = "/".join(filter(None, (data.get("folder", folder), name)))
+        self._take("item", path, (*at, "name"))
+        parameters = self._parameters(data.get("parameters"), (*at, "parameters"), source)
+        disabled = data.get("disabled", "keep")
+        triggers = data.get("triggers")
+        if triggers is None and not isinstance(source, Scm):
+            triggers = {}
+        return Job(path, source, data.get("description", ""), None if disabled == "keep" else disabled,
+                   parameters, triggers, self._document.place(at))
+
+    def _source(self, data: Mapping, at: positions.Path, service: Service | None) -> str | Template | Scm:
+        kinds = [kind for kind in ("template", "script", "scriptFile", "scm") if kind in data]
+        if len(kinds) != 1:
+            wanted = ("template, " if service else "") + "script, scriptFile or scm"
+            raise self._document.error(at, f"a job has exactly one of {wanted}, not {' and '.join(kinds) or 'none'}")
+        if "options" in data and kinds != ["template"]:
+            raise self._document.error((*at, "options"), "options are for jobs from a template", at_key=True)
+        if kinds == ["template"]:
+            name = data["template"]
+            return Template(name, service, data.get("options", {}), self._template_file(name, (*at, "template")))
+        if kinds == ["scm"]:
+            return self._scm(data["scm"], (*at, "scm"), service)
+        return data["script"] if kinds == ["script"] else self._file(data["scriptFile"], (*at, "scriptFile"))
+
+    def _template_file(self, name: str, at: positions.Path) -> Path | None:
+        if name in TEMPLATES:
+            return None
+        if (self._folder / name).is_file():
+            return self._folder / name
+        raise self._document.error(at, f"there is no template {name!r}",
+                                   f"ours: {', '.join(TEMPLATES)}; or a file, its path relative to the seed file")
+
+    def _scm(self, data: Mapping, at: positions.Path, service: Service | None) -> Scm:
+        git = _git(data) if "url" in data else service.git if service else None
+        if git is None:
+            raise self._document.error(at, "scm has no url, and no service with a git around it", at_key=True)
+        return Scm(git, data.get("scriptPath", "Jenkinsfile"), data.get("lightweight", True))
+
+    def _file(self, name: str, at: positions.Path) -> str:
+        try:
+            return schema.clean((self._folder / name).read_text(encoding="utf-8"), self._document, at)
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._document.error(at, f"cannot read {name}: {error}") from error
+
+    def _parameters(self, data: list | None, at: positions.Path, source: Any) -> tuple[Parameter, ...] | None:
+        if data is None and isinstance(source, Scm):
+            return None
+        parameters = [self._parameter(one, (*at, index)) for index, one in enumerate(data or ())]
+        for index, parameter in enumerate(parameters):
+            if parameter.name in [other.name for other in parameters[:index]]:
+                raise self._document.error((*at, index), f"the parameter {parameter.name} is given twice")
+        scales = isinstance(source, Template) and source.name == "scale"
+        if scales and "SCALE" not in [parameter.name for parameter in parameters]:
+            parameters.append(Parameter("SCALE", default="1", description="how many instances: 3, +1 or -1"))
+        return tuple(parameters)
+
+    def _parameter(self, data: Mapping, at: positions.Path) -> Parameter:
+        kind, default, choices = data.get("type", "string"), data.get("default"), data.get("choices", [])
+        if (kind == "choice") != bool(choices):
+            raise self._document.error(at, "choices are for parameters of type choice, which need them")
+        if default is not None and isinstance(default, bool) != (kind == "boolean"):
+            raise self._document.error((*at, "default"), f"a {kind} parameter cannot begin as {default!r}")
+        if choices and default is not None:
+            if default not in choices:
+                raise self._document.error((*at, "default"), f"{default!r} is not among the choices")
+            # Jenkins takes the first choice as the default.
+            choices = [default, *(choice for choice in choices if choice != default)]
+        shown = str(default or False).lower() if kind == "boolean" else default or ""
+        return Parameter(data["name"], kind, shown, tuple(choices), data.get("description", ""))
+
+    def _view(self, data: Mapping, at: positions.Path) -> View:
+        path = "/".join(filter(None, (data.get("folder", ""), data["name"])))
+        self._take("view", path, (*at, "name"))
+        return View(path, data.get("description", ""), tuple(data.get("jobs", ())), data.get("regex", ""))
+
+    def _take(self, kind: str, path: str, at: positions.Path) -> None:
+        # Jenkins keeps names that differ only in case apart on some disks and not on others.
+        other = self._taken.setdefault((kind, path.lower()), self._document.place(at))
+        if other != self._document.place(at):
+            raise self._document.error(at, f"{path!r} is already taken at {other}")
+
+
+def _service(data: Mapping) -> Service:
+    return Service(
+        name=data["name"],
+        path=_texts(data.get("path", ())),
+        compose_files=_texts(data.get("composeFile", ())),
+        project=data.get("project", ""),
+        agent=data.get("agent", "docker"),
+        git=_git(data["git"]) if "git" in data else None,
+        options=data.get("options", {}),
+    )
+
+
+def _git(data: Mapping) -> Git:
+    return Git(data["url"], data.get("branch", "master"), data.get("credentialsId", ""))
+
+
+def _texts(value: str | list | tuple) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

@@ -1,0 +1,152 @@
+"""What has to be done to get from what is in Jenkins to what should be there. Pure, but for what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Union
+
+from jenkins_proxy.errors import JenkinsServerError, UsageError
+from jenkins_proxy.seeding import config_xml
+from jenkins_proxy.seeding.items import FOLDER, VIEW, Item, Present, key
+
+CREATE, CHANGE, KEEP, DELETE, REFUSE = "+", "~", "=", "-", "!"
+
+Configs = Mapping[tuple[str, str], Union[bytes, JenkinsServerError]]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One line of the plan.
+
+    :ivar symbol: ``+`` create, ``~`` change, ``=`` nothing to do, ``-`` delete, ``!`` cannot be done.
+    :ivar xml: what to write.
+    :ivar diff: the lines of a unified diff of our part.
+    :ivar note: what the reader should know; for ``!`` the reason.
+    """
+
+    symbol: str
+    kind: str
+    path: str
+    xml: str = field(default="", repr=False)
+    diff: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def changed_lines(self) -> int:
+        """How many lines of our part come or go."""
+        return sum(line.startswith(("+", "-")) for line in self.diff[2:])
+
+    def __str__(self) -> str:
+        name = {FOLDER: f"{self.path}/", VIEW: f"view {self.path}"}.get(self.kind, self.path)
+        size = ""
+        if self.symbol == CHANGE and self.diff:
+            size = "1 line" if self.changed_lines == 1 else f"{self.changed_lines} lines"
+        notes = "; ".join(filter(None, (size, self.note)))
+        return f"{self.symbol} {name}" + (f" ({notes})" if notes else "")
+
+
+def only(items: Sequence[Item], glob: str) -> list[Item]:
+    """The items whose path matches, with the folders that they are in.
+
+    :raises UsageError: when none does.
+    """
+    chosen = {item.path for item in items if fnmatchcase(item.path, glob)}
+    if items and not chosen:
+        raise UsageError(f"--only {glob}: nothing in the seed file matches",
+                         "it is held against whole paths: teams/books/*")
+    parts = [path.split("/") for path in chosen]
+    parents = {"/".join(one[:depth]) for one in parts for depth in range(1, len(one))}
+    return [item for item in items if item.path in chosen or (item.kind == FOLDER and item.path in parents)]
+
+
+def plan(items: Sequence[Item], present: Sequence[Present], configs: Configs, seed: str) -> list[Action]:
+    """What to do for each item, in the order in which it can be done.
+
+    :param present: all that is in Jenkins.
+    :param configs: config.xml of the items that are there, or why it could not be read.
+    :param seed: our seed id.
+    """
+    there = {one.key: one for one in present}
+    # Jenkins finds `Books` when it is asked for `books`, and would change the one for the other.
+    spelled = {one.path.lower(): one.path for one in present if one.kind != VIEW}
+    actions = []
+    for item in items:
+        found = there.get(item.key)
+        if found:
+            actions.append(_present(item, found, configs.get(item.key, b""), seed))
+        elif item.kind != VIEW and item.path.lower() in spelled:
+            other = spelled[item.path.lower()]
+            actions.append(_refused(item, f"Jenkins has it as {other}, and does not tell upper from lower case"))
+        else:
+            actions.append(Action(CREATE, item.kind, item.path, config_xml.serialise(item.config)))
+    return actions
+
+
+def prune(items: Sequence[Item], present: Sequence[Present], seed: str, glob: str, most: float) -> list[Action]:
+    """What our seed id owns and the seed file no longer has, children before their folders.
+
+    :param items: all of the seed file, whatever ``--only`` chose.
+    :param glob: only what matches is deleted.
+    :param most: per cent of what the seed id owns that may go.
+    :raises UsageError: when too much would go, or the file is empty: a mistake is likelier than the wish.
+    """
+    wanted = {item.key for item in items}
+    owned = [one for one in present if one.seed == seed]
+    doomed = [one for one in owned if one.key not in wanted and fnmatchcase(one.path, glob)]
+    going = {one.key for one in doomed}
+    actions = []
+    for one in sorted(doomed, key=lambda one: (one.kind == FOLDER, -one.path.count("/"), one.path)):
+        if one.kind == FOLDER and any(_stays(other, one.path, going) for other in present):
+            going.discard(one.key)
+            actions.append(Action(KEEP, one.kind, one.path, note="no longer seeded, but holds what others made"))
+        else:
+            actions.append(Action(DELETE, one.kind, one.path, note="no longer seeded"))
+    _check_prune(len(going), len(owned), seed, most, empty=not any(item.kind != FOLDER for item in items))
+    return actions
+
+
+def _stays(one: Present, folder: str, going: set[tuple[str, str]]) -> bool:
+    """Whether it is in the folder and not to be deleted, other than the view that every folder makes by itself."""
+    return one.path.startswith(f"{folder}/") and one.key not in going and one.key != key(VIEW, f"{folder}/All")
+
+
+def _check_prune(going: int, owned: int, seed: str, most: float, *, empty: bool) -> None:
+    if empty and going:
+        raise UsageError(f"--prune with a seed file that has no jobs would delete {going} items of seed {seed}",
+                         "delete them by hand when that is meant")
+    if going * 100 > most * owned:
+        raise UsageError(f"--prune would delete {going} of the {owned} items of seed {seed}, more than {most:g} %",
+                         f"if that is meant: --max-prune {-(-going * 100 // owned)}")
+
+
+def _present(item: Item, found: Present, config: bytes | JenkinsServerError, seed: str) -> Action:
+    if (item.kind == FOLDER) != (found.kind == FOLDER):
+        return _refused(item, f"Jenkins has a {found.kind} of that name: rename or delete it")
+    if item.only_present:
+        return Action(KEEP, item.kind, item.path)
+    if found.seed not in ("", seed):
+        return _refused(item, f"it belongs to the seed {found.seed}")
+    if isinstance(config, JenkinsServerError):
+        return _refused(item, config.message)
+    return _compared(item, config, "" if found.seed else "not seeded before, taken over")
+
+
+def _compared(item: Item, config: bytes, note: str) -> Action:
+    try:
+        current = config_xml.parse(config)
+    except ValueError as error:
+        return Action(CHANGE, item.kind, item.path, config_xml.serialise(item.config),
+                      note=f"written anew, as what is there is no XML: {error}")
+    if current.tag != item.config.tag:
+        return _refused(item, f"Jenkins has a {current.tag} of that name, not a {item.config.tag}: rename or delete it")
+    diff = config_xml.difference(current, item.config, item.managed)
+    if not diff:
+        return Action(KEEP, item.kind, item.path)
+    merged = config_xml.overlay(current, item.config, item.managed)
+    return Action(CHANGE, item.kind, item.path, config_xml.serialise(merged), tuple(diff), note)
+
+
+def _refused(item: Item, reason: str) -> Action:
+    return Action(REFUSE, item.kind, item.path, note=reason)

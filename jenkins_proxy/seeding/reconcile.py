@@ -1,0 +1,139 @@
+"""The whole of seeding: what the jobs need, the plan, and its execution, told as it happens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from jenkins_proxy.console import Console
+from jenkins_proxy.seeding import agent, apply, library, plan, render
+from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, KEEP, REFUSE, Action
+from jenkins_proxy.seeding.server import JenkinsServer
+from jenkins_proxy.seeding.spec import Spec
+
+_WORDS = {CREATE: "to create", CHANGE: "to change", KEEP: "unchanged", DELETE: "to delete", REFUSE: "refused"}
+_NAMES = {CREATE: "create", CHANGE: "change", KEEP: "keep", DELETE: "delete", REFUSE: "refuse"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to seed.
+
+    :ivar only: a glob that paths must match.
+    :ivar max_prune: per cent of what the seed id owns that may be deleted.
+    :ivar connections: reads at a time.
+    :ivar agent: the label to see to; empty to leave nodes alone.
+    :ivar library: the address of the library's repository; empty to leave libraries alone.
+    """
+
+    only: str = "*"
+    prune: bool = False
+    max_prune: float = 50.0
+    connections: int = 8
+    dry_run: bool = False
+    diff: bool = False
+    agent: str = ""
+    library: str = ""
+
+
+@dataclass
+class Report:
+    """What was found and done.
+
+    :ivar actions: the whole plan.
+    :ivar failed: what could not be done, with the reason as its note.
+    :ivar pending: whether a dry run found anything to do.
+    :ivar needs: what was seen to besides jobs, by ``agent`` and ``library``.
+    """
+
+    jenkins: str
+    seed: str
+    dry_run: bool
+    actions: list[Action] = field(default_factory=list)
+    failed: list[Action] = field(default_factory=list)
+    pending: bool = False
+    needs: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the machine; what stays as it is, is only counted."""
+        failed = {(action.kind, action.path): action.note for action in self.failed}
+        counts = Counter(_NAMES[action.symbol] for action in self.actions)
+        return {
+            "jenkins": self.jenkins,
+            "seed": self.seed,
+            "dry_run": self.dry_run,
+            "counts": {name: counts[name] for name in _NAMES.values()},
+            "changes": [
+                {"action": _NAMES[action.symbol], "kind": action.kind, "path": action.path,
+                 "lines": action.changed_lines, "note": action.note, "error": failed.get((action.kind, action.path))}
+                for action in self.actions if action.symbol != KEEP
+            ],
+            "needs": self.needs,
+            "failed": len(self.failed),
+        }
+
+
+def reconcile(spec: Spec, connect: Callable[[], JenkinsServer], options: Options, console: Console,
+              progress: apply.Progress) -> Report:
+    """Bring Jenkins to what the spec says, or in a dry run say what that takes.
+
+    :param connect: a server for each thread that asks.
+    :raises UsageError: for a template that fails, and for a prune that goes too far.
+    :raises JenkinsServerError: when Jenkins cannot be reached or does not know the user.
+    """
+    items = render.items(spec)
+    chosen = plan.only(items, options.only)
+    server = connect()
+    version = server.connect()
+    console.step(f"Jenkins {version} at {server.url}, seed {spec.seed}" + (", dry run" if options.dry_run else ""))
+    report = Report(server.url, spec.seed, options.dry_run)
+    _see_to_needs(report, spec, server, options, console)
+    present = server.listing()
+    configs = apply.read(connect, chosen, present, options.connections, progress)
+    report.actions = apply.checked(server, plan.plan(chosen, present, configs, spec.seed), chosen)
+    if options.prune:
+        report.actions += plan.prune(items, present, spec.seed, options.only, options.max_prune)
+    _show(report.actions, options, console)
+    for warning in apply.missing_credentials(server, spec.jobs):
+        console.warning(warning)
+    report.failed = [action for action in report.actions if action.symbol == REFUSE]
+    report.pending |= any(action.symbol in (CREATE, CHANGE, DELETE) for action in report.actions)
+    if not options.dry_run:
+        failed = apply.carry_out(server, report.actions, progress)
+        for action in failed:
+            console.error(f"{action.kind} {action.path}: {action.note}")
+        report.failed += failed
+    return report
+
+
+def _show(actions: list[Action], options: Options, console: Console) -> None:
+    for action in actions:
+        console.step(str(action))
+        for line in action.diff if options.diff else ():
+            console.output(line)
+    counts = Counter(action.symbol for action in actions)
+    shown = [symbol for symbol in _WORDS if counts[symbol] or symbol != REFUSE]
+    console.step(", ".join(f"{counts[symbol]} {_WORDS[symbol]}" for symbol in shown))
+
+
+def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
+    if options.agent:
+        found = agent.ensure(server, options.agent, dry_run=options.dry_run)
+        report.needs["agent"] = found.advice
+        report.pending |= found.created
+        if found.created:
+            console.step(f"+ node {options.agent}")
+        (console.step if found.ready else console.warning)(found.advice)
+    if options.library:
+        name, _, version = spec.library.partition("@")
+        wanted = library.Library(name, version or spec.variables["version"], options.library)
+        outcome = library.register(server, wanted, dry_run=options.dry_run)
+        report.needs["library"] = outcome or "needs administration"
+        report.pending |= outcome in (CREATE, CHANGE)
+        if outcome:
+            console.step(f"{outcome} library {wanted.name}@{wanted.version} from {wanted.remote}")
+            return
+        console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
+        for line in library.as_code(wanted).splitlines():
+            console.output(line)

@@ -1,0 +1,182 @@
+"""Where everything is: each setting from file < environment < argument, with where its value came from.
+
+The file is ``jenkins-proxy.yml`` in the working directory, or the one that ``--config`` or ``JENKINS_PROXY_CONFIG``
+names: a mapping of the setting names below, in lower case with ``_``. Secrets come from the environment or from a
+file that the environment names, never from arguments, so that ``ps`` and the console do not show them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jenkins_proxy.errors import UsageError
+
+DEFAULT_FILE = "jenkins-proxy.yml"
+_TRUE = ("1", "t", "true")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A setting that exists.
+
+    :ivar environment: the variable that gives it; ``<variable>_FILE`` names a file with the value, for secrets.
+    :ivar argument: the option that gives it, or empty where none may.
+    """
+
+    name: str
+    environment: str
+    argument: str = ""
+    default: str = ""
+    secret: bool = False
+    url: bool = False
+    file: bool = False
+
+
+KNOWN = (
+    Known("docker_host", "DOCKER_HOST", "--docker-host", "unix:///var/run/docker.sock"),
+    Known("docker_tls_verify", "DOCKER_TLS_VERIFY"),
+    Known("docker_cert_path", "DOCKER_CERT_PATH"),
+    Known("consul", "CONSUL_HTTP_ADDR", "--consul", "http://127.0.0.1:8500", url=True),
+    Known("consul_token", "CONSUL_HTTP_TOKEN", secret=True),
+    Known("consul_cacert", "CONSUL_CACERT", file=True),
+    Known("consul_client_cert", "CONSUL_CLIENT_CERT", file=True),
+    Known("consul_client_key", "CONSUL_CLIENT_KEY", file=True),
+    Known("proxy", "JENKINS_PROXY_URL", "--proxy", "http://127.0.0.1:8081", url=True),
+    Known("proxy_cacert", "JENKINS_PROXY_CACERT", file=True),
+    Known("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
+    Known("token", "JENKINS_PROXY_TOKEN", secret=True),
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and where it came from: ``default``, ``jenkins-proxy.yml``, ``DOCKER_HOST``, ``--docker-host`` …"""
+
+    value: str
+    source: str
+
+
+class Settings:
+    """All settings, resolved. ``settings.consul`` is a value, ``settings.source("consul")`` where it came from."""
+
+    def __init__(self, values: Mapping[str, Setting]) -> None:
+        self._values = dict(values)
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self.__dict__["_values"][name].value
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def source(self, name: str) -> str:
+        return self._values[name].source
+
+    def given(self, name: str) -> bool:
+        """Whether anyone set it: file, environment or argument."""
+        return self._values[name].source != "default"
+
+    def docker_environment(self) -> dict[str, str]:
+        """The environment for Docker's own programs: ours, with the Docker settings as resolved.
+
+        Secrets of ours are left out: a compose file could print or pass on what it finds there.
+        """
+        hidden = {known.environment for known in KNOWN if known.secret} | {"JENKINS_TOKEN", "JENKINS_PROXY_PARAMS"}
+        env = {name: value for name, value in os.environ.items() if name not in hidden}
+        for known in KNOWN:
+            if known.name.startswith("docker_") and self.given(known.name):
+                env[known.environment] = self._values[known.name].value
+        return env
+
+
+def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None, file: str = "") -> Settings:
+    """Settle every setting.
+
+    :param arguments: parsed options by setting name; None and missing mean not given.
+    :param environ: the environment; this process's when not given.
+    :param file: the settings file; when empty ``JENKINS_PROXY_CONFIG``, then ``jenkins-proxy.yml`` if there is one.
+    :raises UsageError: for an unreadable file, an unknown key, or an address that is not one.
+    """
+    environ = os.environ if environ is None else environ
+    path, from_file = _read_file(file or environ.get("JENKINS_PROXY_CONFIG", ""))
+    values = {}
+    for known in KNOWN:
+        secure = known.name == "consul" and environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
+        values[known.name] = _check(known, _pick(known, arguments, environ, from_file, path), secure)
+    return Settings(values)
+
+
+def _pick(known: Known, arguments: Mapping, environ: Mapping, from_file: Mapping, path: str) -> Setting:
+    if known.argument and arguments.get(known.name) is not None:
+        return Setting(str(arguments[known.name]), known.argument)
+    if environ.get(known.environment):
+        return Setting(environ[known.environment], known.environment)
+    if known.secret and environ.get(known.environment + "_FILE"):
+        return Setting(_secret_file(environ[known.environment + "_FILE"]), known.environment + "_FILE")
+    # Docker reads any text as a yes, `False` included: a switch that is off in the file is not given.
+    if from_file.get(known.name) not in (None, "", False):
+        return Setting(str(from_file[known.name]), path)
+    return Setting(known.default, "default")
+
+
+def _secret_file(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the secret file {path}: {error}") from error
+
+
+def _read_file(given: str) -> tuple[str, Mapping[str, Any]]:
+    path = given or DEFAULT_FILE
+    if not given and not os.path.exists(path):
+        return path, {}
+    import yaml
+
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read the settings file {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise UsageError(f"the settings file {path} holds no mapping")
+    names = [known.name for known in KNOWN if not known.secret]
+    for key in data:
+        if key not in names:
+            raise UsageError(f"{path}: unknown setting {key!r}", f"known: {', '.join(names)}")
+    return path, data
+
+
+def _check(known: Known, setting: Setting, secure: bool) -> Setting:
+    value = setting.value
+    if known.secret:
+        # A newline in a header would start another header.
+        if not re.fullmatch(r"[\x21-\x7e]*", value):
+            raise UsageError(f"{setting.source} holds a character that cannot stand in a header")
+        return setting
+    if known.url and "://" not in value:
+        # Consul's own tools take CONSUL_HTTP_ADDR=127.0.0.1:8500, and the article says `proxy:8081`.
+        value = ("https://" if secure else "http://") + value
+    if known.url:
+        _check_url(setting.source, value)
+        return Setting(value.rstrip("/"), setting.source)
+    if known.file and value and not os.access(value, os.R_OK):
+        raise UsageError(f"{setting.source}: the file {value} cannot be read")
+    return setting
+
+
+def _check_url(source: str, value: str) -> None:
+    if re.search(r"[@?#]", value):
+        # Not shown: what stands there may be a password.
+        raise UsageError(f"{source}: an address with a user, a password, a query or a fragment in it is not taken",
+                         "give tokens through the environment: CONSUL_HTTP_TOKEN, JENKINS_PROXY_TOKEN")
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise UsageError(f"{source}: {value!r} is not an http:// or https:// address")

@@ -1,0 +1,131 @@
+set +x
+# What vars/jenkinsProxy.groovy runs on the agent: finds jenkins-proxy in the library's version, and becomes it.
+# Every value comes in the environment, so this text is the same for every build. stderr is the console; stdout is the
+# answer in key=value lines (jenkins_proxy/cli/step.py), and also tells a failure: Jenkins drops the stdout of a script
+# that ends with another code than 0. POSIX sh only.
+
+version=$JENKINS_PROXY_VERSION
+directory=$PWD
+cache=${JENKINS_PROXY_CACHE:-${HOME:-$directory}/.cache/jenkins-proxy}
+spec=${JENKINS_PROXY_PIP_SPEC:-jenkins-proxy==$version}
+image=${JENKINS_PROXY_IMAGE:-}
+python=${JENKINS_PROXY_PYTHON:-python3}
+venv=$cache/$version
+case $python in
+    /*) ;;
+    */*) python=$directory/$python ;;
+esac
+# A wheel or a folder of wheels may be named relative to the workspace; an index' name or a URL is no file.
+[ ! -e "$directory/$spec" ] || spec=$directory/$spec
+export PYTHONUNBUFFERED=1 PYTHONUTF8=1
+# Python puts the working directory first on its path: a jenkins_proxy (or json.py) in the workspace is not meant.
+cd /
+
+say() {
+    printf '[jenkins-proxy] * %s\n' "$1" >&2
+}
+
+fail() {
+    printf 'exit=2\nreason=%s; jenkins-proxy %s reaches agent %s in one of three ways: %s; %s; %s\n' \
+        "$(printf %s "$1" | tr '\n' ' ')" "$version" "${NODE_NAME:-(no name)}" \
+        "installed there (pip install jenkins-proxy==$version)" \
+        "in a container (image: with jenkins-proxy $version in it)" \
+        "from pipSpec: (with Python 3.9 or newer and its venv module)"
+    exit 0
+}
+
+# For a program that failed. Jenkins ends the processes of an aborted build from the youngest up: then our own signal is
+# on its way, and the program is not what went wrong.
+fail_unless_stopped() {
+    sleep 1
+    fail "$1"
+}
+
+# Whether a Python has jenkins-proxy, in the library's version and no other.
+has_it() {
+    [ "$("$1" -m jenkins_proxy --version 2>/dev/null)" = "$version" ]
+}
+
+# $@: the command that starts Python. exec, because the signal of an aborted build must reach jenkins-proxy itself:
+# Jenkins then waits until it has cleaned up.
+become() {
+    say "jenkins-proxy $version: $1"
+    shift
+    export JENKINS_PROXY_STEP="$directory"
+    exec "$@" -m jenkins_proxy "$JENKINS_PROXY_COMMAND"
+}
+
+in_image() {
+    command -v docker >/dev/null || fail "image $image is asked for, and there is no docker program"
+    # The container belongs beside the workspace, on the agent's own engine; DOCKER_HOST is where it deploys to.
+    engine=unix:///var/run/docker.sock
+    case ${DOCKER_HOST:-} in unix://*) engine=$DOCKER_HOST ;; esac
+    set -- --rm --init --entrypoint python3 --workdir / --network host --user "$(id -u):$(id -g)" --env HOME=/tmp
+    # docker run would speak TLS to the agent's own engine, too.
+    [ -z "${DOCKER_TLS_VERIFY:-}" ] || set -- "$@" --env "DOCKER_TLS_VERIFY=$DOCKER_TLS_VERIFY"
+    unset DOCKER_TLS_VERIFY
+    found=$(docker --host "$engine" run "$@" -- "$image" -m jenkins_proxy --version) || found=nothing
+    [ "$found" = "$version" ] || fail_unless_stopped "image $image answers $found to python3 -m jenkins_proxy --version"
+
+    socket=${engine#unix://}
+    [ ! -S "$socket" ] || set -- "$@" --volume "$socket:$socket" --group-add "$(stat -c %g "$socket")"
+    mounted=:
+    for folder in "$directory" "${WORKSPACE:-}" "${WORKSPACE_TMP:-}" "${DOCKER_CERT_PATH:-}"; do
+        case $mounted in *":$folder:"*) continue ;; esac
+        [ ! -d "$folder" ] || set -- "$@" --volume "$folder:$folder"
+        mounted=$mounted$folder:
+    done
+    # By name, so that no value shows in the list of processes; all, because compose files use the caller's variables.
+    names=$(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }')
+    for name in JENKINS_PROXY_STEP $names; do
+        case $name in
+            # What is the agent's own, and the mark by which Jenkins ends a build: docker run passes the signal on.
+            PATH | HOME | HOSTNAME | PWD | OLDPWD | SHLVL | TMPDIR | _ | LD_* | DOCKER_CON*) ;;
+            PYTHONHOME | PYTHONPATH | VIRTUAL_ENV | JENKINS_SERVER_COOKIE) ;;
+            *) set -- "$@" --env "$name" ;;
+        esac
+    done
+    become "image $image" docker --host "$engine" run "$@" -- "$image"
+}
+
+# Fills $cache/$version beside its place and moves it there in one step: whoever looks finds all of it or nothing.
+fill() {
+    fresh=$(mktemp -d "$cache/fresh.XXXXXX")
+    trap 'rm -rf "$fresh"' EXIT
+    trap 'exit 143' TERM INT
+    say "filling $venv from $spec"
+    "$python" -m venv "$fresh/venv" >&2 ||
+        fail_unless_stopped "$python -m venv failed (on Debian: apt-get install python3-venv)"
+    set -- "$fresh/venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check
+    if [ -d "$spec" ] && [ ! -e "$spec/pyproject.toml" ]; then
+        set -- "$@" --no-index --find-links "$spec" "jenkins-proxy==$version"
+    else
+        set -- "$@" -- "$spec"
+    fi
+    "$@" >&2 || fail_unless_stopped "pip could not install $spec"
+    found=$("$fresh/venv/bin/python" -m jenkins_proxy --version) || found=nothing
+    [ "$found" = "$version" ] || fail "$spec is jenkins-proxy $found"
+    # A Python that was upgraded leaves a venv that no longer starts: out of the way with it.
+    [ ! -e "$venv" ] || has_it "$venv/bin/python" || mv "$venv" "$fresh/broken"
+    # Not mv: it would move into a venv that another build has put there meanwhile.
+    "$python" -c 'import os, sys; os.rename(*sys.argv[1:])' "$fresh/venv" "$venv" 2>/dev/null ||
+        has_it "$venv/bin/python" || fail "$venv cannot be written"
+    rm -rf "$fresh"
+    trap - EXIT TERM INT
+}
+
+if has_it "$python"; then
+    become "installed on ${NODE_NAME:-this agent}" "$python"
+fi
+[ -z "$image" ] || in_image
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ||
+    fail "$python is not a Python 3.9 or newer"
+if ! has_it "$venv/bin/python"; then
+    mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || fail "nothing can be written to $cache"
+    # Of parallel branches one fills and the others find it. Without flock each fills, and the first to finish wins.
+    {
+        ! command -v flock >/dev/null || flock -n 9 || { say "waiting for $venv, which another build fills"; flock 9; }
+        has_it "$venv/bin/python" || fill
+    } 9>"$cache/$version.lock"
+fi
+become "$venv" "$venv/bin/python"

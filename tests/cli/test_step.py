@@ -1,0 +1,140 @@
+"""The answer to a Jenkins step: lines on stdout, people's text on stderr, and when the exit code is 0."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from jenkins_proxy.cli.step import answer_lines
+
+REPORT = {
+    "service": "books-ms", "status": "done", "strategy": "rolling", "orchestrator": "compose v2",
+    "instances": [{"address": "10.0.0.1", "port": 32768, "id": "a"}, {"address": "fd00::1", "port": 1, "id": "b"}],
+    "route": None, "url": "http://proxy/api", "timings": {"wait": 0.25, "total": 1.5}, "rolled_back": False,
+    "error": None,
+}
+
+
+def described(**changes) -> str:
+    lines = dict(line.split("=", 1) for line in answer_lines(0, "", {**REPORT, **changes}))
+    return lines.get("description", "")
+
+
+def test_a_report_in_lines():
+    assert answer_lines(0, "", REPORT) == [
+        "exit=0", "reason=", "service=books-ms", "status=done", "strategy=rolling", "orchestrator=compose v2",
+        "url=http://proxy/api", "instances=10.0.0.1:32768,[fd00::1]:1", "timings.wait=0.25", "timings.total=1.5",
+        "description=books-ms: 2 instances at http://proxy/api",
+    ]
+
+
+def test_a_failure_in_lines():
+    assert answer_lines(3, "books-ms: not passing", {}) == ["exit=3", "reason=books-ms: not passing"]
+
+
+def test_no_value_can_begin_a_line():
+    assert answer_lines(2, "a\nexit=0\r\n b", {}) == ["exit=2", "reason=a exit=0 b"]
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({}, "books-ms: 2 instances at http://proxy/api"),
+    ({"instances": REPORT["instances"][:1], "url": ""}, "books-ms: 1 instance"),
+    ({"instances": []}, "books-ms: at http://proxy/api"),
+    ({"instances": [], "url": ""}, "books-ms: not routed"),
+    ({"status": "planned"}, ""),
+])
+def test_what_the_builds_page_says(changes, text):
+    assert described(**changes) == text
+
+
+class _Proxy(http.server.BaseHTTPRequestHandler):
+    """The proxy's API as far as ``remove`` needs it."""
+
+    def do_DELETE(self):
+        self.server.asked.set()
+        if self.server.silent:
+            threading.Event().wait(60)
+        body = b'{"error": {"message": "this needs a token", "hint": ""}}'
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def proxy():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
+    server.asked, server.silent, server.status = threading.Event(), False, 200
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def start(proxy, tmp_path):
+    """``start(values)`` removes a route as the script of a step does: from /, for the folder tmp_path."""
+    started = []
+
+    def run(values: dict) -> subprocess.Popen:
+        environment = {**os.environ, "JENKINS_PROXY_STEP": str(tmp_path), "JENKINS_PROXY_PARAMS": json.dumps(values),
+                       "JENKINS_PROXY_URL": f"http://127.0.0.1:{proxy.server_port}"}
+        started.append(subprocess.Popen([sys.executable, "-m", "jenkins_proxy", "remove"], cwd="/", env=environment,
+                                        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_done(start, tmp_path):
+    process = start({"service": "books-ms", "report": "report.json"})
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    lines = dict(line.split("=", 1) for line in stdout.splitlines())
+    assert (lines["exit"], lines["service"], lines["status"]) == ("0", "books-ms", "done")
+    assert json.loads((tmp_path / "report.json").read_text())["service"] == "books-ms"
+
+
+def test_the_reports_json_does_not_get_between_the_lines(start):
+    stdout, _ = start({"service": "books-ms"}).communicate(timeout=30)
+    assert stdout == "exit=0\nreason=\n"
+
+
+def test_refused(start, proxy):
+    proxy.status = 401
+    process = start({"service": "books-ms", "report": "report.json"})
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0
+    code, reason = stdout.splitlines()
+    assert code == "exit=4"
+    # What fails the build is what the console has said.
+    assert f"[jenkins-proxy] ERROR: {reason[len('reason='):]}\n" in stderr
+
+
+def test_a_service_called_help(start):
+    stdout, _ = start({"service": "--help"}).communicate(timeout=30)
+    assert stdout.startswith("exit=2\nreason=")
+
+
+def test_stopped(start, proxy):
+    proxy.silent = True
+    process = start({"service": "books-ms"})
+    assert proxy.asked.wait(30)
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (143, "")
+    assert "stopped by SIGTERM" in stderr

@@ -1,0 +1,135 @@
+"""Everything behind TLS and tokens: an engine with --tlsverify, Consul with https and ACLs, the daemon's API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+import requests
+
+pytestmark = [pytest.mark.docker, pytest.mark.consul, pytest.mark.haproxy]
+
+TOKEN = "the-token-of-the-api"  # noqa: S105
+# All that the daemon, the agent and the commands need of Consul's ACLs.
+POLICY = """
+service_prefix "" { policy = "write" }
+node_prefix "" { policy = "read" }
+session_prefix "" { policy = "write" }
+agent_prefix "" { policy = "read" }
+key_prefix "jenkins-proxy/" { policy = "write" }
+"""
+
+
+class Authority:
+    """A folder with an authority's ``ca.pem`` and key, and certificates of it."""
+
+    def __init__(self, openssl: str, folder: Path) -> None:
+        self._openssl, self.folder = openssl, folder
+        folder.mkdir()
+        self.ca = str(folder / "ca.pem")
+        self._request("ca", "-subj", "/CN=the test's authority")
+
+    def certificate(self, name: str, *addresses: str) -> tuple[str, str]:
+        """The files of a certificate, for servers at these addresses and for clients, and of its key."""
+        names = ",".join(f"IP:{address}" for address in addresses)
+        self._request(name, "-CA", self.ca, "-CAkey", str(self.folder / "ca-key.pem"), "-subj", f"/CN={name}",
+                      "-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE")
+        return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}-key.pem")
+
+    def _request(self, name: str, *more: str) -> None:
+        argv = [self._openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-days", "2", "-keyout", str(self.folder / f"{name}-key.pem"), "-out",
+                str(self.folder / f"{name}.pem"), *more]
+        subprocess.run(argv, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def authority(program, tmp_path_factory):
+    return Authority(program("openssl"), tmp_path_factory.mktemp("tls") / "authority")
+
+
+@pytest.fixture(scope="module")
+def cluster(authority, start_cluster):
+    """An engine that takes nobody without a certificate."""
+    def certificates(*addresses: str) -> str:
+        folder = authority.folder / "docker"
+        folder.mkdir()
+        for name, file in zip(("cert.pem", "key.pem"), authority.certificate("docker", *addresses)):
+            shutil.copy(file, folder / name)
+        shutil.copy(authority.ca, folder)
+        return str(folder)
+
+    return start_cluster("noswarm", nodes=1, certificates=certificates)
+
+
+@pytest.fixture
+def consul(authority, consul_server, wait_for):
+    """A Consul by https with ACLs that deny by default, and the variables for a token with just our rights."""
+    certificate, key = authority.certificate("consul", "127.0.0.1")
+    root = str(uuid.uuid4())
+    server = consul_server(
+        https=True, ca_file=authority.ca, cert_file=certificate, key_file=key,
+        acl={"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}})
+    with requests.Session() as session:
+        # REQUESTS_CA_BUNDLE of whoever runs the tests would win over `verify`.
+        session.trust_env = False
+        session.headers["X-Consul-Token"], session.verify = root, authority.ca
+
+        def put(path: str, **body: object) -> requests.Response:
+            return session.put(server.url + path, data=json.dumps(body), timeout=10)
+
+        wait_for(lambda: put("/v1/acl/policy", Name="jenkins-proxy", Rules=POLICY).ok, "Consul's ACLs")
+        token = put("/v1/acl/token", Policies=[{"Name": "jenkins-proxy"}]).json()["SecretID"]
+    return {"CONSUL_HTTP_ADDR": server.url, "CONSUL_HTTP_TOKEN": token, "CONSUL_CACERT": authority.ca}
+
+
+@pytest.fixture
+def books(authority, cluster, consul, start_daemon, start_agent, delivery):
+    """The service ``books``, whose commands find all they need in the environment."""
+    engine = {"DOCKER_HOST": cluster.host(1), "DOCKER_TLS_VERIFY": "1",
+              "DOCKER_CERT_PATH": str(authority.folder / "docker")}
+    certificate, key = authority.certificate("api", "127.0.0.1")
+    daemon = start_daemon("--tls-cert", certificate, "--tls-key", key, scheme="https", JENKINS_PROXY_TOKEN=TOKEN,
+                          **consul)
+    start_agent(cluster.host(1), cluster.address(1), **engine, **consul)
+    made = delivery("books", **engine, **consul, JENKINS_PROXY_URL=daemon.api, JENKINS_PROXY_ENTRY=daemon.entry,
+                    JENKINS_PROXY_TOKEN=TOKEN, JENKINS_PROXY_CACERT=authority.ca)
+    made.daemon = daemon
+    made.write(1)
+    yield made
+    made.compose("down")
+
+
+def errors(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "ERROR" in line]
+
+
+def test_deployed_and_scaled_with_what_the_environment_gives(books):
+    deployed = books.deploy()
+    assert deployed.code == 0, deployed.text
+    assert books.daemon.get("/books/") == (200, "version 1\n")
+    scaled = books.run("scale", "2")
+    assert (scaled.code, len(scaled.report["instances"])) == (0, 2), scaled.text
+    for secret in (TOKEN, books.environment["CONSUL_HTTP_TOKEN"]):
+        assert secret not in deployed.text + scaled.text + str(deployed.report) + books.daemon.said
+
+
+@pytest.mark.parametrize(("wrong", "error"), [
+    ({"JENKINS_PROXY_TOKEN": "another"}, "wrong token"),
+    ({"JENKINS_PROXY_TOKEN": ""}, "a token is needed"),
+    ({"JENKINS_PROXY_CACERT": ""}, "no trust in the proxy at https://"),
+    ({"CONSUL_HTTP_TOKEN": str(uuid.uuid4())}, "ACL not found"),
+    ({"CONSUL_CACERT": ""}, "no trust in the registry at https://"),
+    ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "Client sent an HTTP request to an HTTPS server"),
+], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_a_wrong_credential_is_one_line_before_anything_is_started(books, wrong, error):
+    ended = books.deploy(**wrong)
+    assert ended.code == 4, ended.text
+    line, = errors(ended.text)
+    assert error in line
+    assert next(iter(wrong)) in ended.text
+    assert books.compose("ps", "-q") == ""

@@ -1,0 +1,282 @@
+"""What compose v1 and v2 really do: every test here runs on both, against a real engine."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+
+import pytest
+
+from jenkins_proxy.errors import DeployFailed, DockerError, UsageError
+from jenkins_proxy.orchestrator.endpoint import Endpoint
+from jenkins_proxy.orchestrator.engine import Engine
+from jenkins_proxy.waiting import Deadline
+
+pytestmark = pytest.mark.docker
+
+BOOKS = """version: "2"
+services:
+  app:
+    image: "{1}"
+    ports: ["8080"]
+    depends_on: [db]
+    stop_grace_period: 1s
+  db:
+    image: "{1}"
+    stop_grace_period: 1s
+"""
+NEW_BOOKS = BOOKS.replace("{1}", "{2}", 1)
+
+
+def ids(containers) -> list[str]:
+    return [container.id for container in containers]
+
+
+def seen(containers) -> list[tuple]:
+    """What a change would show in; this machine's addresses come and go with other projects' networks."""
+    return [(container.id, container.name, container.state, container.bindings) for container in containers]
+
+
+def test_up_starts_every_service_and_tells_its_containers(compose, deadline, image, project_name):
+    books = compose(BOOKS)
+    books.up(deadline=deadline)
+    (app,) = books.containers("app")
+    assert sorted(container.service for container in books.containers()) == ["app", "db"]
+    assert (app.project, app.image, app.running, app.health) == (project_name, image(1), True, "")
+    assert {binding.container_port for binding in app.bindings} == {8080}
+    assert "127.0.0.1" in app.node_addresses
+    port = app.bindings[0].host_port
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def test_target_is_the_service_that_publishes(compose):
+    assert compose(BOOKS).validate().target().name == "app"
+
+
+def test_surge_leaves_the_old_alone_and_a_plain_up_changes_nothing_afterwards(compose, deadline, image):
+    old = compose(BOOKS)
+    old.up(scale={"app": 2}, deadline=deadline)
+    before = old.containers("app")
+    books = compose(NEW_BOOKS)
+    books.up(["db"], deadline=deadline)
+    new = books.surge("app", 2, deadline=deadline)
+    assert [container.image for container in new] == [image(2)] * 2
+    assert ids(books.containers("app")) == ids(before) + ids(new)
+    assert all(container.running for container in books.containers("app"))
+    for container in before:
+        books.remove(container)
+    after = seen(books.containers())
+    books.up(scale={"app": 2}, deadline=deadline)
+    assert seen(books.containers()) == after
+    books.remove(new[1])
+    after = seen(books.containers())
+    books.up(deadline=deadline)
+    assert seen(books.containers()) == after, "a plain `up -d` of a single instance changes nothing either"
+
+
+def test_surge_replaces_what_ended_instead_of_starting_it_again(compose, deadline, image):
+    old = compose(BOOKS)
+    old.up(scale={"app": 2}, deadline=deadline)
+    first, second = old.containers("app")
+    old.stop(second)
+    new = compose(NEW_BOOKS).surge("app", 1, deadline=deadline)
+    assert [container.image for container in new] == [image(2)]
+    assert set(ids(old.containers("app"))) == {first.id, new[0].id}
+
+
+def test_up_gives_the_count_of_the_file_whatever_runs(compose, deadline):
+    books = compose(BOOKS)
+    books.up(["app"], scale={"app": 3}, deadline=deadline)
+    first = books.containers("app")[0]
+    books.up(deadline=deadline)
+    assert ids(books.containers("app")) == [first.id]
+
+
+def test_scale_recreates_nothing(compose, deadline):
+    compose(BOOKS).up(deadline=deadline)
+    books = compose(NEW_BOOKS)
+    before = ids(books.containers())
+    books.scale("app", 2, deadline=deadline)
+    assert set(before) < set(ids(books.containers()))
+    assert len(books.containers("app")) == 2
+
+
+def test_restore_brings_back_image_settings_and_count(compose, deadline, engine, build_image):
+    name = f"f1-{uuid.uuid4().hex[:8]}-ms:latest"
+    settings = "environment: {COLOUR: blue}\n    volumes: [/data]\n    ports:"
+    text = BOOKS.replace("{1}", name, 1).replace("ports:", settings)
+    build_image(name, "1")
+    old = compose(text)
+    old.up(scale={"app": 2}, deadline=deadline)
+    before = old.containers("app")
+    snapshot = old.snapshot("app")
+    # The same tag, built again, with other settings: what a Jenkins job does to `latest`.
+    build_image(name, "2")
+    new = compose(text.replace("blue", "green"))
+    new.up(deadline=deadline)
+    (failing,) = new.containers("app")
+    assert failing.image_id != before[0].image_id
+    after = new.restore(snapshot, deadline=deadline)
+    assert [container.image_id for container in after] == [before[0].image_id] * 2
+    assert [container.name for container in after] == [container.name for container in before]
+    assert failing.id not in ids(after)
+    for container in after:
+        assert "COLOUR=blue" in engine.inspect(container.id)["Config"]["Env"]
+        assert container.bindings
+    assert volumes(engine.inspect(container.id) for container in after) == volumes(snapshot.definitions)
+    compose(text).up(scale={"app": 2}, deadline=deadline)
+    assert ids(old.containers("app")) == ids(after), "compose sees them as its own"
+
+
+def volumes(definitions) -> set[str]:
+    return {mount["Name"] for definition in definitions for mount in definition["Mounts"]}
+
+
+def test_restore_starts_what_was_stopped_and_removes_what_came(compose, deadline):
+    old = compose(BOOKS)
+    old.up(["app"], deadline=deadline)
+    snapshot = old.snapshot("app")
+    new = compose(NEW_BOOKS)
+    new.surge("app", 1, deadline=deadline)
+    new.stop(snapshot.containers[0])
+    assert ids(new.restore(snapshot, deadline=deadline)) == ids(snapshot.containers)
+    assert ids(new.restore(snapshot, deadline=deadline)) == ids(snapshot.containers), "again changes nothing"
+
+
+def test_restore_of_nothing_removes_the_first_deploy(compose, deadline):
+    books = compose(BOOKS)
+    nothing = books.snapshot("app")
+    books.up(deadline=deadline)
+    assert books.restore(nothing, deadline=deadline) == []
+    assert [container.service for container in books.containers()] == ["db"]
+
+
+def test_logs_and_health_of_a_container_that_dies(compose, deadline, wait_for):
+    books = compose("""version: "2.1"
+services:
+  app:
+    image: "{1}"
+    command: ["/bin/sh", "-c", "/bin/busybox echo out; /bin/busybox echo 'no database' >&2; exit 3"]
+    ports: ["8080"]
+""")
+    books.up(deadline=deadline)
+    (app,) = wait_for(lambda: [one for one in books.containers("app") if one.state == "exited"], "it dies")
+    assert app.exit_code == 3
+    assert sorted(books.logs(app)) == ["no database", "out"]
+    assert len(books.logs(app, 1)) == 1
+    assert (books.health_output(app), app.health) == ("", "")
+    books.remove(app)
+    books.remove(app)
+    books.stop(app)
+    assert books.containers() == []
+    assert (books.logs(app), books.health_output(app)) == ([], "")
+
+
+def test_health_output_is_what_the_check_printed(compose, deadline, wait_for):
+    books = compose("""version: "2.1"
+services:
+  app:
+    image: "{1}"
+    ports: ["8080"]
+    healthcheck: {test: ["CMD", "/bin/sh", "-c", "/bin/busybox echo no database; exit 1"], interval: 1s, retries: 1}
+    stop_grace_period: 1s
+""")
+    books.up(deadline=deadline)
+    (app,) = wait_for(lambda: [one for one in books.containers() if one.health == "unhealthy"], "it is unhealthy")
+    assert books.health_output(app) == "no database"
+
+
+def test_stop_takes_as_long_as_the_file_gives_the_container(compose, deadline):
+    # As process 1, `httpd` does nothing about SIGTERM.
+    books = compose(BOOKS)
+    books.up(["app"], deadline=deadline)
+    (app,) = books.containers("app")
+    begin = time.monotonic()
+    books.stop(app)
+    assert 1 <= time.monotonic() - begin < 8, "without stop_grace_period it would be 10 s"
+    assert [one.state for one in books.containers("app")] == ["exited"]
+
+
+def test_a_colour_has_its_secrets(compose, deadline, docker, tmp_path):
+    (tmp_path / "word").write_text("open sesame")
+    text = BOOKS.replace('"2"', '"3.7"').replace("    depends_on", "    secrets: [word]\n    depends_on")
+    books = compose(text + "secrets: {word: {file: ./word}}\n")
+    books.up(["app"], deadline=deadline)
+    blue = books.coloured("app", service="books-ms", colour="blue")
+    try:
+        blue.up(["app"], deadline=deadline)
+        argv = [docker, "exec", blue.containers()[0].id, "/bin/busybox", "cat", "/run/secrets/word"]
+        assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "open sesame"
+    finally:
+        for container in blue.containers():
+            blue.remove(container)
+
+
+def test_containers_of_compose_run_are_nobodys_instances(compose, deadline, docker, project_name, image):
+    books = compose(BOOKS)
+    books.up(["app"], deadline=deadline)
+    labels = {"project": project_name, "service": "app", "oneoff": "True"}
+    flags = [word for key, value in labels.items() for word in ("--label", f"com.docker.compose.{key}={value}")]
+    subprocess.run([docker, "run", "-d", *flags, image(1)], check=True, capture_output=True)
+    assert len(books.containers("app")) == 1
+
+
+def test_pull_leaves_alone_what_is_built(compose, deadline, capsys):
+    books = compose(BOOKS.replace('image: "{1}"', 'build: .\n    image: "{1}"'))
+    books.pull(deadline=deadline)
+    assert "pull" not in capsys.readouterr().err
+
+
+def test_pull_that_fails_says_what_to_do(compose, deadline):
+    with pytest.raises(DeployFailed, match="pull of project .* failed: ") as caught:
+        compose(BOOKS.replace("{1}", "127.0.0.1:9/f1-nope:1", 1)).pull(["app"], deadline=deadline)
+    assert "127.0.0.1:9" in caught.value.message
+    assert "build the image" in caught.value.hint
+
+
+def test_an_image_that_is_not_there(compose, deadline):
+    with pytest.raises(DeployFailed, match="image 127.0.0.1:9/f1-nope:1 is not on the engine") as caught:
+        compose(BOOKS.replace("{1}", "127.0.0.1:9/f1-nope:1", 1)).up(deadline=deadline)
+    assert "build the image" in caught.value.hint
+
+
+def test_a_host_port_that_is_taken(compose, deadline):
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(DeployFailed, match=rf"up of project .* failed: .*{port}.*address already in use") as caught:
+            compose(BOOKS.replace('"8080"', f'"{port}:8080"')).up(deadline=deadline)
+    assert "publish a dynamic one" in caught.value.hint
+
+
+def test_time_runs_out(compose):
+    books = compose(BOOKS)
+    with pytest.raises(DeployFailed, match=r"up of project .* did not end in time \(\d s of 0.05 s\)"):
+        books.up(deadline=Deadline(0.05))
+
+
+def test_the_engine_goes_away(compose, deadline, tmp_path, monkeypatch):
+    books = compose(BOOKS)
+    gone = f"unix://{tmp_path}/gone.sock"
+    environment = {**books._runner.environment, "DOCKER_HOST": gone}
+    monkeypatch.setattr(books, "_runner", dataclasses.replace(books._runner, environment=environment))
+    monkeypatch.setattr(books, "_engine", Engine(Endpoint(gone, "test")))
+    with pytest.raises(DockerError, match="no Docker Engine answers at unix://.*/gone.sock: no such file"):
+        books.up(deadline=deadline)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("services:\n  app:\n    imag: x\n", r"compose file .*docker-compose.yml: .*app.* '?imag'?"),
+    ("services:\n  app: {image: x\n  b: [", r"compose file .*docker-compose.yml: yaml"),
+    ("version: '2'\nservices: {}\n", "service"),
+])
+def test_files_that_are_broken(compose, text, message):
+    with pytest.raises(UsageError, match=message):
+        compose(text).validate()

@@ -1,0 +1,174 @@
+"""The daemon as a whole, from outside: its own process, real registries, a real HAProxy."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+
+class Backend:
+    """An instance: answers every request with its own port; with ``hold()`` only when it is let go."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+        self._go.set()
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:  # noqa: N802
+                backend._go.wait(20)
+                body = str(backend.port).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        # HAProxy's checks hang up before they are answered: that is no news.
+        self._server.handle_error = lambda *_: None
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def hold(self) -> None:
+        self._go.clear()
+
+    def release(self) -> None:
+        self._go.set()
+
+    def stop(self) -> None:
+        self.release()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def backends():
+    """``backends(2)`` starts two instances."""
+    started: list[Backend] = []
+
+    def start(count: int = 1) -> list[Backend]:
+        made = [Backend() for _ in range(count)]
+        started.extend(made)
+        return made
+
+    yield start
+    for backend in started:
+        backend.stop()
+
+
+class Daemon:
+    """A ``serve`` that runs, and what speaks to it."""
+
+    def __init__(self, api: str, entry: int, registry: str, state: Path, argv: list[str], env: dict) -> None:
+        self.api, self.entry, self.registry, self.state = api, entry, registry, state
+        self._argv, self._env = argv, env
+        self.process: subprocess.Popen
+        self.said = ""
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._argv, env=self._env, stderr=subprocess.PIPE, text=True)
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(ready,))
+        self._reader.start()
+        assert ready.wait(30), f"serve is not ready: {self.said}"
+        assert "serving: " in self.said, self.said
+
+    def _read(self, ready: threading.Event) -> None:
+        # Also after it is ready: it would stop at a full pipe.
+        for line in self.process.stderr:
+            self.said += line
+            if "serving: " in line:
+                ready.set()
+        ready.set()
+
+    def end(self, signum: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signum)
+        code = self.process.wait(timeout=30)
+        self._reader.join()
+        self.process.stderr.close()
+        return code
+
+    def curl(self, path: str, *arguments: str) -> tuple[int, str]:
+        """``curl -f`` on the API: exit code and output."""
+        done = subprocess.run(["curl", "-sS", "-f", *arguments, self.api + path], capture_output=True, text=True,
+                              check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def get(self, path: str, host: str = "") -> tuple[int, str]:
+        """A request through the entry, as a user makes it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.entry, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Host": host} if host else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def answering(self, path: str, count: int = 12) -> set[str]:
+        """Which instances answer so many requests in turn."""
+        return {self.get(path)[1] for _ in range(count)}
+
+    def told(self) -> dict:
+        """What the page is made of."""
+        with urllib.request.urlopen(self.api + "/v1/state", timeout=10) as answer:
+            return json.load(answer)
+
+    def register(self, service: str, backend: Backend, **check: object) -> None:
+        self._put("/v1/agent/service/register", {"ID": f"{service}-{backend.port}", "Name": service,
+                                                 "Address": "127.0.0.1", "Port": backend.port, **check})
+
+    def deregister(self, service: str, backend: Backend) -> None:
+        self._put(f"/v1/agent/service/deregister/{service}-{backend.port}", None)
+
+    def _put(self, path: str, data: object) -> None:
+        request = urllib.request.Request(self.registry + path, json.dumps(data).encode(), method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+@pytest.fixture
+def make_daemon(free_port, tmp_path):
+    """``make_daemon("--insecure", consul=url, JENKINS_PROXY_TOKEN=…)``: one that is not started yet."""
+    made: list[Daemon] = []
+
+    def make(*arguments: str, consul: str = "", scheme: str = "http", **environ: str) -> Daemon:
+        api, entry, registry = free_port(), free_port(), free_port()
+        state = tmp_path / f"state{len(made)}"
+        where = ["--consul", consul] if consul else ["--registry-listen", f"127.0.0.1:{registry}"]
+        argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", f"127.0.0.1:{api}", *where,
+                "--bind", f"127.0.0.1:{entry}", "--state-dir", str(state), *arguments]  # fmt: skip
+        # No engine: these tests register by hand, and what else runs on this machine is not theirs.
+        env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock", **environ}
+        url = consul or f"http://127.0.0.1:{registry}"
+        made.append(Daemon(f"{scheme}://127.0.0.1:{api}", entry, url, state, argv, env))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        if hasattr(daemon, "process"):
+            daemon.end()
+
+
+@pytest.fixture(params=["embedded", pytest.param("consul", marks=pytest.mark.consul)])
+def daemon(request, make_daemon):
+    """One that serves; each test runs with the embedded registry and with a real Consul."""
+    made = make_daemon(consul="" if request.param == "embedded" else request.getfixturevalue("start_consul")()[0])
+    made.start()
+    return made

@@ -1,0 +1,23 @@
+"""A HAProxy that really runs. Servers and requests for it are in the room's conftest."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def haproxy_says(program, tmp_path):
+    """``haproxy_says(rendered)`` is what ``haproxy -c`` answers: exit code and output."""
+
+    def check(rendered) -> tuple[int, str]:
+        (tmp_path / "haproxy.cfg").write_text(rendered.config)
+        (tmp_path / "probe.key").write_text("key\n")
+        for name, text in rendered.maps.items():
+            (tmp_path / name).write_text(text)
+        answer = subprocess.run([program("haproxy"), "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path,
+                                capture_output=True, text=True)
+        return answer.returncode, answer.stdout + answer.stderr
+
+    return check

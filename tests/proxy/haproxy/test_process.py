@@ -1,0 +1,233 @@
+"""HAProxy as a child: started, changed, broken in every way we can cause, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy.errors import ProxyError, UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.haproxy.render import Backend, Options, render
+
+pytestmark = pytest.mark.haproxy
+
+
+class Child(HAProxy):
+    """A HAProxy with one route, that notes how it died."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.deaths: list[str] = []
+        super().__init__(Options(binds=(f"127.0.0.1:{port}",)), folder, died=self.deaths.append)
+        self.port = port
+        self.backends: list[Backend] = []
+
+    def rendered(self, version: int, **options):
+        return render(self.backends, Options(**{"binds": self.options.binds, **options}), version)
+
+    async def begin(self, version: int = 1) -> None:
+        await self.start(self.rendered(version), version, "key")
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def environment_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
+@pytest.fixture
+async def child(free_port, origin, tmp_path):
+    child = Child(free_port(), tmp_path / "run")
+    child.backends = [Backend(Route("books", ("/",)), ((await origin("books")).address,))]
+    yield child
+    await child.stop()
+
+
+async def test_it_serves_from_start_to_stop_and_leaves_nothing_running(child, ask):
+    await child.begin()
+    assert (await ask(child.port, "/")).body == "books"
+    pids = [child._master.pid, (await child._workers()).current]
+    await child.stop()
+    assert not any(map(is_there, pids))
+    with pytest.raises(ConnectionRefusedError):
+        await ask(child.port, "/")
+
+
+async def test_only_the_owner_may_look_into_its_folder(child):
+    await child.begin()
+    assert oct(child.files.folder.stat().st_mode)[-3:] == "700"
+    for name in ("haproxy.cfg", "haproxy.cfg.good", "probe.key", "stats.sock", "master.sock"):
+        assert oct((child.files.folder / name).stat().st_mode)[-3:] == "600", name
+
+
+async def test_a_folder_with_a_path_longer_than_a_sockets_may_be(free_port, tmp_path):
+    child = Child(free_port(), tmp_path / ("x" * 150) / "run")
+    await child.begin()
+    assert await child.runtime.description() == "jenkins-proxy 1"
+    await child.stop()
+
+
+async def test_our_tokens_are_not_in_its_environment(child, monkeypatch):
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", "secret-token")
+    await child.begin()
+    assert "secret-token" not in environment_of(child._master.pid)
+
+
+async def test_a_reload_returns_when_the_new_version_serves(child):
+    await child.begin()
+    for version in range(2, 6):
+        await child.reload(child.rendered(version), version)
+        assert await child.runtime.description() == f"jenkins-proxy {version}"
+
+
+async def test_a_refused_configuration_changes_nothing(child, ask):
+    await child.begin()
+    before = child.files.read()
+    with pytest.raises(UsageError, match=r"refuses the configuration: parsing \[haproxy.cfg.new:\d+\] .*nobody-here"):
+        await child.reload(child.rendered(2, user="nobody-here"), 2)
+    assert child.files.read() == before
+    assert (await ask(child.port, "/")).status == 200
+
+
+async def test_a_port_that_cannot_be_bound_leaves_the_old_one_serving(child, ask):
+    await child.begin()
+    before = child.files.read()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        other = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ProxyError, match=f"cannot bind socket .Address already in use. for .{other}."):
+            await child.reload(child.rendered(2, binds=(other,)), 2)
+    assert child.files.read() == before
+    assert (await ask(child.port, "/")).status == 200
+    await child.reload(child.rendered(3), 3)
+    assert (await ask(child.port, "/")).status == 200
+
+
+async def test_a_port_that_is_taken_at_the_start(child):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", child.port))
+        taken.listen()
+        with pytest.raises(UsageError, match="Address already in use"):
+            await child.begin()
+    assert not child.serving
+
+
+async def test_a_port_that_another_haproxy_serves(child, tmp_path):
+    await child.begin()
+    second = Child(child.port, tmp_path / "second")
+    with pytest.raises(UsageError, match="Address already in use"):
+        await second.begin()
+
+
+async def test_a_full_disk_changes_nothing(child, ask, monkeypatch):
+    await child.begin()
+    before = child.files.read()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ProxyError, match="cannot write .*haproxy.cfg.new: No space left on device"):
+        await child.reload(child.rendered(2), 2)
+    assert child.files.read() == before
+    assert (await ask(child.port, "/")).status == 200
+    assert not list(child.files.folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("victim", ["master", "worker"])
+async def test_it_is_started_again_when_it_dies(child, ask, wait_until, victim):
+    await child.begin()
+    master = child._master.pid
+    os.kill(master if victim == "master" else (await child._workers()).current, signal.SIGKILL)
+    await wait_until(lambda: child.deaths and child.serving)
+    assert (await ask(child.port, "/")).body == "books"
+    assert "HAProxy ended with code" in child.deaths[0]
+
+
+async def test_a_reload_may_overtake_a_start(child, ask, wait_until, mocker):
+    await child.begin()
+    told, overtaken = child.runtime.description, asyncio.Event()
+
+    async def description() -> str:
+        if asyncio.current_task() is child._keeper:
+            await overtaken.wait()
+        return await told()
+
+    mocker.patch.object(child.runtime, "description", description)
+    before = child._master
+    os.kill(before.pid, signal.SIGKILL)
+    await wait_until(lambda: child._master is not before)
+    await child.reload(child.rendered(2), 2)
+    overtaken.set()
+    await wait_until(lambda: child.serving)
+    assert len(child.deaths) == 1
+    assert (await ask(child.port, "/")).body == "books"
+
+
+async def test_it_is_started_again_with_the_last_good_configuration(child, ask, wait_until):
+    await child.begin()
+    (child.files.folder / "haproxy.cfg").unlink()
+    (child.files.folder / "haproxy.cfg").write_text("broken\n")
+    os.kill(child._master.pid, signal.SIGKILL)
+    await wait_until(lambda: len(child.deaths) == 2 and child.serving)
+    assert "could not be started again" in child.deaths[1]
+    assert "broken" in child.deaths[1]
+    assert (await ask(child.port, "/")).status == 200
+
+
+async def test_one_that_a_killed_daemon_left_behind_serves_until_it_is_replaced(child, ask, visitor, tmp_path):
+    left = Child(child.port, child.files.folder)
+    left.backends = child.backends
+    await left.begin()
+    orphan = left._master
+    # What is left of a daemon that was killed: nobody who supervises, and a pipe that nobody reads.
+    left._keeper.cancel()
+    left._reader.cancel()
+    async with visitor(child.port) as user:
+        assert (await user.ask("/")).status == 200
+        await child.begin(2)
+        assert await child.runtime.description() == "jenkins-proxy 2"
+        assert (await user.ask("/")).headers["connection"] == "close"
+    assert (await ask(child.port, "/")).status == 200
+    await asyncio.wait_for(orphan.wait(), 20)
+    await child.reload(child.rendered(3), 3)
+    assert (await ask(child.port, "/")).status == 200
+
+
+async def test_a_process_id_of_something_else_is_left_alone(child, tmp_path):
+    bystander = await asyncio.create_subprocess_exec("sleep", "60")
+    child.files.folder.mkdir()
+    (child.files.folder / "haproxy.pid").write_text(str(bystander.pid))
+    await child.begin()
+    assert bystander.returncode is None
+    bystander.kill()
+    await bystander.wait()
+
+
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        pytest.param(None, "HAProxy is not installed", id="missing"),
+        pytest.param("HA-Proxy version 2.2.9-2 2021/04/14", "is version 2.2", id="too-old"),
+        pytest.param("something else", "is version unknown", id="another-program"),
+    ],
+)
+async def test_a_haproxy_that_will_not_do(child, tmp_path, monkeypatch, says, expected):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if says:
+        (programs / "haproxy").write_text(f"#!/bin/sh\necho '{says}'\n")
+        (programs / "haproxy").chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name, path, which=shutil.which: which(name, path=str(programs)))
+    with pytest.raises(UsageError, match=expected) as refused:
+        await child.begin()
+    assert "apt-get install haproxy" in refused.value.hint

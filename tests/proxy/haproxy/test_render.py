@@ -1,0 +1,203 @@
+"""The rendered files: golden ones, what HAProxy says to them, and where requests go when it runs them.
+
+A case is ``golden/<case>.json`` (options, and routes with their servers) with the ``.cfg`` and ``.map`` that come of
+it. ``GOLDEN_WRITE=1`` writes these two anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.grammar import parse_address
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.haproxy.render import Backend, Options, Timeouts, argument, quoted, render, word
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
+
+
+def read(case: str):
+    data = json.loads((GOLDEN / f"{case}.json").read_text())
+    backends = [Backend(Route.from_dict(one["route"]), tuple(map(parse_address, one.get("servers", ()))))
+                for one in data["backends"]]
+    options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
+    options["timeouts"] = Timeouts(**options.get("timeouts", {}))
+    return render(backends, Options(**options), 1)
+
+
+def maps_text(rendered) -> str:
+    return "".join(f"# {name}\n{text}" for name, text in sorted(rendered.maps.items()))
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case, haproxy_says):
+    rendered = read(case)
+    if os.environ.get("GOLDEN_WRITE"):
+        (GOLDEN / f"{case}.cfg").write_text(rendered.config)
+        (GOLDEN / f"{case}.map").write_text(maps_text(rendered))
+    assert rendered.config == (GOLDEN / f"{case}.cfg").read_text()
+    assert maps_text(rendered) == (GOLDEN / f"{case}.map").read_text()
+    code, output = haproxy_says(rendered)
+    assert (code, "WARNING" in output) == (0, False), output
+
+
+@pytest.mark.parametrize("value", ["a'b", "a\nb", "a\x00b", "\u00e9"])
+def test_quotes_hold_or_the_value_is_refused(value):
+    with pytest.raises(UsageError, match="cannot stand in HAProxy's configuration"):
+        quoted(value)
+
+
+@pytest.mark.parametrize("value", ["a'b", 'a"b', "a\\b", "a\nb"])
+def test_an_argument_cannot_end_early(value):
+    with pytest.raises(UsageError, match="cannot stand in HAProxy's configuration"):
+        argument(value)
+
+
+@pytest.mark.parametrize("value", ["", "a b", "a#b", "a'b", "a\nb", "$HOME", "a\\b", "%[src]", "{", "\u00e9"])
+def test_a_word_has_no_sign_with_a_meaning(value):
+    with pytest.raises(UsageError, match="not a name or an address"):
+        word(value)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "inf", "nan", "1e99"])
+def test_a_timeout_that_is_none_is_refused(value):
+    with pytest.raises(UsageError, match="TIMEOUT_HTTP_REQUEST"):
+        Timeouts.from_environ({"TIMEOUT_HTTP_REQUEST": value})
+
+
+def test_timeouts_have_docker_flow_proxys_names():
+    assert Timeouts.from_environ({"TIMEOUT_CONNECT": "1.5", "TIMEOUT_SERVER": ""}) == Timeouts(connect=1.5)
+
+
+ROUTES = (
+    Route("books", ("/api/v1/books",)),
+    Route("long", ("/api/v1/books/long",)),
+    Route("equal", ("/api/v1/books/equal",), path_type="path"),
+    Route("image", (r"^/img/[0-9]{2,3}.png$",), path_type="path_reg"),
+    Route("html", (".html",), path_type="path_end"),
+    Route("folder", ("deep",), path_type="path_dir"),
+    Route("shop", domains=("shop.org",)),
+    Route("below", domains=("*.shop.org",), acl_name="z"),
+    Route("eu", ("/eu",), ("eu.shop.org",)),
+    Route("wild", domains=("*.wild.net",)),
+    Route("raw", ("^/x",), ("wild.net",), "path_reg"),
+    Route("tld", domains=("net",)),
+    Route("rewritten", ("/old",), req_path_search="^/old/(a|b)[0-9]*", req_path_replace="/new"),
+)
+
+
+@pytest.fixture
+async def entry(free_port, origin, tmp_path):
+    """A HAProxy with :data:`ROUTES`, each with a server of its own; its port."""
+    port = free_port()
+    options = Options(binds=(f"127.0.0.1:{port}",))
+    backends = [Backend(route, ((await origin(route.service)).address,)) for route in ROUTES]
+    haproxy = HAProxy(options, tmp_path / "run")
+    await haproxy.start(render(backends, options, 1), 1, "the-key")
+    yield port
+    await haproxy.stop()
+
+
+WHERE = (
+    ("localhost", "/api/v1/books", "books"),
+    ("localhost", "/api/v1/books?q=/api/v1/books/long", "books"),
+    ("localhost", "/api/v1/books/1", "books"),
+    ("localhost", "/api/v1/books/longer", "long"),
+    ("localhost", "/api/v1/books/equal", "equal"),
+    ("localhost", "/api/v1/books/equal/not", "books"),
+    ("localhost", "/API/v1/books", None),
+    ("localhost", "//api/v1/books", None),
+    ("localhost", "/%61pi/v1/books", None),
+    ("localhost", "/", None),
+    ("localhost", "/img/12.png", "image"),
+    ("localhost", "/img/1234.png", None),
+    ("localhost", "/any/page.html", "html"),
+    ("localhost", "/so/deep/down", "folder"),
+    ("localhost", "/api/v1/books/x.html", "html"),
+    ("shop.org", "/", "shop"),
+    ("SHOP.org:8080", "/anything", "shop"),
+    ("shop.org.", "/", "shop"),
+    ("a.b.shop.org", "/", "shop"),
+    ("noshop.org", "/", None),
+    ("eu.shop.org", "/eu/1", "eu"),
+    ("x.eu.shop.org", "/eu", "eu"),
+    ("eu.shop.org", "/us", "shop"),
+    ("wild.net", "/", "tld"),
+    ("wild.net", "/x1", "raw"),
+    ("wild.net", "/y", "tld"),
+    ("a.wild.net", "/", "wild"),
+    ("net", "/api/v1/books", "tld"),
+    ("com", "/api/v1/books", "books"),
+    ("[::1]:80", "/api/v1/books", "books"),
+    ("", "/api/v1/books", "books"),
+    ("x" * 300 + ".shop.org", "/", "shop"),
+)
+
+
+@pytest.mark.haproxy
+async def test_requests_go_where_the_routes_say(entry, ask):
+    found = []
+    for host, path, _service in WHERE:
+        answer = await ask(entry, path, host)
+        found.append((host, path, answer.body if answer.status == 200 else None))
+    assert found == list(WHERE)
+
+
+@pytest.mark.haproxy
+async def test_an_unknown_route_is_503_and_says_so(entry, ask):
+    answer = await ask(entry, "/nothing")
+    assert (answer.status, answer.body) == (503, "jenkins-proxy: no route\n")
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize(("search", "replace", "path", "seen"), [
+    ("^/old/(a|b)[0-9]*", "/new", "/old/a12/x?y=1", "/new/x?y=1"),
+    ("^/old", "", "/old?y=1", "/?y=1"),
+    ("^/old/", "", "/old/x", "/x"),
+])
+async def test_a_path_is_rewritten_before_it_is_seen(search, replace, path, seen, free_port, origin, ask, tmp_path):
+    server, options = await origin(), Options(binds=(f"127.0.0.1:{free_port()}",))
+    haproxy = HAProxy(options, tmp_path)
+    route = Route("rewritten", ("/old",), req_path_search=search, req_path_replace=replace)
+    await haproxy.start(render([Backend(route, (server.address,))], options, 1), 1, "key")
+    await ask(int(options.binds[0].split(":")[1]), path)
+    await haproxy.stop()
+    assert server.requests == [seen]
+
+
+@pytest.mark.haproxy
+@pytest.mark.parametrize(("key", "told"), [("the-key", True), ("another", False), ("", False)])
+async def test_the_instance_is_told_to_who_has_the_key_and_to_nobody_else(key, told, free_port, origin, ask, tmp_path):
+    server, port = await origin(), free_port()
+    options = Options(binds=(f"127.0.0.1:{port}",))
+    haproxy = HAProxy(options, tmp_path)
+    rendered = render([Backend(Route("books", ("/",)), (server.address,))], options, 1)
+    await haproxy.start(rendered, 1, "the-key")
+    answer = await ask(port, "/", X_Jenkins_Proxy_Probe=key)
+    await haproxy.stop()
+    # The server itself forges that header in every answer, and must not learn the key.
+    assert answer.headers.get("x-jenkins-proxy-instance") == (str(server.address) if told else None)
+    assert "x-jenkins-proxy-probe" not in server.headers[0]
+    assert "the-key" not in rendered.config
+
+
+def test_a_thousand_routes_are_as_many_rules_as_ten():
+    def rules(count: int) -> int:
+        backends = [Backend(Route(f"s{n}", (f"/s{n}",), (f"s{n}.org",))) for n in range(count)]
+        head = render(backends, Options(), 1).config.partition("\nbackend ")[0]
+        return head.count("\n")
+
+    assert rules(1000) == rules(10)
+
+
+def test_the_text_does_not_depend_on_the_order_of_what_comes_in():
+    backends = [Backend(Route(name, (f"/{name}",)), (Address("10.0.0.1", 1), Address("10.0.0.2", 1))) for name in "abc"]
+    turned = [Backend(one.route, one.servers[::-1]) for one in reversed(backends)]
+    assert render(backends, Options(), 1) == render(turned, Options(), 1)

@@ -1,0 +1,89 @@
+"""What jobs need besides themselves: the node and the library."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs
+
+import pytest
+import yaml
+
+from jenkins_proxy.errors import JenkinsServerError
+from jenkins_proxy.seeding import agent, library
+from jenkins_proxy.seeding.library import Library
+
+LABEL = "/label/docker/api/json"
+OURS = Library("jenkins-proxy", "1.0.0", "https://example.com/it's.git")
+
+
+def label(answer, **more):
+    return answer(200, json.dumps({"offline": False, "nodes": [], "clouds": [], **more}).encode())
+
+
+@pytest.mark.parametrize(("about", "ready", "advice"), [
+    ({"nodes": [{"nodeName": ""}, {"nodeName": "n2"}]}, True, "the label docker is on the built-in node, n2"),
+    ({"nodes": [{"nodeName": "n1"}], "offline": True}, False, "the label docker is on n1, which is offline"),
+    ({"clouds": [{"name": "k8s"}], "offline": True}, True, "the label docker is on a cloud"),
+])
+def test_a_label_that_something_has_is_left_alone(fake, answer, about: dict, ready: bool, advice: str) -> None:
+    fake.fault("GET", LABEL, label(answer, **about))
+    assert agent.ensure(fake.connect(), "docker", dry_run=False) == agent.Agent(False, ready, advice)
+    assert fake.writes() == []
+
+
+def test_a_dry_run_makes_no_node(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    assert agent.ensure(fake.connect(), "docker", dry_run=True).created
+    assert fake.writes() == []
+
+
+def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    about = answer(200, b'{"displayName": "docker"}')
+    fake.fault("GET", "/computer/docker/api/json", answer(404), about)
+    fake.fault("POST", "/computer/doCreateItem", answer(200))
+    made = agent.ensure(fake.connect(), "docker", dry_run=False)
+    assert made == agent.Agent(True, False, "connect an agent to the node docker, with the command that "
+                                            f"{fake.url}/computer/docker/ shows")
+    form = parse_qs(fake.bodies[fake.requests.index(("POST", "/computer/doCreateItem"))].decode())
+    node = json.loads(form["json"][0])
+    assert (form["name"], node["labelString"], node["mode"]) == (["docker"], "docker", "EXCLUSIVE")
+    assert node["launcher"] == {"stapler-class": "hudson.slaves.JNLPLauncher", "webSocket": True}
+
+
+def test_a_node_that_may_not_be_made(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    fake.fault("POST", "/computer/doCreateItem", answer(403))
+    with pytest.raises(JenkinsServerError, match="cannot create the node docker in Jenkins at .*: 403"):
+        agent.ensure(fake.connect(), "docker", dry_run=False)
+
+
+@pytest.mark.parametrize("outcome", ["+", "~", "="])
+def test_the_library_is_registered_by_a_script(fake, answer, outcome: str) -> None:
+    fake.fault("POST", "/scriptText", answer(200, f"{outcome}\n".encode()))
+    assert library.register(fake.connect(), OURS, dry_run=False) == outcome
+    script = parse_qs(fake.bodies[-1].decode())["script"][0]
+    assert "def remote = 'https://example.com/it\\'s.git'" in script
+    assert "if (false) {" in script
+
+
+def test_a_user_who_may_not_gets_it_as_code(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(403))
+    assert library.register(fake.connect(), OURS, dry_run=False) == ""
+    wanted, = yaml.safe_load(library.as_code(OURS))["unclassified"]["globalLibraries"]["libraries"]
+    assert (wanted["name"], wanted["defaultVersion"]) == ("jenkins-proxy", "1.0.0")
+    assert wanted["retriever"]["modernSCM"]["scm"]["git"]["remote"] == "https://example.com/it's.git"
+
+
+def test_a_script_that_fails_is_told_in_one_line(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(200, b"startup failed: no such class\n\tat hudson.x\n"))
+    with pytest.raises(JenkinsServerError) as caught:
+        library.register(fake.connect(), OURS, dry_run=False)
+    assert caught.value.message == (f"cannot register the library jenkins-proxy in Jenkins at {fake.url}: "
+                                    "startup failed: no such class")
+
+
+def test_a_jenkins_that_fails_is_not_taken_for_one_that_refuses(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(500))
+    with pytest.raises(JenkinsServerError, match="cannot run a script in Jenkins at .*: 500"):
+        library.register(fake.connect(), OURS, dry_run=False)

@@ -1,0 +1,99 @@
+// Runs the steps in plain Groovy 2.4 with steps that only record, many cases in one JVM.
+// groovy harness.groovy <folder of the checkout> <cases.json>: results as JSON on stdout.
+// What CPS and the sandbox refuse, only a real Jenkins shows: jenkins/test_on_jenkins.py.
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+
+class BuildFailed extends RuntimeException {
+    BuildFailed(String message) { super(message) }
+}
+
+class Recorder {
+    static final List STEPS = ['isUnix', 'sh', 'libraryResource', 'fileExists', 'archiveArtifacts', 'withEnv', 'stage',
+                               'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error']
+    File checkout
+    Map given                 // what the case wants of the world
+    List calls = []           // each step: its name, its arguments, the environment that it has
+    Map environment = [:]
+    Map currentBuild = [:]
+
+    Map run(String step, Map config) {
+        currentBuild.description = given.description
+        Binding binding = new Binding(currentBuild: currentBuild)
+        STEPS.each { name -> binding.setVariable(name, { Object... arguments -> record(name, arguments as List) }) }
+        ['jenkinsProxy', 'jenkinsProxyKeys'].each { name ->
+            binding.setVariable(name, { Object... arguments -> script(name, binding).call(*arguments) })
+        }
+        Map outcome = [:]
+        try {
+            outcome.result = script(step, binding).call(config)
+            // What a build keeps over a restart of Jenkins must be serialisable.
+            new ObjectOutputStream(new ByteArrayOutputStream()).writeObject(outcome.result)
+        } catch (BuildFailed failed) {
+            outcome.error = failed.message
+        }
+        return outcome + [calls: calls, description: currentBuild.description]
+    }
+
+    Script script(String name, Binding binding) {
+        return new GroovyShell(binding).parse(new File(checkout, "vars/${name}.groovy"))
+    }
+
+    Object record(String name, List arguments) {
+        if (name in (given.absent ?: [])) {
+            throw new NoSuchMethodError("No such DSL method '${name}' found among steps [sh, stage]")
+        }
+        Closure body = arguments && arguments.last() instanceof Closure ? arguments.last() : null
+        List plain = body ? arguments.init() : arguments
+        if (name in ['string', 'usernamePassword', 'dockerCert', 'zip']) {
+            return [kind: name] + plain[0]
+        }
+        List interpolated = interpolations(plain)
+        calls << [step: name, arguments: plain, interpolated: interpolated, environment: new LinkedHashMap(environment)]
+        switch (name) {
+            case 'isUnix': return unix()
+            case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
+            case 'fileExists': return given.report != false
+            case 'sh': return shell()
+            case 'error': throw new BuildFailed(plain[0].toString())
+            case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
+            case 'withCredentials': return within([:], body)
+        }
+        return body ? body() : null
+    }
+
+    // Where a GString stands: Jenkins warns of one in sh, withEnv and withCredentials that holds a secret.
+    List interpolations(Object value) {
+        if (value instanceof GString) { return [value.toString()] }
+        if (value instanceof Map) { return value.values().collectMany { interpolations(it) } }
+        return value instanceof List ? value.collectMany { interpolations(it) } : []
+    }
+
+    Object unix() {
+        if (given.agent == 'none') { throw new IllegalStateException('Required context class hudson.Launcher is missing') }
+        return given.agent != 'windows'
+    }
+
+    Object shell() {
+        if (given.shell == 'aborted') { throw new BuildFailed('script returned exit code 143') }
+        return given.answer ?: ''
+    }
+
+    Object within(Map more, Closure body) {
+        Map before = environment
+        environment = environment + more
+        try { return body() } finally { environment = before }
+    }
+}
+
+// JSON has no GString: {"gstring": "books"} in a case stands for "${'books'}".
+Object dressed(Object value) {
+    if (value instanceof Map && value.containsKey('gstring')) { String text = value.gstring; return "${text}" }
+    if (value instanceof Map) { return value.collectEntries { key, item -> [key, dressed(item)] } }
+    return value instanceof List ? value.collect { dressed(it) } : value
+}
+
+File checkout = new File(args[0])
+println JsonOutput.toJson(new JsonSlurper().parse(new File(args[1])).collect { one ->
+    new Recorder(checkout: checkout, given: one).run(one.step, dressed(one.config))
+})

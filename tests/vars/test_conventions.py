@@ -1,0 +1,162 @@
+"""What holds for all of ``vars/``, also for the next step that is added."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy import __version__, settings
+
+VARS = Path(__file__).resolve().parents[2] / "vars"
+ALL = sorted(VARS.glob("*.groovy"))
+INTERNAL = ("jenkinsProxy", "jenkinsProxyKeys")
+STEPS = [path for path in ALL if path.stem not in INTERNAL]
+every_file = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+every_step = pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
+
+
+def code(path: Path) -> str:
+    """The file without comments."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.S)
+    return re.sub(r"(^|\s)//.*", "", text)
+
+
+def bare(path: Path) -> str:
+    """The code without what its texts say."""
+    return re.sub(r"'[^'\n]*'|\"[^\"\n]*\"", "''", code(path))
+
+
+def keys(path: Path, name: str) -> dict[str, tuple[str, str]]:
+    """A map of keys as the file has it: key to its default and its comment, as they are written."""
+    body = re.search(rf"@Field final Map {name} = \[\n(.*?)\n\]", path.read_text(encoding="utf-8"), re.S).group(1)
+    lines = [re.fullmatch(r"    (\w+): (.+?), +// (.+)", line) for line in body.splitlines()]
+    assert all(lines), f"{path.name}: a key without a default or a comment in {name}"
+    return {line.group(1): (line.group(2), line.group(3)) for line in lines}
+
+
+def common(name: str) -> dict[str, tuple[str, str]]:
+    return keys(VARS / "jenkinsProxyKeys.groovy", name)
+
+
+def command(path: Path) -> str:
+    return re.search(rf"jenkinsProxy\('{path.stem}', '(\w+)', DEFAULTS, ", path.read_text(encoding="utf-8")).group(1)
+
+
+def option_names(name: str) -> dict[str, argparse.Action]:
+    """The options of a command by the keys that the step has for them."""
+    parser = argparse.ArgumentParser(prog=name, add_help=False)
+    importlib.import_module(f"jenkins_proxy.cli.{name}").add_arguments(parser)
+    return {camel(action.option_strings[-1]) if action.option_strings else action.dest: action
+            for action in parser._actions}
+
+
+def camel(option: str) -> str:
+    return re.sub(r"-(\w)", lambda match: match.group(1).upper(), option[2:])
+
+
+def test_the_steps_are_these():
+    assert {path.stem: command(path) for path in STEPS} == {
+        "deployWithProxy": "deploy", "scaleWithProxy": "scale", "reconfigureProxy": "reconfigure",
+        "removeFromProxy": "remove", "rollbackProxy": "rollback",
+    }
+
+
+@every_step
+def test_a_step_takes_exactly_its_commands_options(path: Path):
+    mine = set(keys(path, "DEFAULTS")) | set(common("OPTIONS"))
+    elsewhere = {"config", *(camel(known.argument) for known in settings.KNOWN if known.argument)}
+    assert mine == set(option_names(command(path))) | elsewhere
+
+
+@every_step
+def test_a_default_has_its_options_type(path: Path):
+    options = option_names(command(path))
+    for key, (default, _) in keys(path, "DEFAULTS").items():
+        if options[key].nargs == 0:
+            assert default == "false", key
+        elif isinstance(options[key].default, list):
+            assert default == "[]", key
+        elif options[key].type:
+            assert default == "0", key
+        else:
+            assert default == "''", key
+
+
+@every_step
+def test_a_step_is_a_map_of_defaults_and_one_call(path: Path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
+    body = re.sub(r"@Field final Map DEFAULTS = \[\n.*?\n\]", "", code(path), flags=re.S)
+    assert re.sub(r"\s+", " ", re.sub(r"'\w+', '\w+', DEFAULTS, \[.*?\]", "X", body)).strip() == (
+        "import groovy.transform.Field Map call(Map config = [:]) { return jenkinsProxy(X, config) }")
+
+
+@every_step
+def test_no_key_means_two_things(path: Path):
+    own, options, jenkins = keys(path, "DEFAULTS"), common("OPTIONS"), common("JENKINS")
+    assert not set(own) & set(options) and not set(own) & set(jenkins) and not set(options) & set(jenkins)
+
+
+@every_step
+def test_the_help_names_every_key_with_its_default(path: Path):
+    text = path.with_suffix(".txt").read_text(encoding="utf-8")
+    for key, (default, _) in {**keys(path, "DEFAULTS"), **common("OPTIONS"), **common("JENKINS")}.items():
+        assert re.search(rf"^    {key} \(", text, re.M), f"{path.stem}.txt does not explain {key}"
+        if default not in ("''", "[]", "0"):
+            assert re.search(rf"^    {key} \([^)]*\b{default.strip(chr(39))}\)", text, re.M), key
+
+
+@every_step
+def test_the_help_has_what_a_reader_looks_for(path: Path):
+    text = path.with_suffix(".txt").read_text(encoding="utf-8")
+    for wanted in ("\nDECLARATIVE\n", "\nSCRIPTED\n", "\nEXIT CODES\n", "\nCREDENTIALS\n", "pipeline {",
+                   "node('docker') {", f"@Library('jenkins-proxy@{__version__}') _", "143"):
+        assert wanted in text, f"{path.stem}.txt has no {wanted}"
+
+
+@every_file
+def test_the_help_reads_well_as_plain_text_and_as_html(path: Path):
+    """A new Jenkins shows it as plain text, tags and all; one with Safe HTML shows it as HTML."""
+    first, *lines, last = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+    assert (first, last) == ("<pre>", "</pre>")
+    assert not re.search("[<>&]", "".join(lines))
+
+
+@every_file
+def test_every_file_says_what_it_is(path: Path):
+    assert path.read_text(encoding="utf-8").startswith("// ")
+    assert path.with_suffix(".txt").is_file()
+
+
+@every_file
+def test_only_the_runner_knows_the_shell(path: Path):
+    shells = re.findall(r"\b(sh|bat|powershell|pwsh|writeFile)\b", bare(path))
+    assert shells == (["sh"] if path.stem == "jenkinsProxy" else [])
+    for arguments in re.findall(r"\bsh\((.*?)\)\)", code(path), re.S):
+        assert "label: " in arguments and "$" not in arguments and "+" not in arguments
+
+
+@every_file
+def test_nothing_that_the_sandbox_or_a_plain_jenkins_refuses(path: Path):
+    assert not re.findall(r"readJSON|JsonSlurper|new File|\.execute\(|System\.|Jenkins\.|@Grab|\bnode *[({]|import com|"
+                          r"docker\.image|evaluate|\bscript *\{|toSorted|\.sort\b|Matcher|=~|\bwith *\{|properties\(",
+                          bare(path).replace("==~", ""))
+
+
+@every_file
+def test_no_state(path: Path):
+    fields = re.findall(r"@Field.*", code(path))
+    assert all(re.match(r"@Field final (Map|String) [A-Z]+ = ", field) for field in fields)
+    # An assignment without a type at the start of a method would be a variable of the whole script.
+    for name in re.findall(r"@Field final \w+ ([A-Z]+)", code(path)):
+        assert not re.search(rf"\b{name}(\.\w+|\[[^\]]*\])? *(=|<<|\+=)[^=~]", code(path).replace(f"{name} = ", "", 1))
+
+
+def test_one_version(repository: Path):
+    runner = (VARS / "jenkinsProxy.groovy").read_text(encoding="utf-8")
+    project = (repository / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.search(r"@Field final String VERSION = '(.+?)'", runner).group(1) == __version__
+    assert re.search(r'^version = "(.+?)"', project, re.M).group(1) == __version__

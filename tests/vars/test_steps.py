@@ -1,0 +1,306 @@
+"""Each step in Groovy 2.4: what it refuses, what it hands on, what it returns. All cases share one JVM."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.groovy
+
+CASES: dict[str, dict] = {}
+ANSWER = """exit=0
+reason=
+service=books-ms
+status=done
+strategy=rolling
+orchestrator=compose v2
+url=http://proxy/api/v1/books?a=b
+instances=10.0.0.1:32768,[fd00::1]:32769
+timings.bring_up=2.25
+timings.total=3.5
+description=books-ms: 2 instances at http://proxy/api/v1/books
+"""
+BOOKS = {"service": "books-ms", "path": "/api/v1/books"}
+
+
+def case(step: str, config: dict, **world):
+    """The call whose outcome the test gets. ``world``: answer, agent, shell, absent, report, description."""
+
+    def keep(test):
+        CASES[test.__name__] = {"step": step, "config": config, **world}
+        return test
+
+    return keep
+
+
+@pytest.fixture(scope="module")
+def outcomes(groovy):
+    return dict(zip(CASES, groovy(list(CASES.values()))))
+
+
+@pytest.fixture
+def outcome(outcomes, request):
+    return outcomes[request.node.originalname]
+
+
+def steps(outcome: dict) -> list[str]:
+    return [call["step"] for call in outcome["calls"]]
+
+
+def call(outcome: dict, step: str) -> dict:
+    (only,) = [one for one in outcome["calls"] if one["step"] == step]
+    return only
+
+
+def options(outcome: dict) -> dict:
+    """What the command line gets, without the report's random name."""
+    values = json.loads(call(outcome, "sh")["environment"]["JENKINS_PROXY_PARAMS"])
+    del values["report"]
+    return values
+
+
+# What a step refuses: everything at once, before anything runs.
+
+
+@case("deployWithProxy", {"sevice": "books-ms", "pull": "yes", "dryRun": 1, "timeout": "soon", "file": [{}],
+                          "target": True, "lock": ["a"]})
+def test_everything_wrong_is_told_at_once(outcome):
+    assert steps(outcome) == ["error"]
+    first, *others = outcome["error"].split("; ")
+    assert first.startswith("deployWithProxy: unknown parameter(s) sevice (known: dockerHost, ")
+    assert sorted(others) == [
+        "dryRun takes true or false, not '1'",
+        "file takes a text or a list of texts, not [[:]]",
+        "lock takes a text, not [a]",
+        "missing parameter(s) service, path or domain or noProxy",
+        "pull takes true or false, not 'yes'",
+        "target takes a text, not true",
+        "timeout takes a number, not 'soon'",
+    ]
+
+
+@case("deployWithProxy", {"service": "", "path": [], "noProxy": False})
+def test_empty_is_missing(outcome):
+    assert outcome["error"] == "deployWithProxy: missing parameter(s) service, path or domain or noProxy"
+
+
+@case("scaleWithProxy", {})
+def test_scale_needs_a_service_and_an_amount(outcome):
+    assert outcome["error"] == "scaleWithProxy: missing parameter(s) service, amount"
+
+
+@case("reconfigureProxy", {"service": "books-ms"})
+def test_reconfigure_needs_a_path_or_a_domain(outcome):
+    assert outcome["error"] == "reconfigureProxy: missing parameter(s) path or domain"
+
+
+@case("removeFromProxy", {"path": "/"})
+def test_remove_needs_a_service_and_takes_no_path(outcome):
+    assert outcome["error"].startswith("removeFromProxy: unknown parameter(s) path (known: ")
+    assert outcome["error"].endswith("; missing parameter(s) service")
+
+
+@case("deployWithProxy", {"service": "a", "serviceName": "b", "path": "/"})
+def test_two_words_for_one_key(outcome):
+    assert outcome["error"] == "deployWithProxy: serviceName is another word for service: give one of them"
+
+
+@case("deployWithProxy", {"service": {"gstring": "books"}, "passwort": {"gstring": "hunter2"}, "noProxy": True})
+def test_the_value_of_an_unknown_key_is_not_shown(outcome):
+    assert "passwort" in outcome["error"] and "hunter2" not in outcome["error"]
+
+
+@case("deployWithProxy", BOOKS, agent="none")
+def test_without_an_agent(outcome):
+    assert outcome["error"] == "deployWithProxy needs an agent: call it inside node { } or in a stage with an agent"
+
+
+@case("deployWithProxy", {**BOOKS, "stage": True, "lock": True}, agent="windows")
+def test_on_windows(outcome):
+    assert outcome["error"] == "deployWithProxy needs an agent with a POSIX shell, and this one runs Windows"
+    assert steps(outcome) == ["isUnix", "error"]
+
+
+# What it hands on.
+
+
+@case("deployWithProxy", {"service": {"gstring": "books-ms"}, "path": ["/a b", {"gstring": "/b'$(id)\n`\"%0a"}],
+                          "pull": True, "scale": 3, "domain": None, "probePath": "", "timeout": 0, "keepOld": False})
+def test_values_travel_as_json_in_the_environment(outcome):
+    # Neither null nor what equals a default is sent: the command line has its own.
+    assert options(outcome) == {"service": "books-ms", "path": ["/a b", "/b'$(id)\n`\"%0a"], "pull": True, "scale": "3"}
+    environment = call(outcome, "sh")["environment"]
+    assert environment["JENKINS_PROXY_COMMAND"] == "deploy"
+    assert environment["JENKINS_PROXY_PYTHON"] == "python3"
+
+
+@case("deployWithProxy", {"serviceName": "books-ms", "servicePath": "/api", "serviceDomain": ["a.com"],
+                          "composeFile": "x.yml", "timeoutSeconds": 30})
+def test_the_articles_words_are_taken(outcome):
+    assert options(outcome) == {"service": "books-ms", "path": "/api", "domain": ["a.com"], "file": "x.yml",
+                                "timeout": "30"}
+
+
+@case("scaleWithProxy", {"service": "books-ms", "scale": -1})
+def test_scale_is_a_word_for_amount(outcome):
+    assert options(outcome) == {"service": "books-ms", "amount": "-1"}
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_COMMAND"] == "scale"
+
+
+@case("scaleWithProxy", {"service": "books-ms", "instances": 0, "allowEmpty": True})
+def test_zero_is_an_amount(outcome):
+    assert options(outcome) == {"service": "books-ms", "amount": "0", "allowEmpty": True}
+
+
+@case("reconfigureProxy", BOOKS)
+def test_reconfigure(outcome):
+    assert options(outcome) == BOOKS
+    assert call(outcome, "sh")["arguments"][0]["label"] == "jenkins-proxy reconfigure books-ms"
+
+
+@case("removeFromProxy", {"service": "books-ms", "proxy": "http://proxy:8081"})
+def test_remove(outcome):
+    assert options(outcome) == {"service": "books-ms", "proxy": "http://proxy:8081"}
+    assert call(outcome, "sh")["arguments"][0]["label"] == "jenkins-proxy remove books-ms"
+
+
+@case("deployWithProxy", {**BOOKS, "image": "tools/jp:1", "pipSpec": "./dist", "python": "python3.12",
+                          "registry": "registry.example.com"})
+def test_the_way_to_the_agent_is_not_the_commands_business(outcome):
+    assert options(outcome) == BOOKS
+    environment = call(outcome, "sh")["environment"]
+    assert [environment[f"JENKINS_PROXY_{name}"] for name in ("IMAGE", "PIP_SPEC", "PYTHON", "REGISTRY")] == [
+        "tools/jp:1", "./dist", "python3.12", "registry.example.com"]
+
+
+@case("deployWithProxy", {**BOOKS, "consulTokenCredentialsId": "consul", "proxyTokenCredentialsId": "proxy",
+                          "registryCredentialsId": "hub", "dockerCredentialsId": "tls"})
+def test_credentials_are_bound_and_not_sent(outcome):
+    assert call(outcome, "withCredentials")["arguments"][0] == [
+        {"kind": "string", "credentialsId": "consul", "variable": "CONSUL_HTTP_TOKEN"},
+        {"kind": "string", "credentialsId": "proxy", "variable": "JENKINS_PROXY_TOKEN"},
+        {"kind": "usernamePassword", "credentialsId": "hub", "usernameVariable": "JENKINS_PROXY_REGISTRY_USER",
+         "passwordVariable": "JENKINS_PROXY_REGISTRY_PASSWORD"},
+        {"kind": "dockerCert", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"},
+    ]
+    assert call(outcome, "sh")["environment"]["DOCKER_TLS_VERIFY"] == "1"
+    assert options(outcome) == BOOKS
+
+
+@case("deployWithProxy", {**BOOKS, "dockerCredentialsId": "tls"}, absent=["dockerCert"])
+def test_without_docker_commons_the_certificate_is_a_zip(outcome):
+    assert call(outcome, "withCredentials")["arguments"][0] == [
+        {"kind": "zip", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"}]
+
+
+@case("deployWithProxy", BOOKS)
+def test_only_what_is_asked_for_surrounds_it(outcome):
+    assert steps(outcome) == ["isUnix", "withEnv", "libraryResource", "sh", "fileExists", "archiveArtifacts"]
+    assert "DOCKER_TLS_VERIFY" not in call(outcome, "sh")["environment"]
+
+
+@case("deployWithProxy", {**BOOKS, "stage": True, "lock": True, "consulTokenCredentialsId": "consul"})
+def test_stage_and_lock_have_names_of_their_own(outcome):
+    assert steps(outcome)[:5] == ["isUnix", "stage", "lock", "withCredentials", "withEnv"]
+    assert call(outcome, "stage")["arguments"] == ["jenkins-proxy deploy books-ms"]
+    assert call(outcome, "lock")["arguments"] == [{"resource": "jenkins-proxy books-ms"}]
+
+
+@case("deployWithProxy", {**BOOKS, "stage": "Ship it", "lock": {"gstring": "production"}})
+def test_stage_and_lock_take_names(outcome):
+    assert call(outcome, "stage")["arguments"] == ["Ship it"]
+    assert call(outcome, "lock")["arguments"] == [{"resource": "production"}]
+
+
+@case("deployWithProxy", {**BOOKS, "lock": True}, absent=["lock"])
+def test_without_the_plugin_there_is_no_lock(outcome):
+    assert outcome["error"] == (
+        "deployWithProxy: lock needs the plugin Lockable Resources, which this Jenkins does not have")
+    assert "sh" not in steps(outcome)
+
+
+# What it returns and leaves.
+
+
+@case("deployWithProxy", BOOKS, answer=ANSWER)
+def test_returns_a_plain_map(outcome):
+    report = outcome["result"].pop("report")
+    assert outcome["result"] == {
+        "service": "books-ms", "status": "done", "strategy": "rolling", "orchestrator": "compose v2",
+        "url": "http://proxy/api/v1/books?a=b", "instances": ["10.0.0.1:32768", "[fd00::1]:32769"],
+        "timings": {"bring_up": 2.25, "total": 3.5},
+    }
+    assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": report, "allowEmptyArchive": True}]
+    assert outcome["description"] == "books-ms: 2 instances at http://proxy/api/v1/books"
+
+
+@case("deployWithProxy", BOOKS, answer=ANSWER, description="release 7")
+def test_appends_to_a_description(outcome):
+    assert outcome["description"] == "release 7; books-ms: 2 instances at http://proxy/api/v1/books"
+
+
+@case("deployWithProxy", {**BOOKS, "dryRun": True}, answer="exit=0\nstatus=planned\n", description="release 7")
+def test_a_plan_describes_nothing(outcome):
+    assert outcome["description"] == "release 7"
+    assert outcome["result"]["status"] == "planned"
+
+
+@case("deployWithProxy", {**BOOKS, "stage": True, "lock": True, "proxyTokenCredentialsId": "proxy"}, answer=ANSWER)
+def test_returns_through_everything_that_surrounds_it(outcome):
+    assert outcome["result"]["status"] == "done"
+
+
+@case("deployWithProxy", BOOKS, description="release 7",
+      answer="exit=3\nreason=books-ms: 1 of 2 instances = not passing after 60 s\n")
+def test_a_failed_deploy_fails_the_build_with_its_reason(outcome):
+    assert outcome["error"] == (
+        "deployWithProxy: books-ms: 1 of 2 instances = not passing after 60 s (exit code 3)")
+    assert "archiveArtifacts" in steps(outcome)
+    assert outcome["description"] == "release 7"
+
+
+@case("deployWithProxy", BOOKS, shell="aborted")
+def test_an_aborted_deploy_still_keeps_its_report(outcome):
+    assert outcome["error"] == "script returned exit code 143"
+    assert steps(outcome)[-1] == "archiveArtifacts"
+
+
+@case("deployWithProxy", BOOKS, answer="exit=2\nreason=no\n", report=False)
+def test_without_a_report_nothing_is_archived(outcome):
+    assert "archiveArtifacts" not in steps(outcome)
+
+
+@case("deployWithProxy", {**BOOKS, "archive": False, "report": "out/report.json"}, answer=ANSWER)
+def test_a_report_of_the_callers_own(outcome):
+    assert outcome["result"]["report"] == "out/report.json"
+    assert json.loads(call(outcome, "sh")["environment"]["JENKINS_PROXY_PARAMS"])["report"] == "out/report.json"
+    assert "archiveArtifacts" not in steps(outcome)
+
+
+@case("deployWithProxy", {"service": "../a b/$x", "path": "/"}, answer=ANSWER)
+def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
+    name = outcome["result"]["report"]
+    assert name.startswith("jenkins-proxy-deploy-.._a_b__x-") and name.endswith(".json")
+
+
+def test_reports_of_parallel_branches_differ(outcomes):
+    names = [call(outcome, "fileExists")["arguments"][0] for name, outcome in outcomes.items()
+             if "fileExists" in steps(outcome) and name != "test_a_report_of_the_callers_own"]
+    assert len(names) == len(set(names)) > 10
+
+
+def test_every_shell_is_the_constant_script_with_a_label(outcomes, repository):
+    script = (repository / "resources/jenkins_proxy/jenkins/step.sh").read_text(encoding="utf-8")
+    shells = [one["arguments"][0] for outcome in outcomes.values() for one in outcome["calls"] if one["step"] == "sh"]
+    assert len(shells) > 10
+    for shell in shells:
+        assert shell == {"label": shell["label"], "script": script, "returnStdout": True, "encoding": "UTF-8"}
+        assert shell["label"].startswith("jenkins-proxy ")
+
+
+def test_jenkins_finds_no_interpolated_string_to_warn_of(outcomes):
+    for outcome in outcomes.values():
+        for one in outcome["calls"]:
+            if one["step"] in ("sh", "withEnv", "withCredentials"):
+                assert one["interpolated"] == []

@@ -1,0 +1,137 @@
+// The runner behind the steps, and the only file that knows `sh`: values go through the environment into one constant
+// script, and its answer comes back as a map. What a command does is in the Python package.
+import groovy.json.JsonOutput
+import groovy.transform.Field
+
+@Field final String VERSION = '1.0.0'  // also in pyproject.toml and jenkins_proxy/__init__.py: a test compares them
+
+/**
+ * Runs one command of jenkins-proxy.
+ * @param step      name of the calling step, for messages
+ * @param command   name of the command
+ * @param defaults  the step's keys: see jenkinsProxyKeys, also for required
+ * @return service, status, url, instances (host:port), timings (seconds) …
+ */
+Map call(String step, String command, Map defaults, List required, Map config) {
+    Map checked = jenkinsProxyKeys(step, defaults, required, config)
+    Map settings = checked.settings
+    needAgent(step)
+    String report = settings.report ?: reportName(command, settings.service)
+    String title = 'jenkins-proxy ' + command + ' ' + settings.service
+    List variables = environment(command, checked.options + [report: report], settings)
+    return inStage(settings.stage == true ? title : settings.stage) {
+        inLock(step, settings.lock == true ? 'jenkins-proxy ' + settings.service : settings.lock) {
+            withSecrets(settings) {
+                withEnv(variables) { execute(step, title, report, settings.archive) }
+            }
+        }
+    }
+}
+
+void needAgent(String step) {
+    def unix
+    try {
+        unix = isUnix()
+    } catch (Exception missing) {
+        error("${step} needs an agent: call it inside node { } or in a stage with an agent")
+    }
+    if (unix == false) {
+        error("${step} needs an agent with a POSIX shell, and this one runs Windows")
+    }
+}
+
+// Parallel branches share a workspace, and a build may deploy one service twice.
+String reportName(String command, service) {
+    String safe = service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
+    return 'jenkins-proxy-' + command + '-' + safe + '-' + UUID.randomUUID().toString().substring(0, 8) + '.json'
+}
+
+// Joined with +, because Jenkins warns of a GString here that holds what happens to be somebody's secret.
+List environment(String command, Map options, Map settings) {
+    List tls = settings.dockerCredentialsId ? ['DOCKER_TLS_VERIFY=1'] : []
+    return tls + ['JENKINS_PROXY_VERSION=' + VERSION, 'JENKINS_PROXY_COMMAND=' + command,
+                  'JENKINS_PROXY_PARAMS=' + JsonOutput.toJson(options), 'JENKINS_PROXY_IMAGE=' + settings.image,
+                  'JENKINS_PROXY_PIP_SPEC=' + settings.pipSpec, 'JENKINS_PROXY_PYTHON=' + settings.python,
+                  'JENKINS_PROXY_REGISTRY=' + settings.registry]
+}
+
+def inStage(name, Closure body) {
+    return name ? stage(name) { body() } : body()
+}
+
+def inLock(String step, name, Closure body) {
+    if (!name) {
+        return body()
+    }
+    try {
+        return lock(resource: name) { body() }
+    } catch (NoSuchMethodError missing) {
+        error("${step}: lock needs the plugin Lockable Resources, which this Jenkins does not have")
+    }
+}
+
+def withSecrets(Map settings, Closure body) {
+    List bindings = []
+    if (settings.consulTokenCredentialsId) {
+        bindings << string(credentialsId: settings.consulTokenCredentialsId, variable: 'CONSUL_HTTP_TOKEN')
+    }
+    if (settings.proxyTokenCredentialsId) {
+        bindings << string(credentialsId: settings.proxyTokenCredentialsId, variable: 'JENKINS_PROXY_TOKEN')
+    }
+    if (settings.registryCredentialsId) {
+        bindings << usernamePassword(credentialsId: settings.registryCredentialsId,
+            usernameVariable: 'JENKINS_PROXY_REGISTRY_USER', passwordVariable: 'JENKINS_PROXY_REGISTRY_PASSWORD')
+    }
+    if (settings.dockerCredentialsId) {
+        bindings << dockerCertificate(settings.dockerCredentialsId)
+    }
+    return bindings ? withCredentials(bindings) { body() } : body()
+}
+
+// Docker Commons brings a kind of its own; a Jenkins without it can keep a ZIP of ca.pem, cert.pem and key.pem.
+def dockerCertificate(String id) {
+    try {
+        return dockerCert(credentialsId: id, variable: 'DOCKER_CERT_PATH')
+    } catch (NoSuchMethodError missing) {
+        return zip(credentialsId: id, variable: 'DOCKER_CERT_PATH')
+    }
+}
+
+Map execute(String step, String title, String report, boolean archive) {
+    Map answer
+    try {
+        answer = answerOf(sh(label: title, script: libraryResource('jenkins_proxy/jenkins/step.sh'),
+                             returnStdout: true, encoding: 'UTF-8'))
+    } finally {
+        // Where nothing was written, archiveArtifacts would speak of a configuration error.
+        if (archive && fileExists(report)) {
+            archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+        }
+    }
+    if (answer.exit != '0') {
+        error("${step}: ${answer.reason} (exit code ${answer.exit})")
+    }
+    if (answer.description) {
+        String before = currentBuild.description
+        currentBuild.description = before ? before + '; ' + answer.description : answer.description
+    }
+    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+}
+
+// key=value lines of jenkins_proxy/cli/step.py: the sandbox has no JSON parser.
+Map answerOf(String lines) {
+    Map answer = [exit: '0', instances: [], timings: [:]]
+    (lines ?: '').split('\n').each { line ->
+        int at = line.indexOf('=')
+        String key = at < 0 ? '' : line.substring(0, at)
+        String value = line.substring(at + 1)
+        if (key == 'instances') {
+            answer.instances = value.tokenize(',')
+        } else if (key.startsWith('timings.')) {
+            answer.timings[key.substring('timings.'.length())] = value.toDouble()
+        } else if (key) {
+            answer[key] = value
+        }
+    }
+    return answer
+}

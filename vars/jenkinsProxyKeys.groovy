@@ -1,0 +1,107 @@
+// The keys of the steps: what every step takes, and the check that reports everything wrong with a call at once.
+import groovy.transform.Field
+
+// Options of every command of jenkins-proxy …
+@Field final Map OPTIONS = [
+    dockerHost: '',                // engine or Swarm manager: tcp://10.100.192.200:2375 (else DOCKER_HOST)
+    consul: '',                    // registry: http://consul:8500 (else CONSUL_HTTP_ADDR)
+    proxy: '',                     // the proxy's API: http://proxy:8081 (else JENKINS_PROXY_URL)
+    entry: '',                     // where users enter: http://proxy (else JENKINS_PROXY_ENTRY)
+    config: '',                    // settings file (else jenkins-proxy.yml, where the workspace has one)
+    report: '',                    // file for the report ('': a name of its own for each call)
+]
+// … and what only Jenkins knows.
+@Field final Map JENKINS = [
+    archive: true,                 // keep the report with the build
+    stage: '',                     // true or a name: run in a stage of its own
+    lock: '',                      // true or a resource: hold this lock meanwhile (plugin Lockable Resources)
+    image: '',                     // image with jenkins-proxy in it, for agents without
+    pipSpec: '',                   // what pip installs on agents without ('': jenkins-proxy==VERSION)
+    python: 'python3',             // Python 3.9 or newer on the agent
+    registry: '',                  // image registry to log in to ('': Docker Hub)
+    registryCredentialsId: '',     // user name and password: login to that registry
+    dockerCredentialsId: '',       // client certificate for TLS to dockerHost
+    consulTokenCredentialsId: '',  // secret text: token for the registry
+    proxyTokenCredentialsId: '',   // secret text: token for the proxy's API
+]
+// Other words for a key, where a step does not have them as its own: first those of Docker Flow: Proxy.
+@Field final Map ALIASES = [serviceName: 'service', servicePath: 'path', serviceDomain: 'domain',
+                            composeFile: 'file', scale: 'amount', instances: 'amount', timeoutSeconds: 'timeout']
+
+/**
+ * Checks a call and fails the build when anything is wrong with it.
+ * @param step      name of the step, for the message
+ * @param defaults  the step's own keys and their defaults; a default's type is the key's type
+ * @param required  keys that must be given; 'path or domain' where one of several is enough
+ * @return options: what was given for the command line; settings: the value of every key
+ */
+Map call(String step, Map defaults, List required, Map config) {
+    Map known = OPTIONS + defaults + JENKINS
+    Map aliases = ALIASES.findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
+    Map given = plain(config, aliases)
+    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known)
+    if (problems) {
+        error(step + ': ' + problems.join('; '))
+    }
+    Map options = given.findAll { key, value -> !JENKINS.containsKey(key) && value.toString() != known[key].toString() }
+    return [options: options, settings: known + given]
+}
+
+// One word for each key, GStrings as what they read, and null as if it were not there.
+Map plain(Map config, Map aliases) {
+    Map given = [:]
+    config.each { key, value ->
+        String name = key.toString()
+        if (value != null) {
+            given[aliases[name] ?: name] = value instanceof List ? value.collect { text(it) } : text(value)
+        }
+    }
+    return given
+}
+
+def text(value) {
+    return value instanceof CharSequence || value instanceof Number ? value.toString() : value
+}
+
+List unknown(Map given, Map known) {
+    List keys = given.keySet().findAll { !known.containsKey(it) } as List
+    return keys ? ["unknown parameter(s) ${keys.join(', ')} (known: ${known.keySet().join(', ')})"] : []
+}
+
+List missing(Map given, List required) {
+    List keys = required.findAll { names -> names.split(' or ').every { given[it] in [null, '', false, []] } }
+    return keys ? ["missing parameter(s) ${keys.join(', ')}"] : []
+}
+
+List twice(Map config, Map aliases) {
+    return aliases.findAll { other, key -> config[other] != null && config[key] != null }
+        .collect { other, key -> "${other} is another word for ${key}: give one of them" }
+}
+
+List wrong(Map given, Map known) {
+    return given.findAll { key, value -> known.containsKey(key) && wanted(key, value, known[key]) }
+        .collect { key, value -> "${key} takes ${wanted(key, value, known[key])}, not ${shown(value)}" }
+}
+
+// In quotes where it is a text: 'false' is not false.
+String shown(value) {
+    return value instanceof String ? "'" + value + "'" : value.toString()
+}
+
+// What a key takes, where the value is not that; else ''.
+String wanted(String key, value, standard) {
+    if (standard instanceof Boolean) {
+        return value instanceof Boolean ? '' : 'true or false'
+    }
+    if (standard instanceof Number) {
+        return value.toString() ==~ /\d+(\.\d+)?/ ? '' : 'a number'
+    }
+    if (key in ['stage', 'lock'] && value instanceof Boolean) {
+        return ''
+    }
+    List items = standard instanceof List && value instanceof List ? value : [value]
+    if (items.every { it instanceof String }) {
+        return ''
+    }
+    return standard instanceof List ? 'a text or a list of texts' : 'a text'
+}
