@@ -1,17 +1,38 @@
-"""The one way to end work in the background: cancelled, and waited for."""
+"""How work in an event loop ends: within its time, or cancelled and waited for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import sys
+from collections.abc import Awaitable, Iterable
+from typing import TypeVar
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
+
+Result = TypeVar("Result")
 
 _AGAIN = 0.2
+
+
+async def in_time(work: Awaitable[Result], seconds: float) -> Result:
+    """What the work gives, if it ends within so many seconds; it is cancelled otherwise.
+
+    Before Python 3.12 ``asyncio.wait_for`` drops a cancellation that comes together with the result: a loop that waits
+    with it could miss its end, and whoever ended it would wait for ever.
+
+    :raises asyncio.TimeoutError: when it does not.
+    """
+    async with timeout(seconds):
+        return await work
 
 
 async def end(tasks: Iterable[asyncio.Future]) -> None:
     """Cancel tasks and wait until they have ended, however they end.
 
-    Before Python 3.12 ``asyncio.wait_for`` can swallow a cancellation that comes with its result: then it comes again.
+    A library may drop a cancellation, as ``asyncio.wait_for`` does: then it comes again.
     """
     pending = set(tasks)
     while pending:

@@ -47,20 +47,19 @@ async def _run(ip: str, settings: Settings, console: Console) -> int:
     from jenkins_proxy.registry.aio import AsyncConsul
     from jenkins_proxy.registry.registrator import run_agent
 
+    stopped = _cancel_on_signals(asyncio.current_task())
     where = endpoint.resolve(settings)
-    async with AsyncConsul.from_settings(settings, connections=_CONNECTIONS) as registry:
-        console.step(f"entering the containers of {where.url} into {registry.url}")
-        agent = asyncio.ensure_future(run_agent(where, registry, log=console, ip=ip))
-        stopped = _cancel_on_signals(agent)
-        try:
-            await agent
-        except asyncio.CancelledError:
-            raise Stopped(stopped[0]) from None
+    try:
+        async with AsyncConsul.from_settings(settings, connections=_CONNECTIONS) as registry:
+            console.step(f"entering the containers of {where.url} into {registry.url}")
+            await run_agent(where, registry, log=console, ip=ip)
+    except asyncio.CancelledError:
+        raise Stopped(stopped[0]) from None
     return 0
 
 
-def _cancel_on_signals(agent: asyncio.Future) -> list[str]:
-    """Let SIGTERM and SIGINT end the agent between two steps of its, and give the list that will name the signal.
+def _cancel_on_signals(task: asyncio.Task) -> list[str]:
+    """Let SIGTERM and SIGINT end the task between two steps of its, and give the list that will name the signal.
 
     An exception raised by a signal handler, as all other commands have it, would end up in whatever task just ran.
     """
@@ -68,7 +67,7 @@ def _cancel_on_signals(agent: asyncio.Future) -> list[str]:
 
     def stop(signum: signal.Signals) -> None:
         names.append(signum.name)
-        agent.cancel()
+        task.cancel()
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop, signum)

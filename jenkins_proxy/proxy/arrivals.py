@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.desired import live
 from jenkins_proxy.proxy.reconciler import Reconciler
@@ -46,7 +47,7 @@ class Arrivals:
             query = self._registry.instances(route.registry_name, index=index, wait=wait)
             try:
                 # The registry adds jitter to a wait: without a limit of ours the answer would come after the deadline.
-                instances, index = await asyncio.wait_for(query, deadline.remaining)
+                instances, index = await in_time(query, deadline.remaining)
             except asyncio.TimeoutError:
                 return False
             if live(instances):

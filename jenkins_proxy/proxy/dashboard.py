@@ -12,6 +12,7 @@ from typing import Any, Callable
 from aiohttp import web
 
 from jenkins_proxy import __version__
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy import answers, metrics, traffic
 from jenkins_proxy.proxy.journal import Journal, event_json
@@ -146,7 +147,7 @@ def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Respons
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:
-    await asyncio.wait_for(response.write(text.encode()), _STALLED)
+    await in_time(response.write(text.encode()), _STALLED)
 
 
 def _state_text(state: ProxyState, counted: Mapping[str, Traffic], query: Query, rest: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import time
 from typing import Any
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.proxy.states import Event
 
 _CAPACITY = 1000
@@ -56,7 +57,7 @@ class Journal:
         if self._last > position or self._closed:
             return
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._arrival.wait(), timeout)
+            await in_time(self._arrival.wait(), timeout)
 
     def identifier(self, position: int) -> str:
         """A position in the form that a reader may keep over our restart."""

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Callable
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.model import Address, Instance
 from jenkins_proxy.proxy.desired import live
 from jenkins_proxy.proxy.tasks import Tasks
@@ -71,7 +72,7 @@ class Knocker:
 
     async def _knock(self, registry_name: str, instance: Instance) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._until_listening(instance), _PATIENCE)
+            await in_time(self._until_listening(instance), _PATIENCE)
         woke = self._waiting.get(registry_name, {}).pop(_identity(instance), None)
         if woke is not None:
             self._answered(registry_name, woke)
@@ -87,12 +88,12 @@ class Knocker:
 async def listens(address: Address) -> bool:
     """False only for who takes a connection and closes it without a word."""
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(address.host, address.port), _SILENT)
+        reader, writer = await in_time(asyncio.open_connection(address.host, address.port), _SILENT)
     except (OSError, asyncio.TimeoutError):
         return True
     try:
         writer.write(_QUESTION % str(address).encode())
-        return bool(await asyncio.wait_for(reader.read(1), _SILENT))
+        return bool(await in_time(reader.read(1), _SILENT))
     except asyncio.TimeoutError:
         return True
     except OSError:

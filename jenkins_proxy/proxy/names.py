@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 from jenkins_proxy import hosts
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.model import Address
 
 _REFRESH = 30.0
@@ -54,7 +55,7 @@ class Names:
     async def _look_up(self, host: str) -> None:
         query = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         try:
-            found = await asyncio.wait_for(query, _WITHIN)
+            found = await in_time(query, _WITHIN)
         except (OSError, UnicodeError, asyncio.TimeoutError):
             # A name that was known keeps its addresses: a name server that is away must not take servers out.
             self._known.setdefault(host, ())

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.store import Store
 from jenkins_proxy.registry.aio import AsyncConsul
@@ -39,7 +40,7 @@ class Presence:
             with contextlib.suppress(RegistryError):
                 await self._publish()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _RENEWAL)
+                await in_time(self._changed.wait(), _RENEWAL)
             self._changed.clear()
 
     async def end(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy import grammar
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy import answers
@@ -104,7 +105,7 @@ def _service(request: web.Request) -> str:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    text = await asyncio.wait_for(request.text(), _BODY_SECONDS)
+    text = await in_time(request.text(), _BODY_SECONDS)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

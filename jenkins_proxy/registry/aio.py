@@ -14,6 +14,7 @@ from typing import Any, Callable, TypeVar
 import aiohttp
 from yarl import URL
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Instance
 from jenkins_proxy.registry import calls, pipeline
@@ -89,7 +90,7 @@ class AsyncConsul:
                              lambda number, reply: told(services[number], asked[number].result(self.url, reply)),
                              headers=calls.headers(self._token), tls=self._tls, connections=SWEEPERS)
         try:
-            await asyncio.wait_for(sweep, _SWEEP_SECONDS)
+            await in_time(sweep, _SWEEP_SECONDS)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise calls.unreachable(self.url, error) from error
         except (ValueError, IndexError) as error:

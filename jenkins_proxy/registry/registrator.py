@@ -24,7 +24,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from jenkins_proxy.ending import end
+from jenkins_proxy.ending import end, in_time
 from jenkins_proxy.errors import DockerError, RegistryError, UsageError
 from jenkins_proxy.orchestrator.endpoint import Endpoint
 from jenkins_proxy.registry import naming
@@ -185,7 +185,7 @@ class Registrator:
         pauses = Pauses()
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._compare.wait(), COMPARE_EVERY * random.uniform(0.8, 1.0))
+                await in_time(self._compare.wait(), COMPARE_EVERY * random.uniform(0.8, 1.0))
             everything = self._compare.is_set()
             self._compare.clear()
             try:

@@ -15,15 +15,6 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.waiting import Deadline
 
 
-@pytest.fixture(autouse=True)
-def handlers():
-    """``main`` takes the signals; pytest gets them back."""
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for signum, handler in before.items():
-        signal.signal(signum, handler)
-
-
 def test_version():
     argv = [sys.executable, "-m", "jenkins_proxy", "--version"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)

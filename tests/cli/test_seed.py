@@ -48,10 +48,7 @@ def seed(fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
         text = captured.err.replace("[jenkins-proxy] ", "")
         return code, text, json.loads(captured.out) if captured.out else None
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 def test_the_first_run_creates_and_the_second_writes_nothing(fake, seed) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Callable
 
 from jenkins_proxy import command
-from jenkins_proxy.ending import end
+from jenkins_proxy.ending import end, in_time
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.haproxy import words
 from jenkins_proxy.proxy.haproxy.files import CANDIDATE, PID, Files
@@ -255,7 +255,7 @@ class HAProxy:
             with contextlib.suppress(ProcessLookupError):
                 self._master.send_signal(signum)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._master.wait(), _FINISH_WITHIN)
+                await in_time(self._master.wait(), _FINISH_WITHIN)
                 break
         if self._reader:
             # A worker that was left behind would hold the pipe open.

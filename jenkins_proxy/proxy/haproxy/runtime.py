@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import ProxyError
 
 STATS_SOCKET = "stats.sock"
@@ -114,7 +115,7 @@ class Runtime:
 
     async def _guarded(self, conversation, socket: str):
         try:
-            return await asyncio.wait_for(conversation, _TIMEOUT)
+            return await in_time(conversation, _TIMEOUT)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise ProxyError(f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
                              "its own words are in the daemon's log") from error

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import aiohttp
 
-from jenkins_proxy.ending import end
+from jenkins_proxy.ending import end, in_time
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 from jenkins_proxy.registry.calls import cause
 from jenkins_proxy.registry.embedded.store import AGAIN
@@ -111,8 +111,8 @@ async def probe(definition: dict[str, Any]) -> tuple[str, str]:
     timeout = definition["Timeout"] or _TIMEOUT
     try:
         if definition["HTTP"]:
-            return await asyncio.wait_for(_http(definition), timeout)
-        return await asyncio.wait_for(_tcp(definition["TCP"]), timeout)
+            return await in_time(_http(definition), timeout)
+        return await in_time(_tcp(definition["TCP"]), timeout)
     except asyncio.TimeoutError:
         return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
     except (OSError, aiohttp.ClientError, ValueError) as error:

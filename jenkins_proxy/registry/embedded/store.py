@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Hashable, Iterator
 from typing import Any, Callable
 
+from jenkins_proxy.ending import in_time
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.registry.embedded.journal import Journal
 
@@ -89,7 +90,7 @@ class Store:
         self._waiting.setdefault(topic, set()).add(future)
         try:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(future, seconds)
+                await in_time(future, seconds)
         finally:
             waiting = self._waiting.get(topic)
             if waiting is not None:
