@@ -21,15 +21,15 @@ CLUSTER_BRIDGE="jpc${CLUSTER_BRIDGE:0:8}"
 cluster_say() { printf '[cluster] %s\n' "$*" >&2; }
 cluster_host() { printf 'tcp://%s.%s:2375\n' "$CLUSTER_NET" "$((10 + $1))"; }
 
-# cluster_docker I ARGUMENT… is docker on node I.
+# cluster_docker I ARGUMENT… is docker on node I. An engine that takes the call and does not answer is given up.
 cluster_docker() {
   local host
   host=$(cluster_host "$1")
   shift
   if [ -n "${CLUSTER_TLS:-}" ]; then
-    DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=$CLUSTER_TLS docker -H "$host" "$@"
+    DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=$CLUSTER_TLS timeout "${CLUSTER_SECONDS:-120}" docker -H "$host" "$@"
   else
-    docker -H "$host" "$@"
+    timeout "${CLUSTER_SECONDS:-120}" docker -H "$host" "$@"
   fi
 }
 
@@ -85,7 +85,7 @@ cluster_node() {
 cluster_await() {
   local i
   for i in $(seq 150); do
-    cluster_docker "$1" version >/dev/null 2>&1 && return 0
+    CLUSTER_SECONDS=5 cluster_docker "$1" version >/dev/null 2>&1 && return 0
     kill -0 "$(cat "$CLUSTER_DIR/$1/leader")" 2>/dev/null || break
     sleep 0.2
   done

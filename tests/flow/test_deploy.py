@@ -6,8 +6,12 @@ import json
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
+
+from jenkins_proxy.console import Console
+from jenkins_proxy.flow import lock
 
 
 def test_a_first_deploy_ends_when_users_reach_it(either_project):
@@ -291,16 +295,15 @@ def test_a_deploy_that_fails_before_it_begins_keeps_what_a_killed_one_wanted(pro
 
 
 def test_a_deploy_that_waits_for_another_has_all_of_its_time(project):
-    project.compose(1, "other name")
-    first = project.start("deploy", "--no-proxy", "--timeout", "8", report="first.json")
-    project.until(first, "waiting for")
     project.compose(1)
+    with project.machine.registry as registry, lock.hold(registry, project.name, 0, Console()):
+        process = project.deploying("--timeout", "20", "--lock-timeout", "120")
+        text = project.until(process, "waiting for another deploy")
+        time.sleep(21)
 
-    second = project.deploy("--timeout", "7", "--lock-timeout", "60")
+    done = project.finish(process, text)
 
-    assert second.code == 0, second.text
-    assert "waiting for another deploy" in second.text
-    first.communicate(timeout=60)
+    assert done.code == 0, done.text
 
 
 def test_two_deploys_of_one_service_at_once(project):

@@ -161,7 +161,7 @@ def test_tcp_checks_run(consul, name, web_server, free_port, wait_for, aconsul_c
 
 
 def test_a_ttl_check_nobody_reports_becomes_critical(consul, name, wait_for):
-    consul.register(entry(name, Check={"TTL": "300ms", "Status": "passing"}))
+    consul.register(entry(name, Check={"TTL": "1s", "Status": "passing"}))
     assert consul.instances(name)[0][0].status == PASSING
     found = wait_for(lambda: [found for found in consul.instances(name)[0] if found.status == CRITICAL])
     assert found[0].output.startswith("TTL expired")

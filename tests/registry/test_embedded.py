@@ -215,7 +215,7 @@ def test_a_critical_service_is_taken_away_where_its_check_asks_for_it(embed, wai
 
 
 def test_a_check_that_recovers_keeps_its_service(embed, wait_for):
-    url = embed(deregister_after_at_least=0.5).url
+    url = embed(deregister_after_at_least=2.0).url
     with Consul(url) as client:
         for name in ("a", "b"):
             client.register({"ID": name, "Name": name, "Port": 1, "Check": {

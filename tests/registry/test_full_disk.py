@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 
 import pytest
 import requests
@@ -55,16 +56,17 @@ def state(tmp_path):
 
 @pytest.fixture
 def client(disk, embed, state):
-    with Consul(embed(state, deregister_after_at_least=0.1).url) as made:
+    with Consul(embed(state, deregister_after_at_least=1.0).url) as made:
         yield made
 
 
-@pytest.mark.parametrize("check", [{"TCP": "127.0.0.1:PORT", "Interval": "50ms"}, {"TTL": "100ms"}],
+@pytest.mark.parametrize("check", [{"TCP": "127.0.0.1:PORT", "Interval": "50ms"}, {"TTL": "1s"}],
                          ids=["polled", "ttl"])
-def test_a_check_goes_on(client, disk, wait_for, free_port, check):
-    check = {name: value.replace("PORT", str(free_port())) for name, value in check.items()}
-    client.register({**DEAF, "Check": {**check, "Status": "passing"}})
-    disk.room = 0
+def test_a_check_goes_on(client, disk, wait_for, check):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        check = {name: value.replace("PORT", str(server.getsockname()[1])) for name, value in check.items()}
+        client.register({**DEAF, "Check": {**check, "Status": "passing"}})
+        disk.room = 0
     wait_for(lambda: disk.refused)
     assert client.instances("a")[0][0].status == "passing"
     disk.room = None
@@ -90,7 +92,7 @@ def locked(client: Consul, *keys: str, **session) -> str:
 
 def test_a_session_still_ends_with_its_time(client, disk, wait_for, monkeypatch):
     monkeypatch.setattr(sessions, "_SHORTEST", 0.1)
-    session = locked(client, "lock", TTL="200ms")
+    session = locked(client, "lock", TTL="1s")
     disk.room = 0
     wait_for(lambda: disk.refused)
     assert client.kv_get("lock").session == session
