@@ -112,13 +112,18 @@ def root_cause(error: BaseException) -> str:
             return (inner.reason or str(inner)).replace("_", " ").lower()
         if isinstance(inner, socket.gaierror):
             return "the host name is unknown"
-        if isinstance(inner, TimeoutError) or "timed out" in str(inner).lower():
+        if _is_timeout(inner) or "timed out" in str(inner).lower():
             return "no answer in time"
         if isinstance(inner, OSError) and inner.errno:
             # Not `strerror`: asyncio writes its own words and the address into that.
             words = os.strerror(inner.errno)
             return words[0].lower() + words[1:]
     return " ".join(str(chain[-1]).split()) or type(chain[-1]).__name__
+
+
+def _is_timeout(error: BaseException) -> bool:
+    # By name: before Python 3.11 asyncio has another class of it, and loading asyncio takes longer than most commands.
+    return any(kind.__name__ == "TimeoutError" for kind in type(error).__mro__)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -130,4 +135,5 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         # requests and urllib3 keep the cause among the arguments or as `reason`, aiohttp as `os_error`.
         inside = [getattr(error, "os_error", None), getattr(error, "reason", None), *error.args]
         named = next((inner for inner in inside if isinstance(inner, BaseException)), None)
-        error = named or error.__cause__ or error.__context__
+        # `from None` leaves out what is no cause: urllib3 1.26 tries an argument of Python 2 first.
+        error = named or error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -70,3 +70,18 @@ def test_root_cause_of_a_ring_ends():
     first, second = ValueError("first"), ValueError("second")
     first.__cause__, second.__cause__ = second, first
     assert errors.root_cause(first) == "second"
+
+
+def test_what_was_tried_before_is_no_cause():
+    try:
+        try:
+            raise TypeError("unexpected keyword argument 'buffering'")
+        except TypeError:
+            raise ConnectionError("closed without response") from None
+    except ConnectionError as error:
+        assert errors.root_cause(error) == "closed without response"
+
+
+def test_a_timeout_of_any_library_is_one():
+    # As asyncio's own before Python 3.11.
+    assert errors.root_cause(type("TimeoutError", (Exception,), {})()) == "no answer in time"

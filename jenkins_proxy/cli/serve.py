@@ -128,7 +128,7 @@ def _state_dir() -> Path:
         return Path("/var/lib/jenkins-proxy")
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jenkins-proxy"
-    except RuntimeError:
+    except (RuntimeError, KeyError):  # the latter before Python 3.10
         raise UsageError("there is no home folder to keep the state in", "give one with --state-dir") from None
 
 

@@ -111,7 +111,9 @@ class EmbeddedRegistry:
         self._sessions = Sessions(store, catalog, keys)
         self._agent = Agent(store, catalog, node, self._at_least)
         self._register_self(catalog, node, host)
-        app = web.Application(middlewares=[middleware(Access(self._token, host, self._names))], client_max_size=KV_MAX)
+        # One more than the limit: whether a body may reach it differs between versions of aiohttp.
+        app = web.Application(middlewares=[middleware(Access(self._token, host, self._names))],
+                              client_max_size=KV_MAX + 1)
         app.add_routes([
             *AgentApi(self._agent, catalog.node(node), address).routes(),
             *CatalogApi(store, catalog).routes(),

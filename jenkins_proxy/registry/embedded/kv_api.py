@@ -7,7 +7,7 @@ import base64
 from aiohttp import web
 
 from jenkins_proxy.registry.embedded import decode
-from jenkins_proxy.registry.embedded.exchange import Query, answer, blocking, name
+from jenkins_proxy.registry.embedded.exchange import KV_MAX, Query, answer, blocking, name
 from jenkins_proxy.registry.embedded.keys import Keys
 from jenkins_proxy.registry.embedded.refusal import Refusal
 from jenkins_proxy.registry.embedded.sessions import TOPIC, Sessions
@@ -61,6 +61,8 @@ class KvApi:
         key = name(request, "key name")
         _no_conflict(request, "cas", "acquire", "release")
         value = await request.read()
+        if len(value) > KV_MAX:
+            raise web.HTTPRequestEntityTooLarge(KV_MAX, len(value))
         flags = _number(request, "flags")
         query = request.query
         if "" in (query.get("acquire"), query.get("release")):
