@@ -215,7 +215,8 @@ async def answer(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | Non
     import asyncio  # here, as most commands have no loop, and it takes its time to load
 
     process = await asyncio.create_subprocess_exec(
-        *argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        *argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     output, _ = await process.communicate()
     return process.returncode, output.decode(errors="replace")
 
@@ -230,5 +231,11 @@ async def supervised(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) 
     import asyncio
 
     return await asyncio.create_subprocess_exec(
-        *argv, cwd=cwd, env=dict(env), start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        *argv,
+        cwd=cwd,
+        env=dict(env),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )

@@ -113,8 +113,11 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     if not isinstance(route.skip_check, bool):
         raise _refused(word.get("skip_check", "skip_check"), route.skip_check, "true or false")
     if type(route.slow_start) not in (int, float) or not 0 <= route.slow_start <= LONGEST_SLOW_START:
-        raise _refused(word.get("slow_start", "slow_start"), route.slow_start,
-                       f"a number of seconds from 0 to {LONGEST_SLOW_START}")
+        raise _refused(
+            word.get("slow_start", "slow_start"),
+            route.slow_start,
+            f"a number of seconds from 0 to {LONGEST_SLOW_START}",
+        )
     _check_rewrite(route, word)
     if route.outbound_hostname != "":
         parse_address(route.outbound_hostname, word.get("outbound_hostname", "outbound_hostname"))
@@ -130,8 +133,9 @@ def _check_matching(route: Route, word: Mapping[str, str]) -> None:
         if len(values) > most:
             raise UsageError(f"{parameter}: {len(values)} values: {most} at the most are allowed")
     if not route.paths and not route.domains:
-        raise UsageError(f"the route of {route.service} has neither a path nor a domain",
-                         f"give {paths} or {domains}, or both")
+        raise UsageError(
+            f"the route of {route.service} has neither a path nor a domain", f"give {paths} or {domains}, or both"
+        )
     for value in route.paths:
         check_path(value, route.path_type, paths)
     for value in route.domains:

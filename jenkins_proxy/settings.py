@@ -171,8 +171,10 @@ def _check(known: Known, setting: Setting, secure: bool) -> Setting:
 def _check_url(source: str, value: str) -> None:
     if re.search(r"[@?#]", value):
         # Not shown: what stands there may be a password.
-        raise UsageError(f"{source}: an address with a user, a password, a query or a fragment in it is not taken",
-                         "give tokens through the environment: CONSUL_HTTP_TOKEN, JENKINS_PROXY_TOKEN")
+        raise UsageError(
+            f"{source}: an address with a user, a password, a query or a fragment in it is not taken",
+            "give tokens through the environment: CONSUL_HTTP_TOKEN, JENKINS_PROXY_TOKEN",
+        )
     try:
         parts = urlsplit(value)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)

@@ -145,8 +145,9 @@ def consul_url(start_consul) -> str:
 def docker(program) -> str:
     """The Docker CLI, with an engine that answers."""
     path = program("docker")
-    answer = subprocess.run([path, "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True,
-                            check=False)
+    answer = subprocess.run(
+        [path, "version", "--format", "{{.Server.Version}}"], capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 0, f"no Docker Engine answers: {answer.stderr.strip()}"
     return path
 

@@ -109,6 +109,7 @@ def test_a_signal_to_us_ends_the_child(tmp_path):
 
 def test_a_stop_that_ends_the_child_first_is_a_stop_and_no_failure_of_the_child():
     """As Jenkins does it when a build is aborted: children first."""
+
     def stop(*_args):
         raise Stopped("SIGTERM")
 
@@ -124,8 +125,11 @@ def test_a_stop_that_ends_the_child_first_is_a_stop_and_no_failure_of_the_child(
 
 
 def test_a_program_that_ignores_sigterm_is_killed():
-    process = subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"],
-                               stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     assert process.stdout.readline() == b"ready\n"
     command.terminate(process, grace=0.3)
     assert process.returncode == -signal.SIGKILL

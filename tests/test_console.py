@@ -44,12 +44,15 @@ def test_a_console_that_takes_ascii_only():
     assert raw.getvalue() == b"[jenkins-proxy] * b\\xfccher \\u2713\n"
 
 
-@pytest.mark.parametrize("environ, terminal, coloured", [
-    ({}, False, False),
-    ({}, True, True),
-    ({"FORCE_COLOR": "1"}, False, True),
-    ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
-])
+@pytest.mark.parametrize(
+    "environ, terminal, coloured",
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+    ],
+)
 def test_colour(stream, monkeypatch, environ, terminal, coloured):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.delenv("FORCE_COLOR", raising=False)

@@ -9,11 +9,22 @@ import requests
 from jenkins_proxy import errors
 
 
-@pytest.mark.parametrize("name, code", [
-    ("JenkinsProxyError", 1), ("UsageError", 2), ("WaitTimeout", 3), ("RemoteError", 4), ("DockerError", 4),
-    ("RegistryError", 4), ("ProxyError", 4), ("JenkinsServerError", 4), ("DeployFailed", 5), ("ProbeFailed", 6),
-    ("Stopped", 143),
-])
+@pytest.mark.parametrize(
+    "name, code",
+    [
+        ("JenkinsProxyError", 1),
+        ("UsageError", 2),
+        ("WaitTimeout", 3),
+        ("RemoteError", 4),
+        ("DockerError", 4),
+        ("RegistryError", 4),
+        ("ProxyError", 4),
+        ("JenkinsServerError", 4),
+        ("DeployFailed", 5),
+        ("ProbeFailed", 6),
+        ("Stopped", 143),
+    ],
+)
 def test_exit_codes(name, code):
     assert getattr(errors, name).exit_code == code
 
@@ -51,17 +62,22 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
     return error
 
 
-@pytest.mark.parametrize("error, expected", [
-    (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
-    (chained(ValueError("outer"), FileNotFoundError(2, "No such file or directory")), "no such file or directory"),
-    (chained(ValueError("outer"), socket.gaierror(-2, "Name or service not known")), "the host name is unknown"),
-    (chained(ValueError("outer"), untrusted("unable to get local issuer certificate")),
-     "certificate not trusted: unable to get local issuer certificate"),
-    (chained(ValueError("outer"), refused_by_tls("WRONG_VERSION_NUMBER")), "wrong version number"),
-    (requests.ReadTimeout("HTTPConnectionPool: Read timed out."), "no answer in time"),
-    (ValueError("two\nlines"), "two lines"),
-    (ValueError(), "ValueError"),
-])
+@pytest.mark.parametrize(
+    "error, expected",
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "connection refused"),
+        (chained(ValueError("outer"), FileNotFoundError(2, "No such file or directory")), "no such file or directory"),
+        (chained(ValueError("outer"), socket.gaierror(-2, "Name or service not known")), "the host name is unknown"),
+        (
+            chained(ValueError("outer"), untrusted("unable to get local issuer certificate")),
+            "certificate not trusted: unable to get local issuer certificate",
+        ),
+        (chained(ValueError("outer"), refused_by_tls("WRONG_VERSION_NUMBER")), "wrong version number"),
+        (requests.ReadTimeout("HTTPConnectionPool: Read timed out."), "no answer in time"),
+        (ValueError("two\nlines"), "two lines"),
+        (ValueError(), "ValueError"),
+    ],
+)
 def test_root_cause(error, expected):
     assert errors.root_cause(error) == expected
 

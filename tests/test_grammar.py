@@ -68,8 +68,19 @@ def test_a_poisoned_path_is_refused_in_one_short_line(path: str) -> None:
 
 
 @pytest.mark.parametrize("value", [value for value in POISON.values() if value])
-@pytest.mark.parametrize("field", ["service", "color", "acl_name", "domains", "req_path_search", "req_path_replace",
-                                   "outbound_hostname", "path_type"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "service",
+        "color",
+        "acl_name",
+        "domains",
+        "req_path_search",
+        "req_path_replace",
+        "outbound_hostname",
+        "path_type",
+    ],
+)
 def test_poison_is_refused_in_every_field_of_a_route(field: str, value: str) -> None:
     given = (value,) if field == "domains" else value
     route = dataclasses.replace(ROUTE, **{"req_path_search": "/a", field: given})
@@ -88,8 +99,15 @@ def test_usual_paths_pass(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path_type", "path"),
-    [("path_end", ".php"), ("path_dir", "v1"), ("path_sub", "api"), ("path_dom", "v1"), ("path", "/exact"),
-     ("path_reg", "^/api/v[0-9]+/(books|films)$"), ("path_reg", "^/a[.]b{2}")],
+    [
+        ("path_end", ".php"),
+        ("path_dir", "v1"),
+        ("path_sub", "api"),
+        ("path_dom", "v1"),
+        ("path", "/exact"),
+        ("path_reg", "^/api/v[0-9]+/(books|films)$"),
+        ("path_reg", "^/a[.]b{2}"),
+    ],
 )
 def test_each_path_type_takes_its_own_form(path_type: str, path: str) -> None:
     grammar.check_route(dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
@@ -97,9 +115,14 @@ def test_each_path_type_takes_its_own_form(path_type: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path_type", "path", "says"),
-    [("path_beg", "v1", "begins with /"), ("path", "v1", "begins with /"), ("path_reg", "^/a(", "regular expression"),
-     ("path_reg", "^/a{{1}}", "without {{"), ("path_reg", "^/a\\d", "regular expression"),
-     ("path_len", "7", "path_beg")],
+    [
+        ("path_beg", "v1", "begins with /"),
+        ("path", "v1", "begins with /"),
+        ("path_reg", "^/a(", "regular expression"),
+        ("path_reg", "^/a{{1}}", "without {{"),
+        ("path_reg", "^/a\\d", "regular expression"),
+        ("path_len", "7", "path_beg"),
+    ],
 )
 def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: str, says: str) -> None:
     assert says in fails(grammar.check_route, dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
@@ -132,8 +155,11 @@ def test_what_is_no_host_name_is_refused(domain: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("10.0.0.1:80", Address("10.0.0.1", 80)), ("example.com:65535", Address("example.com", 65535)),
-     ("[::1]:8080", Address("::1", 8080))],
+    [
+        ("10.0.0.1:80", Address("10.0.0.1", 80)),
+        ("example.com:65535", Address("example.com", 65535)),
+        ("[::1]:8080", Address("::1", 8080)),
+    ],
 )
 def test_an_address_is_read_as_it_is_written(text: str, address: Address) -> None:
     assert grammar.parse_address(text) == address
@@ -174,8 +200,19 @@ def test_a_route_of_the_wrong_shape_is_refused(change: dict, says: str) -> None:
 
 def test_a_full_route_passes() -> None:
     grammar.check_route(
-        Route("books-ms", ("/a", "/b"), ("example.com",), "path_beg", "blue", "01-books", True, "/a", "/b", "[::1]:80",
-              30.0)
+        Route(
+            "books-ms",
+            ("/a", "/b"),
+            ("example.com",),
+            "path_beg",
+            "blue",
+            "01-books",
+            True,
+            "/a",
+            "/b",
+            "[::1]:80",
+            30.0,
+        )
     )
 
 

@@ -5,9 +5,13 @@ import pytest
 from jenkins_proxy.model import Address, Container, Route
 
 
-@pytest.mark.parametrize("address, text", [
-    (Address("10.100.192.202", 32768), "10.100.192.202:32768"), (Address("fd00::2", 80), "[fd00::2]:80"),
-])
+@pytest.mark.parametrize(
+    "address, text",
+    [
+        (Address("10.100.192.202", 32768), "10.100.192.202:32768"),
+        (Address("fd00::2", 80), "[fd00::2]:80"),
+    ],
+)
 def test_addresses_read_as_in_a_url(address, text):
     assert str(address) == text
 

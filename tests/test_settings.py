@@ -24,7 +24,10 @@ def test_defaults():
     found = resolve({}, {})
     assert found.docker_host == "unix:///var/run/docker.sock"
     assert (found.consul, found.proxy, found.entry) == (
-        "http://127.0.0.1:8500", "http://127.0.0.1:8081", "http://127.0.0.1")
+        "http://127.0.0.1:8500",
+        "http://127.0.0.1:8081",
+        "http://127.0.0.1",
+    )
     assert found.token == ""
     assert not found.given("consul")
 
@@ -47,12 +50,15 @@ def test_the_file_is_in_the_working_directory_or_named(file, tmp_path, monkeypat
     assert resolve({}, {"JENKINS_PROXY_CONFIG": file("entry: http://named\n")}).entry == "http://named"
 
 
-@pytest.mark.parametrize("text, message", [
-    ("tokn: x\n", "unknown setting 'tokn'"),
-    ("token: x\n", "unknown setting 'token'"),
-    ("- consul\n", "holds no mapping"),
-    ("consul: [\n", "cannot read the settings file"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("tokn: x\n", "unknown setting 'tokn'"),
+        ("token: x\n", "unknown setting 'token'"),
+        ("- consul\n", "holds no mapping"),
+        ("consul: [\n", "cannot read the settings file"),
+    ],
+)
 def test_files_that_are_wrong(file, text, message):
     with pytest.raises(UsageError, match=message):
         resolve({}, {}, file(text))
@@ -63,42 +69,74 @@ def test_a_named_file_must_be_there(tmp_path):
         resolve({}, {}, str(tmp_path / "none.yml"))
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("", ""), ("docker_tls_verify: false\n", ""), ("docker_tls_verify: 1\n", "1"),
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", ""),
+        ("docker_tls_verify: false\n", ""),
+        ("docker_tls_verify: 1\n", "1"),
+    ],
+)
 def test_a_switch_that_is_off_in_the_file_is_not_given(file, text, expected):
     found = resolve({}, {}, file(text))
     assert found.docker_tls_verify == expected
     assert found.given("docker_tls_verify") is bool(expected)
 
 
-@pytest.mark.parametrize("given, expected", [
-    ("127.0.0.1:8500", "http://127.0.0.1:8500"),
-    ("https://consul.example.com/", "https://consul.example.com"),
-    ("http://[::1]:8500", "http://[::1]:8500"),
-])
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("127.0.0.1:8500", "http://127.0.0.1:8500"),
+        ("https://consul.example.com/", "https://consul.example.com"),
+        ("http://[::1]:8500", "http://[::1]:8500"),
+    ],
+)
 def test_addresses(given, expected):
     assert resolve({"consul": given}, {}).consul == expected
 
 
-@pytest.mark.parametrize(("address", "ssl", "expected"), [
-    ("consul:8501", "true", "https://consul:8501"), ("consul:8501", "1", "https://consul:8501"),
-    ("consul:8500", "false", "http://consul:8500"), ("http://consul:8500", "true", "http://consul:8500"),
-])
+@pytest.mark.parametrize(
+    ("address", "ssl", "expected"),
+    [
+        ("consul:8501", "true", "https://consul:8501"),
+        ("consul:8501", "1", "https://consul:8501"),
+        ("consul:8500", "false", "http://consul:8500"),
+        ("http://consul:8500", "true", "http://consul:8500"),
+    ],
+)
 def test_consuls_own_switch_for_https(address, ssl, expected):
     found = resolve({}, {"CONSUL_HTTP_ADDR": address, "CONSUL_HTTP_SSL": ssl, "JENKINS_PROXY_URL": "proxy:8081"})
     assert (found.consul, found.proxy) == (expected, "http://proxy:8081")
 
 
-@pytest.mark.parametrize("given", ["ftp://here", "http://", "http://a:port", "http://a:0", "http://a b", "http://a\n:1",
-                                   "http://\u00fc", "http://[::1"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "ftp://here",
+        "http://",
+        "http://a:port",
+        "http://a:0",
+        "http://a b",
+        "http://a\n:1",
+        "http://\u00fc",
+        "http://[::1",
+    ],
+)
 def test_addresses_that_are_none(given):
     with pytest.raises(UsageError, match="--consul: .* is not an http:// or https:// address"):
         resolve({"consul": given}, {})
 
 
-@pytest.mark.parametrize("given", ["http://user:s3cr3t@here", "ftp://user:s3cr3t@here", "s3cr3t@here", "http://here?token=s3cr3t",
-                                   "http://here#s3cr3t"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://user:s3cr3t@here",
+        "ftp://user:s3cr3t@here",
+        "s3cr3t@here",
+        "http://here?token=s3cr3t",
+        "http://here#s3cr3t",
+    ],
+)
 def test_addresses_with_a_secret_are_refused_and_not_shown(given):
     with pytest.raises(UsageError, match="is not taken") as caught:
         resolve({}, {"CONSUL_HTTP_ADDR": given})

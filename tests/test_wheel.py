@@ -17,8 +17,11 @@ import pytest
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(repository)],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(repository)],
+        check=True,
+        capture_output=True,
+    )
     (built,) = folder.glob("*.whl")
     return built
 
@@ -64,8 +67,13 @@ def test_plays_the_article(installed: Path, docker: str, tmp_path: Path):
     done = _demo(installed, tmp_path)
     out, _ = done.communicate(timeout=240)
     assert done.returncode == 0, out
-    for line in ("503: the service runs, but the proxy has no route to it", "200: users reach it",
-                 "3 instance(s) answered in turn", "1 instance(s) answered in turn", "and so does the first"):
+    for line in (
+        "503: the service runs, but the proxy has no route to it",
+        "200: users reach it",
+        "3 instance(s) answered in turn",
+        "1 instance(s) answered in turn",
+        "and so does the first",
+    ):
         assert line in out
     assert _left(docker) == []
 
@@ -87,8 +95,14 @@ def test_cleans_up_when_interrupted(installed: Path, docker: str, tmp_path: Path
 
 
 def _demo(python: Path, cwd: Path) -> subprocess.Popen:
-    return subprocess.Popen([str(python), "-u", "-m", "jenkins_proxy", "demo"], cwd=cwd, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "HOME": str(cwd)})
+    return subprocess.Popen(
+        [str(python), "-u", "-m", "jenkins_proxy", "demo"],
+        cwd=cwd,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "HOME": str(cwd)},
+    )
 
 
 def _left(docker: str) -> list[str]:

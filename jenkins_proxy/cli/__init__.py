@@ -110,5 +110,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", metavar="FILE", help=f"settings file (default: {settings.DEFAULT_FILE}, if present)")
     for known in settings.KNOWN:
         if known.argument:
-            group.add_argument(known.argument, dest=known.name, metavar="URL" if known.url else "HOST",
-                               help=f"or ${known.environment} (default: {known.default})")
+            group.add_argument(
+                known.argument,
+                dest=known.name,
+                metavar="URL" if known.url else "HOST",
+                help=f"or ${known.environment} (default: {known.default})",
+            )

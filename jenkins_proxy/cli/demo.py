@@ -39,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     for program, package in (("docker", "docker.io"), ("busybox", "busybox-static")):
         if not command.find(program):
-            raise UsageError(f"{program} is not installed: the demo is made with it",
-                             f"apt-get install {package}, or bash resources/demo/run")
+            raise UsageError(
+                f"{program} is not installed: the demo is made with it",
+                f"apt-get install {package}, or bash resources/demo/run",
+            )
     folder = Path(tempfile.mkdtemp(prefix="jenkins-proxy-demo-"))
     demo = Demo(folder, settings, console)
     keep = False
@@ -71,8 +73,11 @@ class Demo:
         self.consul = f"http://127.0.0.1:{registry}"
         self.entry = f"http://127.0.0.1:{entry}" if entry != 80 else "http://127.0.0.1"
         # The demo is a world of its own: addresses and tokens of a real installation must not reach into it.
-        self._env = {name: value for name, value in settings.docker_environment().items()
-                     if not name.startswith(("CONSUL_", "JENKINS_PROXY_"))}
+        self._env = {
+            name: value
+            for name, value in settings.docker_environment().items()
+            if not name.startswith(("CONSUL_", "JENKINS_PROXY_"))
+        }
         self._env.update(JENKINS_PROXY_URL=self.proxy, CONSUL_HTTP_ADDR=self.consul, JENKINS_PROXY_ENTRY=self.entry)
         self._serve_arguments = [
             "serve", "--listen", f"127.0.0.1:{api}", "--registry-listen", f"127.0.0.1:{registry}",
@@ -104,10 +109,14 @@ class Demo:
         self._run("status")
 
     def say_urls(self) -> None:
-        self._console.step(f"left up: service {self.entry}{BOOKS}, page and API {self.proxy}/, "
-                           f"registry {self.consul}/v1/catalog/services")
-        self._console.step(f"take it down with: kill {self._serve.pid}; "
-                           + "; ".join(f"docker compose -p {project} down" for project in PROJECTS))
+        self._console.step(
+            f"left up: service {self.entry}{BOOKS}, page and API {self.proxy}/, "
+            f"registry {self.consul}/v1/catalog/services"
+        )
+        self._console.step(
+            f"take it down with: kill {self._serve.pid}; "
+            + "; ".join(f"docker compose -p {project} down" for project in PROJECTS)
+        )
 
     def take_down(self) -> None:
         """Remove whatever of it exists: also after an interruption in the middle."""
@@ -194,8 +203,11 @@ class Demo:
             ("container", ["ps", "--all", "--quiet"], ["rm", "--force", "--volumes"]),
             ("network", ["network", "ls", "--quiet"], ["network", "rm"]),
         ):
-            found = command.run(["docker", *listing, "--filter", f"label=com.docker.compose.project={project}"],
-                                capture=True, env=self._env)
+            found = command.run(
+                ["docker", *listing, "--filter", f"label=com.docker.compose.project={project}"],
+                capture=True,
+                env=self._env,
+            )
             ids = found.stdout.split()
             if ids:
                 self._console.step(f"removing {len(ids)} {kind}(s) of {project}")

@@ -14,8 +14,9 @@ from jenkins_proxy.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_service(parser)
     options.add_compose(parser)
-    parser.add_argument("--scale", type=options.positive, metavar="N",
-                        help="how many instances (default: as many as run)")
+    parser.add_argument(
+        "--scale", type=options.positive, metavar="N", help="how many instances (default: as many as run)"
+    )
     parser.add_argument("--pull", action="store_true", help="pull the images first")
     options.add_route(parser)
     parser.add_argument("--no-proxy", action="store_true", help="leave the proxy alone: deploy and wait only")

@@ -102,8 +102,10 @@ def _registry(settings: Settings) -> tuple[str, str]:
     with Consul.from_settings(settings) as registry:
         leader = registry.leader()
         if not leader:
-            raise RemoteError(f"the registry at {registry.url} has no leader",
-                              "its servers have elected none yet, or have lost their majority")
+            raise RemoteError(
+                f"the registry at {registry.url} has no leader",
+                "its servers have elected none yet, or have lost their majority",
+            )
         try:
             agent = registry.agent()
         except RemoteError as error:
@@ -151,19 +153,28 @@ def _entry(settings: Settings) -> tuple[str, str]:
             answer = session.get(settings.entry, timeout=_ENTRY_SECONDS, allow_redirects=False, stream=True)
             answer.close()
     except requests.exceptions.SSLError as error:
-        raise RemoteError(f"no trust in {settings.entry}: {root_cause(error)}",
-                          "set JENKINS_PROXY_CACERT to the file with its authority") from error
+        raise RemoteError(
+            f"no trust in {settings.entry}: {root_cause(error)}",
+            "set JENKINS_PROXY_CACERT to the file with its authority",
+        ) from error
     except requests.RequestException as error:
-        raise RemoteError(f"nothing answers at {settings.entry}: {root_cause(error)}",
-                          "start jenkins-proxy serve, or set JENKINS_PROXY_ENTRY to where users enter") from error
+        raise RemoteError(
+            f"nothing answers at {settings.entry}: {root_cause(error)}",
+            "start jenkins-proxy serve, or set JENKINS_PROXY_ENTRY to where users enter",
+        ) from error
     return f"answers {answer.status_code}", ""
 
 
 def _told(settings: Settings) -> list[dict[str, str]]:
     """Every setting; of a secret only whether it is given."""
     return [
-        {"name": known.name, "source": settings.source(known.name),
-         "value": ("given" if getattr(settings, known.name) else "") if known.secret else getattr(settings, known.name)}
+        {
+            "name": known.name,
+            "source": settings.source(known.name),
+            "value": ("given" if getattr(settings, known.name) else "")
+            if known.secret
+            else getattr(settings, known.name),
+        }
         for known in KNOWN
     ]
 

@@ -18,63 +18,115 @@ _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    parser.add_argument("service", metavar="SERVICE", nargs="?" if optional else None,
-                        help="the service's name in the registry")
+    parser.add_argument(
+        "service", metavar="SERVICE", nargs="?" if optional else None, help="the service's name in the registry"
+    )
 
 
 def add_compose(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what runs")
-    group.add_argument("-f", "--file", action="append", default=[], metavar="FILE",
-                       help="compose file; given again, the later one wins (default: the one that compose finds)")
-    group.add_argument("-p", "--project", metavar="PROJECT",
-                       help="compose project or stack (default: the service's name)")
-    group.add_argument("--target", default="", metavar="NAME",
-                       help="compose service that holds the instances (default: the one that publishes a port)")
-    group.add_argument("--orchestrator", default=probing.AUTO, choices=(probing.AUTO, *probing.NAMES),
-                       help="what brings containers up (default: found by probing)")
+    group.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="compose file; given again, the later one wins (default: the one that compose finds)",
+    )
+    group.add_argument(
+        "-p", "--project", metavar="PROJECT", help="compose project or stack (default: the service's name)"
+    )
+    group.add_argument(
+        "--target",
+        default="",
+        metavar="NAME",
+        help="compose service that holds the instances (default: the one that publishes a port)",
+    )
+    group.add_argument(
+        "--orchestrator",
+        default=probing.AUTO,
+        choices=(probing.AUTO, *probing.NAMES),
+        help="what brings containers up (default: found by probing)",
+    )
 
 
 def add_route(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what leads to it")
     group.add_argument("--path", action="append", default=[], metavar="P[,P...]", help="paths that lead to the service")
-    group.add_argument("--domain", action="append", default=[], metavar="D[,D...]",
-                       help="domains that do: example.com and below, *.example.com only below")
-    group.add_argument("--path-type", default="path_beg", metavar="TYPE",
-                       help=f"how paths match: {', '.join(grammar.PATH_TYPES)} (default: path_beg)")
-    group.add_argument("--slow-start", type=seconds, default=0.0, metavar="SECONDS",
-                       help="let a new instance come to its full share of the requests within (default: 0, at once)")
+    group.add_argument(
+        "--domain",
+        action="append",
+        default=[],
+        metavar="D[,D...]",
+        help="domains that do: example.com and below, *.example.com only below",
+    )
+    group.add_argument(
+        "--path-type",
+        default="path_beg",
+        metavar="TYPE",
+        help=f"how paths match: {', '.join(grammar.PATH_TYPES)} (default: path_beg)",
+    )
+    group.add_argument(
+        "--slow-start",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="let a new instance come to its full share of the requests within (default: 0, at once)",
+    )
     add_probe_path(group)
 
 
 def add_probe_path(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--probe-path", default="", metavar="P",
-                        help="what to request as the proof (default: the first path)")
+    parser.add_argument(
+        "--probe-path", default="", metavar="P", help="what to request as the proof (default: the first path)"
+    )
 
 
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the new replaces the old")
-    group.add_argument("--strategy", default=AUTO, choices=STRATEGIES,
-                       help="auto: rolling where the target allows it, else recreate")
-    group.add_argument("--batch", type=positive, default=0, metavar="N",
-                       help="rolling: how many containers to replace at a time (default: all)")
+    group.add_argument(
+        "--strategy", default=AUTO, choices=STRATEGIES, help="auto: rolling where the target allows it, else recreate"
+    )
+    group.add_argument(
+        "--batch",
+        type=positive,
+        default=0,
+        metavar="N",
+        help="rolling: how many containers to replace at a time (default: all)",
+    )
     group.add_argument("--keep-old", action="store_true", help="blue-green: leave the other colour running")
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how long")
     add_timeout(group)
-    group.add_argument("--settle", type=seconds, default=0.0, metavar="SECONDS",
-                       help="steady health before an instance counts (default: 0)")
+    group.add_argument(
+        "--settle",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="steady health before an instance counts (default: 0)",
+    )
 
 
 def add_timeout(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--timeout", type=time_limit, default=_TIMEOUT, metavar="SECONDS",
-                        help=f"for the whole command (default: {_TIMEOUT:g})")
+    parser.add_argument(
+        "--timeout",
+        type=time_limit,
+        default=_TIMEOUT,
+        metavar="SECONDS",
+        help=f"for the whole command (default: {_TIMEOUT:g})",
+    )
 
 
 def add_lock(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lock-timeout", type=seconds, default=0.0, metavar="SECONDS",
-                        help="wait for another deploy of the service to end (default: 0, say who holds it)")
+    parser.add_argument(
+        "--lock-timeout",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait for another deploy of the service to end (default: 0, say who holds it)",
+    )
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:

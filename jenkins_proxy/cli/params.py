@@ -34,8 +34,12 @@ def extend(argv: list[str], command: str, parser: argparse.ArgumentParser, envir
         raise UsageError(f"{VARIABLE} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{VARIABLE} is not a JSON object")
-    options = {_camel(word): action for action in parser._actions for word in action.option_strings
-               if word.startswith("--") and action.dest != "help"}
+    options = {
+        _camel(word): action
+        for action in parser._actions
+        for word in action.option_strings
+        if word.startswith("--") and action.dest != "help"
+    }
     positional = {action.dest: action for action in parser._actions if not action.option_strings}
     unknown = sorted(key for key in values if key not in options and key not in positional)
     if unknown:

@@ -20,16 +20,18 @@ _CONNECTIONS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--ip", type=_address,
-                        help="the address of every entry (default: the published port's own, else this host's)")
+    parser.add_argument(
+        "--ip", type=_address, help="the address of every entry (default: the published port's own, else this host's)"
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     try:
         import aiohttp  # noqa: F401 - asked for here, so that its absence is told in our words
     except ModuleNotFoundError as error:
-        raise UsageError("registrator needs aiohttp, which is not installed",
-                         "pip install 'jenkins-proxy[serve]'") from error
+        raise UsageError(
+            "registrator needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'"
+        ) from error
     return asyncio.run(_run(args.ip or "", settings, console))
 
 

@@ -36,8 +36,10 @@ _ADDRESSES = ("docker_host", "consul", "proxy", "entry")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description}. The user and the API token come from JENKINS_USER and JENKINS_TOKEN."
-    parser.epilog = ("exit codes: with --dry-run 0 nothing to do, 2 changes pending, 1 any error; else those of every "
-                     "command, and 1 when some items or the followed build failed")
+    parser.epilog = (
+        "exit codes: with --dry-run 0 nothing to do, 2 changes pending, 1 any error; else those of every "
+        "command, and 1 when some items or the followed build failed"
+    )
     parser.add_argument("file", nargs="?", metavar="FILE", help="seed file (default: the article's three jobs)")
     parser.add_argument("--jenkins", default=os.environ.get("JENKINS_URL"), metavar="URL", help="or $JENKINS_URL")
     parser.add_argument("--plain", action="store_true", help="write the article's jobs with its own sh lines")
@@ -49,12 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("ownership")
     group.add_argument("--seed-id", default="", metavar="ID", help="who owns what is seeded (default: the file's seed)")
     group.add_argument("--prune", action="store_true", help="delete what this seed id owns and the file no longer has")
-    group.add_argument("--max-prune", type=_percent, default=50.0, metavar="PERCENT",
-                       help="refuse to delete more than this of what it owns (default: 50)")
+    group.add_argument(
+        "--max-prune",
+        type=_percent,
+        default=50.0,
+        metavar="PERCENT",
+        help="refuse to delete more than this of what it owns (default: 50)",
+    )
     group = parser.add_argument_group("how Jenkins is asked")
     group.add_argument("--connections", type=_connections, default=8, metavar="N", help="reads at a time (default: 8)")
-    group.add_argument("--timeout", type=time_limit, default=30.0, metavar="SECONDS",
-                       help="for each request (default: 30)")
+    group.add_argument(
+        "--timeout", type=time_limit, default=30.0, metavar="SECONDS", help="for each request (default: 30)"
+    )
     group = parser.add_argument_group("what the jobs need")
     group.add_argument("--agent", action="store_true", help=f"see to a node with the label {_LABEL}")
     group.add_argument("--library", metavar="URL", help="register the shared library from this git repository")
@@ -91,11 +99,21 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
     default = resource("seeding") / ("article-plain.yaml" if args.plain else "article.yaml")
     # Where things are, given as for every command, is where they are for the jobs.
     addresses = {name: getattr(args, name) for name in _ADDRESSES if getattr(args, name)}
-    spec = load.load(Path(args.file) if args.file else default,
-                     variables={**addresses, **_pairs("--set", args.set)}, seed=args.seed_id)
+    spec = load.load(
+        Path(args.file) if args.file else default,
+        variables={**addresses, **_pairs("--set", args.set)},
+        seed=args.seed_id,
+    )
     options = Options(
-        only=args.only, prune=args.prune, max_prune=args.max_prune, connections=args.connections, dry_run=args.dry_run,
-        diff=args.diff, agent=_LABEL if args.agent else "", library=args.library or "")
+        only=args.only,
+        prune=args.prune,
+        max_prune=args.max_prune,
+        connections=args.connections,
+        dry_run=args.dry_run,
+        diff=args.diff,
+        agent=_LABEL if args.agent else "",
+        library=args.library or "",
+    )
     report = reconcile(spec, connect, options, console, _progress)
     _write_report(args.report, report.as_dict())
     if report.failed:
@@ -127,8 +145,9 @@ def _check_combination(args: argparse.Namespace) -> None:
     if args.plain and args.file:
         raise UsageError("--plain writes the article's jobs, and takes no file")
     if args.build and (args.file or args.plain or args.prune or args.dry_run or args.agent or args.library):
-        raise UsageError("--build seeds nothing: it goes with --param, --follow and --report only",
-                         "seed first, then build")
+        raise UsageError(
+            "--build seeds nothing: it goes with --param, --follow and --report only", "seed first, then build"
+        )
     if not args.build and (args.param or args.follow):
         raise UsageError("--param and --follow go with --build JOB")
 
@@ -144,8 +163,10 @@ def _address(url: str | None) -> str:
     if not good:
         raise UsageError(f"--jenkins: {url!r} is not an http:// or https:// address")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError("--jenkins: an address with a user, a query or a fragment in it is not taken",
-                         "give the login through JENKINS_USER and JENKINS_TOKEN")
+        raise UsageError(
+            "--jenkins: an address with a user, a query or a fragment in it is not taken",
+            "give the login through JENKINS_USER and JENKINS_TOKEN",
+        )
     return url
 
 
@@ -159,8 +180,10 @@ def _login(environ: Mapping[str, str]) -> tuple[str, str]:
             raise UsageError(f"cannot read JENKINS_TOKEN_FILE {file}: {error}") from error
     if not user or not token:
         missing = "JENKINS_TOKEN or JENKINS_TOKEN_FILE" if user else "JENKINS_USER"
-        raise UsageError(f"no login for Jenkins: {missing} is not set",
-                         "make an API token on your user's page in Jenkins: <Jenkins>/me/configure")
+        raise UsageError(
+            f"no login for Jenkins: {missing} is not set",
+            "make an API token on your user's page in Jenkins: <Jenkins>/me/configure",
+        )
     return user, token
 
 

@@ -30,37 +30,66 @@ _FEWEST_CONNECTIONS = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     entry = parser.add_argument_group("where users enter")
     entry.add_argument("--bind", action="append", default=[], metavar="H:P", help="may be given again (default: *:80)")
-    entry.add_argument("--hard-stop-after", type=options.seconds, default=3600.0, metavar="SECONDS",
-                       help="how long connections may outlive a reload (default: 3600); HAProxy's timeouts are "
-                            "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds")
+    entry.add_argument(
+        "--hard-stop-after",
+        type=options.seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="how long connections may outlive a reload (default: 3600); HAProxy's timeouts are "
+        "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
+    )
     api = parser.add_argument_group("the API and the page")
-    api.add_argument("--listen", default="127.0.0.1:8081", metavar="H:P",
-                     help="beyond loopback a token is needed: JENKINS_PROXY_TOKEN (default: 127.0.0.1:8081)")
+    api.add_argument(
+        "--listen",
+        default="127.0.0.1:8081",
+        metavar="H:P",
+        help="beyond loopback a token is needed: JENKINS_PROXY_TOKEN (default: 127.0.0.1:8081)",
+    )
     api.add_argument("--tls-cert", default="", metavar="FILE", help="serve the API by https with this PEM file")
     api.add_argument("--tls-key", default="", metavar="FILE", help="its key (default: in the certificate's file)")
-    api.add_argument("--allow-host", action="append", default=[], metavar="NAME",
-                     help="a domain by which the API and the embedded registry may be called without a token; may be "
-                          "given again")
+    api.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a domain by which the API and the embedded registry may be called without a token; may be given again",
+    )
     api.add_argument("--insecure", action="store_true", help="listen beyond loopback without a token")
     registry = parser.add_argument_group("the registry")
-    registry.add_argument("--registry-listen", default="", metavar="H:P",
-                          help="of the embedded registry, when no --consul is given (default: 127.0.0.1:8500)")
-    registry.add_argument("--ip", default="", metavar="IP",
-                          help="the address of every container in the embedded registry (default: the published "
-                               "port's own, else 127.0.0.1 for this machine's own engine)")
-    registry.add_argument("--connections", type=options.positive, default=100, metavar="N",
-                          help="to hold to the registry at the most; Consul allows 200 a client (default: 100)")
-    parser.add_argument("--state-dir", default="", metavar="DIR",
-                        help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
-                             "~/.local/state/jenkins-proxy)")
+    registry.add_argument(
+        "--registry-listen",
+        default="",
+        metavar="H:P",
+        help="of the embedded registry, when no --consul is given (default: 127.0.0.1:8500)",
+    )
+    registry.add_argument(
+        "--ip",
+        default="",
+        metavar="IP",
+        help="the address of every container in the embedded registry (default: the published "
+        "port's own, else 127.0.0.1 for this machine's own engine)",
+    )
+    registry.add_argument(
+        "--connections",
+        type=options.positive,
+        default=100,
+        metavar="N",
+        help="to hold to the registry at the most; Consul allows 200 a client (default: 100)",
+    )
+    parser.add_argument(
+        "--state-dir",
+        default="",
+        metavar="DIR",
+        help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
+        "~/.local/state/jenkins-proxy)",
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     try:
         import aiohttp  # noqa: F401 - asked for here, so that its absence is told in our words
     except ModuleNotFoundError as error:
-        raise UsageError("serve needs aiohttp, which is not installed",
-                         "pip install 'jenkins-proxy[serve]'") from error
+        raise UsageError("serve needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'") from error
     raise Stopped(asyncio.run(_serve(_options(args, settings, console), settings, console)))
 
 
@@ -72,16 +101,22 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
 
     for option, value in (("--registry-listen", args.registry_listen), ("--ip", args.ip)):
         if value and settings.given("consul"):
-            raise UsageError(f"{option} is for the embedded registry, but {settings.source('consul')} names a Consul",
-                             f"leave out {option}, or the Consul")
+            raise UsageError(
+                f"{option} is for the embedded registry, but {settings.source('consul')} names a Consul",
+                f"leave out {option}, or the Consul",
+            )
     if args.connections < _FEWEST_CONNECTIONS:
         raise UsageError(f"--connections {args.connections} is too few: {_FEWEST_CONNECTIONS} at the least")
     listen = listening.parse_listen(args.listen, "--listen")
     listening.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
     made = Options(
         listen=listen,
-        haproxy=render.Options(tuple(_bind(value) for value in args.bind or ["*:80"]),
-                               render.Timeouts.from_environ(os.environ), args.hard_stop_after, *_user()),
+        haproxy=render.Options(
+            tuple(_bind(value) for value in args.bind or ["*:80"]),
+            render.Timeouts.from_environ(os.environ),
+            args.hard_stop_after,
+            *_user(),
+        ),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,

@@ -14,8 +14,9 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_service(parser)
-    parser.add_argument("--instances", type=options.positive, default=1, metavar="N",
-                        help="at least so many (default: 1)")
+    parser.add_argument(
+        "--instances", type=options.positive, default=1, metavar="N", help="at least so many (default: 1)"
+    )
     options.add_limits(parser)
     options.add_report(parser)
 

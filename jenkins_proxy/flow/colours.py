@@ -33,6 +33,7 @@ def orchestrator(request: Request, world: World, colour: str, kind: str) -> Orch
 
     :param kind: the name of the orchestrator that made them.
     """
-    found, _ = probing.choose(world.settings, world.console, project=project(request.project, colour), files=(),
-                              wanted=kind)
+    found, _ = probing.choose(
+        world.settings, world.console, project=project(request.project, colour), files=(), wanted=kind
+    )
     return found

@@ -57,8 +57,16 @@ def _bring_up_and_prove(change: Change, count: int, world: World, report: Report
     with report.phase("bring_up"):
         new = change.bring_up(count)
     with report.phase("wait"):
-        report.found(wait.for_containers(world, change.orchestrator, change.registry_name, new, beside=change.beside,
-                                         settle=change.request.settle))
+        report.found(
+            wait.for_containers(
+                world,
+                change.orchestrator,
+                change.registry_name,
+                new,
+                beside=change.beside,
+                settle=change.request.settle,
+            )
+        )
     if change.route is None:
         return
     with report.phase("reconfigure"):
@@ -77,5 +85,7 @@ def _bring_up_and_prove(change: Change, count: int, world: World, report: Report
 
 def _tell(world: World, report: Report) -> None:
     where = f" at {report.url}" if report.url else ""
-    world.console.step(f"done: {report.service}{where}: {len(report.instances)} instance(s): "
-                       + ", ".join(str(address) for address in report.addresses))
+    world.console.step(
+        f"done: {report.service}{where}: {len(report.instances)} instance(s): "
+        + ", ".join(str(address) for address in report.addresses)
+    )

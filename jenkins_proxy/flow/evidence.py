@@ -28,8 +28,15 @@ def keep(orchestrator: Orchestrator, started: Callable[[], Sequence[Container]],
         for container in sorted(started(), key=lambda one: one.state == "created")[:_CONTAINERS]:
             lines = orchestrator.logs(container, _LINES)
             health = orchestrator.health_output(container)
-            report.failing.append({"container": container.name, "state": container.state, "health": container.health,
-                                   "health_output": health, "log": lines})
+            report.failing.append(
+                {
+                    "container": container.name,
+                    "state": container.state,
+                    "health": container.health,
+                    "health_output": health,
+                    "log": lines,
+                }
+            )
             world.console.step(f"the last lines of {container.name} ({container.state}):")
             for line in lines or ["(it wrote nothing)"]:
                 world.console.output(line)

@@ -69,8 +69,9 @@ class Handover(Change):
 
 
 @contextlib.contextmanager
-def covered(world: World, orchestrator: Orchestrator, target: str, route: Route,
-            running: Sequence[Container]) -> Iterator[None]:
+def covered(
+    world: World, orchestrator: Orchestrator, target: str, route: Route, running: Sequence[Container]
+) -> Iterator[None]:
     """Within the block the target's containers are drained and twins of theirs serve; afterwards what is left does.
 
     :param running: the target's containers now.
@@ -99,8 +100,9 @@ def put_in_order(world: World, orchestrator: Orchestrator, target: str, route: R
         _hand_back(world, orchestrator, target, route, stand_ins)
 
 
-def _hand_back(world: World, orchestrator: Orchestrator, target: str, route: Route,
-               stand_ins: Sequence[Container]) -> matching.Matching:
+def _hand_back(
+    world: World, orchestrator: Orchestrator, target: str, route: Route, stand_ins: Sequence[Container]
+) -> matching.Matching:
     """Lead users from the stand-ins to the service's own containers, and end the stand-ins.
 
     :return: how the service's own containers are registered.

@@ -57,16 +57,18 @@ class Journal:
 
     def begin(self, change: Change) -> None:
         """Write what is about to be replaced."""
-        self._write(Entry(
-            strategy=change.name,
-            phase=PROVING,
-            project=change.orchestrator.project,
-            target=change.target,
-            old=tuple(sorted(change.before.known)),
-            count=change.wanted,
-            route=change.before.route,
-            since=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        ))
+        self._write(
+            Entry(
+                strategy=change.name,
+                phase=PROVING,
+                project=change.orchestrator.project,
+                target=change.target,
+                old=tuple(sorted(change.before.known)),
+                count=change.wanted,
+                route=change.before.route,
+                since=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            )
+        )
 
     def proven(self) -> None:
         """The new containers serve: from here on the way leads forward only."""

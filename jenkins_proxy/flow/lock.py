@@ -71,8 +71,10 @@ class Lock:
         """
         if self._lost:
             held = self._registry.kv_get(self._key)
-            raise LockLost(f"the lock of {self._service} was lost: {describe(_parse(held.value) if held else {})}",
-                           "the registry forgot our session: was it restarted?")
+            raise LockLost(
+                f"the lock of {self._service} was lost: {describe(_parse(held.value) if held else {})}",
+                "the registry forgot our session: was it restarted?",
+            )
 
     def release(self) -> None:
         """Give the lock up; a registry that is away forgets it by itself."""
@@ -124,9 +126,10 @@ def hold(
             waiting.retry(acquire, deadline, (_Held,), first=0.2, most=1.0)
         except _Held as held:
             after = f" after {timeout:g} s" if timeout else ""
-            raise RegistryError(f"{service} is being deployed{after}: {held}",
-                                "wait for it with --lock-timeout SECONDS; the lock of a killed deploy ends within 20 s"
-                                ) from held
+            raise RegistryError(
+                f"{service} is being deployed{after}: {held}",
+                "wait for it with --lock-timeout SECONDS; the lock of a killed deploy ends within 20 s",
+            ) from held
         yield lock
     finally:
         lock.release()

@@ -78,8 +78,10 @@ def match(wanted: Sequence[Container], instances: Sequence[Instance], beside: Se
     :param beside: other containers that run and may keep their entries: the old ones of a rolling deploy.
     """
     everyone = [*wanted, *beside]
-    expected = {c.id: tuple(i for i in instances if i.address in addresses(c) and not _is_anothers(i, c, everyone))
-                for c in everyone}
+    expected = {
+        c.id: tuple(i for i in instances if i.address in addresses(c) and not _is_anothers(i, c, everyone))
+        for c in everyone
+    }
     taken = {instance for found in expected.values() for instance in found}
     matches = []
     for container in everyone:

@@ -18,8 +18,13 @@ from jenkins_proxy.orchestrator.protocol import Orchestrator
 
 Result = TypeVar("Result")
 
-WORDS = {"service": "service", "paths": "--path", "domains": "--domain", "path_type": "--path-type",
-         "slow_start": "--slow-start"}
+WORDS = {
+    "service": "service",
+    "paths": "--path",
+    "domains": "--domain",
+    "path_type": "--path-type",
+    "slow_start": "--slow-start",
+}
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,10 @@ def check_route(route: Route, probe_path: str) -> Route:
         if query:
             grammar.check(grammar.PATH_PART, "--probe-path", query)
     elif not names_page(route):
-        raise UsageError(f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
-                         "give --probe-path: a path that the route matches and the service answers")
+        raise UsageError(
+            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
+            "give --probe-path: a path that the route matches and the service answers",
+        )
     return route
 
 
@@ -123,8 +130,11 @@ def names_page(route: Route) -> bool:
 def _check_orchestrator(
     request: Request, world: World, problems: Problems
 ) -> tuple[Orchestrator, ComposeProject, Service] | None:
-    chosen = problems.gather(lambda: probing.choose(
-        world.settings, world.console, project=request.project, files=request.files, wanted=request.orchestrator))
+    chosen = problems.gather(
+        lambda: probing.choose(
+            world.settings, world.console, project=request.project, files=request.files, wanted=request.orchestrator
+        )
+    )
     if chosen is None:
         # Nobody is there to read the files, but whether they exist can be said.
         for file in request.files:
@@ -144,8 +154,9 @@ def _check_file(file: str) -> None:
 
 def _check_registry(world: World) -> None:
     if not world.registry.leader():
-        raise RegistryError(f"the registry at {world.settings.consul} has no leader",
-                            "it answers, but takes no entries: see its log")
+        raise RegistryError(
+            f"the registry at {world.settings.consul} has no leader", "it answers, but takes no entries: see its log"
+        )
 
 
 def _check_proxy(world: World, route: Route | None) -> dict[str, Any]:

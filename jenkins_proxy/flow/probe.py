@@ -60,9 +60,7 @@ class _NotYet(Exception):
         self.by = by
 
 
-def question(
-    entry: str, route: Route, probe_path: str, told: Mapping[str, str], *, cacert: str = ""
-) -> Question:
+def question(entry: str, route: Route, probe_path: str, told: Mapping[str, str], *, cacert: str = "") -> Question:
     """The request that this route has to answer.
 
     :param probe_path: instead of the route's first path; may be empty.
@@ -136,8 +134,9 @@ def _ask(session: requests.Session, asked: Question, new: Collection[Address], t
     if asked.header:
         headers[asked.header] = asked.key
     try:
-        with session.get(asked.entry + asked.path, headers=headers, timeout=timeout, allow_redirects=False,
-                         stream=True) as answer:
+        with session.get(
+            asked.entry + asked.path, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+        ) as answer:
             return _judge(answer, new)
     except requests.RequestException as error:
         hint = "does --entry (JENKINS_PROXY_ENTRY) name where users enter?"
@@ -148,16 +147,24 @@ def _judge(answer: requests.Response, new: Collection[Address]) -> Address:
     named = answer.headers.get(INSTANCE_HEADER, "")
     by = f" from {named}" if named else ""
     if not (200 <= answer.status_code < 400 or answer.status_code in _GOOD):
-        raise _NotYet(f"HTTP {answer.status_code}{by}: {_first_line(answer)}",
-                      "see the service's log; --probe-path names a path that answers with 2xx, 3xx, 401 or 403", named)
+        raise _NotYet(
+            f"HTTP {answer.status_code}{by}: {_first_line(answer)}",
+            "see the service's log; --probe-path names a path that answers with 2xx, 3xx, 401 or 403",
+            named,
+        )
     if not named:
-        raise _NotYet(f"HTTP {answer.status_code}, but not through this proxy: the answer has no {INSTANCE_HEADER}",
-                      "set --entry (JENKINS_PROXY_ENTRY) to where the daemon at --proxy serves users")
+        raise _NotYet(
+            f"HTTP {answer.status_code}, but not through this proxy: the answer has no {INSTANCE_HEADER}",
+            "set --entry (JENKINS_PROXY_ENTRY) to where the daemon at --proxy serves users",
+        )
     for address in new:
         if str(address) == named:
             return address
-    raise _NotYet(f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances "
-                  f"({', '.join(str(address) for address in new)})", "does the proxy reach the new instances?")
+    raise _NotYet(
+        f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances "
+        f"({', '.join(str(address) for address in new)})",
+        "does the proxy reach the new instances?",
+    )
 
 
 def _first_line(answer: requests.Response) -> str:

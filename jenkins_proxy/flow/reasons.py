@@ -49,12 +49,18 @@ def _unready(match: matching.Match, health: str) -> Missing:
     container = match.container
     if container.health not in ("", "healthy"):
         # A registrator may turn the HEALTHCHECK into the registry's check: then this says the same, and more.
-        return Missing(container, f"its HEALTHCHECK says {container.health}: {_line(health) or 'it printed nothing'}",
-                       f"docker inspect {container.name} shows its last runs")
+        return Missing(
+            container,
+            f"its HEALTHCHECK says {container.health}: {_line(health) or 'it printed nothing'}",
+            f"docker inspect {container.name} shows its last runs",
+        )
     failing = next(i for i in match.instances if not matching.passes(i))
     output = _line(failing.output) or "the check has not run yet, or says nothing"
-    return Missing(container, f"{failing.status} at {failing.address}: {output}",
-                   "the check is the registry's: see SERVICE_CHECK_… in the compose file")
+    return Missing(
+        container,
+        f"{failing.status} at {failing.address}: {output}",
+        "the check is the registry's: see SERVICE_CHECK_… in the compose file",
+    )
 
 
 def _line(text: str) -> str:
@@ -65,18 +71,28 @@ def _absent(service: str, container: Container, everything: Mapping[str, Sequenc
     if not container.running:
         return Missing(container, f"it is {container.state}", f"docker logs {container.name} shows why")
     if not matching.published(container):
-        return Missing(container, "it publishes no port, so nothing can reach it",
-                       'add `ports: ["8080"]`, with the port that it listens on, to its service in the compose file')
+        return Missing(
+            container,
+            "it publishes no port, so nothing can reach it",
+            'add `ports: ["8080"]`, with the port that it listens on, to its service in the compose file',
+        )
     own = everything.get(service, ())
     others = [i for name, entries in everything.items() if name != service for i in entries]
-    for reason in (_renamed(service, container, others), _internal(container, own), _twin(container, own),
-                   _elsewhere(container, own)):
+    for reason in (
+        _renamed(service, container, others),
+        _internal(container, own),
+        _twin(container, own),
+        _elsewhere(container, own),
+    ):
         if reason:
             return reason
     expected = ", ".join(str(address) for address in matching.addresses(container))
     where = f" on {container.node}" if container.node else ""
-    return Missing(container, f"no entry at {expected or 'any known address'}",
-                   f"is a Registrator running{where}, and does it write into this registry?")
+    return Missing(
+        container,
+        f"no entry at {expected or 'any known address'}",
+        f"is a Registrator running{where}, and does it write into this registry?",
+    )
 
 
 def _renamed(service: str, container: Container, others: Iterable[Instance]) -> Missing | None:
@@ -88,14 +104,23 @@ def _renamed(service: str, container: Container, others: Iterable[Instance]) -> 
     port = next(b.container_port for b in matching.published(container) if b.host_port == entry.address.port)
     listed = ", ".join(f"{n} at {i.address}" for n, i in sorted(names.items()))
     if name == f"{service}-{port}":
-        return Missing(container, f"it publishes several ports, so Registrator renamed it: {listed}",
-                       f"set SERVICE_{port}_NAME={service} in the compose file")
+        return Missing(
+            container,
+            f"it publishes several ports, so Registrator renamed it: {listed}",
+            f"set SERVICE_{port}_NAME={service} in the compose file",
+        )
     base = image_name(container.image)
     if name in (base, f"{base}-{port}"):
-        return Missing(container, f"it is registered under the name of its image: {listed}",
-                       f"set SERVICE_{port}_NAME={service} in the compose file, or deploy the service {name}")
-    return Missing(container, f"it is registered under another name: {listed}",
-                   f"set SERVICE_NAME={service} in the compose file, or deploy the service {name}")
+        return Missing(
+            container,
+            f"it is registered under the name of its image: {listed}",
+            f"set SERVICE_{port}_NAME={service} in the compose file, or deploy the service {name}",
+        )
+    return Missing(
+        container,
+        f"it is registered under another name: {listed}",
+        f"set SERVICE_NAME={service} in the compose file, or deploy the service {name}",
+    )
 
 
 def image_name(image: str) -> str:
@@ -107,11 +132,17 @@ def _internal(container: Container, own: Iterable[Instance]) -> Missing | None:
     published = matching.published(container)
     exposed = {binding.container_port for binding in published} - {binding.host_port for binding in published}
     for instance in own:
-        if (matching.names_container(instance, container) and instance.address.port in exposed
-                and instance.address.host not in container.node_addresses):
-            return Missing(container, f"it is registered at {instance.address}, its address inside Docker's network, "
-                                      "which nothing beyond its node reaches",
-                           "start Registrator without -internal, so that it enters the published port")
+        if (
+            matching.names_container(instance, container)
+            and instance.address.port in exposed
+            and instance.address.host not in container.node_addresses
+        ):
+            return Missing(
+                container,
+                f"it is registered at {instance.address}, its address inside Docker's network, "
+                "which nothing beyond its node reaches",
+                "start Registrator without -internal, so that it enters the published port",
+            )
     return None
 
 
@@ -120,9 +151,12 @@ def _twin(container: Container, own: Iterable[Instance]) -> Missing | None:
     for instance in own:
         if matching.names_container(instance, container) and instance.address.port not in ports:
             now = ", ".join(str(port) for port in sorted(ports))
-            return Missing(container, f"the registry still holds its predecessor at {instance.address} "
-                                      f"under the same ID {instance.id}; the published port is {now}",
-                           "Registrator has missed that the container was made anew: restart Registrator")
+            return Missing(
+                container,
+                f"the registry still holds its predecessor at {instance.address} "
+                f"under the same ID {instance.id}; the published port is {now}",
+                "Registrator has missed that the container was made anew: restart Registrator",
+            )
     return None
 
 
@@ -131,7 +165,10 @@ def _elsewhere(container: Container, own: Iterable[Instance]) -> Missing | None:
     known = ", ".join(container.node_addresses) or "no address"
     for instance in own:
         if instance.address.port in ports:
-            return Missing(container, f"port {instance.address.port} is registered at {instance.address.host}, "
-                                      f"an address other than expected ({known})",
-                           "give Registrator the node's address: -ip")
+            return Missing(
+                container,
+                f"port {instance.address.port} is registered at {instance.address.host}, "
+                f"an address other than expected ({known})",
+                "give Registrator the node's address: -ip",
+            )
     return None

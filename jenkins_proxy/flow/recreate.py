@@ -20,9 +20,11 @@ class Recreate(Change):
         return present(self.orchestrator, self.target, self.before.known)
 
     def describe(self) -> list[str]:
-        return [f"{self.orchestrator.name} up: {', '.join(services) or 'all services'}"
-                + "".join(f", {count} of {name}" for name, count in scale.items())
-                for services, scale in self._ups(self.wanted)]
+        return [
+            f"{self.orchestrator.name} up: {', '.join(services) or 'all services'}"
+            + "".join(f", {count} of {name}" for name, count in scale.items())
+            for services, scale in self._ups(self.wanted)
+        ]
 
     def _ups(self, count: int) -> list[tuple[Sequence[str], Mapping[str, int]]]:
         """Side services first, then the target, then what needs it; each with the counts that compose must be told.

@@ -61,7 +61,8 @@ class Report:
         """Take over the instances that a wait ended with."""
         self.instances = [
             _instance(instance, match.container.name, match.container.node or instance.node)
-            for match in found.matches for instance in match.instances
+            for match in found.matches
+            for instance in match.instances
         ]
 
     @property
@@ -96,8 +97,13 @@ class Report:
 
 
 def _instance(instance: Instance, container: str, node: str) -> dict[str, Any]:
-    return {"address": instance.address.host, "port": instance.address.port, "id": instance.id,
-            "container": container, "node": node}
+    return {
+        "address": instance.address.host,
+        "port": instance.address.port,
+        "id": instance.id,
+        "container": container,
+        "node": node,
+    }
 
 
 @contextlib.contextmanager

@@ -67,5 +67,6 @@ class World:
 
         :param seconds: the time limit of the whole command.
         """
-        return cls(settings, console, Consul.from_settings(settings), ProxyClient.from_settings(settings),
-                   Deadline(seconds))
+        return cls(
+            settings, console, Consul.from_settings(settings), ProxyClient.from_settings(settings), Deadline(seconds)
+        )

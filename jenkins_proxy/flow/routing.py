@@ -30,8 +30,10 @@ def put(world: World, route: Route, *, allow_empty: bool = False) -> dict[str, A
     timeout = max(1.0, min(_PATIENCE, world.deadline.remaining))
     answer = world.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
-    world.console.step(f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
-                       f"{how.get(answer['applied'], answer['applied'])}")
+    world.console.step(
+        f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
+        f"{how.get(answer['applied'], answer['applied'])}"
+    )
     return answer
 
 
@@ -81,8 +83,11 @@ def as_before_on_failure(world: World, service: str, before: Route | None, repor
                 report.afterwards = f"the route is NOT as before: {error.message}"
             else:
                 report.route, report.url, report.rolled_back = before, "", True
-                report.afterwards = f"the proxy serves {words(before)} as before" if before else (
-                    f"there is no route of {service}, as before")
+                report.afterwards = (
+                    f"the proxy serves {words(before)} as before"
+                    if before
+                    else (f"there is no route of {service}, as before")
+                )
         raise
 
 

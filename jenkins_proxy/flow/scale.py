@@ -42,8 +42,9 @@ def target_count(amount: str, running: int, *, allow_empty: bool = False) -> int
     if count < 0:
         raise UsageError(f"scale {amount}: only {running} instance(s) run")
     if count == 0 and not allow_empty:
-        raise UsageError(f"scale {amount} leaves no instance, and its users without an answer",
-                         "if that is meant, add --allow-empty")
+        raise UsageError(
+            f"scale {amount} leaves no instance, and its users without an answer", "if that is meant, add --allow-empty"
+        )
     return count
 
 
@@ -141,8 +142,9 @@ class _Scaling:
                 retire.retire(self.world, self.orchestrator, self.route, surplus)
             elif surplus and self.route and count:
                 # A Swarm picks by itself which tasks end, and would replace one that we stop.
-                stack.enter_context(handover.covered(
-                    self.world, self.orchestrator, self.target, self.route, self.running))
+                stack.enter_context(
+                    handover.covered(self.world, self.orchestrator, self.target, self.route, self.running)
+                )
             # Also after a way down: compose agrees, and what had ended by itself is started again.
             self.orchestrator.scale(self.target, count, deadline=self.world.deadline)
         return present(self.orchestrator, self.target, self.known)

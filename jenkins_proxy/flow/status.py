@@ -32,8 +32,10 @@ class Service:
         return {
             "service": self.name,
             "color": self.route.color if self.route else "",
-            "instances": [{"address": i.address.host, "port": i.address.port, "id": i.id, "node": i.node,
-                           "status": i.status} for i in self.instances],
+            "instances": [
+                {"address": i.address.host, "port": i.address.port, "id": i.id, "node": i.node, "status": i.status}
+                for i in self.instances
+            ],
             "route": self.route.as_dict() if self.route else None,
             "version": self.version,
         }

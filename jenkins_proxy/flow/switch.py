@@ -48,5 +48,7 @@ def _other(world: World, before: Route) -> Route:
         if passing(world.registry.instances(route.registry_name)[0]):
             return route
     names = " or ".join(route.registry_name for route in found)
-    raise UsageError(f"nothing to switch {before.service} back to: no passing instance of {names}",
-                     "deploy with --strategy blue-green --keep-old to have one")
+    raise UsageError(
+        f"nothing to switch {before.service} back to: no passing instance of {names}",
+        "deploy with --strategy blue-green --keep-old to have one",
+    )

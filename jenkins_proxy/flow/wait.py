@@ -99,8 +99,7 @@ class _Wait:
     def _refresh(self) -> None:
         # Stand-ins are a compose service of their own.
         services = {container.service for container in (*self._wanted, *self._beside)}
-        now = {container.id: container
-               for service in services for container in self._orchestrator.containers(service)}
+        now = {container.id: container for service in services for container in self._orchestrator.containers(service)}
         for container in self._wanted:
             self._check_alive(now.get(container.id, dataclasses.replace(container, state="removed")))
         self._wanted = [now[container.id] for container in self._wanted]
@@ -117,16 +116,23 @@ class _Wait:
         console = self._world.console
         for match in found.matches:
             if match.unexpected:
-                console.warning(f"{match.container.name} is registered at {match.instances[0].address}, an address "
-                                f"other than expected ({', '.join(match.container.node_addresses)}): taken by its ID")
+                console.warning(
+                    f"{match.container.name} is registered at {match.instances[0].address}, an address "
+                    f"other than expected ({', '.join(match.container.node_addresses)}): taken by its ID"
+                )
         for instance in found.stale:
-            console.warning(f"stale entry {instance.id} at {instance.address}: no running container stands behind it; "
-                            "the proxy keeps it out of rotation only by its own health check")
+            console.warning(
+                f"stale entry {instance.id} at {instance.address}: no running container stands behind it; "
+                "the proxy keeps it out of rotation only by its own health check"
+            )
         return found
 
     def _timeout(self, found: matching.Matching) -> WaitTimeout:
-        health = {match.container.id: self._orchestrator.health_output(match.container)
-                  for match in found.matches if not match.ready}
+        health = {
+            match.container.id: self._orchestrator.health_output(match.container)
+            for match in found.matches
+            if not match.ready
+        }
         everything = entries(self._world.registry, self._service, self._wanted)
         missing = reasons.explain(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
@@ -183,12 +189,18 @@ def for_count(world: World, service: str, count: int, *, settle: float = 0.0) ->
         if since is not None and clock - since >= settle:
             return passing
         if world.deadline.expired:
-            others = "; ".join(f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
-                               for i in instances if i.status != PASSING)
-            raise WaitTimeout(f"{service}: {len(passing)}/{count} instances passing after {world.deadline.seconds:g} s"
-                              + (f": {others}" if others else ""),
-                              "" if instances else f"the registry has no service {service}: is it deployed, and does "
-                                                   "a registrator run?")
+            others = "; ".join(
+                f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
+                for i in instances
+                if i.status != PASSING
+            )
+            raise WaitTimeout(
+                f"{service}: {len(passing)}/{count} instances passing after {world.deadline.seconds:g} s"
+                + (f": {others}" if others else ""),
+                ""
+                if instances
+                else f"the registry has no service {service}: is it deployed, and does a registrator run?",
+            )
         instances, index = _entries(world, service, index)
 
 
@@ -207,8 +219,9 @@ def died(orchestrator: Orchestrator, container: Container) -> ContainerDied:
     last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
     end = {"removed": "was removed", "restarting": f"restarts again and again (exit code {container.exit_code})"}
     what = end.get(container.state, f"ended with exit code {container.exit_code}")
-    return ContainerDied(f"{container.name} {what}: {last}", container,
-                         "its last lines are above; does the image run by itself?")
+    return ContainerDied(
+        f"{container.name} {what}: {last}", container, "its last lines are above; does the image run by itself?"
+    )
 
 
 def entries(registry: Consul, service: str, containers: Sequence[Container]) -> dict[str, list[Instance]]:

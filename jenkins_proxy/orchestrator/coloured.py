@@ -34,8 +34,10 @@ def document(
     made.pop("depends_on", None)
     links = [link.partition(":") for link in made.pop("links", None) or ()]
     if links:
-        made["external_links"] = [*made.get("external_links", ()),
-                                  *(f"{sides.get(name, name)}:{alias or name}" for name, _, alias in links)]
+        made["external_links"] = [
+            *made.get("external_links", ()),
+            *(f"{sides.get(name, name)}:{alias or name}" for name, _, alias in links),
+        ]
     for key in ("environment", "labels"):
         made[key] = dict(made.get(key) or {})
     _name(made, service, colour)
@@ -58,8 +60,10 @@ def _check(target: str, made: Mapping[str, Any]) -> None:
     shared = [f"{key}: {made[key]}" for key in _SHARED if str(made.get(key) or "").startswith("service:")]
     shared += ["volumes_from"] if made.get("volumes_from") else []
     if shared:
-        raise UsageError(f"{target} cannot be deployed blue-green, as it shares with another container: "
-                         f"{', '.join(shared)}", "use --strategy rolling or recreate")
+        raise UsageError(
+            f"{target} cannot be deployed blue-green, as it shares with another container: {', '.join(shared)}",
+            "use --strategy rolling or recreate",
+        )
 
 
 def _name(made: dict[str, Any], service: str, colour: str) -> None:
@@ -109,9 +113,7 @@ def _declared(kind: str, config: Mapping[str, Any], made: Mapping[str, Any]) -> 
     return {name: entry for name, entry in (config.get(kind) or {}).items() if name in names}
 
 
-def _outside(
-    declared: Mapping[str, Any] | None, used: set[str], project: str, modern: bool
-) -> dict[str, Any]:
+def _outside(declared: Mapping[str, Any] | None, used: set[str], project: str, modern: bool) -> dict[str, Any]:
     """What the base project has already, by its real name."""
     found = {}
     for key in sorted(used):

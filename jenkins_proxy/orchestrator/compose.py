@@ -76,8 +76,9 @@ class Compose:
         twin = copy.copy(self)
         twin.project = f"{self.project}-{colour}"
         twin._config = {}
-        twin._document = json.dumps(coloured.document(
-            self._config, target, service=service, colour=colour, project=self.project, sides=sides))
+        twin._document = json.dumps(
+            coloured.document(self._config, target, service=service, colour=colour, project=self.project, sides=sides)
+        )
         return twin
 
     def stop(self, container: Container) -> None:
@@ -106,8 +107,13 @@ class Compose:
         return ["-p", self.project, *files, *words]
 
     def _run(self, words: Sequence[str], deadline: Deadline) -> None:
-        self._runner.run(self._words(*words), f"{words[0]} of project {self.project}", deadline,
-                         explain=self._explain, stdin=self._document)
+        self._runner.run(
+            self._words(*words),
+            f"{words[0]} of project {self.project}",
+            deadline,
+            explain=self._explain,
+            stdin=self._document,
+        )
 
     def _explain(self) -> str:
         # With the engine gone, compose's own text is the lesser half of the story.

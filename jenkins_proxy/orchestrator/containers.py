@@ -86,13 +86,18 @@ def _bindings(inspect: Mapping[str, Any]) -> tuple[Binding, ...]:
     published = dict(inspect["NetworkSettings"].get("Ports") or {})
     if inspect["HostConfig"].get("NetworkMode") == "host":
         # On the host's network a port is its own binding; the engine reports none.
-        published = {port: [{"HostIp": "", "HostPort": port.partition("/")[0]}]
-                     for port in inspect["Config"].get("ExposedPorts") or {}}
+        published = {
+            port: [{"HostIp": "", "HostPort": port.partition("/")[0]}]
+            for port in inspect["Config"].get("ExposedPorts") or {}
+        }
     found = []
     for port, hosts in published.items():
         number, _, protocol = port.partition("/")
-        found += [Binding(host["HostIp"], int(host["HostPort"]), int(number), protocol or "tcp")
-                  for host in hosts or [] if host.get("HostPort")]
+        found += [
+            Binding(host["HostIp"], int(host["HostPort"]), int(number), protocol or "tcp")
+            for host in hosts or []
+            if host.get("HostPort")
+        ]
     return tuple(sorted(set(found)))
 
 

@@ -38,7 +38,7 @@ class Engine:
         # HTTP_PROXY is for the internet: an engine's address is never behind it.
         self._session.trust_env = False
         if endpoint.local:
-            self._session.mount("http://", UnixAdapter(endpoint.url[len("unix://"):]))
+            self._session.mount("http://", UnixAdapter(endpoint.url[len("unix://") :]))
         if endpoint.certificates:
             self._session.verify = f"{endpoint.certificates}/ca.pem"
             self._session.cert = (f"{endpoint.certificates}/cert.pem", f"{endpoint.certificates}/key.pem")
@@ -159,8 +159,9 @@ class Engine:
             raise DockerError(f"no Docker Engine answers at {self.url}: {root_cause(error)}{limit}", _HINT) from error
         if response.status_code >= 300 and response.status_code not in allow:
             said = _message(response)
-            raise DockerError(f"Docker Engine at {self.url}: {method} {path}: {said}",
-                              _TLS_HINT if "HTTPS server" in said else "")
+            raise DockerError(
+                f"Docker Engine at {self.url}: {method} {path}: {said}", _TLS_HINT if "HTTPS server" in said else ""
+            )
         return response
 
     def _json(self, response: requests.Response) -> Any:
@@ -195,6 +196,6 @@ def demultiplex(data: bytes) -> bytes:
 def _payloads(data: bytes) -> Iterator[bytes]:
     at = 0
     while at + 8 <= len(data):
-        (length,) = struct.unpack(">I", data[at + 4:at + 8])
-        yield data[at + 8:at + 8 + length]
+        (length,) = struct.unpack(">I", data[at + 4 : at + 8])
+        yield data[at + 8 : at + 8 + length]
         at += 8 + length

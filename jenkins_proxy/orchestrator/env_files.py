@@ -29,8 +29,7 @@ def variables(files: Sequence[str], environ: Mapping[str, str]) -> dict[str, dic
                 mine.update(_read(os.path.join(os.path.dirname(files[0]), path), environ))
             said = data.get("environment") or ()
             named.setdefault(name, set()).update(str(entry).partition("=")[0] for entry in said)
-    return {name: {key: value for key, value in mine.items() if key not in named[name]}
-            for name, mine in found.items()}
+    return {name: {key: value for key, value in mine.items() if key not in named[name]} for name, mine in found.items()}
 
 
 def _services(file: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

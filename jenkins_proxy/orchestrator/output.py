@@ -20,15 +20,22 @@ _NOISE = re.compile(
 _BEGIN = re.compile(r"(?i)(error\b|failed\b|unable\b|unknown\b|no such\b|invalid\b|yaml[:.]|the compose file\b)")
 _PREFIX = re.compile(r"(?i)^(error response from daemon: |error: |\.)+(for \S+\s+)?")
 _HINTS = (
-    (r"not on the engine|pull access denied|manifest|repository .*not found|no such image|image .*not found|registry",
-     "build the image on that engine first, or check its name, the image registry and docker login"),
-    (r"port is already allocated|address already in use",
-     "another container or program has that host port: publish a dynamic one (`- \"8080\"`), or free it"),
+    (
+        r"not on the engine|pull access denied|manifest|repository .*not found|no such image|image .*not found"
+        r"|registry",
+        "build the image on that engine first, or check its name, the image registry and docker login",
+    ),
+    (
+        r"port is already allocated|address already in use",
+        'another container or program has that host port: publish a dynamic one (`- "8080"`), or free it',
+    ),
     (r"no space left", "free disk space on the engine's machine"),
     (r"permission denied.*(docker\.sock|daemon socket)", "let this user use Docker: add it to the group docker"),
     (r"is already in use by container", "another project has a container with that container_name: rename one of them"),
-    (r"no suitable node|no resources available|unable to find a node",
-     "no node can take it: docker node ls, and placement constraints"),
+    (
+        r"no suitable node|no resources available|unable to find a node",
+        "no node can take it: docker node ls, and placement constraints",
+    ),
 )
 
 

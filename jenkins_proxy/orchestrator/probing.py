@@ -45,13 +45,16 @@ def choose(
     :raises DockerError: when the engine does not answer.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", project):
-        raise UsageError(f"project name {shown(project)} is not lower-case letters, digits, - and _",
-                         "give one with -p")
+        raise UsageError(
+            f"project name {shown(project)} is not lower-case letters, digits, - and _", "give one with -p"
+        )
     engine = Engine.from_settings(settings)
     info = engine.info()
     if wanted == STACK and not is_manager(info):
-        raise UsageError(f"the engine at {engine.url} is no manager of a Swarm-mode cluster, which a stack needs",
-                         "set DOCKER_HOST to a manager, or use compose")
+        raise UsageError(
+            f"the engine at {engine.url} is no manager of a Swarm-mode cluster, which a stack needs",
+            "set DOCKER_HOST to a manager, or use compose",
+        )
     environment = settings.docker_environment()
     candidates = [(wanted, "asked for")] if wanted != AUTO else _candidates(engine, info, project)
     for name, reason in candidates:
@@ -60,8 +63,10 @@ def choose(
             runner = Runner(program, environment, console)
             if name == STACK:
                 reader = replace(runner, program=reader_of(program, environment))
-                return (Stack(runner, reader=reader, engine=engine, project=project, files=files),
-                        reason + _read_by(reader.program, program))
+                return (
+                    Stack(runner, reader=reader, engine=engine, project=project, files=files),
+                    reason + _read_by(reader.program, program),
+                )
             return Compose(runner, engine=engine, project=project, files=files), reason
     names = " nor ".join(name for name, _ in candidates)
     raise UsageError(f"neither {names} is installed" if len(candidates) > 1 else f"{names} is not installed", INSTALL)
@@ -81,8 +86,10 @@ def is_classic(info: Mapping[str, Any]) -> bool:
 def _candidates(engine: Engine, info: Mapping[str, Any], project: str) -> list[tuple[str, str]]:
     rest = [(COMPOSE_V2, "compose v2 is installed"), (COMPOSE_V1, "compose v1 is installed, v2 is not")]
     if is_classic(info):
-        rest = [(COMPOSE_V1, "the engine is a classic Swarm manager"),
-                (COMPOSE_V2, "the engine is a classic Swarm manager, and compose v1 is not installed")]
+        rest = [
+            (COMPOSE_V1, "the engine is a classic Swarm manager"),
+            (COMPOSE_V2, "the engine is a classic Swarm manager, and compose v1 is not installed"),
+        ]
     elif is_manager(info):
         rest.insert(0, (STACK, "the engine is a Swarm-mode manager"))
     maker = made_by(engine, info, project)
@@ -99,8 +106,10 @@ def made_by(engine: Engine, info: Mapping[str, Any], project: str) -> str:
         filters = f'{{"label": ["{NAMESPACE}={project}"]}}'
         if engine.get("/services", params={"filters": filters}):
             return STACK
-    made = [container.labels.get("com.docker.compose.version", "") for container in
-            sorted(containers.of_project(engine, project), key=lambda container: container.created)]
+    made = [
+        container.labels.get("com.docker.compose.version", "")
+        for container in sorted(containers.of_project(engine, project), key=lambda container: container.created)
+    ]
     if not made:
         return ""
     return COMPOSE_V1 if made[-1].startswith("1.") else COMPOSE_V2

@@ -74,11 +74,14 @@ class ComposeProject:
         listed = ", ".join(publishing) or "none"
         add = f"give it `{self.example}`"
         if not name and not publishing:
-            raise UsageError(f"project {self.name}: no service publishes a port: {', '.join(self.services)}",
-                             f"{add}, the one whose containers are the instances")
+            raise UsageError(
+                f"project {self.name}: no service publishes a port: {', '.join(self.services)}",
+                f"{add}, the one whose containers are the instances",
+            )
         if not name and len(publishing) > 1:
-            raise UsageError(f"project {self.name}: several services publish a port: {listed}",
-                             "name one of them with --target")
+            raise UsageError(
+                f"project {self.name}: several services publish a port: {listed}", "name one of them with --target"
+            )
         name = name or publishing[0]
         if name not in self.services:
             raise UsageError(f"project {self.name} has no service {shown(name)}", f"it has: {', '.join(self.services)}")
@@ -154,8 +157,9 @@ def _port(entry: Any) -> Port:
 def _needs(data: Mapping[str, Any]) -> set[str]:
     needed = set(data.get("depends_on") or ())
     needed.update(link.split(":")[0] for link in data.get("links") or ())
-    needed.update(source.split(":")[0] for source in data.get("volumes_from") or ()
-                  if not source.startswith("container:"))
+    needed.update(
+        source.split(":")[0] for source in data.get("volumes_from") or () if not source.startswith("container:")
+    )
     for namespace in ("network_mode", "ipc", "pid"):
         kind, _, name = str(data.get(namespace) or "").partition(":")
         if kind == "service":

@@ -39,10 +39,11 @@ def rendered(reader: Runner, project: str, files: Sequence[str]) -> dict[str, An
         words = ["--env-file", _NO_ENV, "-p", project, *file_arguments(files, "-f"), "config"]
         return fitted(reader.config(words, files), env_files.variables(files, reader.environment))
     if not reads(program):
-        raise UsageError(f"Docker CLI {program.version} has no `docker stack config`, and no compose is installed, "
-                         "which could read a stack's files in its place",
-                         f"install docker-compose or Docker's compose plug-in, or version {_OLDEST_CLI} or newer of "
-                         "the Docker CLI")
+        raise UsageError(
+            f"Docker CLI {program.version} has no `docker stack config`, and no compose is installed, "
+            "which could read a stack's files in its place",
+            f"install docker-compose or Docker's compose plug-in, or version {_OLDEST_CLI} or newer of the Docker CLI",
+        )
     return reader.config(["config", *file_arguments(files, "-c")], files)
 
 
@@ -113,8 +114,10 @@ def _file(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _deploy(data: Mapping[str, Any]) -> dict[str, Any]:
     if not data.get("resources"):
         return dict(data)
-    resources = {kind: {key: str(value) if key == "cpus" else value for key, value in (amounts or {}).items()}
-                 for kind, amounts in data["resources"].items()}
+    resources = {
+        kind: {key: str(value) if key == "cpus" else value for key, value in (amounts or {}).items()}
+        for kind, amounts in data["resources"].items()
+    }
     return {**data, "resources": resources}
 
 

@@ -74,8 +74,10 @@ def creation(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     host["Links"] = [f"{link.split(':')[0].strip('/')}:{link.rpartition('/')[2]}" for link in host.get("Links") or ()]
     host["Mounts"] = [mount for mount in host.get("Mounts") or () if not _anonymous(mount)]
     host["Binds"] = [*(host.get("Binds") or ()), *_anonymous_volumes(definition)]
-    networks = {name: _endpoint(settings, short)
-                for name, settings in (definition["NetworkSettings"].get("Networks") or {}).items()}
+    networks = {
+        name: _endpoint(settings, short)
+        for name, settings in (definition["NetworkSettings"].get("Networks") or {}).items()
+    }
     first = host.get("NetworkMode") if host.get("NetworkMode") in networks else next(iter(networks), None)
     body = {**config, "HostConfig": host}
     if first in networks and first not in ("bridge", "host", "none"):
@@ -101,5 +103,8 @@ def _anonymous_volumes(definition: Mapping[str, Any]) -> list[str]:
     host = definition["HostConfig"]
     named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
     named |= {mount["Target"] for mount in host.get("Mounts") or () if not _anonymous(mount)}
-    return [f"{mount['Name']}:{mount['Destination']}" for mount in definition.get("Mounts") or ()
-            if mount["Type"] == "volume" and mount["Destination"] not in named]
+    return [
+        f"{mount['Name']}:{mount['Destination']}"
+        for mount in definition.get("Mounts") or ()
+        if mount["Type"] == "volume" and mount["Destination"] not in named
+    ]

@@ -50,8 +50,7 @@ class Runner:
         answer = command.ask(argv, _CONFIG_SECONDS, env=self.environment, stdin=stdin)
         if answer.returncode:
             what = f"compose file {', '.join(files)}" if files else "no -f is given, and here"
-            raise UsageError(f"{what}: {output.reason(answer.tail)}",
-                             f"{' '.join(argv)} shows it")
+            raise UsageError(f"{what}: {output.reason(answer.tail)}", f"{' '.join(argv)} shows it")
         import yaml
 
         return yaml.safe_load(answer.stdout) or {}
@@ -65,8 +64,9 @@ class Runner:
         :param explain: asked after a failure for what the program's own reason does not tell; may raise the cause.
         :raises DeployFailed: when it fails or the deadline passes.
         """
-        answer = command.run([*self.program.argv, *words], console=self.console, env=self.environment,
-                             deadline=deadline, stdin=stdin)
+        answer = command.run(
+            [*self.program.argv, *words], console=self.console, env=self.environment, deadline=deadline, stdin=stdin
+        )
         what = f"{' '.join(self.program.argv)} {what}"
         if answer.timed_out:
             raise DeployFailed(f"{what} did not end in time ({deadline})", "give it more with --timeout")

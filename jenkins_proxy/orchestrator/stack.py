@@ -89,8 +89,11 @@ class Stack:
         if present:
             ending = {task["ID"] for task in tasks.tasks_of(self._engine, self.project, name)}
             self._engine.delete(f"/services/{present['ID']}")
-            self._wait(lambda: not ending & {task["ID"] for task in tasks.tasks_of(self._engine, self.project)},
-                       deadline, f"the tasks of {name} to end")
+            self._wait(
+                lambda: not ending & {task["ID"] for task in tasks.tasks_of(self._engine, self.project)},
+                deadline,
+                f"the tasks of {name} to end",
+            )
 
     def scale(self, service: str, count: int, *, deadline: Deadline) -> None:
         definition = self._present(service)
@@ -137,8 +140,9 @@ class Stack:
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
         words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]
-        self._runner.run(words, f"deploy of stack {self.project}", deadline, explain=self._explain,
-                         stdin=json.dumps(document))
+        self._runner.run(
+            words, f"deploy of stack {self.project}", deadline, explain=self._explain, stdin=json.dumps(document)
+        )
         for name in services:
             self._settle(name, deadline)
 
@@ -164,13 +168,15 @@ class Stack:
 
     def _settle(self, service: str, deadline: Deadline) -> None:
         """Wait until the tasks that run are those of the service's present definition, and as many as it says."""
+
         def settled() -> bool:
             definition = self._service(service)
             mine = tasks.tasks_of(self._engine, self.project, service)
             failure = tasks.failure(definition or {}, mine)
             if failure:
-                raise DeployFailed(f"service {service} of stack {self.project} does not come up: {failure}",
-                                   output.hint(failure))
+                raise DeployFailed(
+                    f"service {service} of stack {self.project} does not come up: {failure}", output.hint(failure)
+                )
             return definition is not None and tasks.settled(definition, mine)
 
         self._wait(settled, deadline, f"the tasks of {service}")

@@ -16,8 +16,16 @@ TASK = "com.docker.swarm.task.id"
 _PATIENCE = 3
 
 # Swarm's 14 states in the words of a container's. Source: api.TaskState in moby/swarmkit api/types.proto.
-_STATES = {"running": "running", "starting": "running", "complete": "exited", "shutdown": "exited",
-           "failed": "exited", "rejected": "dead", "orphaned": "dead", "remove": "exited"}
+_STATES = {
+    "running": "running",
+    "starting": "running",
+    "complete": "exited",
+    "shutdown": "exited",
+    "failed": "exited",
+    "rejected": "dead",
+    "orphaned": "dead",
+    "remove": "exited",
+}
 
 
 def tasks_of(engine: Engine, project: str, service: str = "") -> list[Mapping[str, Any]]:
@@ -35,8 +43,9 @@ def of_stack(engine: Engine, project: str, service: str = "") -> list[Container]
         return []
     names = {entry["ID"]: entry["Spec"]["Name"] for entry in engine.get("/services")}
     nodes = {entry["ID"]: entry for entry in engine.get("/nodes")}
-    parsed = [parse(task, names.get(task["ServiceID"], ""), project, nodes.get(task.get("NodeID", ""), {}))
-              for task in found]
+    parsed = [
+        parse(task, names.get(task["ServiceID"], ""), project, nodes.get(task.get("NodeID", ""), {})) for task in found
+    ]
     return sorted(parsed, key=lambda container: (container.service, container.name, container.created))
 
 
@@ -53,7 +62,7 @@ def parse(task: Mapping[str, Any], full_name: str, project: str, node: Mapping[s
     return Container(
         id=ran.get("ContainerID") or task["ID"],
         name=f"{full_name}.{slot}.{task['ID']}",
-        service=full_name[len(project) + 1:],
+        service=full_name[len(project) + 1 :],
         project=project,
         # `docker stack deploy` can pin a digest behind the name, which no person wrote.
         image=spec["Image"].partition("@")[0],
@@ -104,8 +113,11 @@ def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> s
     """
     update = service.get("UpdateStatus") or {}
     given_up = update.get("State") in ("paused", "rollback_paused", "rollback_completed")
-    failed = [task["Status"] for task in tasks
-              if task["Status"]["State"] in ("failed", "rejected") and service and _same(task, service)]
+    failed = [
+        task["Status"]
+        for task in tasks
+        if task["Status"]["State"] in ("failed", "rejected") and service and _same(task, service)
+    ]
     if not given_up and len(failed) < _PATIENCE:
         return ""
     told = [status.get("Err") or status.get("Message", "") for status in failed] or [update.get("Message", "")]
@@ -113,8 +125,9 @@ def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> s
 
 
 def _same(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    return task["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"] and \
-        task["Spec"].get("ForceUpdate", 0) == service["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
+    return task["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"] and task["Spec"].get(
+        "ForceUpdate", 0
+    ) == service["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
 
 
 def _health(spec: Mapping[str, Any], state: str) -> str:
@@ -125,7 +138,9 @@ def _health(spec: Mapping[str, Any], state: str) -> str:
 
 
 def _node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:
-    told = {(node.get("Status") or {}).get("Addr", ""),
-            (node.get("ManagerStatus") or {}).get("Addr", "").rpartition(":")[0]}
+    told = {
+        (node.get("Status") or {}).get("Addr", ""),
+        (node.get("ManagerStatus") or {}).get("Addr", "").rpartition(":")[0],
+    }
     named = addresses.of_host((node.get("Description") or {}).get("Hostname", ""))
     return tuple(sorted((told | named) - {"", "0.0.0.0"}))  # noqa: S104 - it is filtered out, not listened on

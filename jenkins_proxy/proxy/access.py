@@ -69,8 +69,10 @@ class Access:
         if self._expected:
             return self._token_denial(request)
         if _sent_by_a_page(request):
-            return AccessDenied("this looks like a request that a web page makes",
-                                "use curl or jenkins-proxy, or start the daemon with a token")
+            return AccessDenied(
+                "this looks like a request that a web page makes",
+                "use curl or jenkins-proxy, or start the daemon with a token",
+            )
         return None
 
     def _token_denial(self, request: web.Request) -> AccessDenied | None:
@@ -86,8 +88,10 @@ class Access:
     def _check_name(self, request: web.Request) -> None:
         name = hosts.in_header(request.host)
         if hosts.can_be_strangers(name, self._names):
-            raise AccessDenied(f"called by the unknown host name {name[:80]!r}",
-                               "start the daemon with a token, or with --allow-host for that name")
+            raise AccessDenied(
+                f"called by the unknown host name {name[:80]!r}",
+                "start the daemon with a token, or with --allow-host for that name",
+            )
 
 
 def middleware(access: Access) -> Callable[..., Awaitable[web.StreamResponse]]:

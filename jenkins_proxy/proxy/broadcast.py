@@ -18,8 +18,9 @@ class Broadcast:
     def __init__(self) -> None:
         self._readers: list[Subscription] = []
 
-    def tell(self, kind: str, service: str = "", *, address: Address | None = None, detail: str = "",
-             seconds: float = 0.0) -> None:
+    def tell(
+        self, kind: str, service: str = "", *, address: Address | None = None, detail: str = "", seconds: float = 0.0
+    ) -> None:
         """Tell everybody who listens now.
 
         :param kind: what happened, as :class:`Event` lists it. :param seconds: what it took.

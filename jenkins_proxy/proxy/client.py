@@ -177,8 +177,10 @@ class ProxyClient:
         return data
 
     def _foreign(self, seen: str) -> ProxyError:
-        return ProxyError(f"{self.url} does not look like the proxy daemon's API: {seen}",
-                          "set --proxy or JENKINS_PROXY_URL to the address that `jenkins-proxy serve` names")
+        return ProxyError(
+            f"{self.url} does not look like the proxy daemon's API: {seen}",
+            "set --proxy or JENKINS_PROXY_URL to the address that `jenkins-proxy serve` names",
+        )
 
 
 class _Unreachable(Exception):

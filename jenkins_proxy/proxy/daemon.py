@@ -97,8 +97,13 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
             for connections in (options.connections - _WAITERS, _WAITERS)
         ]
         haproxy = HAProxy(options.haproxy, options.state_dir / "haproxy")
-        reconciler = Reconciler(registry, haproxy, state_dir=options.state_dir, name=_name(options),
-                                connections=options.connections - _WAITERS)
+        reconciler = Reconciler(
+            registry,
+            haproxy,
+            state_dir=options.state_dir,
+            name=_name(options),
+            connections=options.connections - _WAITERS,
+        )
         journal, meter = Journal(), Meter()
         await stack.enter_async_context(_background(_follow(reconciler.events(), journal, meter, console), console))
         stack.push_async_callback(reconciler.stop)
@@ -123,8 +128,9 @@ def _is_ours(record: logging.LogRecord) -> bool:
 @contextlib.asynccontextmanager
 async def _embedded(options: Options, settings: Settings, console: Console) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
-    registry = EmbeddedRegistry(options.state_dir / "registry", settings.consul_token, names=options.names,
-                                warn=console.warning)
+    registry = EmbeddedRegistry(
+        options.state_dir / "registry", settings.consul_token, names=options.names, warn=console.warning
+    )
     await registry.start(options.embedded.listen.host, options.embedded.listen.port)
     try:
         yield registry.url
@@ -142,8 +148,9 @@ def _client(url: str, settings: Settings, options: Options, connections: int) ->
 async def _agent(url: str, options: Options, settings: Settings, console: Console) -> AsyncIterator[None]:
     """The agent that enters this machine's containers, for as long as this lasts. Without Docker it keeps trying."""
     async with _client(url, settings, options, _AGENT) as registry:
-        work = run_agent(options.embedded.engine, registry, log=console, ip=options.embedded.ip,
-                         host_ip=options.embedded.host_ip)
+        work = run_agent(
+            options.embedded.engine, registry, log=console, ip=options.embedded.ip, host_ip=options.embedded.host_ip
+        )
         async with _background(work, console):
             yield
 
@@ -178,8 +185,9 @@ async def _follow(events: AsyncIterator[Event], journal: Journal, meter: Meter, 
 
 
 @contextlib.asynccontextmanager
-async def _served(app: web.Application, port: socket.socket, tls: ssl.SSLContext | None,
-                  journal: Journal) -> AsyncIterator[None]:
+async def _served(
+    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: Journal
+) -> AsyncIterator[None]:
     runner = api.runner(app)
     await runner.setup()
     try:
@@ -199,5 +207,7 @@ def _name(options: Options) -> str:
 def _ready(options: Options, url: str) -> str:
     scheme = "https" if options.tls else "http"
     kind = "embedded registry" if options.embedded else "registry"
-    return (f"serving: users enter at {', '.join(options.haproxy.binds)}, "
-            f"API and page at {scheme}://{options.listen}/, {kind} at {url}")
+    return (
+        f"serving: users enter at {', '.join(options.haproxy.binds)}, "
+        f"API and page at {scheme}://{options.listen}/, {kind} at {url}"
+    )

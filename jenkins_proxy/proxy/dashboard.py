@@ -22,12 +22,15 @@ from jenkins_proxy.proxy.states import ProxyState, RouteState
 from jenkins_proxy.proxy.traffic import Traffic
 from jenkins_proxy.resources import resource
 
-_FILES = {"/": ("index.html", "text/html"), "/dashboard/style.css": ("style.css", "text/css"),
-          "/dashboard/page.js": ("page.js", "text/javascript")}
+_FILES = {
+    "/": ("index.html", "text/html"),
+    "/dashboard/style.css": ("style.css", "text/css"),
+    "/dashboard/page.js": ("page.js", "text/javascript"),
+}
 # Nothing from elsewhere and nothing inline: a name from the registry that were taken for a script could not run.
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                               "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
@@ -44,8 +47,9 @@ class TrafficReader:
     :param ask: sends commands to HAProxy's Runtime API and gives their answers.
     """
 
-    def __init__(self, ask: Callable[[str], Awaitable[Sequence[str]]],
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, ask: Callable[[str], Awaitable[Sequence[str]]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._ask = ask
         self._clock = clock
         self._read_at = float("-inf")
@@ -71,8 +75,14 @@ class Dashboard:
     :param about: what the page says of the daemon itself: ``registry``, ``entry`` …
     """
 
-    def __init__(self, reconciler: Reconciler, journal: Journal, meter: metrics.Meter, reader: TrafficReader,
-                 about: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        journal: Journal,
+        meter: metrics.Meter,
+        reader: TrafficReader,
+        about: Mapping[str, Any],
+    ) -> None:
         self._reconciler = reconciler
         self._journal = journal
         self._meter = meter
@@ -89,8 +99,9 @@ class Dashboard:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         # In a thread, here and below: of thousands of services the loop brings instances into rotation meanwhile.
-        text = await asyncio.to_thread(metrics.render, __version__, self._reconciler.state(), self._meter,
-                                       await self._reader.read())
+        text = await asyncio.to_thread(
+            metrics.render, __version__, self._reconciler.state(), self._meter, await self._reader.read()
+        )
         return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def state(self, request: web.Request) -> web.Response:
@@ -154,20 +165,23 @@ def _state_text(state: ProxyState, counted: Mapping[str, Traffic], query: Query,
     troubled = {one.route.service for one in state.routes if answers.in_trouble(one)}
     matching = _matching(state.routes, troubled, query.text("search"), query.flag("trouble"))
     shown = matching[: int(query.number("limit", _RECENT, _MOST_ROUTES))]
-    return json.dumps({
-        **answers.health_json(state),
-        "totals": _totals(state.routes, troubled, counted),
-        "matching": len(matching),
-        "services": [_service(one, troubled, counted.get(one.route.service, Traffic())) for one in shown],
-        **rest,
-    })
+    return json.dumps(
+        {
+            **answers.health_json(state),
+            "totals": _totals(state.routes, troubled, counted),
+            "matching": len(matching),
+            "services": [_service(one, troubled, counted.get(one.route.service, Traffic())) for one in shown],
+            **rest,
+        }
+    )
 
 
 def _matching(routes: Sequence[RouteState], troubled: Set[str], search: str, only_troubled: bool) -> list[RouteState]:
     """Routes whose service, paths or domains hold the text; those in trouble first, then by name."""
     wanted = search.lower()
     found = [
-        state for state in routes
+        state
+        for state in routes
         if any(wanted in text.lower() for text in (state.route.service, *state.route.paths, *state.route.domains))
         and (state.route.service in troubled or not only_troubled)
     ]

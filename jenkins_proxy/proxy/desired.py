@@ -30,8 +30,15 @@ def drained(instance: Instance, marks: Mapping[Address, str]) -> bool:
     return marks.get(instance.address) == instance.id
 
 
-def backend(route: Route, instances: Sequence[Instance], marks: Mapping[Address, str], before: frozenset[Address],
-            numeric: Numeric, *, unproven: Collection[Address] = ()) -> Backend:
+def backend(
+    route: Route,
+    instances: Sequence[Instance],
+    marks: Mapping[Address, str],
+    before: frozenset[Address],
+    numeric: Numeric,
+    *,
+    unproven: Collection[Address] = (),
+) -> Backend:
     """The backend of a route.
 
     When every instance is critical, those that serve keep serving: an agent that died turns all its services critical

@@ -28,22 +28,42 @@ _AUTH = "it would restrict who reaches the service, and jenkins-proxy cannot; se
 _TLS = "jenkins-proxy does not terminate TLS yet"
 _MODE = "only HTTP services of the registry are routed"
 REFUSED = {
-    **dict.fromkeys(("consulTemplateFePath", "consulTemplateBePath", "templateFePath", "templateBePath",
-                     "backendExtra"), _TEMPLATE),
-    **dict.fromkeys(("users", "usersSecret", "usersPassEncrypted", "ignoreAuthorization", "allowedMethods",
-                     "deniedMethods", "denyHttp", "servicePathExclude", "serviceHeader", "userAgent",
-                     "verifyClientSsl"), _AUTH),
+    **dict.fromkeys(
+        ("consulTemplateFePath", "consulTemplateBePath", "templateFePath", "templateBePath", "backendExtra"), _TEMPLATE
+    ),
+    **dict.fromkeys(
+        (
+            "users",
+            "usersSecret",
+            "usersPassEncrypted",
+            "ignoreAuthorization",
+            "allowedMethods",
+            "deniedMethods",
+            "denyHttp",
+            "servicePathExclude",
+            "serviceHeader",
+            "userAgent",
+            "verifyClientSsl",
+        ),
+        _AUTH,
+    ),
     **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "httpsOnly", "sslVerifyNone"), _TLS),
     **dict.fromkeys(("reqMode", "srcPort", "isDefaultBackend"), _MODE),
-    **dict.fromkeys(("reqRepSearch", "reqRepReplace", "reqPathSearchReplace"),
-                    "use reqPathSearch and reqPathReplace"),
+    **dict.fromkeys(("reqRepSearch", "reqRepReplace", "reqPathSearchReplace"), "use reqPathSearch and reqPathReplace"),
 }
 # What a caller who means "the default" may send along with a refused name.
 _HARMLESS = ("", "http", *FALSE)
 _WORDS = {
-    "service": "serviceName", "paths": "servicePath", "domains": "serviceDomain", "path_type": "pathType",
-    "color": "serviceColor", "acl_name": "aclName", "skip_check": "skipCheck", "outbound_hostname": "outboundHostname",
-    "req_path_search": "reqPathSearch", "req_path_replace": "reqPathReplace",
+    "service": "serviceName",
+    "paths": "servicePath",
+    "domains": "serviceDomain",
+    "path_type": "pathType",
+    "color": "serviceColor",
+    "acl_name": "aclName",
+    "skip_check": "skipCheck",
+    "outbound_hostname": "outboundHostname",
+    "req_path_search": "reqPathSearch",
+    "req_path_replace": "reqPathReplace",
 }
 _KNOWN = {*_WORDS.values(), *REFUSED, "port", "mode", "distribute", "wait", "allowEmpty", "dryRun"}
 _MOST_DESTINATIONS = 10
@@ -116,11 +136,28 @@ def answer(message: str = "", *, good: bool = True, echo: Mapping[str, Any] | No
     :param echo: the fields to repeat from the call.
     """
     fields = {
-        "Status": "OK" if good else "NOK", "Message": message, "ServiceName": "", "AclName": "", "ServiceColor": "",
-        "ServiceDomain": None, "ServiceCert": "", "OutboundHostname": "", "ConsulTemplateFePath": "",
-        "ConsulTemplateBePath": "", "PathType": "", "SkipCheck": False, "Mode": "", "HttpsPort": 0,
-        "Distribute": False, "Users": None, "ReqRepSearch": "", "ReqRepReplace": "", "ReqPathSearch": "",
-        "ReqPathReplace": "", "TemplateFePath": "", "TemplateBePath": "",
+        "Status": "OK" if good else "NOK",
+        "Message": message,
+        "ServiceName": "",
+        "AclName": "",
+        "ServiceColor": "",
+        "ServiceDomain": None,
+        "ServiceCert": "",
+        "OutboundHostname": "",
+        "ConsulTemplateFePath": "",
+        "ConsulTemplateBePath": "",
+        "PathType": "",
+        "SkipCheck": False,
+        "Mode": "",
+        "HttpsPort": 0,
+        "Distribute": False,
+        "Users": None,
+        "ReqRepSearch": "",
+        "ReqRepReplace": "",
+        "ReqPathSearch": "",
+        "ReqPathReplace": "",
+        "TemplateFePath": "",
+        "TemplateBePath": "",
         "ServiceDest": [{"Port": "", "Path": None, "SrcPort": 0}],
     }
     fields.update(echo or {})
@@ -156,9 +193,16 @@ def _ignored(query: Query) -> tuple[str, ...]:
 def echo(query: Query) -> dict[str, Any]:
     """What was asked, defaults not filled in. :raises UsageError: when a value is none."""
     paths, domains = query.list("servicePath") + _indexed_paths(query), query.list("serviceDomain")
-    texts = {"ServiceName": "serviceName", "AclName": "aclName", "ServiceColor": "serviceColor", "PathType": "pathType",
-             "OutboundHostname": "outboundHostname", "Mode": "mode", "ReqPathSearch": "reqPathSearch",
-             "ReqPathReplace": "reqPathReplace"}
+    texts = {
+        "ServiceName": "serviceName",
+        "AclName": "aclName",
+        "ServiceColor": "serviceColor",
+        "PathType": "pathType",
+        "OutboundHostname": "outboundHostname",
+        "Mode": "mode",
+        "ReqPathSearch": "reqPathSearch",
+        "ReqPathReplace": "reqPathReplace",
+    }
     return {
         **{field: query.text(name) for field, name in texts.items()},
         "ServiceDomain": list(domains) or None,

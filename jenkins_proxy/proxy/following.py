@@ -27,8 +27,20 @@ _HELD = 60.0
 class Following:
     """The watches."""
 
-    def __init__(self, registry: AsyncConsul, *, store: Store, local: LocalCopy, knowledge: Knowledge, names: Names,
-                 knocker: Knocker, rounds: Rounds, events: Broadcast, tasks: Tasks, connections: int) -> None:
+    def __init__(
+        self,
+        registry: AsyncConsul,
+        *,
+        store: Store,
+        local: LocalCopy,
+        knowledge: Knowledge,
+        names: Names,
+        knocker: Knocker,
+        rounds: Rounds,
+        events: Broadcast,
+        tasks: Tasks,
+        connections: int,
+    ) -> None:
         self._store = store
         self._local = local
         self._knowledge = knowledge
@@ -40,7 +52,8 @@ class Following:
         self._unsaved = asyncio.Event()
         self.reachability = Reachability(
             lambda reason: events.tell("registry-lost", detail=reason),
-            lambda away: events.tell("registry-back", seconds=away))
+            lambda away: events.tell("registry-back", seconds=away),
+        )
         self._watcher = Watcher(registry, self.reachability, self._see, tasks=tasks, connections=connections)
         self._began = time.monotonic()
         self._held: set[str] = set()
@@ -66,8 +79,9 @@ class Following:
         self._rounds.mark(services)
         self._unsaved.set()
 
-    def learn(self, registry_name: str, instances: Sequence[Instance], woke: float = 0.0, *,
-              proven: bool = False) -> None:
+    def learn(
+        self, registry_name: str, instances: Sequence[Instance], woke: float = 0.0, *, proven: bool = False
+    ) -> None:
         """Take the instances of a service from the registry.
 
         :param woke: the monotonic time at which the registry told.

@@ -21,9 +21,14 @@ class Knowledge:
     :param unproven: tells where instances of a service of the registry are that shall not serve while others can.
     """
 
-    def __init__(self, numeric: desired.Numeric, stored: StoredRoutes, drains: Drains,
-                 restored: Mapping[str, frozenset[Address]],
-                 unproven: Callable[[str], Collection[Address]] = lambda _registry_name: ()) -> None:
+    def __init__(
+        self,
+        numeric: desired.Numeric,
+        stored: StoredRoutes,
+        drains: Drains,
+        restored: Mapping[str, frozenset[Address]],
+        unproven: Callable[[str], Collection[Address]] = lambda _registry_name: (),
+    ) -> None:
         self._numeric = numeric
         self._unproven = unproven
         self._restored = restored
@@ -85,7 +90,8 @@ class Knowledge:
         ]
         merged.update((one.route.service, one) for one in missing)
         changed = {
-            name for name in merged.keys() | self.routes.keys()
+            name
+            for name in merged.keys() | self.routes.keys()
             if _route(merged.get(name)) != _route(self.routes.get(name))
         }
         self.routes = merged

@@ -55,8 +55,9 @@ def take_port(address: Address, option: str) -> socket.socket:
         taken.close()
         hint = "another daemon runs, or another program has it: `ss -ltnp` tells; choose another port"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
-        raise UsageError(f"cannot listen on {option} {address}: {reason}",
-                         hint if error.errno == errno.EADDRINUSE else "") from error
+        raise UsageError(
+            f"cannot listen on {option} {address}: {reason}", hint if error.errno == errno.EADDRINUSE else ""
+        ) from error
     return taken
 
 
@@ -75,8 +76,9 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
         # An empty password instead of a question on a terminal that nobody sits at.
         context.load_cert_chain(certificate, key or None, password="")
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"cannot use the certificate {certificate} with the key {key or certificate}: "
-                         f"{error.strerror or error}") from error
+        raise UsageError(
+            f"cannot use the certificate {certificate} with the key {key or certificate}: {error.strerror or error}"
+        ) from error
     return context
 
 
@@ -92,15 +94,19 @@ def own_directory(path: Path) -> Iterator[None]:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (path / "lock").open("a+")
     except OSError as error:
-        raise UsageError(f"cannot write the state directory {path}: {error.strerror}",
-                         "give one that this user may write with --state-dir") from error
+        raise UsageError(
+            f"cannot write the state directory {path}: {error.strerror}",
+            "give one that this user may write with --state-dir",
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.seek(0)
-            raise UsageError(f"another daemon (process {lock.read(20).strip() or '?'}) uses the state directory {path}",
-                             "stop it, or give this one its own --state-dir") from error
+            raise UsageError(
+                f"another daemon (process {lock.read(20).strip() or '?'}) uses the state directory {path}",
+                "stop it, or give this one its own --state-dir",
+            ) from error
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

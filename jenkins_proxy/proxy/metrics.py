@@ -64,24 +64,41 @@ def render(version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, 
 
 def _daemon(version: str, state: ProxyState) -> Iterator[str]:
     yield from _family("jenkins_proxy_info", "gauge", "The program's version.", [({"version": version}, 1)])
-    yield from _family("jenkins_proxy_serving", "gauge", "1 while HAProxy runs with the latest configuration.",
-                       [({}, state.serving)])
-    yield from _family("jenkins_proxy_config_version", "gauge", "The version of the configuration that HAProxy runs.",
-                       [({}, state.version)])
-    yield from _family("jenkins_proxy_registry_up", "gauge", "1 while the registry answers.",
-                       [({}, state.registry_lost_since is None)])
-    yield from _family("jenkins_proxy_registry_lost_timestamp_seconds", "gauge",
-                       "When the registry stopped to answer; 0 while it answers.",
-                       [({}, state.registry_lost_since or 0)])
+    yield from _family(
+        "jenkins_proxy_serving", "gauge", "1 while HAProxy runs with the latest configuration.", [({}, state.serving)]
+    )
+    yield from _family(
+        "jenkins_proxy_config_version",
+        "gauge",
+        "The version of the configuration that HAProxy runs.",
+        [({}, state.version)],
+    )
+    yield from _family(
+        "jenkins_proxy_registry_up", "gauge", "1 while the registry answers.", [({}, state.registry_lost_since is None)]
+    )
+    yield from _family(
+        "jenkins_proxy_registry_lost_timestamp_seconds",
+        "gauge",
+        "When the registry stopped to answer; 0 while it answers.",
+        [({}, state.registry_lost_since or 0)],
+    )
 
 
 def _counted(meter: Meter) -> Iterator[str]:
-    yield from _family("jenkins_proxy_events_total", "counter", "Events by kind; reloads are among them.",
-                       [({"kind": kind}, count) for kind, count in sorted(meter.kinds.items())])
-    yield from _histogram("jenkins_proxy_change_to_rotation_seconds",
-                          "From the registry's wake-up to HAProxy's confirmation of the instance.", meter.rotation)
-    yield from _histogram("jenkins_proxy_reload_seconds", "Check and hitless reload of a new configuration.",
-                          meter.reloads)
+    yield from _family(
+        "jenkins_proxy_events_total",
+        "counter",
+        "Events by kind; reloads are among them.",
+        [({"kind": kind}, count) for kind, count in sorted(meter.kinds.items())],
+    )
+    yield from _histogram(
+        "jenkins_proxy_change_to_rotation_seconds",
+        "From the registry's wake-up to HAProxy's confirmation of the instance.",
+        meter.rotation,
+    )
+    yield from _histogram(
+        "jenkins_proxy_reload_seconds", "Check and hitless reload of a new configuration.", meter.reloads
+    )
 
 
 def _routes(routes: Iterable[RouteState]) -> Iterator[str]:
@@ -89,21 +106,31 @@ def _routes(routes: Iterable[RouteState]) -> Iterator[str]:
     for state in routes:
         service = state.route.service
         versions.append(({"service": service}, state.version))
-        counts = Counter("serving" if served.serving else "draining" if served.draining else served.instance.status
-                         for served in state.instances)
+        counts = Counter(
+            "serving" if served.serving else "draining" if served.draining else served.instance.status
+            for served in state.instances
+        )
         # A service that lost its last instance must show a 0, not vanish from the graph.
         counts.setdefault("serving", 0)
         instances += [({"service": service, "state": name}, count) for name, count in sorted(counts.items())]
     yield from _family("jenkins_proxy_route_version", "gauge", "The version of each route.", versions)
-    yield from _family("jenkins_proxy_instances", "gauge",
-                       "Instances: serving, draining, or their status in the registry.", instances)
+    yield from _family(
+        "jenkins_proxy_instances", "gauge", "Instances: serving, draining, or their status in the registry.", instances
+    )
 
 
 def _traffic(traffic: Mapping[str, Traffic]) -> Iterator[str]:
     rows = sorted(traffic.items())
-    yield from _family("jenkins_proxy_requests_total", "counter", "Answers through the proxy since its last reload.",
-                       [({"service": service, "code": code}, count)
-                        for service, row in rows for code, count in sorted(row.answers.items())])
+    yield from _family(
+        "jenkins_proxy_requests_total",
+        "counter",
+        "Answers through the proxy since its last reload.",
+        [
+            ({"service": service, "code": code}, count)
+            for service, row in rows
+            for code, count in sorted(row.answers.items())
+        ],
+    )
     for name, kind, text, value in (
         ("sessions", "gauge", "Requests under way.", "sessions"),
         ("queued_requests", "gauge", "Requests that wait for a server.", "queued"),
@@ -111,8 +138,9 @@ def _traffic(traffic: Mapping[str, Traffic]) -> Iterator[str]:
         ("errors_total", "counter", "Requests without a good connection or answer from a server.", "errors"),
         ("retries_total", "counter", "Connections tried again.", "retries"),
     ):
-        yield from _family(f"jenkins_proxy_{name}", kind, text,
-                           [({"service": service}, getattr(row, value)) for service, row in rows])
+        yield from _family(
+            f"jenkins_proxy_{name}", kind, text, [({"service": service}, getattr(row, value)) for service, row in rows]
+        )
 
 
 def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Iterator[str]:

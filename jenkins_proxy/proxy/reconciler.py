@@ -65,15 +65,26 @@ class Reconciler:
         stored, drains = local.read()
         before = words.servers(haproxy.files.read())
         self._knowledge = Knowledge(
-            self._names.numeric, stored, drains,
+            self._names.numeric,
+            stored,
+            drains,
             {name: before.get(routing.backend_name(name), frozenset()) for name in stored.routes},
-            self._knocker.unproven)
+            self._knocker.unproven,
+        )
         self._presence = Presence(registry, self._store, name, self._served)
         self._rounds = Rounds(self._applier, self._knowledge, self._broadcast, self._presence.changed)
         self._following = Following(
-            registry, store=self._store, local=local, knowledge=self._knowledge, names=self._names,
-            knocker=self._knocker, rounds=self._rounds, events=self._broadcast, tasks=self._tasks,
-            connections=connections)
+            registry,
+            store=self._store,
+            local=local,
+            knowledge=self._knowledge,
+            names=self._names,
+            knocker=self._knocker,
+            rounds=self._rounds,
+            events=self._broadcast,
+            tasks=self._tasks,
+            connections=connections,
+        )
         self.probe_key = _probe_key(state_dir / "probe.key")
         """The value of the header ``X-Jenkins-Proxy-Probe`` that makes HAProxy name the instance that answered."""
 
@@ -88,8 +99,13 @@ class Reconciler:
         applied = await self._applier.start(backends, version, self.probe_key)
         self._rounds.refused = dict(applied.refused)
         self._following.start()
-        for work in (self._rounds.run(), self._applier.reap(), self._applier.write(), self._names.refresh(),
-                     self._presence.keep()):
+        for work in (
+            self._rounds.run(),
+            self._applier.reap(),
+            self._applier.write(),
+            self._names.refresh(),
+            self._presence.keep(),
+        ):
             self._tasks.start(work)
 
     async def stop(self) -> None:
@@ -237,10 +253,12 @@ class Reconciler:
         wanted = {**self._knowledge.backends(self._knowledge.routes, running), route.service: backend}
         would_run = Running(route, frozenset(backend.servers))
         return RouteState(
-            route, version=self._knowledge.version(route.service),
+            route,
+            version=self._knowledge.version(route.service),
             instances=self._knowledge.served(route.service, instances, would_run),
             applied=_way(running.get(route.service), would_run),
-            diff=difference(self._applier.text(), self._applier.text(wanted)))
+            diff=difference(self._applier.text(), self._applier.text(wanted)),
+        )
 
     def _runs(self, service: str) -> Route | None:
         running = self._applier.running.get(service)

@@ -15,20 +15,28 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
     found = routing.conflict(route, others)
     if found:
         key, other = found
-        where = f"{key.domain}{key.path}" if key.path_type in (routing.EXACT, routing.PREFIX) else (
-            f"{key.domain} {key.path_type} {key.path}".strip())
-        raise ConflictError(f"{where} belongs to the route of {other.service}",
-                            f"remove that route first, or give {route.service} another path or domain")
+        where = (
+            f"{key.domain}{key.path}"
+            if key.path_type in (routing.EXACT, routing.PREFIX)
+            else (f"{key.domain} {key.path_type} {key.path}".strip())
+        )
+        raise ConflictError(
+            f"{where} belongs to the route of {other.service}",
+            f"remove that route first, or give {route.service} another path or domain",
+        )
 
 
-def refuse_empty(route: Route, instances: Sequence[Instance], marks: Mapping[Address, str],
-                 numeric: desired.Numeric) -> None:
+def refuse_empty(
+    route: Route, instances: Sequence[Instance], marks: Mapping[Address, str], numeric: desired.Numeric
+) -> None:
     """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
     reasons = [(one, _unfit(one, marks, numeric)) for one in instances]
     if all(reason for _one, reason in reasons):
         found = ", ".join(f"{one.address} {reason}" for one, reason in reasons) or "none is registered"
-        raise ConflictError(f"no live instance of {route.registry_name}: {found}",
-                            "wait until one passes, or force it with allowEmpty=true; what served before serves on")
+        raise ConflictError(
+            f"no live instance of {route.registry_name}: {found}",
+            "wait until one passes, or force it with allowEmpty=true; what served before serves on",
+        )
 
 
 def _unfit(instance: Instance, marks: Mapping[Address, str], numeric: desired.Numeric) -> str:

@@ -31,9 +31,7 @@ class Rounds:
     :ivar refused: why HAProxy refused routes, by service.
     """
 
-    def __init__(
-        self, applier: Applier, knowledge: Knowledge, events: Broadcast, settled: Callable[[], None]
-    ) -> None:
+    def __init__(self, applier: Applier, knowledge: Knowledge, events: Broadcast, settled: Callable[[], None]) -> None:
         self._applier = applier
         self._knowledge = knowledge
         self._events = events
@@ -106,8 +104,9 @@ class Rounds:
     def _everything(self) -> Mapping:
         return self._knowledge.backends(self._knowledge.routes, self._applier.running)
 
-    def _tell(self, applied: Applied, before: Mapping[str, Running], services: Iterable[str],
-              marked: Mapping[str, float]) -> None:
+    def _tell(
+        self, applied: Applied, before: Mapping[str, Running], services: Iterable[str], marked: Mapping[str, float]
+    ) -> None:
         now = time.monotonic()
         if applied.reloaded:
             self._refuse(applied.refused)

@@ -34,14 +34,16 @@ class Routes:
         self._gate = gate
 
     def add_to(self, app: web.Application) -> None:
-        app.add_routes([
-            web.get("/v1/routes", self.list),
-            web.get("/v1/routes/{service}", self.get),
-            web.put("/v1/routes/{service}", self.put),
-            web.delete("/v1/routes/{service}", self.delete),
-            web.post("/v1/routes/{service}/drain", self.drain),
-            web.post("/v1/routes/{service}/resume", self.resume),
-        ])
+        app.add_routes(
+            [
+                web.get("/v1/routes", self.list),
+                web.get("/v1/routes/{service}", self.get),
+                web.put("/v1/routes/{service}", self.put),
+                web.delete("/v1/routes/{service}", self.delete),
+                web.post("/v1/routes/{service}/drain", self.drain),
+                web.post("/v1/routes/{service}/resume", self.resume),
+            ]
+        )
 
     async def list(self, _request: web.Request) -> web.Response:
         # In a thread: with thousands of services the loop has instances to bring into rotation meanwhile.

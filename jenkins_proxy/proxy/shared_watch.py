@@ -33,8 +33,9 @@ class SharedWatch:
     :param wait: seconds that a quiet query takes.
     """
 
-    def __init__(self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: Tasks,
-                 wait: float) -> None:
+    def __init__(
+        self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: Tasks, wait: float
+    ) -> None:
         self._registry = registry
         self._reach = reachability
         self._changed = changed

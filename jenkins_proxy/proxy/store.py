@@ -74,7 +74,7 @@ class Store:
     async def drains(self, *, index: int = 0, wait: float = 0.0) -> tuple[Drains, int]:
         """All drains, as :meth:`routes`."""
         pairs, index = await self._registry.kv_watch(DRAINS, index=index, wait=wait)
-        return {pair.key[len(DRAINS):]: parse_drains(pair.value) for pair in pairs}, index
+        return {pair.key[len(DRAINS) :]: parse_drains(pair.value) for pair in pairs}, index
 
     async def mark_lineage(self) -> None:
         """Mark the store, unless it is marked."""
@@ -95,8 +95,9 @@ class Store:
         await self._registry.kv_delete(DRAINS + service)
         return existed
 
-    async def change_drains(self, service: str, *, add: Mapping[Address, str] | None = None,
-                            remove: Iterable[Address] = ()) -> Mapping[Address, str]:
+    async def change_drains(
+        self, service: str, *, add: Mapping[Address, str] | None = None, remove: Iterable[Address] = ()
+    ) -> Mapping[Address, str]:
         """Mark instances as drained, or take marks away.
 
         :param add: instance IDs by address.
@@ -133,7 +134,7 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
     bad: dict[str, str] = {}
     lineage = ""
     for pair in pairs:
-        service = pair.key[len(ROUTES):]
+        service = pair.key[len(ROUTES) :]
         if service == _LINEAGE:
             lineage = pair.value.decode(errors="replace")
             continue
@@ -186,11 +187,15 @@ class LocalCopy:
 
         :raises OSError: when they cannot be written.
         """
-        data = _json({
-            "lineage": lineage,
-            "routes": {name: [one.route.as_dict(), one.version] for name, one in stored.items()},
-            "drains": {name: {str(address): mark for address, mark in marks.items()} for name, marks in drains.items()},
-        })
+        data = _json(
+            {
+                "lineage": lineage,
+                "routes": {name: [one.route.as_dict(), one.version] for name, one in stored.items()},
+                "drains": {
+                    name: {str(address): mark for address, mark in marks.items()} for name, marks in drains.items()
+                },
+            }
+        )
         if data != self._written:
             await asyncio.to_thread(self._replace, data)
             self._written = data

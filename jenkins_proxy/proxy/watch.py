@@ -58,8 +58,9 @@ class Watcher:
     :param connections: how many the client may hold; some are left for the store's watches and the API's calls.
     """
 
-    def __init__(self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: Tasks,
-                 connections: int) -> None:
+    def __init__(
+        self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: Tasks, connections: int
+    ) -> None:
         self._registry = registry
         self._reach = reachability
         self._seen = seen

@@ -86,16 +86,22 @@ class AsyncConsul:
         :param told: called with each service and its index, as soon as it is there.
         """
         asked = [calls.service_index(name) for name in services]
-        sweep = pipeline.ask(self.url, [call.target for call in asked],
-                             lambda number, reply: told(services[number], asked[number].result(self.url, reply)),
-                             headers=calls.headers(self._token), tls=self._tls, connections=SWEEPERS)
+        sweep = pipeline.ask(
+            self.url,
+            [call.target for call in asked],
+            lambda number, reply: told(services[number], asked[number].result(self.url, reply)),
+            headers=calls.headers(self._token),
+            tls=self._tls,
+            connections=SWEEPERS,
+        )
         try:
             await in_time(sweep, _SWEEP_SECONDS)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise calls.unreachable(self.url, error) from error
         except (ValueError, IndexError) as error:
-            raise calls.RegistryRefused(f"{self.url} does not answer as Consul does: {error!r}",
-                                        "is that address Consul's HTTP API?") from error
+            raise calls.RegistryRefused(
+                f"{self.url} does not answer as Consul does: {error!r}", "is that address Consul's HTTP API?"
+            ) from error
 
     async def leader(self) -> str:
         """The address of the leading server; empty without one."""
@@ -109,8 +115,9 @@ class AsyncConsul:
         """All keys that begin with the prefix."""
         return await self._do(calls.kv_list(prefix, index, wait))
 
-    async def kv_put(self, key: str, value: bytes, *, cas: int | None = None, acquire: str = "",
-                     release: str = "") -> bool:
+    async def kv_put(
+        self, key: str, value: bytes, *, cas: int | None = None, acquire: str = "", release: str = ""
+    ) -> bool:
         """Write a key, as :meth:`Consul.kv_put` does."""
         return await self._do(calls.kv_put(key, value, cas, acquire, release))
 
@@ -153,9 +160,13 @@ class AsyncConsul:
     async def _do(self, call: calls.Call[Result]) -> Result:
         url = URL(self.url + call.target, encoded=True)
         try:
-            async with self._open().request(call.method, url, data=call.body, allow_redirects=False,
-                                            timeout=aiohttp.ClientTimeout(total=None, sock_connect=calls.TIMEOUT,
-                                                                          sock_read=call.timeout)) as answer:
+            async with self._open().request(
+                call.method,
+                url,
+                data=call.body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=calls.TIMEOUT, sock_read=call.timeout),
+            ) as answer:
                 reply = calls.Reply(answer.status, await answer.read(), calls.reply_index(answer.headers))
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             raise calls.unreachable(self.url, error) from error
@@ -177,6 +188,8 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         if settings.consul_client_cert:
             context.load_cert_chain(settings.consul_client_cert, settings.consul_client_key or None)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"cannot use the registry's certificates: {error}",
-                         "CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY name PEM files") from error
+        raise UsageError(
+            f"cannot use the registry's certificates: {error}",
+            "CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY name PEM files",
+        ) from error
     return context

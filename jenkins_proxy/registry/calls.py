@@ -91,8 +91,11 @@ class Call(Generic[Result]):
         try:
             return self.read(reply)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RegistryRefused(f"{url} does not answer {self.path} as Consul does: {error!r}",
-                                  "is that address Consul's HTTP API?", reply.status) from error
+            raise RegistryRefused(
+                f"{url} does not answer {self.path} as Consul does: {error!r}",
+                "is that address Consul's HTTP API?",
+                reply.status,
+            ) from error
 
 
 def headers(token: str) -> dict[str, str]:
@@ -126,11 +129,15 @@ def unreachable(url: str, error: BaseException) -> RegistryError:
     if "certificate" in words.lower():
         return RegistryError(f"no trust in the registry at {url}: {words}", "set CONSUL_CACERT to its authority's file")
     if any(word in words.lower() for word in _CLOSED):
-        return RegistryError(f"no registry answers at {url}: {words}",
-                             "Consul closes what goes over limits.http_max_conns_per_client (200) from one address: "
-                             "raise it there, if that is a Consul")
-    return RegistryError(f"no registry answers at {url}: {words}",
-                         "start Consul or `jenkins-proxy serve` there, or set CONSUL_HTTP_ADDR to where it is")
+        return RegistryError(
+            f"no registry answers at {url}: {words}",
+            "Consul closes what goes over limits.http_max_conns_per_client (200) from one address: "
+            "raise it there, if that is a Consul",
+        )
+    return RegistryError(
+        f"no registry answers at {url}: {words}",
+        "start Consul or `jenkins-proxy serve` there, or set CONSUL_HTTP_ADDR to where it is",
+    )
 
 
 def cause(error: BaseException) -> str:
@@ -153,8 +160,15 @@ def _refusal(url: str, call: Call, reply: Reply) -> RegistryRefused:
     return RegistryRefused(f"the registry at {url} refused {call.method} {call.path}: {said}", hint, reply.status)
 
 
-def _watch(path: str, read: Callable[[Any], Result], index: int, wait: float, *,
-           query: Mapping[str, str] | None = None, empty: Any = None) -> Call[tuple[Result, int]]:
+def _watch(
+    path: str,
+    read: Callable[[Any], Result],
+    index: int,
+    wait: float,
+    *,
+    query: Mapping[str, str] | None = None,
+    empty: Any = None,
+) -> Call[tuple[Result, int]]:
     """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
 
     def given(reply: Reply) -> tuple[Result, int]:
@@ -208,8 +222,12 @@ def service_index(service: str) -> Call[int]:
     its entries and checks and those of its nodes move (Consul 1.8.7, agent/consul/state/catalog.go,
     ``maxIndexForService``).
     """
-    return Call("GET", f"/v1/health/service/{_segment(service)}", lambda reply: following(0, reply.index),
-                {"tag": "jenkins-proxy:none"})
+    return Call(
+        "GET",
+        f"/v1/health/service/{_segment(service)}",
+        lambda reply: following(0, reply.index),
+        {"tag": "jenkins-proxy:none"},
+    )
 
 
 def health_state(state: str = "any", index: int = 0, wait: float = 0.0) -> Call[tuple[list[Check], int]]:
@@ -240,8 +258,12 @@ def agent_checks() -> Call[dict[str, dict[str, Any]]]:
 
 def update_check(check_id: str, status: str, output: str = "") -> Call[None]:
     """Say how a TTL check stands: ``passing``, ``warning`` or ``critical``."""
-    return Call("PUT", f"/v1/agent/check/update/{_segment(check_id)}", _nothing,
-                body=_json_body({"Status": status, "Output": output}))
+    return Call(
+        "PUT",
+        f"/v1/agent/check/update/{_segment(check_id)}",
+        _nothing,
+        body=_json_body({"Status": status, "Output": output}),
+    )
 
 
 def kv_get(key: str) -> Call[KvPair | None]:

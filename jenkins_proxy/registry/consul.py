@@ -24,8 +24,9 @@ class Consul:
     :param client_cert: a file with our own certificate, and in ``client_key`` its key, where the registry asks for one.
     """
 
-    def __init__(self, url: str, token: str = "", *, cacert: str = "", client_cert: str = "",
-                 client_key: str = "") -> None:
+    def __init__(
+        self, url: str, token: str = "", *, cacert: str = "", client_cert: str = "", client_key: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._session = requests.Session()
         # A proxy for the Internet and the passwords of netrc are for other hosts than the registry.
@@ -38,8 +39,13 @@ class Consul:
     @classmethod
     def from_settings(cls, settings: Settings) -> Consul:
         """The registry of the settings ``consul`` and ``consul_*``."""
-        return cls(settings.consul, settings.consul_token, cacert=settings.consul_cacert,
-                   client_cert=settings.consul_client_cert, client_key=settings.consul_client_key)
+        return cls(
+            settings.consul,
+            settings.consul_token,
+            cacert=settings.consul_cacert,
+            client_cert=settings.consul_client_cert,
+            client_key=settings.consul_client_key,
+        )
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -127,8 +133,9 @@ class Consul:
 
     def _do(self, call: calls.Call[Result]) -> Result:
         try:
-            answer = self._session.request(call.method, self.url + call.target, data=call.body, timeout=call.timeout,
-                                           allow_redirects=False)
+            answer = self._session.request(
+                call.method, self.url + call.target, data=call.body, timeout=call.timeout, allow_redirects=False
+            )
         except requests.RequestException as error:
             raise calls.unreachable(self.url, error) from error
         return call.result(self.url, calls.Reply(answer.status_code, answer.content, calls.reply_index(answer.headers)))

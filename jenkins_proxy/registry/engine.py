@@ -87,14 +87,19 @@ class AsyncEngine:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = (aiohttp.UnixConnector(urlsplit(self._endpoint.url).path) if self._endpoint.local
-                         else aiohttp.TCPConnector(ssl=self._tls or True))
+            connector = (
+                aiohttp.UnixConnector(urlsplit(self._endpoint.url).path)
+                if self._endpoint.local
+                else aiohttp.TCPConnector(ssl=self._tls or True)
+            )
             self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_LONGEST_LINE)
         return self._session
 
     def _unreachable(self, error: BaseException) -> DockerError:
-        return DockerError(f"no Docker Engine answers at {self._endpoint.url}: {cause(error)}",
-                           f"{self._endpoint.source} says where it is; is it running, and may this user use it?")
+        return DockerError(
+            f"no Docker Engine answers at {self._endpoint.url}: {cause(error)}",
+            f"{self._endpoint.source} says where it is; is it running, and may this user use it?",
+        )
 
 
 def _tls(folder: str) -> ssl.SSLContext | None:
@@ -104,6 +109,8 @@ def _tls(folder: str) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=os.path.join(folder, "ca.pem"))
         context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"cannot use the Docker certificates in {folder}: {error}",
-                         "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem") from error
+        raise UsageError(
+            f"cannot use the Docker certificates in {folder}: {error}",
+            "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem",
+        ) from error
     return context

@@ -90,8 +90,14 @@ def passing(instances: Iterable[Instance]) -> list[Instance]:
 def parse_checks(entries: Iterable[Mapping[str, Any]]) -> list[Check]:
     """Checks from ``/v1/health/state/<state>``."""
     return [
-        Check(entry["Node"], entry["CheckID"], entry["Status"], entry["ServiceName"], entry["ServiceID"],
-              entry["ModifyIndex"])
+        Check(
+            entry["Node"],
+            entry["CheckID"],
+            entry["Status"],
+            entry["ServiceName"],
+            entry["ServiceID"],
+            entry["ModifyIndex"],
+        )
         for entry in entries
     ]
 

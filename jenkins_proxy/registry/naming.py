@@ -53,8 +53,14 @@ class Entry:
 
     def as_service(self) -> dict[str, Any]:
         """The body of ``/v1/agent/service/register``."""
-        body: dict[str, Any] = {"ID": self.id, "Name": self.name, "Address": self.address, "Port": self.port,
-                                "Tags": list(self.tags), "Meta": dict(self.meta)}
+        body: dict[str, Any] = {
+            "ID": self.id,
+            "Name": self.name,
+            "Address": self.address,
+            "Port": self.port,
+            "Tags": list(self.tags),
+            "Meta": dict(self.meta),
+        }
         if self.check:
             body["Check"] = {**self.check, "Status": self.health} if self.health else dict(self.check)
         return body
@@ -62,7 +68,12 @@ class Entry:
     def same_as(self, row: Mapping[str, Any]) -> bool:
         """Whether a row of ``/v1/agent/services`` is this entry."""
         return (self.name, self.address, self.port, list(self.tags), dict(self.meta)) == (
-            row["Service"], row["Address"], row["Port"], row["Tags"] or [], row["Meta"] or {})
+            row["Service"],
+            row["Address"],
+            row["Port"],
+            row["Tags"] or [],
+            row["Meta"] or {},
+        )
 
 
 @dataclass(frozen=True)
@@ -178,7 +189,7 @@ def _metadata(config: Mapping[str, Any], port: str) -> tuple[dict[str, str], set
     for name, equals, value in given:
         if not equals or not name.startswith("SERVICE_"):
             continue
-        key = name[len("SERVICE_"):].lower()
+        key = name[len("SERVICE_") :].lower()
         number, underscore, rest = key.partition("_")
         if underscore and re.fullmatch(r"[+-]?[0-9]+", number):
             if number == port:
@@ -197,7 +208,7 @@ def _split_tags(text: str) -> list[str]:
 
 def _check(metadata: Mapping[str, str], container_id: str, exposed: str, ip: str, port: int) -> dict[str, Any] | None:
     """The check that ``SERVICE_CHECK_*`` asks for: the first kind that is given, in Registrator's order."""
-    given = {key[len("check_"):]: value for key, value in metadata.items() if key.startswith("check_") and value}
+    given = {key[len("check_") :]: value for key, value in metadata.items() if key.startswith("check_") and value}
     kinds = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
     kind = next((kind for kind in kinds if kind in given), "")
     if not kind:

@@ -23,8 +23,15 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 _LONGEST_HEAD = 2**16
 
 
-async def ask(url: str, targets: Sequence[str], answered: Answered, *, headers: Mapping[str, str],
-              tls: ssl.SSLContext | None = None, connections: int = 2) -> None:
+async def ask(
+    url: str,
+    targets: Sequence[str],
+    answered: Answered,
+    *,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None = None,
+    connections: int = 2,
+) -> None:
     """GET each target.
 
     :param targets: path and query, quoted.

@@ -65,8 +65,10 @@ def _resolve(hostname: str) -> str:
     try:
         found = socket.getaddrinfo(hostname, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise UsageError(f"the host name {hostname} does not resolve: {error.strerror}",
-                         "--ip gives the address under which the published ports are reached") from error
+        raise UsageError(
+            f"the host name {hostname} does not resolve: {error.strerror}",
+            "--ip gives the address under which the published ports are reached",
+        ) from error
     # IPv4 where there is one, as Registrator.
     return min(found, key=lambda item: item[0] != socket.AF_INET)[4][0]
 
@@ -81,8 +83,9 @@ class Registrator:
     :param host_ip: this host's address.
     """
 
-    def __init__(self, engine: AsyncEngine, registry: AsyncConsul, *, hostname: str, log: Log, ip: str = "",
-                 host_ip: str = "") -> None:
+    def __init__(
+        self, engine: AsyncEngine, registry: AsyncConsul, *, hostname: str, log: Log, ip: str = "", host_ip: str = ""
+    ) -> None:
         self._engine, self._log = engine, log
         self._hostname, self._ip, self._host_ip = hostname, ip, host_ip
         self._desired = Desired()
@@ -153,8 +156,9 @@ class Registrator:
             self._turns.pop(container_id)
             self._entries.converge(self._desired.end(container_id))
             return
-        entries = naming.entries(container, hostname=self._hostname, ip=self._ip, host_ip=self._host_ip,
-                                 network_ip=network_ip)
+        entries = naming.entries(
+            container, hostname=self._hostname, ip=self._ip, host_ip=self._host_ip, network_ip=network_ip
+        )
         self._entries.converge(self._desired.run(container, entries))
 
     async def _network_ip(self, container: Mapping[str, Any]) -> str:

@@ -34,8 +34,9 @@ class Entries:
     :param ask_to_compare: called when a call failed, and nobody knows what it did.
     """
 
-    def __init__(self, registry: AsyncConsul, desired: Desired, hostname: str, log: Log,
-                 ask_to_compare: Callable[[], None]) -> None:
+    def __init__(
+        self, registry: AsyncConsul, desired: Desired, hostname: str, log: Log, ask_to_compare: Callable[[], None]
+    ) -> None:
         self._registry, self._desired, self._hostname, self._log = registry, desired, hostname, log
         self._ask_to_compare = ask_to_compare
         self._registered: dict[str, Entry] = {}

@@ -29,8 +29,12 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
 
     :raises JenkinsServerError: when Jenkins refuses.
     """
-    answer = server.call("GET", f"label/{quote(label, safe='')}/api/json", doing=f"look for the label {label} in",
-                         params={"tree": "offline,nodes[nodeName],clouds[name]"})
+    answer = server.call(
+        "GET",
+        f"label/{quote(label, safe='')}/api/json",
+        doing=f"look for the label {label} in",
+        params={"tree": "offline,nodes[nodeName],clouds[name]"},
+    )
     about = server.json(answer)
     if about["nodes"] or about["clouds"]:
         names = ", ".join(node["nodeName"] or "the built-in node" for node in about["nodes"]) or "a cloud"

@@ -23,8 +23,13 @@ _PATIENCE = 3
 _DECLARATIVE = re.compile(r"^\s*pipeline\s*\{", re.MULTILINE)
 
 
-def read(connect: Callable[[], JobServer], items: Sequence[Item], present: Sequence[Present], connections: int,
-         progress: Progress) -> dict[tuple[str, str], bytes | JenkinsServerError]:
+def read(
+    connect: Callable[[], JobServer],
+    items: Sequence[Item],
+    present: Sequence[Present],
+    connections: int,
+    progress: Progress,
+) -> dict[tuple[str, str], bytes | JenkinsServerError]:
     """The config.xml of each item that is there, or why it could not be read.
 
     :param connect: gives each thread a server of its own.
@@ -82,8 +87,11 @@ def missing_credentials(server: JobServer, jobs: Sequence[Job]) -> list[str]:
             stores = ["/".join(folders[:depth]) for depth in range(len(folders) + 1)]
             if not any(job.credentials_id in (ids_of(store) or ()) for store in stores):
                 missing.setdefault(job.credentials_id, []).append(job.path)
-    return [f"no credentials {wanted} where this user can see them, for {paths[0]}"
-            + (f" and {len(paths) - 1} more" if paths[1:] else "") for wanted, paths in missing.items()]
+    return [
+        f"no credentials {wanted} where this user can see them, for {paths[0]}"
+        + (f" and {len(paths) - 1} more" if paths[1:] else "")
+        for wanted, paths in missing.items()
+    ]
 
 
 def carry_out(server: JobServer, actions: Sequence[Action], progress: Progress) -> list[Action]:

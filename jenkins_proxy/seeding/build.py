@@ -44,26 +44,43 @@ def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int
     :raises JenkinsServerError: when there is no such job, or it cannot be built.
     """
     path = item_path(JOB, job)
-    about = server.json(server.call("GET", f"{path}/api/json", doing=f"find the job {job} in",
-                                    params={"tree": "property[parameterDefinitions[name]]"}))
+    about = server.json(
+        server.call(
+            "GET",
+            f"{path}/api/json",
+            doing=f"find the job {job} in",
+            params={"tree": "property[parameterDefinitions[name]]"},
+        )
+    )
     known = [one["name"] for prop in about.get("property", ()) for one in prop.get("parameterDefinitions", ())]
     unknown = [name for name in parameters if name not in known]
     if unknown:
-        raise UsageError(f"the job {job} has no parameter {', '.join(unknown)}",
-                         f"it has: {', '.join(known) or 'none'}")
+        raise UsageError(
+            f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {', '.join(known) or 'none'}"
+        )
     action = "buildWithParameters" if known else "build"
     # In the body, where no access log keeps them; a job's first parameter may be a secret.
-    answer = server.call("POST", f"{path}/{action}", doing=f"build the job {job} in",
-                         data={**parameters, "delay": "0sec"})
+    answer = server.call(
+        "POST", f"{path}/{action}", doing=f"build the job {job} in", data={**parameters, "delay": "0sec"}
+    )
     found = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
     if not found:
-        raise JenkinsServerError(f"Jenkins at {server.url} took the build of {job}, but not where it is in the queue",
-                                 "something between here and Jenkins drops the Location header")
+        raise JenkinsServerError(
+            f"Jenkins at {server.url} took the build of {job}, but not where it is in the queue",
+            "something between here and Jenkins drops the Location header",
+        )
     return int(found.group(1))
 
 
-def follow(server: JenkinsServer, job: str, queued: int, show: Callable[[str], None], tell: Callable[[str], None], *,
-           sleep: Callable[[float], None] = time.sleep) -> Build:
+def follow(
+    server: JenkinsServer,
+    job: str,
+    queued: int,
+    show: Callable[[str], None],
+    tell: Callable[[str], None],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Build:
     """Wait for a queued build to begin and to end.
 
     :param queued: its number in the queue.
@@ -124,9 +141,11 @@ def _asked(server: JenkinsServer, path: str, params: Mapping[str, str] | None, s
     return server.json(_patiently(server, path, params, sleep))
 
 
-def _patiently(server: JenkinsServer, path: str, params: Mapping[str, str] | None,
-               sleep: Callable) -> requests.Response:
+def _patiently(
+    server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Callable
+) -> requests.Response:
     """A GET that outlasts a restart of Jenkins, but takes a plain no for an answer."""
+
     def ask() -> requests.Response | Refused:
         try:
             return server.call("GET", path, params=params, doing="follow the build in")

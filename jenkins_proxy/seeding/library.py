@@ -40,8 +40,10 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> str:
         return ""
     if answer not in (CREATE, CHANGE, KEEP):
         reason = answer.partition("\n")[0][:300]
-        raise JenkinsServerError(f"cannot register the library {library.name} in Jenkins at {server.url}: {reason}",
-                                 "it needs the plugins Pipeline: Groovy Libraries and Git")
+        raise JenkinsServerError(
+            f"cannot register the library {library.name} in Jenkins at {server.url}: {reason}",
+            "it needs the plugins Pipeline: Groovy Libraries and Git",
+        )
     return answer
 
 

@@ -53,8 +53,10 @@ class _Builder:
         jobs = [self._job(data, ("jobs", at), None, "") for at, data in enumerate(self._data.get("jobs", ()))]
         for at, data in enumerate(self._data.get("services", ())):
             service = _service(data)
-            jobs += [self._job(job, ("services", at, "jobs", index), service, data.get("folder", ""))
-                     for index, job in enumerate(data["jobs"])]
+            jobs += [
+                self._job(job, ("services", at, "jobs", index), service, data.get("folder", ""))
+                for index, job in enumerate(data["jobs"])
+            ]
         views = [self._view(data, ("views", at)) for at, data in enumerate(self._data.get("views", ()))]
         return Spec(
             seed=self._data["seed"],
@@ -83,8 +85,9 @@ class _Builder:
         name = data.get("name")
         if name is None:
             if not isinstance(source, Template) or source.name not in TEMPLATES:
-                raise self._document.error(at, "the job has no name",
-                                           "only jobs from our own templates get one by themselves")
+                raise self._document.error(
+                    at, "the job has no name", "only jobs from our own templates get one by themselves"
+                )
             name = f"{source.name}-{service.name}"
         path = "/".join(filter(None, (data.get("folder", folder), name)))
         self._take("item", path, (*at, "name"))
@@ -93,8 +96,15 @@ class _Builder:
         triggers = data.get("triggers")
         if triggers is None and not isinstance(source, Scm):
             triggers = {}
-        return Job(path, source, data.get("description", ""), None if disabled == "keep" else disabled,
-                   parameters, triggers, self._document.place(at))
+        return Job(
+            path,
+            source,
+            data.get("description", ""),
+            None if disabled == "keep" else disabled,
+            parameters,
+            triggers,
+            self._document.place(at),
+        )
 
     def _source(self, data: Mapping, at: positions.Path, service: Service | None) -> str | Template | Scm:
         kinds = [kind for kind in ("template", "script", "scriptFile", "scm") if kind in data]
@@ -115,8 +125,11 @@ class _Builder:
             return None
         if (self._folder / name).is_file():
             return self._folder / name
-        raise self._document.error(at, f"there is no template {name!r}",
-                                   f"ours: {', '.join(TEMPLATES)}; or a file, its path relative to the seed file")
+        raise self._document.error(
+            at,
+            f"there is no template {name!r}",
+            f"ours: {', '.join(TEMPLATES)}; or a file, its path relative to the seed file",
+        )
 
     def _scm(self, data: Mapping, at: positions.Path, service: Service | None) -> Scm:
         git = _git(data) if "url" in data else service.git if service else None

@@ -54,8 +54,9 @@ def only(items: Sequence[Item], glob: str) -> list[Item]:
     """
     chosen = {item.path for item in items if fnmatchcase(item.path, glob)}
     if items and not chosen:
-        raise UsageError(f"--only {glob}: nothing in the seed file matches",
-                         "it is held against whole paths: teams/books/*")
+        raise UsageError(
+            f"--only {glob}: nothing in the seed file matches", "it is held against whole paths: teams/books/*"
+        )
     parts = [path.split("/") for path in chosen]
     parents = {"/".join(one[:depth]) for one in parts for depth in range(1, len(one))}
     return [item for item in items if item.path in chosen or (item.kind == FOLDER and item.path in parents)]
@@ -114,11 +115,15 @@ def _stays(one: Present, folder: str, going: set[tuple[str, str]]) -> bool:
 
 def _check_prune(going: int, owned: int, seed: str, most: float, *, empty: bool) -> None:
     if empty and going:
-        raise UsageError(f"--prune with a seed file that has no jobs would delete {going} items of seed {seed}",
-                         "delete them by hand when that is meant")
+        raise UsageError(
+            f"--prune with a seed file that has no jobs would delete {going} items of seed {seed}",
+            "delete them by hand when that is meant",
+        )
     if going * 100 > most * owned:
-        raise UsageError(f"--prune would delete {going} of the {owned} items of seed {seed}, more than {most:g} %",
-                         f"if that is meant: --max-prune {-(-going * 100 // owned)}")
+        raise UsageError(
+            f"--prune would delete {going} of the {owned} items of seed {seed}, more than {most:g} %",
+            f"if that is meant: --max-prune {-(-going * 100 // owned)}",
+        )
 
 
 def _present(item: Item, found: Present, config: bytes | JenkinsServerError, seed: str) -> Action:
@@ -137,8 +142,13 @@ def _compared(item: Item, config: bytes, note: str) -> Action:
     try:
         current = config_xml.parse(config)
     except ValueError as error:
-        return Action(CHANGE, item.kind, item.path, config_xml.serialise(item.config),
-                      note=f"written anew, as what is there is no XML: {error}")
+        return Action(
+            CHANGE,
+            item.kind,
+            item.path,
+            config_xml.serialise(item.config),
+            note=f"written anew, as what is there is no XML: {error}",
+        )
     if current.tag != item.config.tag:
         return _refused(item, f"Jenkins has a {current.tag} of that name, not a {item.config.tag}: rename or delete it")
     diff = config_xml.difference(current, item.config, item.managed)

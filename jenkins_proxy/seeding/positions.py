@@ -58,8 +58,9 @@ def read(text: str, name: str) -> Document:
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n") + 1, error.position - before.rfind("\n")
-        raise UsageError(f"{name}:{line}:{column}: the character U+{ord(text[error.position]):04X} cannot stand in "
-                         "a YAML file") from error
+        raise UsageError(
+            f"{name}:{line}:{column}: the character U+{ord(text[error.position]):04X} cannot stand in a YAML file"
+        ) from error
 
 
 class _Reader:

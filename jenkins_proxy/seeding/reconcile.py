@@ -65,17 +65,25 @@ class Report:
             "dry_run": self.dry_run,
             "counts": {name: counts[name] for name in _NAMES.values()},
             "changes": [
-                {"action": _NAMES[action.symbol], "kind": action.kind, "path": action.path,
-                 "lines": action.changed_lines, "note": action.note, "error": failed.get((action.kind, action.path))}
-                for action in self.actions if action.symbol != KEEP
+                {
+                    "action": _NAMES[action.symbol],
+                    "kind": action.kind,
+                    "path": action.path,
+                    "lines": action.changed_lines,
+                    "note": action.note,
+                    "error": failed.get((action.kind, action.path)),
+                }
+                for action in self.actions
+                if action.symbol != KEEP
             ],
             "needs": self.needs,
             "failed": len(self.failed),
         }
 
 
-def reconcile(spec: Spec, connect: Callable[[], JenkinsServer], options: Options, console: Console,
-              progress: apply.Progress) -> Report:
+def reconcile(
+    spec: Spec, connect: Callable[[], JenkinsServer], options: Options, console: Console, progress: apply.Progress
+) -> Report:
     """Bring Jenkins to what the spec says, or in a dry run say what that takes.
 
     :param connect: a server for each thread that asks.

@@ -73,7 +73,8 @@ def _folder(environment: jinja2.Environment, spec: Spec, folder: Folder) -> Item
 def _view(environment: jinja2.Environment, spec: Spec, view: View) -> Item:
     name = view.path.rpartition("/")[2]
     xml = environment.get_template("view.xml.j2").render(
-        view=view, name=name, description=marked(view.description, spec.seed))
+        view=view, name=name, description=marked(view.description, spec.seed)
+    )
     return Item(VIEW, view.path, config_xml.parse(xml))
 
 
@@ -101,8 +102,13 @@ def _script(environment: jinja2.Environment, spec: Spec, job: Job) -> str:
         environment, name = _environment(str(template.file.parent)), template.file.name
     try:
         return environment.get_template(name).render(
-            library=spec.library, variables=spec.variables, service=template.service, options=template.options,
-            arguments=_arguments(template), job=job)
+            library=spec.library,
+            variables=spec.variables,
+            service=template.service,
+            options=template.options,
+            arguments=_arguments(template),
+            job=job,
+        )
     except (jinja2.TemplateError, ValueError, TypeError) as error:
         raise UsageError(f"{job.place}: the template {template.name} fails: {error}") from error
 

@@ -35,8 +35,7 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
     known = {"version": __version__, **own}
     unknown = sorted(set(variables) - set(known))
     if unknown:
-        raise UsageError(f"{document.name} has no variable {', '.join(unknown)}",
-                         f"it has: {', '.join(known)}")
+        raise UsageError(f"{document.name} has no variable {', '.join(unknown)}", f"it has: {', '.join(known)}")
     values = {**known, **variables}
 
     def filled(value: Any, path: Path) -> Any:

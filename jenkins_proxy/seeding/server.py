@@ -27,7 +27,7 @@ _XML = {"Content-Type": "text/xml; charset=utf-8"}
 _HINTS = {
     401: "check JENKINS_USER, and JENKINS_TOKEN or JENKINS_TOKEN_FILE",
     403: "seeding needs Overall/Read, Job/Read, ExtendedRead, Create and Configure, View/Read, Create and Configure; "
-         "--prune also Delete of both, --agent Agent/Create, --build Job/Build",
+    "--prune also Delete of both, --agent Agent/Create, --build Job/Build",
     503: "Jenkins is starting, or stopping: try again when it is up",
 }
 
@@ -101,8 +101,16 @@ class JenkinsServer:
             raise JenkinsServerError(f"{self.url} only redirects to {there}", f"use --jenkins {there}")
         return answer.headers["X-Jenkins"]
 
-    def call(self, method: str, path: str, *, doing: str, data: Any = None, headers: Mapping | None = None,
-             params: Mapping | None = None) -> requests.Response:
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str,
+        data: Any = None,
+        headers: Mapping | None = None,
+        params: Mapping | None = None,
+    ) -> requests.Response:
         """One request.
 
         :param path: below Jenkins' own address, quoted.
@@ -110,6 +118,7 @@ class JenkinsServer:
         :raises Refused: for any status from 400 on.
         :raises JenkinsServerError: when there is no answer.
         """
+
         def send() -> requests.Response:
             url = f"{self.url}/{path}"
             request = requests.Request(method, url, data=data, headers=dict(headers or {}), params=params)
@@ -142,20 +151,35 @@ class JenkinsServer:
         parent, _, name = path.rpartition("/")
         action = "createView" if kind == VIEW else "createItem"
         where = f"{item_path(FOLDER, parent)}/{action}".lstrip("/")
-        self.call("POST", where, params={"name": name}, data=xml.encode("utf-8"), headers=_XML,
-                  doing=f"create the {kind} {path} in")
+        self.call(
+            "POST",
+            where,
+            params={"name": name},
+            data=xml.encode("utf-8"),
+            headers=_XML,
+            doing=f"create the {kind} {path} in",
+        )
 
     def update(self, kind: str, path: str, xml: str) -> None:
-        self.call("POST", f"{item_path(kind, path)}/config.xml", data=xml.encode("utf-8"), headers=_XML,
-                  doing=f"change the {kind} {path} in")
+        self.call(
+            "POST",
+            f"{item_path(kind, path)}/config.xml",
+            data=xml.encode("utf-8"),
+            headers=_XML,
+            doing=f"change the {kind} {path} in",
+        )
 
     def delete(self, kind: str, path: str) -> None:
         self.call("POST", f"{item_path(kind, path)}/doDelete", doing=f"delete the {kind} {path} from")
 
     def check_script(self, script: str) -> list[str]:
         try:
-            answer = self.call("POST", "pipeline-model-converter/validateJenkinsfile", data={"jenkinsfile": script},
-                               doing="check a pipeline in")
+            answer = self.call(
+                "POST",
+                "pipeline-model-converter/validateJenkinsfile",
+                data={"jenkinsfile": script},
+                doing="check a pipeline in",
+            )
         except Refused:
             return []  # without the Declarative plugin there is nobody to ask
         outcome = self.json(answer)["data"]
@@ -191,8 +215,15 @@ class JenkinsServer:
         try:
             # By WebSocket, since the port that agents otherwise connect to is closed in a new Jenkins. A dict of our
             # own in any case: python-jenkins writes into its default argument.
-            self._client.create_node(name, numExecutors=2, remoteFS=home, labels=name, exclusive=True,
-                                     launcher=jenkins.LAUNCHER_JNLP, launcher_params={"webSocket": True})
+            self._client.create_node(
+                name,
+                numExecutors=2,
+                remoteFS=home,
+                labels=name,
+                exclusive=True,
+                launcher=jenkins.LAUNCHER_JNLP,
+                launcher_params={"webSocket": True},
+            )
         except (jenkins.JenkinsException, requests.RequestException) as error:
             raise self._explained(error, f"create the node {name} in") from error
 
@@ -204,14 +235,18 @@ class JenkinsServer:
         try:
             return json.loads(answer.content)
         except ValueError as error:
-            raise JenkinsServerError(f"{self.url} did not answer with JSON at {urlsplit(answer.url).path}",
-                                     "is there a login page in front of Jenkins?") from error
+            raise JenkinsServerError(
+                f"{self.url} did not answer with JSON at {urlsplit(answer.url).path}",
+                "is there a login page in front of Jenkins?",
+            ) from error
 
     def _explained(self, error: Exception, doing: str) -> JenkinsServerError:
         response = _response(error)
         if response is None:
-            return JenkinsServerError(f"cannot {doing} Jenkins at {self.url}: {root_cause(error)}",
-                                      "check --jenkins or JENKINS_URL, and that Jenkins is up")
+            return JenkinsServerError(
+                f"cannot {doing} Jenkins at {self.url}: {root_cause(error)}",
+                "check --jenkins or JENKINS_URL, and that Jenkins is up",
+            )
         status = response.status_code
         message = f"cannot {doing} Jenkins at {self.url}: {status} {_reason(response)}"
         return Refused(message, _HINTS.get(status, ""), status)

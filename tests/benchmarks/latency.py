@@ -49,8 +49,13 @@ def measure(folder: Path, consul: str, port: int, size: int, samples: int, limit
             ours.append(_in_rotation(consul, stats, port, random.randrange(size), number))
             ceiling.append(_limit(consul, stats, number))
         kind = "default limit of 200 connections" if limit == 200 else "raised limit"
-        against(f"registry change -> in rotation, {size} services x {INSTANCES} instances, {kind}", ours,
-                "Consul's wake-up + one Runtime API command", ceiling, "<= 2, p99 <= 25 ms raised, <= 150 ms default")
+        against(
+            f"registry change -> in rotation, {size} services x {INSTANCES} instances, {kind}",
+            ours,
+            "Consul's wake-up + one Runtime API command",
+            ceiling,
+            "<= 2, p99 <= 25 ms raised, <= 150 ms default",
+        )
         mib, cpu = _resident_mib(process.pid), _idle_cpu(process.pid)
         print(f"  daemon: {mib} MiB resident, {cpu:.1f} % CPU idle\n", flush=True)
 
@@ -58,8 +63,12 @@ def measure(folder: Path, consul: str, port: int, size: int, samples: int, limit
 def _in_rotation(consul: str, stats: world.Stats, port: int, number: int, sample: int) -> float:
     """Register one more instance, and take it away again."""
     name, before = f"bench-{number}", stats.servers(f"bench-{number}")
-    entry = {"ID": f"{name}-new", "Service": name, "Address": f"127.{251 + sample % 4}.{1 + sample // 4 % 250}.9",
-             "Port": port}
+    entry = {
+        "ID": f"{name}-new",
+        "Service": name,
+        "Address": f"127.{251 + sample % 4}.{1 + sample // 4 % 250}.9",
+        "Port": port,
+    }
     start = _register(consul, entry)
     while stats.servers(name) != before + 1:
         if time.perf_counter() - start > 30:
@@ -86,9 +95,13 @@ def _limit(consul: str, stats: world.Stats, sample: int) -> float:
     name = "limit"
     index = requests.get(f"{consul}/v1/health/service/{name}").headers["X-Consul-Index"]
     woken = []
-    watch = threading.Thread(target=lambda: (
-        requests.get(f"{consul}/v1/health/service/{name}", params={"index": index, "wait": "30s"}),
-        stats.ask("show info"), woken.append(time.perf_counter())))
+    watch = threading.Thread(
+        target=lambda: (
+            requests.get(f"{consul}/v1/health/service/{name}", params={"index": index, "wait": "30s"}),
+            stats.ask("show info"),
+            woken.append(time.perf_counter()),
+        )
+    )
     watch.start()
     time.sleep(0.02)
     start = _register(consul, {"ID": "limit", "Service": name, "Address": "127.0.0.1", "Port": 1 + sample})
@@ -97,12 +110,15 @@ def _limit(consul: str, stats: world.Stats, sample: int) -> float:
 
 
 def _resident_mib(pid: int) -> int:
-    return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True,
-                              check=True).stdout) // 1024
+    return (
+        int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout)
+        // 1024
+    )
 
 
 def _idle_cpu(pid: int) -> float:
     """Per cent of one core over 5 seconds in which nothing changes."""
+
     def ticks() -> int:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])

@@ -100,7 +100,8 @@ class _Generator:
             reason = ""
             try:
                 connection = connection or await asyncio.wait_for(
-                    asyncio.open_connection("127.0.0.1", self._port), TIMEOUT)
+                    asyncio.open_connection("127.0.0.1", self._port), TIMEOUT
+                )
                 reader, writer = connection
                 writer.write(request)
                 reason, reusable = await asyncio.wait_for(_answer(reader), TIMEOUT)

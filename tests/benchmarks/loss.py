@@ -1,7 +1,7 @@
 """Requests lost while everything that a deploy does is done, again and again, to real containers. The goal is 0.
 
-    python loss.py            1,000,000 requests or more
-    python loss.py --short    100 scale changes and 20 changes of routes, each of which reloads HAProxy
+python loss.py            1,000,000 requests or more
+python loss.py --short    100 scale changes and 20 changes of routes, each of which reloads HAProxy
 """
 
 from __future__ import annotations
@@ -49,8 +49,18 @@ class Bench:
 
     def deploy(self, *more: str, expect: tuple[int, ...] = (0,), path: str = SERVICE_PATH, **environment: str) -> None:
         self._version += 1
-        self._daemon.command("deploy", "bench", "--path", path, "-f", str(self._file), *more, expect=expect,
-                             VERSION=str(self._version), **environment)
+        self._daemon.command(
+            "deploy",
+            "bench",
+            "--path",
+            path,
+            "-f",
+            str(self._file),
+            *more,
+            expect=expect,
+            VERSION=str(self._version),
+            **environment,
+        )
 
     def scale(self) -> None:
         self._daemon.command("scale", "bench", str(self._random.randint(1, 5)), "-f", str(self._file))
@@ -66,8 +76,9 @@ class Bench:
 
     def change_route(self) -> None:
         self._version += 1
-        self._daemon.command("reconfigure", "bench", "--path", f"{SERVICE_PATH},/extra/{self._version}",
-                             "--probe-path", SERVICE_PATH)
+        self._daemon.command(
+            "reconfigure", "bench", "--path", f"{SERVICE_PATH},/extra/{self._version}", "--probe-path", SERVICE_PATH
+        )
 
     def fail(self) -> None:
         # The containers of this release end at once: the deploy has to notice, and to undo itself.
@@ -82,8 +93,9 @@ class Bench:
         _docker("rm", "--force", victim)
 
     def _containers(self) -> list[str]:
-        return _docker("ps", "--quiet", "--filter", "label=com.docker.compose.service=app",
-                       "--filter", "name=bench").split()
+        return _docker(
+            "ps", "--quiet", "--filter", "label=com.docker.compose.service=app", "--filter", "name=bench"
+        ).split()
 
     def down(self) -> None:
         found = _docker("ps", "--all", "--quiet", "--filter", "ancestor=jenkins-proxy-bench").split()
@@ -103,8 +115,12 @@ def build_image(folder: Path) -> None:
     context = folder / "image"
     shutil.copytree(HERE.parents[1] / "resources" / "demo" / "books-ms", context)
     shutil.copy(shutil.which("busybox"), context / "busybox")
-    subprocess.run(["docker", "build", "--quiet", "--tag", "jenkins-proxy-bench", str(context)], check=True,
-                   capture_output=True, env={**world.ENVIRONMENT, "DOCKER_BUILDKIT": "0"})
+    subprocess.run(
+        ["docker", "build", "--quiet", "--tag", "jenkins-proxy-bench", str(context)],
+        check=True,
+        capture_output=True,
+        env={**world.ENVIRONMENT, "DOCKER_BUILDKIT": "0"},
+    )
 
 
 @contextlib.contextmanager
@@ -141,11 +157,17 @@ def main() -> int:
         if args.short:
             play(load, [("scale change 1..5", 100, bench.scale), ("route change", 20, bench.change_route)])
         else:
-            play(load, [
-                ("scale change 1..5", 100, bench.scale), ("rolling deploy", 20, bench.rolling),
-                ("route change", 20, bench.change_route), ("failed deploy, rolled back", 5, bench.fail),
-                ("kill -9 of 1 instance of 3", 5, bench.kill), ("blue-green switch", 20, bench.blue_green),
-            ])
+            play(
+                load,
+                [
+                    ("scale change 1..5", 100, bench.scale),
+                    ("rolling deploy", 20, bench.rolling),
+                    ("route change", 20, bench.change_route),
+                    ("failed deploy, rolled back", 5, bench.fail),
+                    ("kill -9 of 1 instance of 3", 5, bench.kill),
+                    ("blue-green switch", 20, bench.blue_green),
+                ],
+            )
             load.phase("nothing, until the number is reached")
             while load.sent() < args.requests:
                 time.sleep(1)

@@ -48,14 +48,17 @@ class Article:
 
     def reconfigure(self) -> None:
         found = requests.get(f"{self._registry}/v1/catalog/service/bench", timeout=10).json()
-        servers = "\n".join(f"    server {entry['Node']}_{number}_{entry['ServicePort']} "
-                            f"{entry['ServiceAddress']}:{entry['ServicePort']} check"
-                            for number, entry in enumerate(found))
+        servers = "\n".join(
+            f"    server {entry['Node']}_{number}_{entry['ServicePort']} "
+            f"{entry['ServiceAddress']}:{entry['ServicePort']} check"
+            for number, entry in enumerate(found)
+        )
         self._config.write_text(_CONFIG.format(port=self.port, path=loss.SERVICE_PATH, servers=servers))
         old = self._pids.read_text().split() if self._pids.exists() else []
         finish = ["-sf", *old] if old else []
-        subprocess.run(["haproxy", "-D", "-f", str(self._config), "-p", str(self._pids), *finish], check=True,
-                       capture_output=True)
+        subprocess.run(
+            ["haproxy", "-D", "-f", str(self._config), "-p", str(self._pids), *finish], check=True, capture_output=True
+        )
 
     def stop(self) -> None:
         for pid in self._pids.read_text().split() if self._pids.exists() else []:
@@ -81,8 +84,12 @@ class Plain:
         self._after()
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([*self._compose, *arguments], check=True, capture_output=True,
-                       env={**world.ENVIRONMENT, "VERSION": str(self._version)})
+        subprocess.run(
+            [*self._compose, *arguments],
+            check=True,
+            capture_output=True,
+            env={**world.ENVIRONMENT, "VERSION": str(self._version)},
+        )
 
 
 class Ours:

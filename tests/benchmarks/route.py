@@ -20,8 +20,9 @@ SAMPLES = 15
 
 def ours(daemon: world.Daemon, number: int) -> float:
     start = time.perf_counter()
-    requests.put(f"{daemon.api}/v1/routes/bench-{number}", json={"paths": [f"/new-{number}/"], "skip_check": True},
-                 timeout=60).raise_for_status()
+    requests.put(
+        f"{daemon.api}/v1/routes/bench-{number}", json={"paths": [f"/new-{number}/"], "skip_check": True}, timeout=60
+    ).raise_for_status()
     seconds = time.perf_counter() - start
     answer = requests.get(f"http://127.0.0.1:{daemon.entry}/new-{number}/x", timeout=10)
     if not answer.ok:
@@ -41,8 +42,12 @@ class ByHand:
                 (self._folder / file.name).write_bytes(file.read_bytes())
         self._config = self._folder / "haproxy.cfg"
         self._config.write_text(re.sub(r"bind \S+", f"bind 127.0.0.1:{world.free_port()}", self._config.read_text()))
-        self._master = subprocess.Popen(["haproxy", "-W", "-db", "-f", "haproxy.cfg"], cwd=self._folder,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._master = subprocess.Popen(
+            ["haproxy", "-W", "-db", "-f", "haproxy.cfg"],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         world.wait_until(self._workers, self._master, self._config)
 
     def _workers(self) -> set[str]:

@@ -44,8 +44,12 @@ frontend entry
 
 def rate(port: int) -> float:
     """Requests a second over one second, by wrk, on 32 kept-alive connections."""
-    done = subprocess.run(["wrk", "-t1", "-c32", "-d1s", f"http://127.0.0.1:{port}/bench-500/x"], check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["wrk", "-t1", "-c32", "-d1s", f"http://127.0.0.1:{port}/bench-500/x"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     if "Non-2xx" in done.stdout:
         raise SystemExit(done.stdout)
     return float(re.search(r"Requests/sec: +([\d.]+)", done.stdout)[1])
@@ -86,10 +90,14 @@ def main() -> None:
         answer, hand = world.free_port(), world.free_port()
         world.fill(consul, ROUTES, answer, instances=1)
         daemon = world.Daemon(folder, consul)
-        with haproxy(folder, "answer", _ANSWER.format(port=answer)), daemon.running() as process, \
-                haproxy(folder, "hand", by_hand(folder, hand, answer)) as other:
-            world.wait_until(lambda: requests.get(f"http://127.0.0.1:{daemon.entry}/bench-500/x", timeout=5).ok,
-                             process, daemon.log)
+        with (
+            haproxy(folder, "answer", _ANSWER.format(port=answer)),
+            daemon.running() as process,
+            haproxy(folder, "hand", by_hand(folder, hand, answer)) as other,
+        ):
+            world.wait_until(
+                lambda: requests.get(f"http://127.0.0.1:{daemon.entry}/bench-500/x", timeout=5).ok, process, daemon.log
+            )
             pairs = [pair(daemon, other, hand, number % 2 == 0) for number in range(ROUNDS)]
     ours, peer = (statistics.median(side) for side in zip(*pairs))
     ratio = statistics.median(one / other for one, other in pairs)

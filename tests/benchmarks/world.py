@@ -23,8 +23,11 @@ READY_SECONDS = 120.0
 # Consul takes 64 operations in one transaction.
 _AT_ONCE = 64
 # Settings of the person who measures must not reach into it.
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if not name.startswith(("CONSUL_", "JENKINS_", "DOCKER_", "COMPOSE_", "SERVICE_"))}
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("CONSUL_", "JENKINS_", "DOCKER_", "COMPOSE_", "SERVICE_"))
+}
 
 
 def free_port() -> int:
@@ -72,10 +75,16 @@ def consul(folder: Path, connections: int = 200) -> Iterator[str]:
     """A real Consul; ``connections`` is its ``http_max_conns_per_client``, 200 by default."""
     ports = {name: free_port() for name in ("http", "server", "serf_lan", "serf_wan")}
     config = folder / "consul.json"
-    config.write_text(json.dumps({
-        "ports": {**ports, "dns": -1, "grpc": -1}, "bind_addr": "127.0.0.1", "log_level": "ERR",
-        "limits": {"http_max_conns_per_client": connections},
-    }))
+    config.write_text(
+        json.dumps(
+            {
+                "ports": {**ports, "dns": -1, "grpc": -1},
+                "bind_addr": "127.0.0.1",
+                "log_level": "ERR",
+                "limits": {"http_max_conns_per_client": connections},
+            }
+        )
+    )
     url = f"http://127.0.0.1:{ports['http']}"
     log = folder / "consul.log"
     with running(["consul", "agent", "-dev", "-config-file", str(config)], log) as process:
@@ -96,11 +105,27 @@ class Daemon:
         self.api, self.entry = f"http://127.0.0.1:{ports[0]}", ports[1]
         self.registry = consul_url or f"http://127.0.0.1:{ports[2]}"
         where = ["--consul", consul_url] if consul_url else ["--registry-listen", f"127.0.0.1:{ports[2]}"]
-        self.argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", f"127.0.0.1:{ports[0]}",
-                     "--bind", f"127.0.0.1:{ports[1]}", "--state-dir", str(self.state), *where, *arguments]
+        self.argv = [
+            sys.executable,
+            "-m",
+            "jenkins_proxy",
+            "serve",
+            "--listen",
+            f"127.0.0.1:{ports[0]}",
+            "--bind",
+            f"127.0.0.1:{ports[1]}",
+            "--state-dir",
+            str(self.state),
+            *where,
+            *arguments,
+        ]
         self.log = folder / "serve.log"
-        self.environment = {**ENVIRONMENT, "JENKINS_PROXY_URL": self.api, "CONSUL_HTTP_ADDR": self.registry,
-                            "JENKINS_PROXY_ENTRY": f"http://127.0.0.1:{self.entry}"}
+        self.environment = {
+            **ENVIRONMENT,
+            "JENKINS_PROXY_URL": self.api,
+            "CONSUL_HTTP_ADDR": self.registry,
+            "JENKINS_PROXY_ENTRY": f"http://127.0.0.1:{self.entry}",
+        }
 
     @contextlib.contextmanager
     def running(self) -> Iterator[subprocess.Popen]:
@@ -141,7 +166,7 @@ def fill(consul: str, size: int, port: int, *, instances: int, routes: int | Non
         pair = {"Key": f"jenkins-proxy/routes/{name}", "Value": base64.b64encode(route.encode()).decode()}
         operations.append({"KV": {"Verb": "set", **pair}})
     for at in range(0, len(operations), _AT_ONCE):
-        requests.put(consul + "/v1/txn", json=operations[at:at + _AT_ONCE]).raise_for_status()
+        requests.put(consul + "/v1/txn", json=operations[at : at + _AT_ONCE]).raise_for_status()
 
 
 def _address(number: int, instance: int) -> str:
@@ -182,6 +207,7 @@ class Stats:
 @contextlib.contextmanager
 def backend() -> Iterator[int]:
     """Something that answers 200, on one port of every address of this machine."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

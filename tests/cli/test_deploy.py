@@ -73,12 +73,15 @@ def test_a_name_that_is_none(deploy, compose, service):
     assert f"service {repr(service)[:50]}" in report["error"]["message"]
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--scale", "0"], "argument --scale: '0' is not a whole number above 0"),
-    (["--timeout", "soon"], "argument --timeout: 'soon' is not a number of seconds"),
-    (["--strategy", "canary"], "argument --strategy: invalid choice: 'canary'"),
-    (["--pathh", "/a"], "unrecognized arguments: --pathh /a"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scale", "0"], "argument --scale: '0' is not a whole number above 0"),
+        (["--timeout", "soon"], "argument --timeout: 'soon' is not a number of seconds"),
+        (["--strategy", "canary"], "argument --strategy: invalid choice: 'canary'"),
+        (["--pathh", "/a"], "unrecognized arguments: --pathh /a"),
+    ],
+)
 def test_arguments_that_are_none(deploy, words, message):
     code, report, text = deploy(*words)
 
@@ -87,12 +90,18 @@ def test_arguments_that_are_none(deploy, words, message):
     assert message in text
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("services: {app: {image: x, ports: ['8080']}, web: {image: x, ports: ['80']}}", "several services publish a port"),
-    ("services: {app: {image: x}}", "no service publishes a port"),
-    ("services: [", "yaml"),
-    ("services: {app: {imagee: x}}", "imagee"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "services: {app: {image: x, ports: ['8080']}, web: {image: x, ports: ['80']}}",
+            "several services publish a port",
+        ),
+        ("services: {app: {image: x}}", "no service publishes a port"),
+        ("services: [", "yaml"),
+        ("services: {app: {imagee: x}}", "imagee"),
+    ],
+)
 def test_a_compose_file_that_does_not_do(deploy, compose, text, message):
     code, report, _ = deploy("-f", compose(text))
 

@@ -95,14 +95,23 @@ def test_secrets_are_only_said_to_be_there(nothing, capsys, monkeypatch):
     assert "s3cr3t" not in told.out + capsys.readouterr().err
 
 
-@pytest.mark.parametrize("agent, kind, hinted", [
-    ({"Config": {"Version": "1.8.7"}, "DebugConfig": {"HTTPMaxConnsPerClient": 200}},
-     "Consul 1.8.7, http_max_conns_per_client 200", True),
-    ({"Config": {"Version": "1.6.0"}, "DebugConfig": {}}, "Consul 1.6.0 without a limit of connections", False),
-    ({"Config": {"Version": "1.8.7"}, "DebugConfig": {"HTTPMaxConnsPerClient": 0}},
-     "Consul 1.8.7 without a limit of connections", False),
-    ({"Config": {"Version": "1.15.0"}}, "embedded registry (the API of Consul 1.15.0)", False),
-])
+@pytest.mark.parametrize(
+    "agent, kind, hinted",
+    [
+        (
+            {"Config": {"Version": "1.8.7"}, "DebugConfig": {"HTTPMaxConnsPerClient": 200}},
+            "Consul 1.8.7, http_max_conns_per_client 200",
+            True,
+        ),
+        ({"Config": {"Version": "1.6.0"}, "DebugConfig": {}}, "Consul 1.6.0 without a limit of connections", False),
+        (
+            {"Config": {"Version": "1.8.7"}, "DebugConfig": {"HTTPMaxConnsPerClient": 0}},
+            "Consul 1.8.7 without a limit of connections",
+            False,
+        ),
+        ({"Config": {"Version": "1.15.0"}}, "embedded registry (the API of Consul 1.15.0)", False),
+    ],
+)
 def test_kinds_of_registries(agent, kind, hinted):
     found, hint = doctor.describe_agent(agent)
     assert found == kind

@@ -40,13 +40,16 @@ def test_every_command_has_its_module_and_its_help(name, capsys):
     assert f"jenkins-proxy {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argv, message", [
-    (["deplo"], "invalid choice: 'deplo'"),
-    (["doctor", "--jso"], "unrecognized arguments: --jso"),
-    (["doctor", "extra"], "unrecognized arguments: extra"),
-    (["doctor", "--consul", "ftp://here"], "--consul: 'ftp://here' is not an http:// or https:// address"),
-    (["doctor", "--config", "none.yml"], "cannot read the settings file none.yml"),
-])
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["deplo"], "invalid choice: 'deplo'"),
+        (["doctor", "--jso"], "unrecognized arguments: --jso"),
+        (["doctor", "extra"], "unrecognized arguments: extra"),
+        (["doctor", "--consul", "ftp://here"], "--consul: 'ftp://here' is not an http:// or https:// address"),
+        (["doctor", "--config", "none.yml"], "cannot read the settings file none.yml"),
+    ],
+)
 def test_wrong_arguments_are_one_line_and_a_hint(argv, message, capsys):
     assert main(argv) == 2
     told = capsys.readouterr()
@@ -57,8 +60,9 @@ def test_wrong_arguments_are_one_line_and_a_hint(argv, message, capsys):
     assert told.out == ""
 
 
-@pytest.mark.parametrize("error", [errors.UsageError, errors.WaitTimeout, errors.DockerError, errors.DeployFailed,
-                                   errors.ProbeFailed])
+@pytest.mark.parametrize(
+    "error", [errors.UsageError, errors.WaitTimeout, errors.DockerError, errors.DeployFailed, errors.ProbeFailed]
+)
 def test_errors_end_with_their_code(error, capsys):
     def work() -> int:
         raise error("what was seen", "what to do")
@@ -107,10 +111,12 @@ def test_a_program_that_cleans_up_can_be_ended():
 
 
 def test_a_reader_that_goes_away_changes_nothing():
-    script = ("import sys\n"
-              "from jenkins_proxy.cli import guarded\nfrom jenkins_proxy.console import Console, print_json\n"
-              "def work():\n  [print_json({'n': n}) for n in range(100000)]\n  return 5\n"
-              "sys.exit(guarded(work, Console()))")
+    script = (
+        "import sys\n"
+        "from jenkins_proxy.cli import guarded\nfrom jenkins_proxy.console import Console, print_json\n"
+        "def work():\n  [print_json({'n': n}) for n in range(100000)]\n  return 5\n"
+        "sys.exit(guarded(work, Console()))"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
         process.stdout.close()

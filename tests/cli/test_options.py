@@ -36,9 +36,15 @@ def test_defaults(parse):
     assert (made.strategy, made.settle, made.lock_timeout) == ("auto", 0.0, 0.0)
 
 
-@pytest.mark.parametrize(("service", "project"), [
-    ("books-ms", "books-ms"), ("Books.MS", "booksms"), ("_books", "books"), ("a b/../c", "abc"),
-])
+@pytest.mark.parametrize(
+    ("service", "project"),
+    [
+        ("books-ms", "books-ms"),
+        ("Books.MS", "booksms"),
+        ("_books", "books"),
+        ("a b/../c", "abc"),
+    ],
+)
 def test_the_project_of_a_service_that_names_none(service, project):
     assert options.project_name(service) == project
 
@@ -82,5 +88,3 @@ def test_the_dash_of_a_smaller_scale_is_no_option():
     scale.add_arguments(parser)
 
     assert parser.parse_args(["books-ms", "-1"]).amount == "-1"
-
-

@@ -40,10 +40,26 @@ def test_without_the_variable_nothing_changes(parser):
 
 
 def test_every_kind_of_value(parse):
-    found = parse({"service": "books-ms", "count": 0, "probePath": "/health", "scale": 0, "file": ["a.yml", "b.yml"],
-                   "noProxy": True, "project": None})
-    assert found == {"service": "books-ms", "count": "0", "probe_path": "/health", "scale": 0,
-                     "file": ["a.yml", "b.yml"], "no_proxy": True, "project": None}
+    found = parse(
+        {
+            "service": "books-ms",
+            "count": 0,
+            "probePath": "/health",
+            "scale": 0,
+            "file": ["a.yml", "b.yml"],
+            "noProxy": True,
+            "project": None,
+        }
+    )
+    assert found == {
+        "service": "books-ms",
+        "count": "0",
+        "probe_path": "/health",
+        "scale": 0,
+        "file": ["a.yml", "b.yml"],
+        "no_proxy": True,
+        "project": None,
+    }
 
 
 def test_positional_values_stand_in_the_commands_order(parse):
@@ -69,18 +85,21 @@ def test_arguments_win(parse):
     assert (found["service"], found["scale"]) == ("from-argument", 5)
 
 
-@pytest.mark.parametrize("values, message", [
-    ("{", "JENKINS_PROXY_PARAMS is not JSON"),
-    ([1], "JENKINS_PROXY_PARAMS is not a JSON object"),
-    ({"scal": 3, "service": "b", "pat": "/"}, r"deploy: unknown parameter\(s\) pat, scal"),
-    ({"help": True}, r"unknown parameter\(s\) help"),
-    ({"probe-path": "/"}, r"unknown parameter\(s\) probe-path"),
-    ({"noProxy": "true"}, "noProxy takes true or false, not 'true'"),
-    ({"probePath": True}, "probePath takes text or a number, not True"),
-    ({"probePath": {"a": 1}}, "probePath takes text or a number"),
-    ({"file": [["a.yml"]]}, "file takes text or a number"),
-    ({"service": ["a", "b"]}, "service takes text or a number"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ("{", "JENKINS_PROXY_PARAMS is not JSON"),
+        ([1], "JENKINS_PROXY_PARAMS is not a JSON object"),
+        ({"scal": 3, "service": "b", "pat": "/"}, r"deploy: unknown parameter\(s\) pat, scal"),
+        ({"help": True}, r"unknown parameter\(s\) help"),
+        ({"probe-path": "/"}, r"unknown parameter\(s\) probe-path"),
+        ({"noProxy": "true"}, "noProxy takes true or false, not 'true'"),
+        ({"probePath": True}, "probePath takes text or a number, not True"),
+        ({"probePath": {"a": 1}}, "probePath takes text or a number"),
+        ({"file": [["a.yml"]]}, "file takes text or a number"),
+        ({"service": ["a", "b"]}, "service takes text or a number"),
+    ],
+)
 def test_values_that_are_wrong(parse, values, message):
     with pytest.raises(UsageError, match=message):
         parse(values)

@@ -22,7 +22,11 @@ def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
 
 
 def test_an_address_that_nobody_can_reach():
-    done = subprocess.run([sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "0.0.0.0"],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "0.0.0.0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "argument --ip: '0.0.0.0' is not an address under which containers can be reached" in done.stderr

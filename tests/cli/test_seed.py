@@ -54,17 +54,26 @@ def seed(fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
 def test_the_first_run_creates_and_the_second_writes_nothing(fake, seed) -> None:
     code, text, report = seed()
     assert code == 0
-    assert text == (f"* Jenkins 2.421 at {fake.url}, seed me\n* + team/\n* + team/one\n* + team/two\n"
-                    "* 3 to create, 0 to change, 0 unchanged, 0 to delete\n")
+    assert text == (
+        f"* Jenkins 2.421 at {fake.url}, seed me\n* + team/\n* + team/one\n* + team/two\n"
+        "* 3 to create, 0 to change, 0 unchanged, 0 to delete\n"
+    )
     assert report["counts"] == {"create": 3, "change": 0, "keep": 0, "delete": 0, "refuse": 0}
     assert (report["seed"], report["failed"]) == ("me", 0)
     assert report["changes"][0] == {
-        "action": "create", "kind": "folder", "path": "team", "lines": 0, "note": "", "error": None}
+        "action": "create",
+        "kind": "folder",
+        "path": "team",
+        "lines": 0,
+        "note": "",
+        "error": None,
+    }
     wrote = len(fake.writes())
     code, text, report = seed()
     assert (code, len(fake.writes()), report["changes"]) == (0, wrote, [])
-    assert text.endswith("* = team/\n* = team/one\n* = team/two\n"
-                         "* 0 to create, 0 to change, 3 unchanged, 0 to delete\n")
+    assert text.endswith(
+        "* = team/\n* = team/one\n* = team/two\n* 0 to create, 0 to change, 3 unchanged, 0 to delete\n"
+    )
 
 
 def test_a_dry_run_writes_nothing_and_says_by_its_exit_code_what_is_pending(fake, seed) -> None:
@@ -170,33 +179,42 @@ def test_without_a_file_it_seeds_the_articles_jobs(fake, seed) -> None:
     assert b"docker-compose -p books-ms -f docker-compose-demo.yml scale app=${SCALE}" in fake.configs[JOB, names[2]]
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--plain"], "--plain writes the article's jobs, and takes no file"),
-    (["--build", "x"], "--build seeds nothing: it goes with --param, --follow and --report only"),
-    (["--follow"], "--param and --follow go with --build JOB"),
-    (["--param", "a=b"], "--param and --follow go with --build JOB"),
-    (["--set", "x"], "--set takes NAME=VALUE"),
-    (["--only", "nothing"], "--only nothing: nothing in the seed file matches"),
-    (["--set", "no=x"], "jobs.yaml has no variable no"),
-    (["--jenkins", "ftp://x"], "--jenkins: 'ftp://x' is not an http:// or https:// address"),
-    (["--jenkins", "http://"], "--jenkins: 'http://' is not an http:// or https:// address"),
-    (["--jenkins", "http://x:y"], "--jenkins: 'http://x:y' is not an http:// or https:// address"),
-    (["--jenkins", "http://a:s3cret@x"], "--jenkins: an address with a user, a query or a fragment in it is not taken"),
-    (["--connections", "0"], "argument --connections: '0' is not a number from 1 to 100"),
-    (["--max-prune", "101"], "argument --max-prune: '101' is not a number from 0 to 100"),
-    (["--timeout", "0"], "argument --timeout: '0' is not a number of seconds above 0"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--plain"], "--plain writes the article's jobs, and takes no file"),
+        (["--build", "x"], "--build seeds nothing: it goes with --param, --follow and --report only"),
+        (["--follow"], "--param and --follow go with --build JOB"),
+        (["--param", "a=b"], "--param and --follow go with --build JOB"),
+        (["--set", "x"], "--set takes NAME=VALUE"),
+        (["--only", "nothing"], "--only nothing: nothing in the seed file matches"),
+        (["--set", "no=x"], "jobs.yaml has no variable no"),
+        (["--jenkins", "ftp://x"], "--jenkins: 'ftp://x' is not an http:// or https:// address"),
+        (["--jenkins", "http://"], "--jenkins: 'http://' is not an http:// or https:// address"),
+        (["--jenkins", "http://x:y"], "--jenkins: 'http://x:y' is not an http:// or https:// address"),
+        (
+            ["--jenkins", "http://a:s3cret@x"],
+            "--jenkins: an address with a user, a query or a fragment in it is not taken",
+        ),
+        (["--connections", "0"], "argument --connections: '0' is not a number from 1 to 100"),
+        (["--max-prune", "101"], "argument --max-prune: '101' is not a number from 0 to 100"),
+        (["--timeout", "0"], "argument --timeout: '0' is not a number of seconds above 0"),
+    ],
+)
 def test_mistakes_in_the_options(fake, seed, words: list[str], message: str) -> None:
     code, text, _ = seed(*words)
     assert (code, text.splitlines()[0]) == (2, f"ERROR: {message}")
     assert fake.writes() == []
 
 
-@pytest.mark.parametrize(("unset", "message"), [
-    ("JENKINS_URL", "no Jenkins given"),
-    ("JENKINS_USER", "no login for Jenkins: JENKINS_USER is not set"),
-    ("JENKINS_TOKEN", "no login for Jenkins: JENKINS_TOKEN or JENKINS_TOKEN_FILE is not set"),
-])
+@pytest.mark.parametrize(
+    ("unset", "message"),
+    [
+        ("JENKINS_URL", "no Jenkins given"),
+        ("JENKINS_USER", "no login for Jenkins: JENKINS_USER is not set"),
+        ("JENKINS_TOKEN", "no login for Jenkins: JENKINS_TOKEN or JENKINS_TOKEN_FILE is not set"),
+    ],
+)
 def test_a_login_that_is_missing(seed, monkeypatch: pytest.MonkeyPatch, unset: str, message: str) -> None:
     monkeypatch.delenv(unset)
     code, text, _ = seed()

@@ -23,10 +23,15 @@ def serve(tmp_path, free_port):
     are given, or it is to ``leave`` them out."""
 
     def run(*arguments: str, leave: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess:
-        usual = {"--listen": f"127.0.0.1:{free_port()}", "--bind": f"127.0.0.1:{free_port()}",
-                 "--state-dir": str(tmp_path / "state"), "--registry-listen": f"127.0.0.1:{free_port()}"}
-        given = [word for option, value in usual.items() if option not in (*arguments, *leave)
-                 for word in (option, value)]
+        usual = {
+            "--listen": f"127.0.0.1:{free_port()}",
+            "--bind": f"127.0.0.1:{free_port()}",
+            "--state-dir": str(tmp_path / "state"),
+            "--registry-listen": f"127.0.0.1:{free_port()}",
+        }
+        given = [
+            word for option, value in usual.items() if option not in (*arguments, *leave) for word in (option, value)
+        ]
         argv = [sys.executable, "-m", "jenkins_proxy", "serve", *given, *arguments]
         env = {**os.environ, **environ}
         return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)

@@ -15,9 +15,15 @@ import pytest
 from jenkins_proxy.cli.step import answer_lines
 
 REPORT = {
-    "service": "books-ms", "status": "done", "strategy": "rolling", "orchestrator": "compose v2",
+    "service": "books-ms",
+    "status": "done",
+    "strategy": "rolling",
+    "orchestrator": "compose v2",
     "instances": [{"address": "10.0.0.1", "port": 32768, "id": "a"}, {"address": "fd00::1", "port": 1, "id": "b"}],
-    "route": None, "url": "http://proxy/api", "timings": {"wait": 0.25, "total": 1.5}, "rolled_back": False,
+    "route": None,
+    "url": "http://proxy/api",
+    "timings": {"wait": 0.25, "total": 1.5},
+    "rolled_back": False,
     "error": None,
 }
 
@@ -29,8 +35,16 @@ def described(**changes) -> str:
 
 def test_a_report_in_lines():
     assert answer_lines(0, "", REPORT) == [
-        "exit=0", "reason=", "service=books-ms", "status=done", "strategy=rolling", "orchestrator=compose v2",
-        "url=http://proxy/api", "instances=10.0.0.1:32768,[fd00::1]:1", "timings.wait=0.25", "timings.total=1.5",
+        "exit=0",
+        "reason=",
+        "service=books-ms",
+        "status=done",
+        "strategy=rolling",
+        "orchestrator=compose v2",
+        "url=http://proxy/api",
+        "instances=10.0.0.1:32768,[fd00::1]:1",
+        "timings.wait=0.25",
+        "timings.total=1.5",
         "description=books-ms: 2 instances at http://proxy/api",
     ]
 
@@ -43,13 +57,16 @@ def test_no_value_can_begin_a_line():
     assert answer_lines(2, "a\nexit=0\r\n b", {}) == ["exit=2", "reason=a exit=0 b"]
 
 
-@pytest.mark.parametrize(("changes", "text"), [
-    ({}, "books-ms: 2 instances at http://proxy/api"),
-    ({"instances": REPORT["instances"][:1], "url": ""}, "books-ms: 1 instance"),
-    ({"instances": []}, "books-ms: at http://proxy/api"),
-    ({"instances": [], "url": ""}, "books-ms: not routed"),
-    ({"status": "planned"}, ""),
-])
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "books-ms: 2 instances at http://proxy/api"),
+        ({"instances": REPORT["instances"][:1], "url": ""}, "books-ms: 1 instance"),
+        ({"instances": []}, "books-ms: at http://proxy/api"),
+        ({"instances": [], "url": ""}, "books-ms: not routed"),
+        ({"status": "planned"}, ""),
+    ],
+)
 def test_what_the_builds_page_says(changes, text):
     assert described(**changes) == text
 
@@ -88,10 +105,22 @@ def start(proxy, tmp_path):
     started = []
 
     def run(values: dict) -> subprocess.Popen:
-        environment = {**os.environ, "JENKINS_PROXY_STEP": str(tmp_path), "JENKINS_PROXY_PARAMS": json.dumps(values),
-                       "JENKINS_PROXY_URL": f"http://127.0.0.1:{proxy.server_port}"}
-        started.append(subprocess.Popen([sys.executable, "-m", "jenkins_proxy", "remove"], cwd="/", env=environment,
-                                        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        environment = {
+            **os.environ,
+            "JENKINS_PROXY_STEP": str(tmp_path),
+            "JENKINS_PROXY_PARAMS": json.dumps(values),
+            "JENKINS_PROXY_URL": f"http://127.0.0.1:{proxy.server_port}",
+        }
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "jenkins_proxy", "remove"],
+                cwd="/",
+                env=environment,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
         return started[-1]
 
     yield run
@@ -122,7 +151,7 @@ def test_refused(start, proxy):
     code, reason = stdout.splitlines()
     assert code == "exit=4"
     # What fails the build is what the console has said.
-    assert f"[jenkins-proxy] ERROR: {reason[len('reason='):]}\n" in stderr
+    assert f"[jenkins-proxy] ERROR: {reason[len('reason=') :]}\n" in stderr
 
 
 def test_a_service_called_help(start):

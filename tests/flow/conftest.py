@@ -36,14 +36,21 @@ CMD ["/bin/sh", "-c", "/bin/busybox mkdir -p /www/$BOOKS; echo version $VERSION 
 echo serving version $VERSION; exec /bin/busybox httpd -f -p 8080 -h /www"]
 """
 
+
 @pytest.fixture(scope="session")
 def a_container():
     """``a_container("app_1", 32768)`` runs and publishes 8080 there on every address of its node."""
 
     def make(name: str = "books_app_1", *ports: int, bindings: tuple[Binding, ...] = (), **more) -> Container:
         found = bindings or tuple(Binding("0.0.0.0", port, 8080) for port in ports)
-        facts = {"service": "app", "project": "books", "image": "vfarcic/books-ms:1.2", "state": "running",
-                 "node_addresses": NODE, **more}
+        facts = {
+            "service": "app",
+            "project": "books",
+            "image": "vfarcic/books-ms:1.2",
+            "state": "running",
+            "node_addresses": NODE,
+            **more,
+        }
         return Container(id=hashlib.sha256(name.encode()).hexdigest(), name=name, bindings=found, **facts)
 
     return make
@@ -53,8 +60,13 @@ def a_container():
 def an_instance():
     """``an_instance(32768)`` is a passing entry of books-ms there, with the ID that Registrator gives books_app_1."""
 
-    def make(port: int = 32768, host: str = "10.0.0.1", id: str = "node-1:books_app_1:8080",
-             service: str = "books-ms", **more) -> Instance:
+    def make(
+        port: int = 32768,
+        host: str = "10.0.0.1",
+        id: str = "node-1:books_app_1:8080",
+        service: str = "books-ms",
+        **more,
+    ) -> Instance:
         return Instance(service=service, id=id, address=Address(host, port), node="consul", **more)
 
     return make
@@ -87,8 +99,13 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "JENKINS_PROXY_URL": self.proxy, "CONSUL_HTTP_ADDR": self.consul,
-                "JENKINS_PROXY_ENTRY": self.entry, "DOCKER_HOST": self.docker_host}
+        return {
+            **os.environ,
+            "JENKINS_PROXY_URL": self.proxy,
+            "CONSUL_HTTP_ADDR": self.consul,
+            "JENKINS_PROXY_ENTRY": self.entry,
+            "DOCKER_HOST": self.docker_host,
+        }
 
     @property
     def registry(self) -> Consul:
@@ -109,8 +126,21 @@ def start_machine(program, docker, free_port, wait_for, tmp_path_factory):
         folder = tmp_path_factory.mktemp("serve")
         left.append(folder / "state" / "haproxy" / "haproxy.pid")
         proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
-        argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", proxy, "--registry-listen", consul,
-                "--bind", entry, "--state-dir", str(folder / "state"), *more]
+        argv = [
+            sys.executable,
+            "-m",
+            "jenkins_proxy",
+            "serve",
+            "--listen",
+            proxy,
+            "--registry-listen",
+            consul,
+            "--bind",
+            entry,
+            "--state-dir",
+            str(folder / "state"),
+            *more,
+        ]
         environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"}
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
@@ -155,8 +185,9 @@ ERROR = r"printf 'HTTP/1.0 500 Broken\r\n\r\nTraceback: boom\n'"
 FAULTS = {
     "dies": {"command": ["/bin/sh", "-c", "echo cannot reach the database; exit 3"]},
     "answers 500": {"command": ["/bin/sh", "-c", f'exec /bin/busybox nc -ll -p 8080 -e /bin/sh -c "{ERROR}"']},
-    "never healthy": {"healthcheck": {"test": ["CMD", "/bin/sh", "-c", "echo no database; exit 1"],
-                                      "interval": "1s", "retries": 1}},
+    "never healthy": {
+        "healthcheck": {"test": ["CMD", "/bin/sh", "-c", "echo no database; exit 1"], "interval": "1s", "retries": 1}
+    },
     "no image": {"image": "f2-no-image:1"},
     "other name": {"labels": {"SERVICE_NAME": "another-name"}},
 }
@@ -184,9 +215,14 @@ class Project:
             app["healthcheck"] = {"test": ask, "interval": "1s"}
         image = self.image(version)
         services = {
-            "app": {"image": image, "ports": ["8080"], "depends_on": ["db"],
-                    "environment": {"SERVICE_NAME": self.name, "BOOKS": self.name},
-                    **(FAULTS[fault] if fault else {}), **app},
+            "app": {
+                "image": image,
+                "ports": ["8080"],
+                "depends_on": ["db"],
+                "environment": {"SERVICE_NAME": self.name, "BOOKS": self.name},
+                **(FAULTS[fault] if fault else {}),
+                **app,
+            },
             "db": {"image": image, "command": ["/bin/busybox", "sleep", "1000"]},
         }
         (self.folder / "docker-compose.yml").write_text(json.dumps({"services": services}))
@@ -199,14 +235,25 @@ class Project:
 
     def run(self, command: str, *arguments: str, **more) -> Ended:
         """One command of ours, as Jenkins runs it."""
-        done = subprocess.run(self.argv(command, *arguments, **more), env=self.machine.environment,
-                              capture_output=True, text=True, timeout=200, check=False)
+        done = subprocess.run(
+            self.argv(command, *arguments, **more),
+            env=self.machine.environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
         return self.ended(done.returncode, done.stderr)
 
     def start(self, command: str, *arguments: str, **more) -> subprocess.Popen:
         """The same, beside the test."""
-        return subprocess.Popen(self.argv(command, *arguments, **more), env=self.machine.environment,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            self.argv(command, *arguments, **more),
+            env=self.machine.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     @staticmethod
     def until(process: subprocess.Popen, word: str) -> str:
@@ -242,8 +289,10 @@ class Project:
 
     def containers(self, service: str = "app", project: str = "", every: bool = False) -> dict[str, str]:
         """The names of the service's running containers, by ID."""
-        labels = [f"label=com.docker.compose.{key}={value}"
-                  for key, value in (("project", project or self.name), ("service", service))]
+        labels = [
+            f"label=com.docker.compose.{key}={value}"
+            for key, value in (("project", project or self.name), ("service", service))
+        ]
         argv = [self.docker, "ps", "--no-trunc", "--format", "{{.ID}} {{.Names}}", *(["-a"] if every else [])]
         for label in labels:
             argv += ["--filter", label]
@@ -253,8 +302,11 @@ class Project:
     def plain_up(self) -> None:
         """What a person would type."""
         program = [self.docker, "compose"] if self.flavour == "compose-v2" else ["docker-compose"]
-        subprocess.run([*program, "-p", self.name, "-f", str(self.folder / "docker-compose.yml"), "up", "-d"],
-                       check=True, capture_output=True)
+        subprocess.run(
+            [*program, "-p", self.name, "-f", str(self.folder / "docker-compose.yml"), "up", "-d"],
+            check=True,
+            capture_output=True,
+        )
 
     def get(self) -> tuple[int, str]:
         """What a user meets."""

@@ -15,9 +15,14 @@ def test_the_next_colour(serving, after):
     assert colours.next_after(route) == after
 
 
-@pytest.mark.parametrize(("serving", "rivals"), [
-    ("", ("blue", "green")), ("blue", ("green", "")), ("green", ("blue", "")),
-])
+@pytest.mark.parametrize(
+    ("serving", "rivals"),
+    [
+        ("", ("blue", "green")),
+        ("blue", ("green", "")),
+        ("green", ("blue", "")),
+    ],
+)
 def test_what_may_have_served_before(serving, rivals):
     assert colours.rivals(Route("s", ("/",), color=serving)) == rivals
 

@@ -86,8 +86,10 @@ def test_where_no_second_container_can_run_the_console_says_why(project):
 
     assert done.code == 0, done.text
     assert done.report["strategy"] == "recreate"
-    assert "* strategy recreate: instead of rolling, as new containers cannot run beside the old ones: app has a " \
-           "fixed container_name" in done.text
+    assert (
+        "* strategy recreate: instead of rolling, as new containers cannot run beside the old ones: app has a "
+        "fixed container_name" in done.text
+    )
 
 
 def test_blue_green_switches_in_one_step_and_back(either_project):
@@ -140,16 +142,19 @@ def test_from_a_colour_back_to_rolling(project):
     assert project.containers(project=f"{project.name}-blue", every=True) == {}
 
 
-@pytest.mark.parametrize(("strategy", "fault", "code", "text", "evidence"), [
-    pytest.param("rolling", "dies", 5, "ended with exit code 3: cannot", "cannot reach the", id="rolling-dies"),
-    pytest.param("rolling", "never healthy", 3, "its HEALTHCHECK says", "no database", id="rolling-never-healthy"),
-    pytest.param("rolling", "answers 500", 6, "HTTP 500 from", "", id="rolling-answers-500"),
-    pytest.param("rolling", "no image", 5, "no-image", "", id="rolling-no-image"),
-    pytest.param("recreate", "dies", 5, "ended with exit code 3", "cannot reach the", id="recreate-dies"),
-    pytest.param("recreate", "answers 500", 6, "HTTP 500 from", "", id="recreate-answers-500"),
-    pytest.param("blue-green", "dies", 5, "ended with exit code 3", "cannot reach the", id="blue-green-dies"),
-    pytest.param("blue-green", "answers 500", 6, "HTTP 500 from", "", id="blue-green-answers-500"),
-])
+@pytest.mark.parametrize(
+    ("strategy", "fault", "code", "text", "evidence"),
+    [
+        pytest.param("rolling", "dies", 5, "ended with exit code 3: cannot", "cannot reach the", id="rolling-dies"),
+        pytest.param("rolling", "never healthy", 3, "its HEALTHCHECK says", "no database", id="rolling-never-healthy"),
+        pytest.param("rolling", "answers 500", 6, "HTTP 500 from", "", id="rolling-answers-500"),
+        pytest.param("rolling", "no image", 5, "no-image", "", id="rolling-no-image"),
+        pytest.param("recreate", "dies", 5, "ended with exit code 3", "cannot reach the", id="recreate-dies"),
+        pytest.param("recreate", "answers 500", 6, "HTTP 500 from", "", id="recreate-answers-500"),
+        pytest.param("blue-green", "dies", 5, "ended with exit code 3", "cannot reach the", id="blue-green-dies"),
+        pytest.param("blue-green", "answers 500", 6, "HTTP 500 from", "", id="blue-green-answers-500"),
+    ],
+)
 def test_a_deploy_that_fails_goes_back_to_what_served(project, strategy, fault, code, text, evidence):
     project.compose(1)
     assert project.deploy().code == 0
@@ -230,7 +235,8 @@ def test_stopped_in_the_wait_it_goes_back_first(project, signum):
     assert done.code == 143, done.text
     assert done.report["status"] == "stopped"
     assert done.report["error"]["message"].startswith(
-        f"stopped by {signum.name} during wait; rolled back to 1 container(s)")
+        f"stopped by {signum.name} during wait; rolled back to 1 container(s)"
+    )
     assert len(project.containers(every=True)) == 1
     assert project.get() == (200, "version 1\n")
 
@@ -286,7 +292,8 @@ def test_a_deploy_that_fails_before_it_begins_keeps_what_a_killed_one_wanted(pro
     failed = project.deploy("--pull")
     assert failed.code == 5, failed.text
     assert failed.report["error"]["message"].endswith(
-        "; what the deploy before had left is in order, and nothing else was changed")
+        "; what the deploy before had left is in order, and nothing else was changed"
+    )
 
     subprocess.run([project.docker, "rm", "-f", next(iter(project.containers()))], check=True, capture_output=True)
     done = project.deploy()
@@ -360,4 +367,3 @@ def test_without_the_proxy_nothing_is_routed(project):
     assert (done.report["route"], done.report["url"]) == (None, "")
     assert project.get()[0] == 503
     assert project.machine.client.get_route(project.name) is None
-

@@ -156,14 +156,22 @@ def test_a_bug_of_ours_rolls_back_too(project):
     project.compose(1)
     assert project.deploy().code == 0
     project.compose(2)
-    broken = ("import sys; from jenkins_proxy.flow import probe; from jenkins_proxy.cli import main; "
-              "asked, probes = probe.until_new, [{}]; "
-              "probe.until_new = lambda *words: probes.pop()['no such key'] if probes else asked(*words); "
-              "sys.exit(main(sys.argv[1:]))")
+    broken = (
+        "import sys; from jenkins_proxy.flow import probe; from jenkins_proxy.cli import main; "
+        "asked, probes = probe.until_new, [{}]; "
+        "probe.until_new = lambda *words: probes.pop()['no such key'] if probes else asked(*words); "
+        "sys.exit(main(sys.argv[1:]))"
+    )
 
     argv = project.argv("deploy", *project.route)
-    done = subprocess.run([argv[0], "-c", broken, *argv[3:]], env=project.machine.environment, capture_output=True,
-                          text=True, timeout=200, check=False)
+    done = subprocess.run(
+        [argv[0], "-c", broken, *argv[3:]],
+        env=project.machine.environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
     ended = project.ended(done.returncode, done.stderr)
 
     assert ended.code == 1, ended.text

@@ -66,8 +66,12 @@ def test_it_is_there_while_held_and_gone_after(registry, service):
 
 
 def test_a_second_one_says_who_holds_it_since_when_and_from_which_build(consul_url, registry, service):
-    with hold(registry, service, BUILD_TAG="jenkins-books-ms-17"), Consul(consul_url) as other, \
-            pytest.raises(RegistryError) as refused, hold(other, service):
+    with (
+        hold(registry, service, BUILD_TAG="jenkins-books-ms-17"),
+        Consul(consul_url) as other,
+        pytest.raises(RegistryError) as refused,
+        hold(other, service),
+    ):
         pytest.fail("two hold it")
 
     assert refused.value.exit_code == 4

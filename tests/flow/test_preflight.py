@@ -61,17 +61,24 @@ FREE = Service("app", ports=(Port(8080),))
 FIXED = Service("app", ports=(Port(8080, "80"),))
 
 
-@pytest.mark.parametrize(("orchestrator", "asked", "target", "strategy", "why"), [
-    pytest.param(COMPOSE, "auto", FREE, "rolling", "new containers can run beside", id="rolling where it can"),
-    pytest.param(COMPOSE, "auto", FIXED, "recreate", "the old ones: app publishes the fixed host port 80", id="fixed"),
-    pytest.param(COMPOSE, "rolling", FIXED, "recreate", "instead of rolling, as new containers", id="rolling, fixed"),
-    pytest.param(COMPOSE, "blue-green", FIXED, "recreate", "instead of blue-green, as new", id="blue-green, fixed"),
-    pytest.param(COMPOSE, "blue-green", FREE, "blue-green", "asked for", id="blue-green"),
-    pytest.param(COMPOSE, "recreate", FREE, "recreate", "asked for", id="recreate"),
-    pytest.param(STACK, "auto", FREE, "rolling", "stand in while stack replaces the old ones", id="stack"),
-    pytest.param(STACK, "recreate", FREE, "recreate", "asked for", id="stack, recreate"),
-    pytest.param(STACK, "rolling", FIXED, "recreate", "the old ones: app", id="stack, fixed"),
-])
+@pytest.mark.parametrize(
+    ("orchestrator", "asked", "target", "strategy", "why"),
+    [
+        pytest.param(COMPOSE, "auto", FREE, "rolling", "new containers can run beside", id="rolling where it can"),
+        pytest.param(
+            COMPOSE, "auto", FIXED, "recreate", "the old ones: app publishes the fixed host port 80", id="fixed"
+        ),
+        pytest.param(
+            COMPOSE, "rolling", FIXED, "recreate", "instead of rolling, as new containers", id="rolling, fixed"
+        ),
+        pytest.param(COMPOSE, "blue-green", FIXED, "recreate", "instead of blue-green, as new", id="blue-green, fixed"),
+        pytest.param(COMPOSE, "blue-green", FREE, "blue-green", "asked for", id="blue-green"),
+        pytest.param(COMPOSE, "recreate", FREE, "recreate", "asked for", id="recreate"),
+        pytest.param(STACK, "auto", FREE, "rolling", "stand in while stack replaces the old ones", id="stack"),
+        pytest.param(STACK, "recreate", FREE, "recreate", "asked for", id="stack, recreate"),
+        pytest.param(STACK, "rolling", FIXED, "recreate", "the old ones: app", id="stack, fixed"),
+    ],
+)
 def test_the_strategy_and_why(orchestrator, asked, target, strategy, why):
     project = ComposeProject("s", {"app": target, "db": Service("db")})
 
@@ -89,18 +96,28 @@ def test_what_others_need_in_their_project_is_not_moved_into_another():
     assert (found, reason) == ("rolling", "instead of blue-green: web needs app in the same project")
 
 
-@pytest.mark.parametrize(("route", "probe_path"), [
-    (Route("s", ("/a",)), ""), (Route("s", domains=("x.example",)), ""),
-    (Route("s", ("/a.*",), path_type="path_reg"), "/a1"), (Route("s", ("/a",)), "/health?full=1"),
-])
+@pytest.mark.parametrize(
+    ("route", "probe_path"),
+    [
+        (Route("s", ("/a",)), ""),
+        (Route("s", domains=("x.example",)), ""),
+        (Route("s", ("/a.*",), path_type="path_reg"), "/a1"),
+        (Route("s", ("/a",)), "/health?full=1"),
+    ],
+)
 def test_a_route_that_can_be_probed(route, probe_path):
     assert preflight.check_route(route, probe_path) is route
 
 
-@pytest.mark.parametrize(("probe_path", "word"), [
-    ("health", "--probe-path 'health'"), ("/a b", "--probe-path '/a b'"), ("/a?b c", "--probe-path 'b c'"),
-    ("/a\r\nX: y", "--probe-path"),
-])
+@pytest.mark.parametrize(
+    ("probe_path", "word"),
+    [
+        ("health", "--probe-path 'health'"),
+        ("/a b", "--probe-path '/a b'"),
+        ("/a?b c", "--probe-path 'b c'"),
+        ("/a\r\nX: y", "--probe-path"),
+    ],
+)
 def test_a_probe_path_that_is_none(probe_path, word):
     with pytest.raises(UsageError, match="is not allowed") as refused:
         preflight.check_route(Route("s", ("/a",)), probe_path)

@@ -96,15 +96,26 @@ def test_proxies_from_the_environment_are_not_for_an_internal_entry(serve, monke
     assert ask(url) == NEW
 
 
-@pytest.mark.parametrize(("answer", "text", "hint"), [
-    pytest.param((500, BY_NEW, b"\n  Traceback: boom\nmore"), "HTTP 500 from 10.0.0.1:32768: Traceback: boom",
-                 "--probe-path", id="an error of the new instance"),
-    pytest.param((404, {}, b""), "HTTP 404: an empty body", "--probe-path", id="no such page"),
-    pytest.param((500, {**BY_NEW, "Content-Encoding": "gzip"}, b"Traceback: boom"),
-                 "HTTP 500 from 10.0.0.1:32768: a body that breaks off", "--probe-path", id="broken error page"),
-    pytest.param((200, {}, b"<html>It works!"), "not through this proxy", "--entry", id="another web server"),
-    pytest.param((200, BY_OLD, b""), "only from 10.0.0.1:32767", "reach the new", id="only old instances"),
-])
+@pytest.mark.parametrize(
+    ("answer", "text", "hint"),
+    [
+        pytest.param(
+            (500, BY_NEW, b"\n  Traceback: boom\nmore"),
+            "HTTP 500 from 10.0.0.1:32768: Traceback: boom",
+            "--probe-path",
+            id="an error of the new instance",
+        ),
+        pytest.param((404, {}, b""), "HTTP 404: an empty body", "--probe-path", id="no such page"),
+        pytest.param(
+            (500, {**BY_NEW, "Content-Encoding": "gzip"}, b"Traceback: boom"),
+            "HTTP 500 from 10.0.0.1:32768: a body that breaks off",
+            "--probe-path",
+            id="broken error page",
+        ),
+        pytest.param((200, {}, b"<html>It works!"), "not through this proxy", "--entry", id="another web server"),
+        pytest.param((200, BY_OLD, b""), "only from 10.0.0.1:32767", "reach the new", id="only old instances"),
+    ],
+)
 def test_what_never_becomes_good_fails_with_what_was_seen(serve, answer, text, hint):
     url, _ = serve(answer)
 
@@ -140,21 +151,29 @@ def test_an_entry_where_nobody_listens(free_port):
     assert "--entry" in failure.value.hint
 
 
-@pytest.mark.parametrize(("route", "path"), [
-    (Route("s", ("/a", "/b")), "/a"),
-    (Route("s", domains=("example.com",)), "/"),
-    (Route("s", ("/a",), path_type="path"), "/a"),
-    (Route("s", ("/.*/a",), path_type="path_reg"), ""),
-    (Route("s", (".json",), path_type="path_end"), ""),
-    (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
-])
+@pytest.mark.parametrize(
+    ("route", "path"),
+    [
+        (Route("s", ("/a", "/b")), "/a"),
+        (Route("s", domains=("example.com",)), "/"),
+        (Route("s", ("/a",), path_type="path"), "/a"),
+        (Route("s", ("/.*/a",), path_type="path_reg"), ""),
+        (Route("s", (".json",), path_type="path_end"), ""),
+        (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
+    ],
+)
 def test_the_path_that_a_route_tells_by_itself(route, path):
     assert probe.own_path(route) == path
 
 
-@pytest.mark.parametrize(("domains", "host"), [
-    ((), ""), (("a.example", "b.example"), "a.example"), (("*.example.com",), "www.example.com"),
-    (("*.example.com", "b.example"), "b.example"),
-])
+@pytest.mark.parametrize(
+    ("domains", "host"),
+    [
+        ((), ""),
+        (("a.example", "b.example"), "a.example"),
+        (("*.example.com",), "www.example.com"),
+        (("*.example.com", "b.example"), "b.example"),
+    ],
+)
 def test_the_host_that_a_route_matches(domains, host):
     assert probe.own_host(Route("s", ("/",), domains)) == host

@@ -12,14 +12,20 @@ def test_a_service_is_routed_shown_and_unrouted(project):
     project.compose(1)
     assert project.run("deploy", "--no-proxy").code == 0
 
-    routed = project.run("reconfigure", "--path", f"/{project.name}", "--probe-path", f"/{project.name}/",
-                         compose=False)
+    routed = project.run(
+        "reconfigure", "--path", f"/{project.name}", "--probe-path", f"/{project.name}/", compose=False
+    )
     assert routed.code == 0, routed.text
     assert "* probe: answered by" in routed.text
     assert project.get() == (200, "version 1\n")
 
-    shown = subprocess.run([sys.executable, "-m", "jenkins_proxy", "status", project.name, "--json"],
-                           env=project.machine.environment, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "jenkins_proxy", "status", project.name, "--json"],
+        env=project.machine.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     (service,) = json.loads(shown.stdout)
     assert service["route"]["paths"] == [f"/{project.name}"]
     assert [instance["status"] for instance in service["instances"]] == ["passing"]
@@ -69,8 +75,9 @@ def test_a_route_of_a_colour_keeps_it(project):
     project.compose(1)
     assert project.deploy("--strategy", "blue-green").code == 0
 
-    done = project.run("reconfigure", "--path", f"/{project.name},/more", "--probe-path", f"/{project.name}/",
-                       compose=False)
+    done = project.run(
+        "reconfigure", "--path", f"/{project.name},/more", "--probe-path", f"/{project.name}/", compose=False
+    )
 
     assert done.code == 0, done.text
     assert done.report["route"]["color"] == "blue"

@@ -33,8 +33,15 @@ def test_it_goes_to_the_file_and_nothing_to_stdout(tmp_path, capsys, a_container
         report.found(matching.match([a_container("books_app_1", 32768)], [an_instance()]))
 
     data = json.loads(file.read_text())
-    assert data["instances"] == [{"address": "10.0.0.1", "port": 32768, "id": "node-1:books_app_1:8080",
-                                  "container": "books_app_1", "node": "consul"}]
+    assert data["instances"] == [
+        {
+            "address": "10.0.0.1",
+            "port": 32768,
+            "id": "node-1:books_app_1:8080",
+            "container": "books_app_1",
+            "node": "consul",
+        }
+    ]
     assert data["route"]["paths"] == ["/api"]
     assert capsys.readouterr().out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
@@ -50,9 +57,13 @@ def test_it_tells_an_error(tmp_path):
     assert data["error"] == {"code": 3, "message": "nobody came", "hint": "look there"}
 
 
-@pytest.mark.parametrize(("error", "message"), [
-    (WaitTimeout("nobody came"), "nobody came; rolled back"), (UsageError("no such file"), "no such file"),
-])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (WaitTimeout("nobody came"), "nobody came; rolled back"),
+        (UsageError("no such file"), "no such file"),
+    ],
+)
 def test_what_serves_afterwards_is_part_of_the_error(error, message, capsys):
     with pytest.raises(type(error)), recording(Report("books-ms"), "") as report:
         report.afterwards = "rolled back"

@@ -8,9 +8,16 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.flow.scale import target_count
 
 
-@pytest.mark.parametrize(("amount", "running", "count"), [
-    ("3", 1, 3), ("+2", 1, 3), ("-1", 3, 2), ("1", 1, 1), ("+0", 2, 2),
-])
+@pytest.mark.parametrize(
+    ("amount", "running", "count"),
+    [
+        ("3", 1, 3),
+        ("+2", 1, 3),
+        ("-1", 3, 2),
+        ("1", 1, 1),
+        ("+0", 2, 2),
+    ],
+)
 def test_count(amount, running, count):
     assert target_count(amount, running) == count
 

@@ -16,8 +16,12 @@ def cluster(docker, repository, image, tmp_path_factory):
     """``cluster(1)`` is the ``tcp://`` of the manager, ``cluster(2)`` that of the other node; both have the images."""
     number = os.getpid()
     network = f"10.{150 + number // 256 % 50}.{number % 256}"
-    environment = {**os.environ, "CLUSTER_NAME": f"f2-{number}", "CLUSTER_NET": network,
-                   "CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster"))}
+    environment = {
+        **os.environ,
+        "CLUSTER_NAME": f"f2-{number}",
+        "CLUSTER_NET": network,
+        "CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster")),
+    }
 
     def run(script: str) -> None:
         text = f". {repository}/resources/environments/cluster.sh; {script}"
@@ -29,8 +33,9 @@ def cluster(docker, repository, image, tmp_path_factory):
         hosts = {node: f"tcp://{network}.{10 + node}:2375" for node in (1, 2)}
         for host in hosts.values():
             # From now on a container's port for IPv6 is the one that another has for IPv4.
-            subprocess.run([docker, "-H", host, "run", "-d", "-p", "127.0.0.1::8080", image(1)], check=True,
-                           capture_output=True)
+            subprocess.run(
+                [docker, "-H", host, "run", "-d", "-p", "127.0.0.1::8080", image(1)], check=True, capture_output=True
+            )
         yield hosts.get
     finally:
         run("cluster_down")
@@ -41,12 +46,25 @@ def stack(cluster, start_machine, project):
     """A project that is deployed as a stack, on a machine with an agent for each node."""
     shared, flavour = project.machine, project.flavour
     hosts = [cluster(node) for node in (1, 2)]
-    addresses = [host[len("tcp://"):].rpartition(":")[0] for host in hosts]
+    addresses = [host[len("tcp://") :].rpartition(":")[0] for host in hosts]
     project.machine = start_machine("--docker-host", hosts[0], "--ip", addresses[0])
     project.machine.docker_host = hosts[0]
     project.flavour = "stack"
-    agent = subprocess.Popen([sys.executable, "-m", "jenkins_proxy", "registrator", "--docker-host", hosts[1],
-                              "--ip", addresses[1], "--consul", project.machine.consul], stderr=subprocess.DEVNULL)
+    agent = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jenkins_proxy",
+            "registrator",
+            "--docker-host",
+            hosts[1],
+            "--ip",
+            addresses[1],
+            "--consul",
+            project.machine.consul,
+        ],
+        stderr=subprocess.DEVNULL,
+    )
     yield project
     agent.terminate()
     agent.wait(timeout=20)
@@ -56,8 +74,13 @@ def stack(cluster, start_machine, project):
 
 def write(project, version: int, **app: object) -> None:
     """The stack's file, with two replicas of this version."""
-    service = {"image": project.image(version), "ports": [{"target": 8080, "mode": "host"}],
-               "environment": {"SERVICE_NAME": project.name, "BOOKS": project.name}, "deploy": {"replicas": 2}, **app}
+    service = {
+        "image": project.image(version),
+        "ports": [{"target": 8080, "mode": "host"}],
+        "environment": {"SERVICE_NAME": project.name, "BOOKS": project.name},
+        "deploy": {"replicas": 2},
+        **app,
+    }
     text = json.dumps({"version": "3.8", "services": {"app": service}})
     (project.folder / "docker-compose.yml").write_text(text)
 
@@ -84,7 +107,9 @@ def test_deployed_rolled_back_and_scaled(stack):
     assert failed == []
     assert stack.get() == (200, "version 2\n")
     assert {i["container"].rpartition(".")[0] for i in second.report["instances"]} == {
-        f"{stack.name}_app.1", f"{stack.name}_app.2"}
+        f"{stack.name}_app.1",
+        f"{stack.name}_app.2",
+    }
 
     write(stack, 1, command=["/bin/sh", "-c", "echo cannot reach the database; exit 3"])
     with stack.users() as failed:

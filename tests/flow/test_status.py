@@ -8,8 +8,12 @@ from jenkins_proxy.model import Route
 
 def test_the_table(an_instance):
     services = [
-        status.Service("books-ms", (an_instance(32768), an_instance(32769, status="critical", id="two")),
-                       Route("books-ms", ("/api/v1/books",), color="blue"), 3),
+        status.Service(
+            "books-ms",
+            (an_instance(32768), an_instance(32769, status="critical", id="two")),
+            Route("books-ms", ("/api/v1/books",), color="blue"),
+            3,
+        ),
         status.Service("consul", (), None, None),
     ]
 
@@ -28,8 +32,15 @@ def test_the_data(an_instance):
     assert service.as_dict() == {
         "service": "books-ms",
         "color": "",
-        "instances": [{"address": "10.0.0.1", "port": 32768, "id": "node-1:books_app_1:8080", "node": "consul",
-                       "status": "passing"}],
+        "instances": [
+            {
+                "address": "10.0.0.1",
+                "port": 32768,
+                "id": "node-1:books_app_1:8080",
+                "node": "consul",
+                "status": "passing",
+            }
+        ],
         "route": Route("books-ms", ("/a",)).as_dict(),
         "version": 1,
     }

@@ -290,5 +290,3 @@ def test_a_count_of_a_service_that_is_not_there(world, service):
         wait.for_count(world(0.1), service, 1)
 
     assert f"no service {service}" in failure.value.hint
-
-

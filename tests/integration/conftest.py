@@ -82,8 +82,12 @@ def start_cluster(repository, image, tmp_path_factory):
         # The process number keeps two runs on one machine apart, and the count the clusters of one run.
         number = os.getpid() * 8 + next(_CLUSTERS)
         network = f"10.{100 + number // 256 % 50}.{number % 256}"
-        environment = {**os.environ, "CLUSTER_NAME": f"cs-{number}", "CLUSTER_NET": network,
-                       "CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster"))}
+        environment = {
+            **os.environ,
+            "CLUSTER_NAME": f"cs-{number}",
+            "CLUSTER_NET": network,
+            "CLUSTER_DIR": str(tmp_path_factory.mktemp("cluster")),
+        }
         if certificates:
             addresses = [Cluster(network).address(node + 1) for node in range(nodes)]
             environment["CLUSTER_TLS"] = certificates(*addresses)
@@ -199,8 +203,13 @@ def start_daemon(program, free_port, wait_for, tmp_path):
         folder = tmp_path / f"serve-{len(started)}"
         argv = ["serve", "--listen", api, "--bind", entry, "--state-dir", str(folder), *arguments]
         path = f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"
-        made = Daemon(argv, {**os.environ, "PATH": path, **environment}, f"{scheme}://{api}", f"http://{entry}",
-                      tmp_path / f"serve-{len(started)}.log")
+        made = Daemon(
+            argv,
+            {**os.environ, "PATH": path, **environment},
+            f"{scheme}://{api}",
+            f"http://{entry}",
+            tmp_path / f"serve-{len(started)}.log",
+        )
         started.append(made)
         made.start(wait_for)
         return made
@@ -248,23 +257,44 @@ class Delivery:
 
     def write(self, version: int, **app: object) -> None:
         """Write the compose file: its app runs this version, with more keys or others than usual."""
-        service = {"image": self._image(version), "ports": ["8080"],
-                   "environment": {"SERVICE_NAME": self.service, "BOOKS": self.service}, **app}
+        service = {
+            "image": self._image(version),
+            "ports": ["8080"],
+            "environment": {"SERVICE_NAME": self.service, "BOOKS": self.service},
+            **app,
+        }
         self.file.write_text(json.dumps({"version": "3.8", "services": {"app": service}}))
 
     def run(self, command: str, *arguments: str, **environment: str) -> Ended:
         report = self._folder / f"{uuid.uuid4().hex}.json"
-        argv = [*MODULE, command, self.service, "-f", str(self.file), "--timeout", "40", *arguments,
-                "--report", str(report)]
-        done = subprocess.run(argv, env={**os.environ, **self.environment, **environment}, capture_output=True,
-                              text=True, timeout=100, check=False)
+        argv = [
+            *MODULE,
+            command,
+            self.service,
+            "-f",
+            str(self.file),
+            "--timeout",
+            "40",
+            *arguments,
+            "--report",
+            str(report),
+        ]
+        done = subprocess.run(
+            argv,
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
         return Ended(done.returncode, json.loads(report.read_text()) if report.exists() else {}, done.stderr)
 
     def compose(self, *arguments: str) -> str:
         """What a person would type."""
         argv = ["docker", "compose", "-p", self.service, "-f", str(self.file), *arguments]
-        return subprocess.run(argv, env={**os.environ, **self.environment}, capture_output=True, text=True,
-                              check=True).stdout
+        return subprocess.run(
+            argv, env={**os.environ, **self.environment}, capture_output=True, text=True, check=True
+        ).stdout
 
     def deploy(self, *arguments: str, **environment: str) -> Ended:
         path = f"/{self.service}"
@@ -289,8 +319,10 @@ def emptied(docker):
     hosts = []
     yield hosts.append
     for host in hosts:
-        for listing, removal in ((["ps", "-aq"], ["rm", "-fv"]), (["network", "ls", "-qf", "type=custom"],
-                                                                  ["network", "rm"])):
+        for listing, removal in (
+            (["ps", "-aq"], ["rm", "-fv"]),
+            (["network", "ls", "-qf", "type=custom"], ["network", "rm"]),
+        ):
             argv = [docker, "-H", host]
             found = subprocess.run([*argv, *listing], capture_output=True, text=True, check=True).stdout.split()
             if found:

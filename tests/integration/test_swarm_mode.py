@@ -18,8 +18,7 @@ def cluster(start_cluster):
 def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, wait_for):
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
-    environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api,
-                   "JENKINS_PROXY_ENTRY": daemon.entry}
+    environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
     for number in (1, 2):
         start_agent(cluster.host(number), cluster.address(number), **environment)
     made = delivery("books", **environment, DOCKER_HOST=cluster.host(1))
@@ -35,8 +34,9 @@ def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, w
 
 
 def write(books, version: int, replicas: int, **app: object) -> None:
-    books.write(version, ports=[{"target": 8080, "mode": "host"}], stop_grace_period="1s",
-                deploy={"replicas": replicas}, **app)
+    books.write(
+        version, ports=[{"target": 8080, "mode": "host"}], stop_grace_period="1s", deploy={"replicas": replicas}, **app
+    )
 
 
 def test_deployed_on_both_nodes_scaled_and_rolled_back(books, cluster):

@@ -36,14 +36,39 @@ class Authority:
     def certificate(self, name: str, *addresses: str) -> tuple[str, str]:
         """The files of a certificate, for servers at these addresses and for clients, and of its key."""
         names = ",".join(f"IP:{address}" for address in addresses)
-        self._request(name, "-CA", self.ca, "-CAkey", str(self.folder / "ca-key.pem"), "-subj", f"/CN={name}",
-                      "-addext", f"subjectAltName={names}", "-addext", "basicConstraints=critical,CA:FALSE")
+        self._request(
+            name,
+            "-CA",
+            self.ca,
+            "-CAkey",
+            str(self.folder / "ca-key.pem"),
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            f"subjectAltName={names}",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        )
         return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}-key.pem")
 
     def _request(self, name: str, *more: str) -> None:
-        argv = [self._openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-days", "2", "-keyout", str(self.folder / f"{name}-key.pem"), "-out",
-                str(self.folder / f"{name}.pem"), *more]
+        argv = [
+            self._openssl,
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            str(self.folder / f"{name}-key.pem"),
+            "-out",
+            str(self.folder / f"{name}.pem"),
+            *more,
+        ]
         subprocess.run(argv, check=True, capture_output=True)
 
 
@@ -55,6 +80,7 @@ def authority(program, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(authority, start_cluster):
     """An engine that takes nobody without a certificate."""
+
     def certificates(*addresses: str) -> str:
         folder = authority.folder / "docker"
         folder.mkdir()
@@ -72,8 +98,12 @@ def consul(authority, consul_server, wait_for):
     certificate, key = authority.certificate("consul", "127.0.0.1")
     root = str(uuid.uuid4())
     server = consul_server(
-        https=True, ca_file=authority.ca, cert_file=certificate, key_file=key,
-        acl={"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}})
+        https=True,
+        ca_file=authority.ca,
+        cert_file=certificate,
+        key_file=key,
+        acl={"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}},
+    )
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE of whoever runs the tests would win over `verify`.
         session.trust_env = False
@@ -90,14 +120,25 @@ def consul(authority, consul_server, wait_for):
 @pytest.fixture
 def books(authority, cluster, consul, start_daemon, start_agent, delivery):
     """The service ``books``, whose commands find all they need in the environment."""
-    engine = {"DOCKER_HOST": cluster.host(1), "DOCKER_TLS_VERIFY": "1",
-              "DOCKER_CERT_PATH": str(authority.folder / "docker")}
+    engine = {
+        "DOCKER_HOST": cluster.host(1),
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": str(authority.folder / "docker"),
+    }
     certificate, key = authority.certificate("api", "127.0.0.1")
-    daemon = start_daemon("--tls-cert", certificate, "--tls-key", key, scheme="https", JENKINS_PROXY_TOKEN=TOKEN,
-                          **consul)
+    daemon = start_daemon(
+        "--tls-cert", certificate, "--tls-key", key, scheme="https", JENKINS_PROXY_TOKEN=TOKEN, **consul
+    )
     start_agent(cluster.host(1), cluster.address(1), **engine, **consul)
-    made = delivery("books", **engine, **consul, JENKINS_PROXY_URL=daemon.api, JENKINS_PROXY_ENTRY=daemon.entry,
-                    JENKINS_PROXY_TOKEN=TOKEN, JENKINS_PROXY_CACERT=authority.ca)
+    made = delivery(
+        "books",
+        **engine,
+        **consul,
+        JENKINS_PROXY_URL=daemon.api,
+        JENKINS_PROXY_ENTRY=daemon.entry,
+        JENKINS_PROXY_TOKEN=TOKEN,
+        JENKINS_PROXY_CACERT=authority.ca,
+    )
     made.daemon = daemon
     made.write(1)
     yield made
@@ -118,18 +159,22 @@ def test_deployed_and_scaled_with_what_the_environment_gives(books):
         assert secret not in deployed.text + scaled.text + str(deployed.report) + books.daemon.said
 
 
-@pytest.mark.parametrize(("wrong", "error"), [
-    ({"JENKINS_PROXY_TOKEN": "another"}, "wrong token"),
-    ({"JENKINS_PROXY_TOKEN": ""}, "a token is needed"),
-    ({"JENKINS_PROXY_CACERT": ""}, "no trust in the proxy at https://"),
-    ({"CONSUL_HTTP_TOKEN": str(uuid.uuid4())}, "ACL not found"),
-    ({"CONSUL_CACERT": ""}, "no trust in the registry at https://"),
-    ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "Client sent an HTTP request to an HTTPS server"),
-], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"JENKINS_PROXY_TOKEN": "another"}, "wrong token"),
+        ({"JENKINS_PROXY_TOKEN": ""}, "a token is needed"),
+        ({"JENKINS_PROXY_CACERT": ""}, "no trust in the proxy at https://"),
+        ({"CONSUL_HTTP_TOKEN": str(uuid.uuid4())}, "ACL not found"),
+        ({"CONSUL_CACERT": ""}, "no trust in the registry at https://"),
+        ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "Client sent an HTTP request to an HTTPS server"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_a_wrong_credential_is_one_line_before_anything_is_started(books, wrong, error):
     ended = books.deploy(**wrong)
     assert ended.code == 4, ended.text
-    line, = errors(ended.text)
+    (line,) = errors(ended.text)
     assert error in line
     assert next(iter(wrong)) in ended.text
     assert books.compose("ps", "-q") == ""

@@ -16,8 +16,11 @@ def cluster(start_cluster):
 def proxy(consul_server, start_daemon):
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
-    daemon.environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api,
-                          "JENKINS_PROXY_ENTRY": daemon.entry}
+    daemon.environment = {
+        "CONSUL_HTTP_ADDR": server.url,
+        "JENKINS_PROXY_URL": daemon.api,
+        "JENKINS_PROXY_ENTRY": daemon.entry,
+    }
     return daemon
 
 

@@ -71,11 +71,12 @@ def test_one_that_was_killed_comes_back_with_what_happened_meanwhile(two, origin
 
 
 @pytest.mark.parametrize("keep", [pytest.param(True, id="data kept"), pytest.param(False, id="data lost")])
-def test_both_serve_while_consul_is_away_and_write_again_what_it_lost(keep, consul_server, start_daemon, origins,
-                                                                      wait_for, curl):
+def test_both_serve_while_consul_is_away_and_write_again_what_it_lost(
+    keep, consul_server, start_daemon, origins, wait_for, curl
+):
     server = consul_server(keep=keep)
     daemons = [start_daemon("--consul", server.url) for _ in range(2)]
-    one, = origins("one")
+    (one,) = origins("one")
     one.register(server.url, "books")
     daemons[0].client.put_route(BOOKS)
     for daemon in daemons:

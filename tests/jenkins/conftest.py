@@ -130,8 +130,12 @@ def images(docker, program, repository: Path, tmp_path_factory):
         context = tmp_path_factory.mktemp("image") / "context"
         shutil.copytree(repository / f"resources/demo/books-ms{end}", context)
         shutil.copy(program("busybox"), context / "busybox")
-        subprocess.run([docker, "build", "-q", "-t", name + end, str(context)], check=True, capture_output=True,
-                       env={**os.environ, "DOCKER_BUILDKIT": "0"})
+        subprocess.run(
+            [docker, "build", "-q", "-t", name + end, str(context)],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        )
     yield name
     subprocess.run([docker, "rmi", "-f", name, f"{name}-db"], check=True, capture_output=True)
 
@@ -162,8 +166,20 @@ class Machine:
 def machine(program, docker, free_port, wait_for, tmp_path: Path):
     """One machine with registry, proxy and daemon, started by ``serve``; nothing is routed yet."""
     made = Machine(*(f"127.0.0.1:{free_port()}" for _ in range(3)))
-    argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", made.proxy, "--registry-listen", made.consul,
-            "--bind", made.entry, "--state-dir", str(tmp_path / "state")]
+    argv = [
+        sys.executable,
+        "-m",
+        "jenkins_proxy",
+        "serve",
+        "--listen",
+        made.proxy,
+        "--registry-listen",
+        made.consul,
+        "--bind",
+        made.entry,
+        "--state-dir",
+        str(tmp_path / "state"),
+    ]
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"}
     with (tmp_path / "serve.log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
@@ -196,7 +212,7 @@ class Demo:
 
     def commit(self, changes: dict[str, Callable[[str], str]]) -> None:
         """A new commit, in which each of these files has become another text."""
-        folder = Path(self.git[len("file://"):])
+        folder = Path(self.git[len("file://") :])
         for name, changed in changes.items():
             text = (folder / name).read_text()
             assert changed(text) != text
@@ -204,8 +220,15 @@ class Demo:
         _git(folder, ["commit", "-q", "-a", "-m", "change"])
 
     def containers(self, service: str = "app") -> set[str]:
-        argv = [self.docker, "ps", "-q", "--filter", f"label=com.docker.compose.project={self.name}",
-                "--filter", f"label=com.docker.compose.service={service}"]
+        argv = [
+            self.docker,
+            "ps",
+            "-q",
+            "--filter",
+            f"label=com.docker.compose.project={self.name}",
+            "--filter",
+            f"label=com.docker.compose.service={service}",
+        ]
         return set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split())
 
     def remove(self) -> None:

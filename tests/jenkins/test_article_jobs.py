@@ -58,8 +58,20 @@ def addresses(machine, demo) -> list[str]:
 @pytest.fixture
 def our_words(addresses, machine, library: str) -> list[str]:
     """The same with what our steps need besides."""
-    return [*addresses, "--set", f"consul={machine.consul}", "--set", f"entry={machine.entry}",
-            "--set", f"python={sys.executable}", "--set", "version=main", "--agent", "--library", library]
+    return [
+        *addresses,
+        "--set",
+        f"consul={machine.consul}",
+        "--set",
+        f"entry={machine.entry}",
+        "--set",
+        f"python={sys.executable}",
+        "--set",
+        "version=main",
+        "--agent",
+        "--library",
+        library,
+    ]
 
 
 @pytest.fixture
@@ -82,7 +94,8 @@ def test_with_our_steps(empty_jenkins, seed, build, library, machine, demo, our_
     assert seeded.code == 0, seeded.text
     assert f"* + library jenkins-proxy@main from {library}" in seeded.text
     assert [line for line in seeded.text.splitlines() if line.startswith("* + ") and "library" not in line] == [
-        f"* + {job}" for job in (WITHOUT, WITH, SCALE)]
+        f"* + {job}" for job in (WITHOUT, WITH, SCALE)
+    ]
     again = seed(*our_words, "--dry-run")
     assert (again.code, again.report["counts"]["keep"]) == (0, 3), again.text
 
@@ -137,8 +150,13 @@ def test_a_release_that_dies_fails_its_build_and_nobody_notices(empty_jenkins, s
     assert seed(*our_words).code == 0
     build(WITH)
     before = demo.containers()
-    demo.commit({"docker-compose-demo.yml": lambda text: text.replace(
-        "    ports:", "    command: [/bin/busybox, sh, -c, echo 'no licence found'; exit 3]\n    ports:")})
+    demo.commit(
+        {
+            "docker-compose-demo.yml": lambda text: text.replace(
+                "    ports:", "    command: [/bin/busybox, sh, -c, echo 'no licence found'; exit 3]\n    ports:"
+            )
+        }
+    )
     done = seed("--build", WITH, "--follow")
     assert (done.code, done.report["result"]) == (1, "FAILURE"), done.text
     *_, reason, end = done.console
@@ -151,13 +169,22 @@ def test_a_release_that_dies_fails_its_build_and_nobody_notices(empty_jenkins, s
 
 
 def test_declarative_and_parallel_from_a_folder_of_wheels(
-        empty_jenkins, seed, build, machine, demo, our_words, wheels, tmp_path: Path):
+    empty_jenkins, seed, build, machine, demo, our_words, wheels, tmp_path: Path
+):
     """Both branches begin on an agent that has nothing of ours and reaches no index."""
     assert seed(*our_words).code == 0
     venv.create(tmp_path / "bare", with_pip=True)
     file = tmp_path / "jobs.yaml"
-    file.write_text(PARALLEL.format(name=demo.name, git=demo.git, cache=tmp_path / "cache", wheels=wheels,
-                                    python=tmp_path / "bare/bin/python", **vars(machine)))
+    file.write_text(
+        PARALLEL.format(
+            name=demo.name,
+            git=demo.git,
+            cache=tmp_path / "cache",
+            wheels=wheels,
+            python=tmp_path / "bare/bin/python",
+            **vars(machine),
+        )
+    )
     seeded = seed(str(file))
     assert seeded.code == 0, seeded.text
     try:

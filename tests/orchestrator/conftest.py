@@ -36,7 +36,8 @@ def build_image(docker, program, tmp_path_factory):
         subprocess.run(
             [docker, "-H", host, "build", "-q", "--build-arg", f"VERSION={version}", "-t", name, str(folder)],
             env={"DOCKER_BUILDKIT": "0", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
-            check=True, capture_output=True,
+            check=True,
+            capture_output=True,
         )
         built.append((host, name))
         return name

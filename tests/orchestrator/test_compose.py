@@ -272,11 +272,14 @@ def test_the_engine_goes_away(compose, deadline, tmp_path, monkeypatch):
         books.up(deadline=deadline)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("services:\n  app:\n    imag: x\n", r"compose file .*docker-compose.yml: .*app.* '?imag'?"),
-    ("services:\n  app: {image: x\n  b: [", r"compose file .*docker-compose.yml: yaml"),
-    ("version: '2'\nservices: {}\n", "service"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("services:\n  app:\n    imag: x\n", r"compose file .*docker-compose.yml: .*app.* '?imag'?"),
+        ("services:\n  app: {image: x\n  b: [", r"compose file .*docker-compose.yml: yaml"),
+        ("version: '2'\nservices: {}\n", "service"),
+    ],
+)
 def test_files_that_are_broken(compose, text, message):
     with pytest.raises(UsageError, match=message):
         compose(text).validate()

@@ -71,13 +71,16 @@ def test_a_container_on_its_hosts_network_is_at_its_exposed_ports():
     assert found.bindings == (Binding("", 8080, 8080, "tcp"), Binding("", 9999, 9999, "tcp"))
 
 
-@pytest.mark.parametrize("state, expected", [
-    ({"Status": "exited", "ExitCode": 137}, ("exited", "", 137)),
-    ({"Status": "created"}, ("created", "", 0)),
-    ({"Status": "running", "Health": {"Status": "starting", "Log": []}}, ("running", "starting", 0)),
-    ({"Status": "running", "Health": {"Status": "none"}}, ("running", "", 0)),
-    ({"Status": "running", "Health": None}, ("running", "", 0)),
-])
+@pytest.mark.parametrize(
+    "state, expected",
+    [
+        ({"Status": "exited", "ExitCode": 137}, ("exited", "", 137)),
+        ({"Status": "created"}, ("created", "", 0)),
+        ({"Status": "running", "Health": {"Status": "starting", "Log": []}}, ("running", "starting", 0)),
+        ({"Status": "running", "Health": {"Status": "none"}}, ("running", "", 0)),
+        ({"Status": "running", "Health": None}, ("running", "", 0)),
+    ],
+)
 def test_states(state, expected):
     found = containers.parse(changed(State=state))
     assert (found.state, found.health, found.exit_code) == expected
@@ -88,18 +91,26 @@ def test_a_container_that_compose_did_not_make():
     assert (found.service, found.project, found.bindings) == ("", "", ())
 
 
-@pytest.mark.parametrize("health, expected", [
-    (None, ""),
-    ({"Log": None}, ""),
-    ({"Log": [{"Output": "old"}, {"Output": " no database\n"}]}, "no database"),
-])
+@pytest.mark.parametrize(
+    "health, expected",
+    [
+        (None, ""),
+        ({"Log": None}, ""),
+        ({"Log": [{"Output": "old"}, {"Output": " no database\n"}]}, "no database"),
+    ],
+)
 def test_health_output(health, expected):
     assert containers.health_output(changed(State={"Health": health})) == expected
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("1970-01-01T00:00:01Z", 1.0), ("1970-01-01T00:00:01.5Z", 1.5), ("1970-01-01T00:01:00.000000001Z", 60.000000001),
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.5Z", 1.5),
+        ("1970-01-01T00:01:00.000000001Z", 60.000000001),
+    ],
+)
 def test_timestamp(text, expected):
     assert containers.timestamp(text) == pytest.approx(expected)
 

@@ -48,11 +48,14 @@ def test_what_is_not_there(engine):
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("reference, expected", [
-    ("f1-tagged", "f1-tagged:latest"),
-    ("f1-tagged:2", "f1-tagged:2"),
-    ("127.0.0.1:9/f1-tagged", "127.0.0.1:9/f1-tagged:latest"),
-])
+@pytest.mark.parametrize(
+    "reference, expected",
+    [
+        ("f1-tagged", "f1-tagged:latest"),
+        ("f1-tagged:2", "f1-tagged:2"),
+        ("127.0.0.1:9/f1-tagged", "127.0.0.1:9/f1-tagged:latest"),
+    ],
+)
 def test_tag(engine, image, docker, reference, expected):
     engine.tag(engine.image_id(image(1)), reference)
     try:
@@ -110,13 +113,16 @@ def serve(program, tmp_path):
         server.server_close()
 
 
-@pytest.mark.parametrize("status, body, message", [
-    (500, b'{"message": "out of\\n  memory"}', "GET /info: out of memory$"),
-    (500, b"No healthy node available\n", "GET /info: No healthy node available$"),
-    (503, b"", "GET /info: HTTP 503$"),
-    (301, b"", "GET /info: HTTP 301$"),
-    (200, b"<html>", "no Docker Engine answers at .*, but something without JSON"),
-])
+@pytest.mark.parametrize(
+    "status, body, message",
+    [
+        (500, b'{"message": "out of\\n  memory"}', "GET /info: out of memory$"),
+        (500, b"No healthy node available\n", "GET /info: No healthy node available$"),
+        (503, b"", "GET /info: HTTP 503$"),
+        (301, b"", "GET /info: HTTP 301$"),
+        (200, b"<html>", "no Docker Engine answers at .*, but something without JSON"),
+    ],
+)
 def test_answers_that_are_errors(serve, status, body, message):
     with pytest.raises(DockerError, match=message):
         Engine(Endpoint(serve(status, body), "test")).info()
@@ -143,9 +149,27 @@ def certificates(program, tmp_path_factory):
     """A folder with an authority and a certificate of it for 127.0.0.1, good for server and client."""
     folder = tmp_path_factory.mktemp("certificates")
     subprocess.run(
-        [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
-         "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        cwd=folder, check=True, capture_output=True,
+        [
+            program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
     )
     (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
     return str(folder)
@@ -165,15 +189,18 @@ def test_tls_without_certificates(tmp_path):
         resolve(DOCKER_HOST="tcp://127.0.0.1:2376", DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=str(tmp_path))
 
 
-@pytest.mark.parametrize("url, message", [
-    ("ssh://root@swarm-master", "an engine behind ssh is not supported"),
-    ("http://127.0.0.1:2375", "is no Docker Engine address"),
-    ("tcp://127.0.0.1", "is no Docker Engine address"),
-    ("tcp://127.0.0.1:port", "is no Docker Engine address"),
-    ("tcp://[::1:2375", "is no Docker Engine address"),
-    ("unix://", "is no Docker Engine address"),
-    ("/var/run/docker.sock", "is no Docker Engine address"),
-])
+@pytest.mark.parametrize(
+    "url, message",
+    [
+        ("ssh://root@swarm-master", "an engine behind ssh is not supported"),
+        ("http://127.0.0.1:2375", "is no Docker Engine address"),
+        ("tcp://127.0.0.1", "is no Docker Engine address"),
+        ("tcp://127.0.0.1:port", "is no Docker Engine address"),
+        ("tcp://[::1:2375", "is no Docker Engine address"),
+        ("unix://", "is no Docker Engine address"),
+        ("/var/run/docker.sock", "is no Docker Engine address"),
+    ],
+)
 def test_addresses_that_are_none(url, message):
     with pytest.raises(UsageError, match=message) as caught:
         resolve(DOCKER_HOST=url)
@@ -184,8 +211,12 @@ def test_addresses_that_are_none(url, message):
 def docker_config(tmp_path, docker, monkeypatch):
     """A configuration folder of Docker's CLI with a context ``far``."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    subprocess.run([docker, "context", "create", "far", "--docker", "host=tcp://10.9.8.7:2375"], check=True,
-                   capture_output=True, env={**os.environ, "DOCKER_CONFIG": str(tmp_path)})
+    subprocess.run(
+        [docker, "context", "create", "far", "--docker", "host=tcp://10.9.8.7:2375"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_CONFIG": str(tmp_path)},
+    )
     return tmp_path
 
 
@@ -223,20 +254,26 @@ def test_a_docker_context_that_is_not_told_in_time(tmp_path, monkeypatch, progra
         resolve(DOCKER_CONTEXT="far")
 
 
-@pytest.mark.parametrize("data, expected", [
-    (PLAIN, b"out\nerr\n"),
-    (PLAIN[:-2], b"out\ner"),
-    (b"from a terminal\r\n", b"from a terminal\r\n"),
-    (b"", b""),
-])
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (PLAIN, b"out\nerr\n"),
+        (PLAIN[:-2], b"out\ner"),
+        (b"from a terminal\r\n", b"from a terminal\r\n"),
+        (b"", b""),
+    ],
+)
 def test_demultiplex(data, expected):
     assert demultiplex(data) == expected
 
 
-@pytest.mark.parametrize("url, name, expected", [
-    ("unix:///var/run/docker.sock", "another-host.invalid", set()),
-    ("tcp://10.9.8.7:2375", "another-host.invalid", {"10.9.8.7"}),
-])
+@pytest.mark.parametrize(
+    "url, name, expected",
+    [
+        ("unix:///var/run/docker.sock", "another-host.invalid", set()),
+        ("tcp://10.9.8.7:2375", "another-host.invalid", {"10.9.8.7"}),
+    ],
+)
 def test_addresses_of_an_engine_elsewhere(url, name, expected):
     assert set(addresses.of_engine(Endpoint(url, "test"), {"Name": name})) == expected
 

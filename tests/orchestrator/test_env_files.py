@@ -28,7 +28,9 @@ def test_env_files_are_read_to_the_letter(tmp_path, said):
     one.write_text(f"x-app: &app {{env_file: app.env}}\nservices: {{app: {{<<: *app, environment: {said}}}, db: }}\n")
     two.write_text("services: {app: {env_file: [{path: more.env}, '${NOT_READ}.env']}}\n")
     assert env_files.variables([str(one), str(two)], {"FROM_HERE": "here"}) == {
-        "app": {"A": "a${HOME}b$c", "B": '"q" # kept ', "EMPTY": "", "FROM_HERE": "here", "TWICE": "2"}, "db": {}}
+        "app": {"A": "a${HOME}b$c", "B": '"q" # kept ', "EMPTY": "", "FROM_HERE": "here", "TWICE": "2"},
+        "db": {},
+    }
 
 
 def test_files_with_tags_of_composes_own_have_no_env_files(tmp_path):

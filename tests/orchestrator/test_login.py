@@ -50,8 +50,13 @@ def environ(docker: str, registry: str, tmp_path: Path) -> dict[str, str]:
     (usual / "cli-plugins").mkdir(parents=True)
     (usual / "cli-plugins" / "docker-compose").touch()
     (usual / "config.json").write_text(json.dumps({"credsStore": "nowhere", "HttpHeaders": {"X-Kept": "1"}}))
-    return {**os.environ, "DOCKER_CONFIG": str(usual), "JENKINS_PROXY_REGISTRY": registry,
-            "JENKINS_PROXY_REGISTRY_USER": "deployer", "JENKINS_PROXY_REGISTRY_PASSWORD": PASSWORD}
+    return {
+        **os.environ,
+        "DOCKER_CONFIG": str(usual),
+        "JENKINS_PROXY_REGISTRY": registry,
+        "JENKINS_PROXY_REGISTRY_USER": "deployer",
+        "JENKINS_PROXY_REGISTRY_PASSWORD": PASSWORD,
+    }
 
 
 def test_logged_in_for_the_block_only(environ: dict[str, str], registry: str, capsys):

@@ -57,7 +57,7 @@ Unsupported config option for services.app: 'imag'""",
   in "./books.yml", line 2, column 8
 expected ',' or '}', but got ':'
   in "./books.yml", line 3, column 4""",
-        "yaml.parser.ParserError: while parsing a flow mapping in \"./books.yml\", line 2, column 8 "
+        'yaml.parser.ParserError: while parsing a flow mapping in "./books.yml", line 2, column 8 '
         "expected ',' or '}', but got ':' in \"./books.yml\", line 3, column 4",
     ),
     "v2, broken YAML": (

@@ -19,7 +19,8 @@ def choose(resolved, project_name, tmp_path):
 
     def ask(wanted: str = "auto", with_settings=resolved, project: str = project_name) -> tuple[str, str]:
         made, why = probing.choose(
-            with_settings, Console(), project=project, files=[str(tmp_path / "docker-compose.yml")], wanted=wanted)
+            with_settings, Console(), project=project, files=[str(tmp_path / "docker-compose.yml")], wanted=wanted
+        )
         return made.name, why
 
     return ask
@@ -94,13 +95,16 @@ def test_v2_as_a_program_of_its_own(tmp_path, monkeypatch):
     assert probing.probe("compose-v1", {"PATH": str(tmp_path)}) is None
 
 
-@pytest.mark.parametrize("version, docker, docker_compose, expected", [
-    ("23.0.0", "v2.26.1", "1.29.2", "stack"),
-    ("20.10.24", "v2.26.1", "1.29.2", "compose-v1"),
-    ("20.10.24", "v2.26.1", "", "compose-v2"),
-    ("20.10.24", "v2.26.1", "v2.29.7", "compose-v2"),
-    ("20.10.24", "", "", "stack"),
-])
+@pytest.mark.parametrize(
+    "version, docker, docker_compose, expected",
+    [
+        ("23.0.0", "v2.26.1", "1.29.2", "stack"),
+        ("20.10.24", "v2.26.1", "1.29.2", "compose-v1"),
+        ("20.10.24", "v2.26.1", "", "compose-v2"),
+        ("20.10.24", "v2.26.1", "v2.29.7", "compose-v2"),
+        ("20.10.24", "", "", "stack"),
+    ],
+)
 def test_what_reads_a_stacks_files(tmp_path, version, docker, docker_compose, expected):
     for name, answer in (("docker", docker), ("docker-compose", docker_compose)):
         (tmp_path / name).write_text(f"#!/bin/sh\necho {answer}\n")
@@ -132,12 +136,15 @@ CLASSIC = {"ServerVersion": "swarm/1.2.9"}
 MANAGER = {"ServerVersion": "20.10.24", "Swarm": {"LocalNodeState": "active", "ControlAvailable": True}}
 
 
-@pytest.mark.parametrize("info, manager, classic", [
-    (CLASSIC, False, True),
-    (MANAGER, True, False),
-    ({"Swarm": {"LocalNodeState": "active", "ControlAvailable": False}}, False, False),
-    ({"Swarm": {"LocalNodeState": "locked", "ControlAvailable": True}}, False, False),
-    ({"ServerVersion": "20.10.24"}, False, False),
-])
+@pytest.mark.parametrize(
+    "info, manager, classic",
+    [
+        (CLASSIC, False, True),
+        (MANAGER, True, False),
+        ({"Swarm": {"LocalNodeState": "active", "ControlAvailable": False}}, False, False),
+        ({"Swarm": {"LocalNodeState": "locked", "ControlAvailable": True}}, False, False),
+        ({"ServerVersion": "20.10.24"}, False, False),
+    ],
+)
 def test_kinds_of_engines(info, manager, classic):
     assert (probing.is_manager(info), probing.is_classic(info)) == (manager, classic)

@@ -48,11 +48,14 @@ def test_target_on_its_nodes_network_needs_its_name():
     assert project(app={"network_mode": "host"}).target("app").host_network
 
 
-@pytest.mark.parametrize("name, message", [
-    ("", "project books-ms: no service publishes a port: db, cache"),
-    ("db", "project books-ms: service db publishes no port; those that do: none"),
-    ("web", "project books-ms has no service 'web'"),
-])
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("", "project books-ms: no service publishes a port: db, cache"),
+        ("db", "project books-ms: service db publishes no port; those that do: none"),
+        ("web", "project books-ms has no service 'web'"),
+    ],
+)
 def test_target_that_is_none(name, message):
     with pytest.raises(UsageError, match=message) as caught:
         project(db={}, cache=None).target(name)
@@ -69,7 +72,8 @@ def test_before_and_after_the_target():
     found = project(
         app={"depends_on": {"db": {"condition": "service_healthy"}}, "links": ["cache:c"]},
         db={"volumes_from": ["data:ro", "container:other"]},
-        cache={}, data={},
+        cache={},
+        data={},
         web={"depends_on": ["app"]},
         log={"network_mode": "service:web"},
         apart={},
@@ -84,13 +88,16 @@ def test_services_that_need_each_other_end():
     assert project(app={"links": ["web"]}, web={"links": ["app"]}).after("app") == ["web"]
 
 
-@pytest.mark.parametrize("service, obstacle", [
-    ({"ports": ["8080"]}, ""),
-    ({"ports": ["8000-8010:8080"]}, ""),
-    ({"ports": ["80:8080"]}, "app publishes the fixed host port 80"),
-    ({"ports": ["8080"], "container_name": "books"}, "app has a fixed container_name (books)"),
-    ({"network_mode": "host"}, "app uses its node's network (network_mode: host)"),
-])
+@pytest.mark.parametrize(
+    "service, obstacle",
+    [
+        ({"ports": ["8080"]}, ""),
+        ({"ports": ["8000-8010:8080"]}, ""),
+        ({"ports": ["80:8080"]}, "app publishes the fixed host port 80"),
+        ({"ports": ["8080"], "container_name": "books"}, "app has a fixed container_name (books)"),
+        ({"network_mode": "host"}, "app uses its node's network (network_mode: host)"),
+    ],
+)
 def test_obstacle(service, obstacle):
     assert project(app=service).services["app"].obstacle == obstacle
 

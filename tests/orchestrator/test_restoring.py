@@ -9,7 +9,9 @@ ID = "5d3272c778f2" + "0" * 52
 
 def definition(config=None, host=None, networks=None, mounts=()):
     return {
-        "Id": ID, "Image": "sha256:76", "Name": "/books-ms_app_1",
+        "Id": ID,
+        "Image": "sha256:76",
+        "Name": "/books-ms_app_1",
         "Config": {"Image": "books-ms:1", "Hostname": ID[:12], **(config or {})},
         "HostConfig": {"NetworkMode": "front", **(host or {})},
         "NetworkSettings": {"Networks": networks or {}},

@@ -106,7 +106,8 @@ def test_up_answers_when_the_tasks_run_and_tells_where(books, deadline, cluster)
     one.up(deadline=deadline)
     found = running(one)
     assert {container.node_addresses for container in found} == {
-        (cluster[len("tcp://"):].rpartition(":")[0].rpartition(".")[0] + f".{host}",) for host in (11, 12)}
+        (cluster[len("tcp://") :].rpartition(":")[0].rpartition(".")[0] + f".{host}",) for host in (11, 12)
+    }
     for container in found:
         (binding,) = [binding for binding in container.bindings if binding.host_ip == "0.0.0.0"]
         url = f"http://{container.node_addresses[0]}:{binding.host_port}/"
@@ -119,8 +120,10 @@ def test_up_answers_when_the_tasks_run_and_tells_where(books, deadline, cluster)
 @pytest.mark.parametrize("reader", ["", "compose-v1", "compose-v2"])
 def test_what_looks_like_a_variable_reaches_the_tasks_as_it_was_written(books, deadline, tmp_path, reader):
     (tmp_path / "app.env").write_text("FROM_FILE=a$b\n")
-    more = ('    environment: {PASSWORD: "p$$w"}\n    env_file: [app.env]\n'
-            '    healthcheck: {test: ["CMD-SHELL", "test -n $$PASSWORD"], interval: 1s}\n')
+    more = (
+        '    environment: {PASSWORD: "p$$w"}\n    env_file: [app.env]\n'
+        '    healthcheck: {test: ["CMD-SHELL", "test -n $$PASSWORD"], interval: 1s}\n'
+    )
     one = books(BOOKS.replace("    deploy:", more + "    deploy:"), reader)
     one.up(["app"], deadline=deadline)
     spec = one.snapshot("app").definitions[0]["Spec"]["TaskTemplate"]["ContainerSpec"]

@@ -21,11 +21,13 @@ TASK = {
     "Status": {
         "State": "running",
         "ContainerStatus": {"ContainerID": "1d08b5b165c8", "PID": 7, "ExitCode": 0},
-        "PortStatus": {"Ports": [
-            {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 32768, "PublishMode": "host"},
-            {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 32770, "PublishMode": "host"},
-            {"Protocol": "tcp", "TargetPort": 9000, "PublishedPort": 9000, "PublishMode": "ingress"},
-        ]},
+        "PortStatus": {
+            "Ports": [
+                {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 32768, "PublishMode": "host"},
+                {"Protocol": "tcp", "TargetPort": 8080, "PublishedPort": 32770, "PublishMode": "host"},
+                {"Protocol": "tcp", "TargetPort": 9000, "PublishedPort": 9000, "PublishMode": "ingress"},
+            ]
+        },
     },
 }
 NODE = {
@@ -68,33 +70,39 @@ def test_a_task_that_has_no_node_yet():
     assert (found.id, found.state, found.node_addresses) == (TASK["ID"], "created", ())
 
 
-@pytest.mark.parametrize("state, checked, expected", [
-    ("starting", True, ("running", "starting")),
-    ("running", True, ("running", "healthy")),
-    ("running", False, ("running", "")),
-    ("preparing", True, ("created", "")),
-    ("failed", True, ("exited", "")),
-    ("rejected", False, ("dead", "")),
-])
+@pytest.mark.parametrize(
+    "state, checked, expected",
+    [
+        ("starting", True, ("running", "starting")),
+        ("running", True, ("running", "healthy")),
+        ("running", False, ("running", "")),
+        ("preparing", True, ("created", "")),
+        ("failed", True, ("exited", "")),
+        ("rejected", False, ("dead", "")),
+    ],
+)
 def test_states(state, checked, expected):
     spec = {**SPEC, "Healthcheck": {"Test": ["CMD", "true"]}} if checked else SPEC
     found = tasks.parse(task(state, spec=spec), "books-ms_app", "books-ms", NODE)
     assert (found.state, found.health) == expected
 
 
-@pytest.mark.parametrize("service, present, expected", [
-    (SERVICE, [task()], True),
-    (SERVICE, [task("starting")], False),
-    (SERVICE, [], False),
-    (SERVICE, [task(), task()], False),
-    (SERVICE, [task(spec=OLD)], False),
-    (SERVICE, [task(), task("running", desired="shutdown", spec=OLD)], False),
-    (SERVICE, [task(), task("shutdown", desired="shutdown", spec=OLD)], True),
-    (UPDATING, [task()], False),
-    ({**SERVICE, "UpdateStatus": {"State": "completed"}}, [task()], True),
-    (GLOBAL, [task(), task()], True),
-    (GLOBAL, [], False),
-])
+@pytest.mark.parametrize(
+    "service, present, expected",
+    [
+        (SERVICE, [task()], True),
+        (SERVICE, [task("starting")], False),
+        (SERVICE, [], False),
+        (SERVICE, [task(), task()], False),
+        (SERVICE, [task(spec=OLD)], False),
+        (SERVICE, [task(), task("running", desired="shutdown", spec=OLD)], False),
+        (SERVICE, [task(), task("shutdown", desired="shutdown", spec=OLD)], True),
+        (UPDATING, [task()], False),
+        ({**SERVICE, "UpdateStatus": {"State": "completed"}}, [task()], True),
+        (GLOBAL, [task(), task()], True),
+        (GLOBAL, [], False),
+    ],
+)
 def test_settled(service, present, expected):
     assert tasks.settled(service, present) is expected
 
@@ -102,27 +110,32 @@ def test_settled(service, present, expected):
 REJECTED = task("rejected", desired="shutdown", Err="No such image: books-ms:1", Message="preparing")
 
 
-@pytest.mark.parametrize("service, present, expected", [
-    (SERVICE, [task()], ""),
-    (SERVICE, [REJECTED] * 2, ""),
-    (SERVICE, [REJECTED] * 3, "No such image: books-ms:1"),
-    (SERVICE, [task("failed", Err="", Message="started")] * 3, "started"),
-    (SERVICE, [task("failed", spec=OLD)] * 3, ""),
-    (PAUSED, [REJECTED], REJECTED["Status"]["Err"]),
-    (PAUSED, [], "update paused"),
-    ({**SERVICE, "UpdateStatus": {"State": "rollback_completed"}}, [], "rollback_completed"),
-    ({}, [REJECTED] * 3, ""),
-])
+@pytest.mark.parametrize(
+    "service, present, expected",
+    [
+        (SERVICE, [task()], ""),
+        (SERVICE, [REJECTED] * 2, ""),
+        (SERVICE, [REJECTED] * 3, "No such image: books-ms:1"),
+        (SERVICE, [task("failed", Err="", Message="started")] * 3, "started"),
+        (SERVICE, [task("failed", spec=OLD)] * 3, ""),
+        (PAUSED, [REJECTED], REJECTED["Status"]["Err"]),
+        (PAUSED, [], "update paused"),
+        ({**SERVICE, "UpdateStatus": {"State": "rollback_completed"}}, [], "rollback_completed"),
+        ({}, [REJECTED] * 3, ""),
+    ],
+)
 def test_failure(service, present, expected):
     assert tasks.failure(service, present) == expected
 
 
 def test_deployed_starts_new_ones_first_where_they_can_run_beside_the_old():
-    config = {"services": {
-        "app": {"ports": [{"target": 8080, "mode": "host"}], "deploy": {"replicas": 1}},
-        "fixed": {"ports": [{"target": 8080, "published": "80", "mode": "host"}]},
-        "told": {"deploy": {"update_config": {"order": "stop-first", "parallelism": 2}}},
-    }}
+    config = {
+        "services": {
+            "app": {"ports": [{"target": 8080, "mode": "host"}], "deploy": {"replicas": 1}},
+            "fixed": {"ports": [{"target": 8080, "published": "80", "mode": "host"}]},
+            "told": {"deploy": {"update_config": {"order": "stop-first", "parallelism": 2}}},
+        }
+    }
     made = stack.deployed(config, {"app": 3})["services"]
     assert made["app"]["deploy"] == {"replicas": 3, "update_config": {"order": "start-first"}}
     assert made["fixed"]["deploy"] == {}
@@ -131,10 +144,15 @@ def test_deployed_starts_new_ones_first_where_they_can_run_beside_the_old():
 
 
 def test_deployed_is_read_a_second_time_and_then_means_the_same():
-    config = {"services": {"app": {
-        "command": ["sh", "-c", "echo $HOME ${X}"], "environment": {"A": "p$w", "$K": None, "N": 1},
-        "env_file": ["app.env"],
-    }}}
+    config = {
+        "services": {
+            "app": {
+                "command": ["sh", "-c", "echo $HOME ${X}"],
+                "environment": {"A": "p$w", "$K": None, "N": 1},
+                "env_file": ["app.env"],
+            }
+        }
+    }
     made = stack.deployed(config, {})["services"]["app"]
     assert made["command"] == ["sh", "-c", "echo $$HOME $${X}"]
     # The names of variables are not looked into.

@@ -73,8 +73,10 @@ class StandIn:
 def served(service: str, *statuses: str) -> tuple[ServedInstance, ...]:
     """Instances of a service, one a status; ``passing`` ones serve."""
     return tuple(
-        ServedInstance(Instance(service, f"node:{service}:{port}", Address("10.0.0.1", port), "node-1", status),
-                       serving=status == "passing")
+        ServedInstance(
+            Instance(service, f"node:{service}:{port}", Address("10.0.0.1", port), "node-1", status),
+            serving=status == "passing",
+        )
         for port, status in enumerate(statuses or ("passing",), start=32768)
     )
 
@@ -143,8 +145,10 @@ class Origin:
             return False
         if target.endswith("/slow"):
             await self.release.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nX-Jenkins-Proxy-Instance: forged\r\nContent-Length: %d\r\n\r\n%s" % (
-            len(self.name), self.name.encode()))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nX-Jenkins-Proxy-Instance: forged\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(self.name), self.name.encode())
+        )
         return True
 
 

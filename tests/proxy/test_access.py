@@ -24,8 +24,9 @@ def denial(access: Access, *arguments, guarded: bool = True, **headers: str) -> 
     return caught.value
 
 
-@pytest.mark.parametrize("given", ["", "Bearer", "Bearer ", "Bearer wrong", "s3cret", "Bearer s3cret ",
-                                   "Basic s3cret", "Bearer s3cré"])
+@pytest.mark.parametrize(
+    "given", ["", "Bearer", "Bearer ", "Bearer wrong", "s3cret", "Bearer s3cret ", "Basic s3cret", "Bearer s3cré"]
+)
 def test_a_token_is_asked_for_where_something_changes(given: str) -> None:
     access = Access("s3cret")
     refused = denial(access, Authorization=given)
@@ -46,8 +47,18 @@ def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1:8081", "[::1]:8081", "localhost:8081", "localhost", "proxy:8081", "consul", "10.0.0.1:8081",
-     socket.gethostname() + ":8081", "known.example.com:8081", "KNOWN.example.com"],
+    [
+        "127.0.0.1:8081",
+        "[::1]:8081",
+        "localhost:8081",
+        "localhost",
+        "proxy:8081",
+        "consul",
+        "10.0.0.1:8081",
+        socket.gethostname() + ":8081",
+        "known.example.com:8081",
+        "KNOWN.example.com",
+    ],
 )
 def test_without_a_token_the_articles_names_work(host: str) -> None:
     Access("", ["Known.example.com"]).check(request(host, User_Agent="curl/7.88.1"), guarded=True)

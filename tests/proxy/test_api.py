@@ -36,8 +36,7 @@ async def call(reconciler, consul_url):
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
         dashboard = Dashboard(reconciler, Journal(), Meter(), TrafficReader(ask), {})
-        runner = api.runner(
-            api.application(reconciler, Arrivals(reconciler, registry), Access(token), dashboard))
+        runner = api.runner(api.application(reconciler, Arrivals(reconciler, registry), Access(token), dashboard))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -61,8 +60,15 @@ async def test_a_route_is_put_read_listed_and_deleted(call, reconciler) -> None:
     status, put = await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     assert status == 200
     assert put["instances"][0] == {
-        "address": "10.0.0.1", "port": 32768, "id": "node:books-ms:32768", "node": "node-1", "status": "passing",
-        "checked": False, "output": "", "serving": True, "draining": False,
+        "address": "10.0.0.1",
+        "port": 32768,
+        "id": "node:books-ms:32768",
+        "node": "node-1",
+        "status": "passing",
+        "checked": False,
+        "output": "",
+        "serving": True,
+        "draining": False,
     }
     assert put["route"] == Route("books-ms", ("/api/v1/books",)).as_dict()
     assert (put["version"], put["applied"], put["timings"]) == (3, "reload", {"reload": 0.0123})
@@ -266,9 +272,17 @@ async def test_the_configuration_is_shown_without_the_probe_key(call) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("PUT", "/v1/routes/a"), ("DELETE", "/v1/routes/a"), ("POST", "/v1/routes/a/drain"),
-     ("POST", "/v1/routes/a/resume"), ("GET", ARTICLE), ("POST", ARTICLE), ("GET", f"{PREFIX}/remove?serviceName=a"),
-     ("GET", f"{PREFIX}/reload/"), ("GET", f"{PREFIX}/config")],
+    [
+        ("PUT", "/v1/routes/a"),
+        ("DELETE", "/v1/routes/a"),
+        ("POST", "/v1/routes/a/drain"),
+        ("POST", "/v1/routes/a/resume"),
+        ("GET", ARTICLE),
+        ("POST", ARTICLE),
+        ("GET", f"{PREFIX}/remove?serviceName=a"),
+        ("GET", f"{PREFIX}/reload/"),
+        ("GET", f"{PREFIX}/config"),
+    ],
 )
 async def test_with_a_token_whatever_changes_or_tells_needs_it(call, reconciler, method: str, path: str) -> None:
     status, answer = await call(method, path, token="s3cret")

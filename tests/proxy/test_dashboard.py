@@ -73,8 +73,15 @@ async def test_the_state_has_totals_and_the_services_with_trouble_first(session)
     seen = await state(session)
     assert [one["service"] for one in seen["services"]] == ["users-ms", "books-ms", "shop"]
     assert [one["trouble"] for one in seen["services"]] == [True, False, False]
-    assert seen["totals"] == {"services": 3, "trouble": 1, "instances": 5, "serving": 4, "rate": 8, "sessions": 2,
-                              "errors": 3}
+    assert seen["totals"] == {
+        "services": 3,
+        "trouble": 1,
+        "instances": 5,
+        "serving": 4,
+        "rate": 8,
+        "sessions": 2,
+        "errors": 3,
+    }
     assert seen["services"][1]["traffic"]["answers"]["2xx"] == 1200
     assert "probe" not in json.dumps(seen)
 
@@ -129,8 +136,15 @@ async def test_events_come_live_and_what_was_missed_comes_again(session, journal
         assert answer.content_type == "text/event-stream"
         journal.add(Event(2.0, "instance-up", "books-ms", Address("10.0.0.1", 80)))
         (live,) = await messages(answer, 1)
-    assert live == {"id": "1000-2", "time": 2.0, "kind": "instance-up", "service": "books-ms",
-                    "address": "10.0.0.1:80", "detail": "", "seconds": 0.0}
+    assert live == {
+        "id": "1000-2",
+        "time": 2.0,
+        "kind": "instance-up",
+        "service": "books-ms",
+        "address": "10.0.0.1:80",
+        "detail": "",
+        "seconds": 0.0,
+    }
     journal.add(Event(3.0, "reload"))
     async with session.get("/v1/events", headers={"Last-Event-ID": live["id"]}) as answer:
         assert [one["time"] for one in await messages(answer, 1)] == [3.0]
@@ -167,8 +181,11 @@ async def test_a_journal_that_closes_ends_the_streams(session, journal) -> None:
 
 
 async def test_the_page_can_neither_load_nor_run_anything_from_elsewhere(session) -> None:
-    for path, kind in (("/", "text/html"), ("/dashboard/style.css", "text/css"),
-                       ("/dashboard/page.js", "text/javascript")):
+    for path, kind in (
+        ("/", "text/html"),
+        ("/dashboard/style.css", "text/css"),
+        ("/dashboard/page.js", "text/javascript"),
+    ):
         async with session.get(path) as answer:
             assert (answer.status, answer.content_type) == (200, kind)
             policy = answer.headers["Content-Security-Policy"]
@@ -244,8 +261,9 @@ async def browser(program, tmp_path: Path):
 @pytest.mark.chromium
 async def test_a_live_event_changes_the_page(browser: Browser, url: str, reconciler, served, journal) -> None:
     await browser.send("Page.navigate", url=url + "/")
-    await browser.until("document.querySelectorAll('.service').length === 3 && "
-                        "document.getElementById('live').textContent === 'Live'")
+    await browser.until(
+        "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
+    )
     assert await browser.value("document.getElementById('total-instances').textContent") == "4"
     assert await browser.value("document.querySelector('.service .name').firstChild.textContent") == "users-ms"
 
@@ -268,8 +286,9 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, reconci
 @pytest.mark.chromium
 @pytest.mark.parametrize("width", [360, 800, 1280])
 async def test_the_page_fits_every_width_and_reacts_to_the_keyboard(browser: Browser, url: str, width: int) -> None:
-    await browser.send("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1,
-                       mobile=width < 600)
+    await browser.send(
+        "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+    )
     await browser.send("Page.navigate", url=url + "/")
     await browser.until("document.querySelectorAll('.service').length === 3")
     assert await browser.value("document.documentElement.scrollWidth <= innerWidth")
@@ -279,7 +298,9 @@ async def test_the_page_fits_every_width_and_reacts_to_the_keyboard(browser: Bro
     await browser.until("document.querySelector('details').open")
     assert "10.0.0.1:32769" in await browser.value("document.querySelector('details tbody').textContent")
     assert await browser.value("document.documentElement.scrollWidth <= innerWidth")
-    await browser.value("document.getElementById('search').value = 'books'; "
-                        "document.getElementById('search').dispatchEvent(new Event('input'))")
+    await browser.value(
+        "document.getElementById('search').value = 'books'; "
+        "document.getElementById('search').dispatchEvent(new Event('input'))"
+    )
     await browser.until("document.querySelectorAll('.service').length === 1")
     assert browser.complaints == []

@@ -59,11 +59,15 @@ def test_a_service_outside_has_a_port_beside_its_host_or_in_it(pairs, hostname: 
 
 def test_what_means_nothing_here_is_named() -> None:
     assert parse(("port", "8080"), ("mode", "swarm"), ("timeoutServer", "20"), ("mode", "swarm")).ignored == (
-        "port", "mode", "timeoutServer")
+        "port",
+        "mode",
+        "timeoutServer",
+    )
 
 
-@pytest.mark.parametrize("base", [[], BOOKS[:1], BOOKS[1:], [("serviceName", ""), BOOKS[1]],
-                                  [BOOKS[0], ("servicePath", "")]])
+@pytest.mark.parametrize(
+    "base", [[], BOOKS[:1], BOOKS[1:], [("serviceName", ""), BOOKS[1]], [BOOKS[0], ("servicePath", "")]]
+)
 def test_what_is_mandatory_is_missed_in_the_original_words(base) -> None:
     assert fails(base=base) == (
         "The following queries are mandatory: (serviceName and servicePath) or "

@@ -33,8 +33,18 @@ def test_a_slow_reader_misses_only_what_the_ring_has_lost() -> None:
 
 @pytest.mark.parametrize(
     ("identifier", "position"),
-    [("1000-2", 2), ("1000-3", 3), ("1000-99", 3), ("999-2", 0), ("", 0), ("1000-", 0), ("1000--1", 0), ("x", 0),
-     ("1000-" + "9" * 10_000, 3), ("1000-²", 0)],
+    [
+        ("1000-2", 2),
+        ("1000-3", 3),
+        ("1000-99", 3),
+        ("999-2", 0),
+        ("", 0),
+        ("1000-", 0),
+        ("1000--1", 0),
+        ("x", 0),
+        ("1000-" + "9" * 10_000, 3),
+        ("1000-²", 0),
+    ],
 )
 def test_a_reader_that_comes_back_goes_on_and_one_of_another_run_begins_anew(identifier: str, position: int) -> None:
     journal = filled(3)
@@ -65,6 +75,12 @@ async def test_waiting_ends_with_its_time_and_with_the_journal() -> None:
 
 def test_an_event_is_json_ready() -> None:
     event = Event(1.0, "instance-up", "books-ms", Address("::1", 80), "new", 0.5)
-    assert event_json(event) == {"time": 1.0, "kind": "instance-up", "service": "books-ms", "address": "[::1]:80",
-                                 "detail": "new", "seconds": 0.5}
+    assert event_json(event) == {
+        "time": 1.0,
+        "kind": "instance-up",
+        "service": "books-ms",
+        "address": "[::1]:80",
+        "detail": "new",
+        "seconds": 0.5,
+    }
     assert event_json(Event(1.0, "reload"))["address"] is None

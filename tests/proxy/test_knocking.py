@@ -76,9 +76,15 @@ async def test_who_joins_others_serves_once_it_has_answered(knocker, newcomer, w
     assert newcomer.knocks[-1].startswith(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:")
 
 
-@pytest.mark.parametrize(("before", "change"), [
-    ([], {}), ([OLD], {"checked": True}), ([OLD], {"status": CRITICAL}),
-], ids=["with nobody else there", "whom the registry checks", "who is not fit anyway"])
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ([], {}),
+        ([OLD], {"checked": True}),
+        ([OLD], {"status": CRITICAL}),
+    ],
+    ids=["with nobody else there", "whom the registry checks", "who is not fit anyway"],
+)
 async def test_who_is_not_asked(knocker, newcomer, before, change):
     new = Instance(**{**vars(newcomer.instance), **change})
     knocker.look("books", before, [OLD, new], 7.0)

@@ -156,4 +156,7 @@ def test_the_state_tells_what_serves_and_what_drains():
     knowledge.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
     state = knowledge.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
     assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [
-        (A, True, False), (B, False, True), (C, False, False)]
+        (A, True, False),
+        (B, False, True),
+        (C, False, False),
+    ]

@@ -16,8 +16,13 @@ from jenkins_proxy.proxy import listening
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("127.0.0.1:8081", Address("127.0.0.1", 8081)), ("*:80", Address("0.0.0.0", 80)), (":80", Address("0.0.0.0", 80)),
-     ("[::]:80", Address("::", 80)), ("localhost:8500", Address("localhost", 8500))],
+    [
+        ("127.0.0.1:8081", Address("127.0.0.1", 8081)),
+        ("*:80", Address("0.0.0.0", 80)),
+        (":80", Address("0.0.0.0", 80)),
+        ("[::]:80", Address("::", 80)),
+        ("localhost:8500", Address("localhost", 8500)),
+    ],
 )
 def test_an_address_to_listen_on(text: str, address: Address) -> None:
     assert listening.parse_listen(text, "--listen") == address
@@ -87,8 +92,10 @@ def test_a_state_directory_is_made_and_belongs_to_one_daemon(tmp_path) -> None:
     path = tmp_path / "a" / "b"
     with listening.own_directory(path):
         assert path.stat().st_mode & 0o777 == 0o700
-        with pytest.raises(UsageError, match=rf"^another daemon \(process {os.getpid()}\) uses the state directory"), \
-                listening.own_directory(path):
+        with (
+            pytest.raises(UsageError, match=rf"^another daemon \(process {os.getpid()}\) uses the state directory"),
+            listening.own_directory(path),
+        ):
             pass
     with listening.own_directory(path):
         pass

@@ -31,9 +31,16 @@ def test_a_number_is_itself(host):
     assert Names(lambda: None).numeric(Address(host, 80)) == (Address(host, 80),)
 
 
-@pytest.mark.parametrize(("host", "port"), [
-    ("10.0.0.1", 0), ("10.0.0.1", -1), ("10.0.0.1", 65536), ("fe80::1%eth0", 80), ("fe80::1%x\nshow info", 80),
-])
+@pytest.mark.parametrize(
+    ("host", "port"),
+    [
+        ("10.0.0.1", 0),
+        ("10.0.0.1", -1),
+        ("10.0.0.1", 65536),
+        ("fe80::1%eth0", 80),
+        ("fe80::1%x\nshow info", 80),
+    ],
+)
 async def test_what_no_server_can_be_is_none(server, host, port):
     server[host] = [host]
     names = Names(lambda: None)

@@ -25,8 +25,12 @@ def instance(address: Address = A, status: str = PASSING, output: str = "") -> I
     [
         pytest.param([], {}, "no live instance of books-green: none is registered", id="none"),
         pytest.param([instance(status=CRITICAL)], {}, "10.0.0.1:1 is critical", id="critical"),
-        pytest.param([instance(status=CRITICAL, output="HTTP 500\nsorry")], {},
-                     r"10.0.0.1:1 is critical \(HTTP 500 sorry\)", id="its-output-in-one-line"),
+        pytest.param(
+            [instance(status=CRITICAL, output="HTTP 500\nsorry")],
+            {},
+            r"10.0.0.1:1 is critical \(HTTP 500 sorry\)",
+            id="its-output-in-one-line",
+        ),
         pytest.param([instance()], {A: "id"}, "10.0.0.1:1 is drained", id="drained"),
         pytest.param([instance(B)], {}, "lost.local:2 has an unknown host name", id="unknown-name"),
         pytest.param([instance(C)], {}, "10.0.0.1:0 has no port", id="no-port"),

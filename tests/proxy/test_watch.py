@@ -43,17 +43,28 @@ class Catalogue:
 
     async def enter(self, service: str, port: int, node: str, status: str = "") -> None:
         identity = f"{service}-{port}"
-        entry = {"Node": node, "Address": "10.0.0.1",
-                 "Service": {"ID": identity, "Service": service, "Address": "10.0.0.1", "Port": port}}
+        entry = {
+            "Node": node,
+            "Address": "10.0.0.1",
+            "Service": {"ID": identity, "Service": service, "Address": "10.0.0.1", "Port": port},
+        }
         if status:
             entry["Check"] = {"CheckID": f"c-{identity}", "Name": "c", "ServiceID": identity, "Status": status}
         await self.put("/v1/catalog/register", entry)
 
     async def enter_many(self, services: list[str], node: str) -> None:
-        entries = [{"Service": {"Verb": "set", "Node": node, "Service": {
-            "ID": f"{name}-1", "Service": name, "Address": "10.0.0.1", "Port": 1}}} for name in services]
+        entries = [
+            {
+                "Service": {
+                    "Verb": "set",
+                    "Node": node,
+                    "Service": {"ID": f"{name}-1", "Service": name, "Address": "10.0.0.1", "Port": 1},
+                }
+            }
+            for name in services
+        ]
         for begin in range(0, len(entries), 60):
-            await self.put("/v1/txn", entries[begin:begin + 60])
+            await self.put("/v1/txn", entries[begin : begin + 60])
 
     async def leave(self, service: str, port: int, node: str) -> None:
         await self.put("/v1/catalog/deregister", {"Node": node, "ServiceID": f"{service}-{port}"})
@@ -66,8 +77,9 @@ class Told:
         self.last: dict[str, dict[int, str]] = {}
         self.count = 0
         self.events: list[str] = []
-        self.reachability = Reachability(lambda why: self.events.append(f"lost: {why}"),
-                                         lambda _seconds: self.events.append("back"))
+        self.reachability = Reachability(
+            lambda why: self.events.append(f"lost: {why}"), lambda _seconds: self.events.append("back")
+        )
         self.watcher = Watcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
 
     def see(self, service: str, instances, woke: float) -> None:
@@ -246,7 +258,7 @@ async def test_after_a_storm_what_was_told_last_is_what_is(quick, catalogue, wat
                 await catalogue.enter(name, port, f"n{port}")
 
     for begin in range(0, 40, 8):
-        await asyncio.gather(*map(stir, services[begin:begin + 8]))
+        await asyncio.gather(*map(stir, services[begin : begin + 8]))
     await wait_until(lambda: {name: set(ports) for name, ports in told.last.items()} == expected)
     for name in services:
         for port in expected[name]:
@@ -265,8 +277,9 @@ async def test_a_registry_that_goes_away_is_told_once_and_followed_again_when_it
     await wait_until(lambda: told.events)
     assert told.events[0].startswith("lost: no registry answers at")
     assert told.reachability.lost_since
-    again = await asyncio.create_subprocess_exec(*process.args, stdout=asyncio.subprocess.DEVNULL,
-                                                 stderr=asyncio.subprocess.DEVNULL)
+    again = await asyncio.create_subprocess_exec(
+        *process.args, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
     try:
         await wait_until(lambda: told.events[1:] == ["back"])
         assert told.reachability.lost_since is None

@@ -62,8 +62,12 @@ def embedded_url(embed) -> str:
     return embed().url
 
 
-@pytest.fixture(params=[pytest.param("consul_url", id="consul", marks=pytest.mark.consul),
-                        pytest.param("embedded_url", id="embedded")])
+@pytest.fixture(
+    params=[
+        pytest.param("consul_url", id="consul", marks=pytest.mark.consul),
+        pytest.param("embedded_url", id="embedded"),
+    ]
+)
 def url(request) -> str:
     """A registry's address: each test runs once against a real Consul, and once against the embedded registry."""
     return request.getfixturevalue(request.param)

@@ -118,16 +118,26 @@ def test_a_connection_that_is_closed_at_once(ask, linger):
     assert "http_max_conns_per_client" in caught.value.hint
 
 
-@pytest.mark.parametrize(("status", "body", "said", "hint"), [
-    (403, b"Permission denied", "Permission denied", "give a token that may do this in CONSUL_HTTP_TOKEN"),
-    (429, b"Your IP is issuing too many concurrent connections, please rate limit your calls\n",
-     "Your IP is issuing too many concurrent connections, please rate limit your calls",
-     "raise limits.http_max_conns_per_client in Consul's configuration (200 by default)"),
-    (500, b"No cluster leader", "No cluster leader",
-     "the Consul servers have elected none yet, or have lost their majority"),
-    (502, b"", "HTTP 502", ""),
-    (500, b"two\nlines", "two lines", ""),
-])
+@pytest.mark.parametrize(
+    ("status", "body", "said", "hint"),
+    [
+        (403, b"Permission denied", "Permission denied", "give a token that may do this in CONSUL_HTTP_TOKEN"),
+        (
+            429,
+            b"Your IP is issuing too many concurrent connections, please rate limit your calls\n",
+            "Your IP is issuing too many concurrent connections, please rate limit your calls",
+            "raise limits.http_max_conns_per_client in Consul's configuration (200 by default)",
+        ),
+        (
+            500,
+            b"No cluster leader",
+            "No cluster leader",
+            "the Consul servers have elected none yet, or have lost their majority",
+        ),
+        (502, b"", "HTTP 502", ""),
+        (500, b"two\nlines", "two lines", ""),
+    ],
+)
 def test_a_refusal_is_told_in_one_line(ask, answering, status, body, said, hint):
     url = answering(status, body)
     with pytest.raises(RegistryError) as caught:
@@ -171,25 +181,37 @@ def test_a_proxy_for_the_internet_is_not_for_the_registry(ask, answering, monkey
     assert ask(answering(200, b'"10.0.0.1:8300"'), "leader") == "10.0.0.1:8300"
 
 
-@pytest.mark.parametrize(("asked", "seen", "following"), [
-    (0, 5, 5), (5, 5, 5), (5, 9, 9), (9, 5, 0), (0, 0, 1), (1, 0, 0), (7, 1, 0),
-])
+@pytest.mark.parametrize(
+    ("asked", "seen", "following"),
+    [
+        (0, 5, 5),
+        (5, 5, 5),
+        (5, 9, 9),
+        (9, 5, 0),
+        (0, 0, 1),
+        (1, 0, 0),
+        (7, 1, 0),
+    ],
+)
 def test_the_index_to_ask_with_next(asked, seen, following):
     assert calls.following(asked, seen) == following
 
 
-@pytest.mark.parametrize(("call", "target", "timeout"), [
-    (calls.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
-    (calls.instances("a", 7, 16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
-    (calls.instances("a", 7, 10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
-    (calls.instances("a", 0, 16.0), "/v1/health/service/a", 10.0),
-    (calls.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
-    (calls.kv_list("a/", 3, 1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
-    (calls.kv_put("a", b"", 0), "/v1/kv/a?cas=0", 10.0),
-    (calls.kv_put("a", b"", None, "s"), "/v1/kv/a?acquire=s", 10.0),
-    (calls.kv_delete("a", recurse=True), "/v1/kv/a?recurse=true", 10.0),
-    (calls.deregister("host:a/b:80"), "/v1/agent/service/deregister/host%3Aa%2Fb%3A80", 10.0),
-])
+@pytest.mark.parametrize(
+    ("call", "target", "timeout"),
+    [
+        (calls.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
+        (calls.instances("a", 7, 16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
+        (calls.instances("a", 7, 10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
+        (calls.instances("a", 0, 16.0), "/v1/health/service/a", 10.0),
+        (calls.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
+        (calls.kv_list("a/", 3, 1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
+        (calls.kv_put("a", b"", 0), "/v1/kv/a?cas=0", 10.0),
+        (calls.kv_put("a", b"", None, "s"), "/v1/kv/a?acquire=s", 10.0),
+        (calls.kv_delete("a", recurse=True), "/v1/kv/a?recurse=true", 10.0),
+        (calls.deregister("host:a/b:80"), "/v1/agent/service/deregister/host%3Aa%2Fb%3A80", 10.0),
+    ],
+)
 def test_targets(call, target, timeout):
     assert (call.target, call.timeout) == (target, timeout)
 
@@ -213,9 +235,28 @@ def certificate(tmp_path, program):
     import subprocess
 
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run([program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
-                    "-days", "2", "-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [
+            program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            "-days",
+            "2",
+            "-subj",
+            "/CN=registry",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return str(cert), str(key)
 
 

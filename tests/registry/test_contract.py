@@ -38,6 +38,7 @@ def abandoned(consul_url, embedded_url):
 
 # Services and their health.
 
+
 def test_a_registered_service_is_an_instance(consul, name):
     consul.register(entry(name, Tags=["t"], Meta={"k": "v"}))
     [instance], _ = consul.instances(name)
@@ -67,8 +68,15 @@ def test_a_deregistered_service_is_gone(consul, name):
 
 
 def test_the_status_is_the_worst_check(consul, aconsul_call, name):
-    consul.register(entry(name, Checks=[{"CheckID": f"{name}-a", "TTL": "10m", "Status": "passing"},
-                                        {"CheckID": f"{name}-b", "TTL": "10m"}]))
+    consul.register(
+        entry(
+            name,
+            Checks=[
+                {"CheckID": f"{name}-a", "TTL": "10m", "Status": "passing"},
+                {"CheckID": f"{name}-b", "TTL": "10m"},
+            ],
+        )
+    )
 
     def status():
         [instance], _ = consul.instances(name)
@@ -169,6 +177,7 @@ def test_a_ttl_check_nobody_reports_becomes_critical(consul, name, wait_for):
 
 # Blocking queries.
 
+
 async def test_a_blocking_query_waits_for_its_service_only(aconsul, name):
     await aconsul.register(entry(name))
     found, index = await aconsul.instances(name)
@@ -212,8 +221,10 @@ async def test_the_last_deregistration_wakes_a_query_and_raises_the_index(aconsu
 async def test_the_lists_that_wake_a_sweep(aconsul, url, name):
     _, services = await aconsul.services()
     _, state = await aconsul.health_state()
-    asked = [asyncio.ensure_future(call) for call in (
-        aconsul.services(index=services, wait=30), aconsul.health_state(index=state, wait=30))]
+    asked = [
+        asyncio.ensure_future(call)
+        for call in (aconsul.services(index=services, wait=30), aconsul.health_state(index=state, wait=30))
+    ]
     await aconsul.register(entry(name, Check={"TTL": "10m", "CheckID": name}))
     (names, _), (checks, _) = await asyncio.gather(*asked)
     assert name in names
@@ -223,8 +234,14 @@ async def test_the_lists_that_wake_a_sweep(aconsul, url, name):
 async def test_a_sweep_tells_which_service_changed(aconsul, name):
     services = [f"{name}-{number}" for number in range(5)]
     for number, one in enumerate(services):
-        await aconsul.register({**entry(one), "ID": one, "Port": 32001 + number,
-                                "Check": {"TTL": "10m", "CheckID": one, "Status": "passing"}})
+        await aconsul.register(
+            {
+                **entry(one),
+                "ID": one,
+                "Port": 32001 + number,
+                "Check": {"TTL": "10m", "CheckID": one, "Status": "passing"},
+            }
+        )
     before = {one: (await aconsul.instances(one))[1] for one in services}
     same, after = {}, {}
     await aconsul.service_indexes(services, same.__setitem__)
@@ -253,6 +270,7 @@ async def test_the_index_is_never_zero(aconsul, name):
 
 
 # Keys.
+
 
 def test_keys(consul, name):
     assert consul.kv_get(name) is None
@@ -310,6 +328,7 @@ async def test_deleting_the_last_key_wakes_a_query(aconsul, name):
 
 # Sessions and locks.
 
+
 def test_a_lock_is_held_by_one_session(consul, name):
     one, two = (consul.session_create(name, 10) for _ in range(2))
     assert consul.kv_put(name, b"1", acquire=one)
@@ -355,8 +374,9 @@ def test_a_session_can_be_asked_for_and_renewed(consul, name):
 
 
 def test_a_session_ends_with_its_check(consul, url, name, aconsul_call):
-    requests.put(f"{url}/v1/agent/check/register",
-                 json={"Name": name, "TTL": "10m", "Status": "passing"}).raise_for_status()
+    requests.put(
+        f"{url}/v1/agent/check/register", json={"Name": name, "TTL": "10m", "Status": "passing"}
+    ).raise_for_status()
     session = requests.put(f"{url}/v1/session/create", json={"Checks": [name], "LockDelay": "0s"}).json()["ID"]
     assert consul.kv_put(name, b"1", acquire=session)
     aconsul_call("update_check", name, CRITICAL)
@@ -372,6 +392,7 @@ def test_locking_with_a_session_that_is_gone_is_refused(consul, name):
 
 # The rest.
 
+
 def test_there_is_a_leader(consul):
     assert consul.leader().startswith("127.0.0.1:")
 
@@ -386,8 +407,13 @@ def test_the_agent_tells_what_it_holds(consul, aconsul_call, name):
 def test_the_articles_look_at_the_catalog(consul, url, name, program):
     consul.register(entry(name))
     curl = subprocess.run([program("curl"), "-s", f"{url}/v1/catalog/service/{name}"], capture_output=True, check=True)
-    jq = subprocess.run([program("jq"), "-r", ".[] | \"\\(.ServiceAddress):\\(.ServicePort) \\(.Node)\""],
-                        input=curl.stdout, capture_output=True, check=True, text=False)
+    jq = subprocess.run(
+        [program("jq"), "-r", '.[] | "\\(.ServiceAddress):\\(.ServicePort) \\(.Node)"'],
+        input=curl.stdout,
+        capture_output=True,
+        check=True,
+        text=False,
+    )
     assert jq.stdout.decode().startswith("10.0.0.1:32001 ")
     assert json.loads(curl.stdout)[0]["ServiceTags"] == []
 

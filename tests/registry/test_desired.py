@@ -48,11 +48,23 @@ def test_what_a_container_published_before_is_concerned_too(desired):
     assert set(desired.entries()) == {"new"}
 
 
-@pytest.mark.parametrize(("number", "stop_signal", "leaves"), [
-    (15, None, True), (2, None, True), (9, None, True), (1, None, False), (3, None, False), (28, "", False),
-    (3, "SIGQUIT", True), (3, "QUIT", True), (3, "3", True), (15, "SIGQUIT", True), (1, "SIGQUIT", False),
-    (1, "SIGNONSENSE", False),
-])
+@pytest.mark.parametrize(
+    ("number", "stop_signal", "leaves"),
+    [
+        (15, None, True),
+        (2, None, True),
+        (9, None, True),
+        (1, None, False),
+        (3, None, False),
+        (28, "", False),
+        (3, "SIGQUIT", True),
+        (3, "QUIT", True),
+        (3, "3", True),
+        (15, "SIGQUIT", True),
+        (1, "SIGQUIT", False),
+        (1, "SIGNONSENSE", False),
+    ],
+)
 def test_a_signal_that_stops_ends_an_entry(desired, number, stop_signal, leaves):
     desired.run(running(stop_signal=stop_signal), [entry()])
     assert desired.kill("c1", number) == ({"h:a:80"} if leaves else set())
@@ -84,8 +96,10 @@ def test_it_is_back_when_it_evidently_does_not_stop(desired, clock):
 
 @pytest.mark.parametrize("old_first", [True, False])
 def test_the_container_that_was_made_anew_has_the_entry(desired, old_first):
-    containers = [(running("old", "2026-01-01T00:00:00Z"), [entry(1)]),
-                  (running("new", "2026-01-01T00:00:05Z"), [entry(2)])]
+    containers = [
+        (running("old", "2026-01-01T00:00:00Z"), [entry(1)]),
+        (running("new", "2026-01-01T00:00:05Z"), [entry(2)]),
+    ]
     for container, its_entries in containers if old_first else reversed(containers):
         desired.run(container, its_entries)
     assert desired.entries()["h:a:80"].port == 2
@@ -97,7 +111,8 @@ def test_a_signal_to_an_unknown_container_is_nothing(desired):
     assert desired.kill("nobody", 15) == set()
 
 
-@pytest.mark.parametrize(("text", "number"), [
-    ("SIGTERM", 15), ("term", 15), ("9", 9), ("", 0), ("SIG", 0), ("RTMIN", 34)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("SIGTERM", 15), ("term", 15), ("9", 9), ("", 0), ("SIG", 0), ("RTMIN", 34)]
+)
 def test_signal_numbers(text, number):
     assert signal_number(text) == number

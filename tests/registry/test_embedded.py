@@ -25,8 +25,16 @@ def state(tmp_path):
 
 def filled(url: str) -> str:
     with Consul(url) as client:
-        client.register({"ID": "a:1", "Name": "a", "Port": 1, "Address": "10.0.0.1", "Tags": ["t"],
-                         "Check": {"TTL": "10m", "Status": "passing"}})
+        client.register(
+            {
+                "ID": "a:1",
+                "Name": "a",
+                "Port": 1,
+                "Address": "10.0.0.1",
+                "Tags": ["t"],
+                "Check": {"TTL": "10m", "Status": "passing"},
+            }
+        )
         client.register({"ID": "a:2", "Name": "a", "Port": 2, "Address": "10.0.0.1"})
         client.register({"ID": "gone", "Name": "gone", "Port": 3})
         client.deregister("gone")
@@ -176,8 +184,9 @@ async def test_a_change_wakes_its_own_watchers_only(until):
     await registry.start(port=0)
     async with AsyncConsul(registry.url, connections=70) as client:
         indexes = {name: (await client.instances(name))[1] for name in map(str, range(60))}
-        asked = {name: asyncio.ensure_future(client.instances(name, index=index, wait=60))
-                 for name, index in indexes.items()}
+        asked = {
+            name: asyncio.ensure_future(client.instances(name, index=index, wait=60)) for name, index in indexes.items()
+        }
         await until(lambda: registry.waiting == 60)
         woken = []
         touch = registry._store.wake
@@ -209,8 +218,14 @@ def test_with_a_token_writing_needs_it(embed):
 def test_a_critical_service_is_taken_away_where_its_check_asks_for_it(embed, wait_for):
     with Consul(embed(deregister_after_at_least=0.1).url) as client:
         for name, status in (("bad", "critical"), ("good", "passing")):
-            client.register({"ID": name, "Name": name, "Port": 1, "Check": {
-                "TTL": "10m", "Status": status, "DeregisterCriticalServiceAfter": "150ms"}})
+            client.register(
+                {
+                    "ID": name,
+                    "Name": name,
+                    "Port": 1,
+                    "Check": {"TTL": "10m", "Status": status, "DeregisterCriticalServiceAfter": "150ms"},
+                }
+            )
         wait_for(lambda: list(client.services()) == ["good"])
 
 
@@ -218,8 +233,9 @@ def test_a_check_that_recovers_keeps_its_service(embed, wait_for):
     url = embed(deregister_after_at_least=2.0).url
     with Consul(url) as client:
         for name in ("a", "b"):
-            client.register({"ID": name, "Name": name, "Port": 1, "Check": {
-                "TTL": "10m", "DeregisterCriticalServiceAfter": "1ms"}})
+            client.register(
+                {"ID": name, "Name": name, "Port": 1, "Check": {"TTL": "10m", "DeregisterCriticalServiceAfter": "1ms"}}
+            )
         requests.put(f"{url}/v1/agent/check/pass/service:a").raise_for_status()
         wait_for(lambda: list(client.services()) == ["a"])
 
@@ -234,11 +250,14 @@ def test_checks_and_their_ends_go_on_after_a_restart(embed, state, wait_for):
         wait_for(lambda: client.instances("a")[0][0].status == "critical")
 
 
-@pytest.mark.parametrize(("path", "body", "said"), [
-    ("agent/service/register", {"Name": "a", "Check": {"GRPC": "a:1", "Interval": "1s"}}, "has no GRPC checks"),
-    ("agent/service/register", {"Name": "a", "Kind": "connect-proxy"}, "has no Connect"),
-    ("session/create", {"ServiceChecks": [{"ID": "a"}]}, "does not know ServiceChecks"),
-])
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("agent/service/register", {"Name": "a", "Check": {"GRPC": "a:1", "Interval": "1s"}}, "has no GRPC checks"),
+        ("agent/service/register", {"Name": "a", "Kind": "connect-proxy"}, "has no Connect"),
+        ("session/create", {"ServiceChecks": [{"ID": "a"}]}, "does not know ServiceChecks"),
+    ],
+)
 def test_what_it_does_not_have_it_refuses(embedded_url, path, body, said):
     answer = requests.put(f"{embedded_url}/v1/{path}", json=body)
     assert (answer.status_code, said in answer.text) == (400, True)

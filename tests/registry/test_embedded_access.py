@@ -33,11 +33,24 @@ def call(embed):
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET"])
-@pytest.mark.parametrize("host", [
-    "127.0.0.1:8500", "127.0.0.1", "[::1]:8500", "10.100.198.200:8500", "localhost:8500", "consul:8500", "consul",
-    "host.docker.internal:8500", "consul.localhost", "known.example.com:8500", "KNOWN.example.com",
-    socket.gethostname(), "",
-])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8500",
+        "127.0.0.1",
+        "[::1]:8500",
+        "10.100.198.200:8500",
+        "localhost:8500",
+        "consul:8500",
+        "consul",
+        "host.docker.internal:8500",
+        "consul.localhost",
+        "known.example.com:8500",
+        "KNOWN.example.com",
+        socket.gethostname(),
+        "",
+    ],
+)
 def test_clients_call_by_all_their_names(call, method, host):
     # Registrator and curl; an SDK in a page of Node sends Sec-Fetch-Mode.
     assert call(method, host, User_Agent="Go-http-client/1.1", Sec_Fetch_Mode="cors") == 200
@@ -57,8 +70,9 @@ def test_a_name_that_someone_else_may_own_is_refused(call, method, host):
     assert call(method, host, User_Agent=PAGE, Origin=f"http://{host}") == 403
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1:8500",
-                                    "http://consul:8500"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1:8500", "http://consul:8500"]
+)
 def test_a_web_page_does_not_write(call, origin):
     host = origin.rpartition("/")[2] if ":8500" in origin else "127.0.0.1:8500"
     assert call("PUT", host, Origin=origin) == 403

@@ -14,26 +14,32 @@ def check(status, check_id="service:a", service="a", output="", notes=""):
 
 
 def health(*checks, address="10.0.0.1", port=80):
-    return {"Node": {"Node": "n", "Address": "10.0.0.9"}, "Checks": list(checks),
-            "Service": {"ID": "a", "Service": "a", "Address": address, "Port": port, "Tags": None, "Meta": None}}
+    return {
+        "Node": {"Node": "n", "Address": "10.0.0.9"},
+        "Checks": list(checks),
+        "Service": {"ID": "a", "Service": "a", "Address": address, "Port": port, "Tags": None, "Meta": None},
+    }
 
 
 NODE_UP = check(PASSING, "serfHealth", "")
 
 
 # The rows that fabio's passing.go is tested with: a service, its node, and both in maintenance.
-@pytest.mark.parametrize(("checks", "status", "checked", "output"), [
-    ([], PASSING, False, ""),
-    ([NODE_UP], PASSING, False, ""),
-    ([NODE_UP, check(PASSING)], PASSING, True, ""),
-    ([NODE_UP, check(WARNING, output="slow")], WARNING, True, "slow"),
-    ([NODE_UP, check(CRITICAL, output="down")], CRITICAL, True, "down"),
-    ([NODE_UP, check(WARNING, output="slow"), check(CRITICAL, output="down")], CRITICAL, True, "slow"),
-    ([check(CRITICAL, "serfHealth", "", "gone"), check(PASSING)], CRITICAL, True, "gone"),
-    ([NODE_UP, check(CRITICAL, "_service_maintenance:a", notes="disk")], CRITICAL, False, "disk"),
-    ([NODE_UP, check(CRITICAL, "_node_maintenance", "", notes="all")], CRITICAL, False, "all"),
-    ([NODE_UP, check("unheard-of")], "unheard-of", True, ""),
-])
+@pytest.mark.parametrize(
+    ("checks", "status", "checked", "output"),
+    [
+        ([], PASSING, False, ""),
+        ([NODE_UP], PASSING, False, ""),
+        ([NODE_UP, check(PASSING)], PASSING, True, ""),
+        ([NODE_UP, check(WARNING, output="slow")], WARNING, True, "slow"),
+        ([NODE_UP, check(CRITICAL, output="down")], CRITICAL, True, "down"),
+        ([NODE_UP, check(WARNING, output="slow"), check(CRITICAL, output="down")], CRITICAL, True, "slow"),
+        ([check(CRITICAL, "serfHealth", "", "gone"), check(PASSING)], CRITICAL, True, "gone"),
+        ([NODE_UP, check(CRITICAL, "_service_maintenance:a", notes="disk")], CRITICAL, False, "disk"),
+        ([NODE_UP, check(CRITICAL, "_node_maintenance", "", notes="all")], CRITICAL, False, "all"),
+        ([NODE_UP, check("unheard-of")], "unheard-of", True, ""),
+    ],
+)
 def test_status(checks, status, checked, output):
     [instance] = parse_health([health(*checks)])
     assert (instance.status, instance.checked, instance.output) == (status, checked, output)
@@ -50,9 +56,15 @@ def test_instances_are_sorted():
     assert found[0] == Instance("a", "a", Address("10.0.0.0", 80), "n")
 
 
-@pytest.mark.parametrize(("statuses", "expected"), [
-    ([], PASSING), ([PASSING, WARNING], WARNING), ([CRITICAL, WARNING], CRITICAL), (["new", WARNING], "new"),
-])
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([], PASSING),
+        ([PASSING, WARNING], WARNING),
+        ([CRITICAL, WARNING], CRITICAL),
+        (["new", WARNING], "new"),
+    ],
+)
 def test_the_worst(statuses, expected):
     assert worst(statuses) == expected
 
@@ -69,10 +81,23 @@ def test_a_session():
     assert parse_session([]) is None
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("10s", 10), ("1m30s", 90), ("1.5h", 5400), ("300ms", 0.3), ("2us", 2e-6), ("2µs", 2e-6), ("7ns", 7e-9), ("0", 0),
-    ("-1s", -1), ("+1s", 1), (".5s", 0.5), ("1.s", 1),
-])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10s", 10),
+        ("1m30s", 90),
+        ("1.5h", 5400),
+        ("300ms", 0.3),
+        ("2us", 2e-6),
+        ("2µs", 2e-6),
+        ("7ns", 7e-9),
+        ("0", 0),
+        ("-1s", -1),
+        ("+1s", 1),
+        (".5s", 0.5),
+        ("1.s", 1),
+    ],
+)
 def test_durations(text, seconds):
     assert durations.parse(text) == pytest.approx(seconds)
 

@@ -60,8 +60,7 @@ def client(disk, embed, state):
         yield made
 
 
-@pytest.mark.parametrize("check", [{"TCP": "127.0.0.1:PORT", "Interval": "50ms"}, {"TTL": "1s"}],
-                         ids=["polled", "ttl"])
+@pytest.mark.parametrize("check", [{"TCP": "127.0.0.1:PORT", "Interval": "50ms"}, {"TTL": "1s"}], ids=["polled", "ttl"])
 def test_a_check_goes_on(client, disk, wait_for, check):
     with socket.create_server(("127.0.0.1", 0)) as server:
         check = {name: value.replace("PORT", str(server.getsockname()[1])) for name, value in check.items()}

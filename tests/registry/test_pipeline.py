@@ -14,8 +14,9 @@ from jenkins_proxy.registry.calls import Reply
 
 TARGETS = [f"/v1/{number}" for number in range(7)]
 PLAIN = "HTTP/1.1 200 OK\r\nX-Consul-Index: {index}\r\ncontent-length: 2\r\n\r\n[]"
-CHUNKED = ("HTTP/1.1 200 OK\r\nx-consul-index: {index}\r\nTransfer-Encoding: chunked\r\n\r\n"
-           "1;a=b\r\n[\r\n1\r\n]\r\n0\r\n\r\n")
+CHUNKED = (
+    "HTTP/1.1 200 OK\r\nx-consul-index: {index}\r\nTransfer-Encoding: chunked\r\n\r\n1;a=b\r\n[\r\n1\r\n]\r\n0\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -57,11 +58,14 @@ async def test_every_question_is_answered(serve, answer, most):
     assert all(f"Host: {url[7:]}\r\nX-Consul-Token: t\r\n" in head for head in heads)
 
 
-@pytest.mark.parametrize(("answer", "reason"), [
-    ("HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nnope", "refused GET /v1/health/service/a: nope"),
-    ("hello\r\n\r\n", "does not answer as Consul does"),
-    ("", "no registry answers at"),
-])
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nnope", "refused GET /v1/health/service/a: nope"),
+        ("hello\r\n\r\n", "does not answer as Consul does"),
+        ("", "no registry answers at"),
+    ],
+)
 async def test_what_is_no_answer_is_an_error_of_the_registry(serve, answer, reason):
     url, _ = await serve(answer, 1)
     async with AsyncConsul(url) as registry:

@@ -139,8 +139,9 @@ class FakeJenkins:
         return self._item_answer(handler.command, path, query, body)
 
     def _has_crumb(self, handler: BaseHTTPRequestHandler) -> bool:
-        return (handler.headers.get("Jenkins-Crumb") == self.crumb
-                and f"JSESSIONID={self.crumb}" in handler.headers.get("Cookie", ""))
+        return handler.headers.get("Jenkins-Crumb") == self.crumb and f"JSESSIONID={self.crumb}" in handler.headers.get(
+            "Cookie", ""
+        )
 
     def _item_answer(self, method: str, path: str, query: dict, body: bytes) -> Answer:
         *steps, action = [unquote(step) for step in path.strip("/").split("/")]
@@ -167,11 +168,20 @@ class FakeJenkins:
 
     def _tree(self, folder: str) -> dict:
         inside = [(kind, path) for kind, path in self.configs if path.rpartition("/")[0] == folder]
-        jobs = [{"name": path.rpartition("/")[2], "description": self._description(kind, path),
-                 **({"_class": FOLDER_TAG[1:], **self._tree(path)} if kind == FOLDER else {})}
-                for kind, path in inside if kind != VIEW]
-        views = [{"name": path.rpartition("/")[2], "description": self._description(kind, path)}
-                 for kind, path in inside if kind == VIEW]
+        jobs = [
+            {
+                "name": path.rpartition("/")[2],
+                "description": self._description(kind, path),
+                **({"_class": FOLDER_TAG[1:], **self._tree(path)} if kind == FOLDER else {}),
+            }
+            for kind, path in inside
+            if kind != VIEW
+        ]
+        views = [
+            {"name": path.rpartition("/")[2], "description": self._description(kind, path)}
+            for kind, path in inside
+            if kind == VIEW
+        ]
         return {"jobs": jobs, "views": views}
 
     def _description(self, kind: str, path: str) -> str:

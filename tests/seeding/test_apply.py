@@ -87,8 +87,13 @@ def test_reads_are_in_parallel_within_their_bound() -> None:
 
 def test_the_plan_is_carried_out_past_a_failure() -> None:
     server = Server(update=lambda kind, path, xml: Refused("no", "", 500) if path == "b" else None)
-    plan = [Action("+", JOB, "a", "<a/>"), Action("~", JOB, "b", "<b/>"), Action("=", JOB, "c"), Action("!", JOB, "d"),
-            Action("-", JOB, "e")]
+    plan = [
+        Action("+", JOB, "a", "<a/>"),
+        Action("~", JOB, "b", "<b/>"),
+        Action("=", JOB, "c"),
+        Action("!", JOB, "d"),
+        Action("-", JOB, "e"),
+    ]
     told = []
     assert carry_out(server, plan, lambda *text: told.append(text)) == [Action("!", JOB, "b", "<b/>", note="no")]
     assert server.calls == [("create", JOB, "a", "<a/>"), ("update", JOB, "b", "<b/>"), ("delete", JOB, "e")]
@@ -113,7 +118,10 @@ def test_declarative_scripts_that_would_be_written_are_checked_first() -> None:
     actions = [Action("+", JOB, "a", "<a/>"), Action("=", JOB, "b"), Action("+", JOB, "c", "<c/>")]
     scripted = items("c", script="node { }")
     assert [str(action) for action in checked(server, actions, [*declarative, *scripted])] == [
-        "! a (Jenkins refuses the script: Missing stages)", "= b", "+ c"]
+        "! a (Jenkins refuses the script: Missing stages)",
+        "= b",
+        "+ c",
+    ]
     assert server.calls == [("check_script", "// c\npipeline { }")]
 
 
@@ -124,9 +132,15 @@ def test_missing_credentials_are_looked_for_where_a_job_may_use_them() -> None:
     def job(path: str, wanted: str) -> Job:
         return Job(path, Scm(Git("u", "m", wanted)))
 
-    jobs = [job("a/b/1", "everywhere"), job("a/b/2", "in-a"), job("a/b/3", "nowhere"), job("4", "in-a"),
-            job("5", "in-a"), Job("6", "script"),
-            Job("7", Template("deploy", Service("s", git=Git("u", "m", "x")), {}))]
+    jobs = [
+        job("a/b/1", "everywhere"),
+        job("a/b/2", "in-a"),
+        job("a/b/3", "nowhere"),
+        job("4", "in-a"),
+        job("5", "in-a"),
+        Job("6", "script"),
+        Job("7", Template("deploy", Service("s", git=Git("u", "m", "x")), {})),
+    ]
     assert missing_credentials(server, jobs) == [
         "no credentials nowhere where this user can see them, for a/b/3",
         "no credentials in-a where this user can see them, for 4 and 1 more",

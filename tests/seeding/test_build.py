@@ -18,8 +18,11 @@ def say(fake, answer):
     """``say(path, {…}, …)`` gives these JSON answers, ``say(path, b"…", …)`` these parts of a console."""
 
     def give(path: str, *replies) -> None:
-        fake.fault("GET", path, *(reply if isinstance(reply, answer) else answer(200, json.dumps(reply).encode())
-                                  for reply in replies))
+        fake.fault(
+            "GET",
+            path,
+            *(reply if isinstance(reply, answer) else answer(200, json.dumps(reply).encode()) for reply in replies),
+        )
 
     return give
 
@@ -92,26 +95,48 @@ def test_an_answer_whose_location_got_lost(fake, answer, job) -> None:
 
 
 def test_a_build_from_the_queue_to_its_result(fake, answer, say) -> None:
-    say(QUEUE, {"why": "In the quiet period. Expires in 4.9 sec"}, {"why": "In the quiet period. Expires in 4.4 sec"},
-        {"why": "In the quiet period. Expires in 3.9 sec"}, {"why": "docker is offline"}, {"why": "docker is offline"},
-        {"why": "Finished waiting"}, running(fake))
+    say(
+        QUEUE,
+        {"why": "In the quiet period. Expires in 4.9 sec"},
+        {"why": "In the quiet period. Expires in 4.4 sec"},
+        {"why": "In the quiet period. Expires in 3.9 sec"},
+        {"why": "docker is offline"},
+        {"why": "docker is offline"},
+        {"why": "Finished waiting"},
+        running(fake),
+    )
     text = "one\nzwölf\r\nthree\nlast".encode()
     cut = text.index("ö".encode()) + 1
-    say(LOG, part(answer, text[:cut], cut, True), part(answer, b"", cut, True),
-        part(answer, text[cut:-3], len(text) - 3, False), part(answer, b"", len(text) - 3, False),
-        part(answer, text[-3:], len(text), False))
+    say(
+        LOG,
+        part(answer, text[:cut], cut, True),
+        part(answer, b"", cut, True),
+        part(answer, text[cut:-3], len(text) - 3, False),
+        part(answer, b"", len(text) - 3, False),
+        part(answer, text[-3:], len(text), False),
+    )
     say(ABOUT, {"building": True, "result": None}, *[{"building": False, "result": "UNSTABLE"}] * 2)
     done, shown, told = follow(fake)
     assert done == build.Build("a/b", 3, f"{fake.url}/job/a/job/b/3/", "UNSTABLE")
     assert shown == ["one", "zwölf", "three", "last"]
-    assert told == ["a/b is queued: In the quiet period. Expires in 4.4 sec", "a/b is queued: docker is offline",
-                    f"building a/b #3: {fake.url}/job/a/job/b/3/console"]
+    assert told == [
+        "a/b is queued: In the quiet period. Expires in 4.4 sec",
+        "a/b is queued: docker is offline",
+        f"building a/b #3: {fake.url}/job/a/job/b/3/console",
+    ]
 
 
 def test_a_restart_of_jenkins_is_waited_out(fake, answer, say) -> None:
     say(QUEUE, answer(silent=True), running(fake))
-    say(LOG, part(answer, b"one\n", 4, True), answer(503), answer(silent=True), answer(502),
-        part(answer, b"two\n", 8, False), part(answer, b"", 8, False))
+    say(
+        LOG,
+        part(answer, b"one\n", 4, True),
+        answer(503),
+        answer(silent=True),
+        answer(502),
+        part(answer, b"two\n", 8, False),
+        part(answer, b"", 8, False),
+    )
     say(ABOUT, answer(503), *[{"building": False, "result": "SUCCESS"}] * 2)
     done, shown, _ = follow(fake)
     assert (done.result, shown) == ("SUCCESS", ["one", "two"])

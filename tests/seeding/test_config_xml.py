@@ -18,34 +18,49 @@ def difference(current: str | bytes, desired: str = JOB, managed: frozenset = MA
     return config_xml.difference(config_xml.parse(current), config_xml.parse(desired), managed)
 
 
-@pytest.mark.parametrize("current", [
-    pytest.param(JOB.encode(), id="the same"),
-    pytest.param("<?xml version='1.1' encoding='UTF-8'?>\n" + JOB, id="XML 1.1 declaration in text"),
-    pytest.param(("<?xml version='1.1' encoding='UTF-8'?>\n" + JOB).encode(), id="XML 1.1 declaration in bytes"),
-    pytest.param(b"\xef\xbb\xbf" + JOB.encode(), id="byte order mark"),
-    pytest.param(JOB.replace("<flow-definition>", '<flow-definition plugin="workflow-job@1308">')
-                 .replace('class="Cps"', 'class="Cps" plugin="workflow-cps@3691"'), id="plugin versions"),
-    pytest.param(JOB.replace("\n", "").replace("  ", ""), id="other layout"),
-    pytest.param(JOB.replace("<properties/>", "<properties>\n  </properties>"), id="empty, laid out"),
-    pytest.param(JOB.replace("<properties/>", ""), id="empty, left out"),
-    pytest.param(JOB.replace("<properties/>", "<actions/><properties/><disabled>true</disabled>"),
-                 id="elements of others"),
-    pytest.param(JOB.replace("<properties/>", "<properties><a.Matrix><user>x</user></a.Matrix></properties>"),
-                 id="properties of others"),
-])
+@pytest.mark.parametrize(
+    "current",
+    [
+        pytest.param(JOB.encode(), id="the same"),
+        pytest.param("<?xml version='1.1' encoding='UTF-8'?>\n" + JOB, id="XML 1.1 declaration in text"),
+        pytest.param(("<?xml version='1.1' encoding='UTF-8'?>\n" + JOB).encode(), id="XML 1.1 declaration in bytes"),
+        pytest.param(b"\xef\xbb\xbf" + JOB.encode(), id="byte order mark"),
+        pytest.param(
+            JOB.replace("<flow-definition>", '<flow-definition plugin="workflow-job@1308">').replace(
+                'class="Cps"', 'class="Cps" plugin="workflow-cps@3691"'
+            ),
+            id="plugin versions",
+        ),
+        pytest.param(JOB.replace("\n", "").replace("  ", ""), id="other layout"),
+        pytest.param(JOB.replace("<properties/>", "<properties>\n  </properties>"), id="empty, laid out"),
+        pytest.param(JOB.replace("<properties/>", ""), id="empty, left out"),
+        pytest.param(
+            JOB.replace("<properties/>", "<actions/><properties/><disabled>true</disabled>"), id="elements of others"
+        ),
+        pytest.param(
+            JOB.replace("<properties/>", "<properties><a.Matrix><user>x</user></a.Matrix></properties>"),
+            id="properties of others",
+        ),
+    ],
+)
 def test_what_says_nothing_is_no_difference(current: str | bytes) -> None:
     assert difference(current) == []
 
 
-@pytest.mark.parametrize("current", [
-    pytest.param(JOB.replace("echo 'hi'", " echo 'hi'"), id="a space in the script"),
-    pytest.param(JOB.replace("echo 'hi'", "echo 'hi'\n"), id="a line end in the script"),
-    pytest.param(JOB.replace("ours", "theirs"), id="description"),
-    pytest.param(JOB.replace("<sandbox>true</sandbox>", ""), id="an element is missing"),
-    pytest.param(JOB.replace('class="Cps"', 'class="Scm"'), id="class"),
-    pytest.param(JOB.replace("<properties/>", f"<properties><{config_xml.PARAMETERS}/></properties>"),
-                 id="parameters that should not be there"),
-])
+@pytest.mark.parametrize(
+    "current",
+    [
+        pytest.param(JOB.replace("echo 'hi'", " echo 'hi'"), id="a space in the script"),
+        pytest.param(JOB.replace("echo 'hi'", "echo 'hi'\n"), id="a line end in the script"),
+        pytest.param(JOB.replace("ours", "theirs"), id="description"),
+        pytest.param(JOB.replace("<sandbox>true</sandbox>", ""), id="an element is missing"),
+        pytest.param(JOB.replace('class="Cps"', 'class="Scm"'), id="class"),
+        pytest.param(
+            JOB.replace("<properties/>", f"<properties><{config_xml.PARAMETERS}/></properties>"),
+            id="parameters that should not be there",
+        ),
+    ],
+)
 def test_what_matters_is_a_difference(current: str) -> None:
     assert difference(current)
 
@@ -88,8 +103,10 @@ def test_parameters_that_a_jenkinsfile_declares_are_left_alone() -> None:
     assert difference(current, managed=frozenset()) == []
 
 
-CONTROL = ("<?xml version='1.1' encoding='UTF-8'?>\n"
-           "<a><log>esc &#x1b;[0m &#27; cr&#xd;\n c1 &#x85; ls \u2028</log><b>x</b></a>")
+CONTROL = (
+    "<?xml version='1.1' encoding='UTF-8'?>\n"
+    "<a><log>esc &#x1b;[0m &#27; cr&#xd;\n c1 &#x85; ls \u2028</log><b>x</b></a>"
+)
 
 
 def test_control_characters_that_xml_1_0_refuses_travel_unharmed() -> None:
@@ -125,6 +142,7 @@ def test_a_write_keeps_what_is_not_ours() -> None:
     assert ET.tostring(merged, encoding="unicode") == (
         "<folder><actions><x /></actions><description>new</description><properties><credentials>keep</credentials>"
         f"<{config_xml.PARAMETERS}><new /></{config_xml.PARAMETERS}></properties>"
-        "<folderViews><views><v /></views></folderViews><disabled>true</disabled><regex /></folder>")
+        "<folderViews><views><v /></views></folderViews><disabled>true</disabled><regex /></folder>"
+    )
     assert config_xml.difference(merged, desired, MANAGED) == []
     assert current.findtext("description") == "old"

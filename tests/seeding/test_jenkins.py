@@ -197,7 +197,7 @@ def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
 def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: str, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     script = f"node {{ echo 'begun'; sh 'while [ ! -e {gate} ]; do sleep 0.1; done; echo over' }}"
-    seed(text=f"seed: {name}\njobs: [{{name: slow, folder: {name}, script: \"{script}\"}}]\n")
+    seed(text=f'seed: {name}\njobs: [{{name: slow, folder: {name}, script: "{script}"}}]\n')
     begun, shown = threading.Event(), []
 
     def show(line: str) -> None:
@@ -212,7 +212,13 @@ def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: s
 
 def test_five_hundred_jobs_are_read_again_without_a_write(seed, name: str) -> None:
     text = f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n" + "".join(
-        f"- {{name: j{number}, folder: {name}, script: echo 'x'}}\n" for number in range(500))
+        f"- {{name: j{number}, folder: {name}, script: echo 'x'}}\n" for number in range(500)
+    )
     assert seed(text=text)[2]["counts"]["create"] == 501
     assert seed("--connections", "4", text=text)[2]["counts"] == {
-        "create": 0, "change": 0, "keep": 501, "delete": 0, "refuse": 0}
+        "create": 0,
+        "change": 0,
+        "keep": 501,
+        "delete": 0,
+        "refuse": 0,
+    }

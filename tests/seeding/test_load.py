@@ -39,8 +39,11 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
 
 
 def test_parents_of_all_that_is_in_folders_come_first(tmp_path: Path) -> None:
-    spec = load_text(tmp_path, "seed: a\nfolders: [{name: z/y, description: d}]\n"
-                               "jobs: [{name: x, folder: b/c/d, script: s}]\nviews: [{name: v, folder: w}]\n")
+    spec = load_text(
+        tmp_path,
+        "seed: a\nfolders: [{name: z/y, description: d}]\n"
+        "jobs: [{name: x, folder: b/c/d, script: s}]\nviews: [{name: v, folder: w}]\n",
+    )
     assert spec.folders == (Folder("b"), Folder("w"), Folder("z"), Folder("b/c"), Folder("z/y", "d"), Folder("b/c/d"))
 
 
@@ -84,21 +87,29 @@ def test_a_script_file_is_read_beside_the_seed_file(tmp_path: Path) -> None:
 
 
 def test_a_jenkinsfile_keeps_its_own_parameters_and_triggers(tmp_path: Path) -> None:
-    spec = load_text(tmp_path, "seed: a\njobs:\n- {name: x, scm: {url: u}}\n- {name: y, script: s}\n"
-                               "- {name: z, scm: {url: u}, parameters: [], triggers: {}}\n")
+    spec = load_text(
+        tmp_path,
+        "seed: a\njobs:\n- {name: x, scm: {url: u}}\n- {name: y, script: s}\n"
+        "- {name: z, scm: {url: u}, parameters: [], triggers: {}}\n",
+    )
     assert [(job.parameters, job.triggers) for job in spec.jobs] == [(None, None), ((), {}), ((), {})]
     assert spec.jobs[0].source == Scm(Git("u", "master"), "Jenkinsfile", True)
 
 
 def test_a_scale_job_has_its_parameter(tmp_path: Path) -> None:
-    spec = load_text(tmp_path, "seed: a\nservices: [{name: s, jobs: [{template: scale}, "
-                               "{template: scale, name: o, parameters: [{name: SCALE, default: '5'}]}]}]\n")
+    spec = load_text(
+        tmp_path,
+        "seed: a\nservices: [{name: s, jobs: [{template: scale}, "
+        "{template: scale, name: o, parameters: [{name: SCALE, default: '5'}]}]}]\n",
+    )
     assert [job.path for job in spec.jobs] == ["scale-s", "o"]
     assert spec.jobs[0].parameters == (Parameter("SCALE", default="1", description="how many instances: 3, +1 or -1"),)
     assert spec.jobs[1].parameters == (Parameter("SCALE", default="5"),)
 
 
 def test_a_job_may_leave_its_services_folder(tmp_path: Path) -> None:
-    spec = load_text(tmp_path, "seed: a\nservices: [{name: s, folder: f, jobs: [{template: deploy}, "
-                               "{template: remove, folder: g}]}]\n")
+    spec = load_text(
+        tmp_path,
+        "seed: a\nservices: [{name: s, folder: f, jobs: [{template: deploy}, {template: remove, folder: g}]}]\n",
+    )
     assert [job.path for job in spec.jobs] == ["f/deploy-s", "g/remove-s"]

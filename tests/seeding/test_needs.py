@@ -20,11 +20,14 @@ def label(answer, **more):
     return answer(200, json.dumps({"offline": False, "nodes": [], "clouds": [], **more}).encode())
 
 
-@pytest.mark.parametrize(("about", "ready", "advice"), [
-    ({"nodes": [{"nodeName": ""}, {"nodeName": "n2"}]}, True, "the label docker is on the built-in node, n2"),
-    ({"nodes": [{"nodeName": "n1"}], "offline": True}, False, "the label docker is on n1, which is offline"),
-    ({"clouds": [{"name": "k8s"}], "offline": True}, True, "the label docker is on a cloud"),
-])
+@pytest.mark.parametrize(
+    ("about", "ready", "advice"),
+    [
+        ({"nodes": [{"nodeName": ""}, {"nodeName": "n2"}]}, True, "the label docker is on the built-in node, n2"),
+        ({"nodes": [{"nodeName": "n1"}], "offline": True}, False, "the label docker is on n1, which is offline"),
+        ({"clouds": [{"name": "k8s"}], "offline": True}, True, "the label docker is on a cloud"),
+    ],
+)
 def test_a_label_that_something_has_is_left_alone(fake, answer, about: dict, ready: bool, advice: str) -> None:
     fake.fault("GET", LABEL, label(answer, **about))
     assert agent.ensure(fake.connect(), "docker", dry_run=False) == agent.Agent(False, ready, advice)
@@ -43,8 +46,9 @@ def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     fake.fault("GET", "/computer/docker/api/json", answer(404), about)
     fake.fault("POST", "/computer/doCreateItem", answer(200))
     made = agent.ensure(fake.connect(), "docker", dry_run=False)
-    assert made == agent.Agent(True, False, "connect an agent to the node docker, with the command that "
-                                            f"{fake.url}/computer/docker/ shows")
+    assert made == agent.Agent(
+        True, False, f"connect an agent to the node docker, with the command that {fake.url}/computer/docker/ shows"
+    )
     form = parse_qs(fake.bodies[fake.requests.index(("POST", "/computer/doCreateItem"))].decode())
     node = json.loads(form["json"][0])
     assert (form["name"], node["labelString"], node["mode"]) == (["docker"], "docker", "EXCLUSIVE")
@@ -70,7 +74,7 @@ def test_the_library_is_registered_by_a_script(fake, answer, outcome: str) -> No
 def test_a_user_who_may_not_gets_it_as_code(fake, answer) -> None:
     fake.fault("POST", "/scriptText", answer(403))
     assert library.register(fake.connect(), OURS, dry_run=False) == ""
-    wanted, = yaml.safe_load(library.as_code(OURS))["unclassified"]["globalLibraries"]["libraries"]
+    (wanted,) = yaml.safe_load(library.as_code(OURS))["unclassified"]["globalLibraries"]["libraries"]
     assert (wanted["name"], wanted["defaultVersion"]) == ("jenkins-proxy", "1.0.0")
     assert wanted["retriever"]["modernSCM"]["scm"]["git"]["remote"] == "https://example.com/it's.git"
 
@@ -79,8 +83,9 @@ def test_a_script_that_fails_is_told_in_one_line(fake, answer) -> None:
     fake.fault("POST", "/scriptText", answer(200, b"startup failed: no such class\n\tat hudson.x\n"))
     with pytest.raises(JenkinsServerError) as caught:
         library.register(fake.connect(), OURS, dry_run=False)
-    assert caught.value.message == (f"cannot register the library jenkins-proxy in Jenkins at {fake.url}: "
-                                    "startup failed: no such class")
+    assert caught.value.message == (
+        f"cannot register the library jenkins-proxy in Jenkins at {fake.url}: startup failed: no such class"
+    )
 
 
 def test_a_jenkins_that_fails_is_not_taken_for_one_that_refuses(fake, answer) -> None:

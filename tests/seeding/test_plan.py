@@ -24,42 +24,90 @@ JOB_KEY = ("item", "j")
 BROWSERS = JOB_XML.replace(">d<", ">changed&#xd;\nby hand<").encode()
 
 
-@pytest.mark.parametrize(("wanted", "there", "config", "line"), [
-    pytest.param(item("j"), [], None, "+ j", id="new"),
-    pytest.param(item("j"), [Present(JOB, "j", "me")], None, "= j", id="the same"),
-    pytest.param(item("j"), [Present(JOB, "j")], None, "= j", id="made by people, but the same"),
-    pytest.param(item("j"), [Present(JOB, "j", "me")], BROWSERS, "~ j (3 lines)", id="changed by hand"),
-    pytest.param(item("j"), [Present(JOB, "j")], BROWSERS, "~ j (3 lines; not seeded before, taken over)",
-                 id="made by people"),
-    pytest.param(item("j"), [Present(JOB, "j", "other")], None, "! j (it belongs to the seed other)",
-                 id="of another seed"),
-    pytest.param(item("j"), [Present(JOB, "J", "me")], None,
-                 "! j (Jenkins has it as J, and does not tell upper from lower case)", id="other case"),
-    pytest.param(item("a/j"), [Present(FOLDER, "A"), Present(JOB, "A/j")], None,
-                 "! a/j (Jenkins has it as A/j, and does not tell upper from lower case)", id="folder of other case"),
-    pytest.param(item("j"), [Present(VIEW, "J")], None, "+ j", id="a view's name is no job's"),
-    pytest.param(item("j", VIEW), [Present(VIEW, "J")], None, "+ view j", id="views tell upper from lower case"),
-    pytest.param(item("j"), [Present(FOLDER, "j")], None,
-                 "! j (Jenkins has a folder of that name: rename or delete it)", id="a folder in the way"),
-    pytest.param(item("j", FOLDER), [Present(JOB, "j")], None,
-                 "! j/ (Jenkins has a job of that name: rename or delete it)", id="a job in a folder's way"),
-    pytest.param(item("j"), [Present(JOB, "j")], b"<project/>",
-                 "! j (Jenkins has a project of that name, not a flow-definition: rename or delete it)",
-                 id="freestyle"),
-    pytest.param(item("j"), [Present(JOB, "j", "me")], JenkinsServerError("cannot read it"), "! j (cannot read it)",
-                 id="unreadable"),
-    pytest.param(item("j"), [Present(JOB, "j", "me")], b"<flow",
-                 "~ j (written anew, as what is there is no XML: unclosed token: line 1, column 0)", id="broken XML"),
-    pytest.param(item("j", FOLDER, only_present=True), [Present(FOLDER, "j", "other")], None, "= j/",
-                 id="a folder that only has to be there"),
-])
+@pytest.mark.parametrize(
+    ("wanted", "there", "config", "line"),
+    [
+        pytest.param(item("j"), [], None, "+ j", id="new"),
+        pytest.param(item("j"), [Present(JOB, "j", "me")], None, "= j", id="the same"),
+        pytest.param(item("j"), [Present(JOB, "j")], None, "= j", id="made by people, but the same"),
+        pytest.param(item("j"), [Present(JOB, "j", "me")], BROWSERS, "~ j (3 lines)", id="changed by hand"),
+        pytest.param(
+            item("j"),
+            [Present(JOB, "j")],
+            BROWSERS,
+            "~ j (3 lines; not seeded before, taken over)",
+            id="made by people",
+        ),
+        pytest.param(
+            item("j"), [Present(JOB, "j", "other")], None, "! j (it belongs to the seed other)", id="of another seed"
+        ),
+        pytest.param(
+            item("j"),
+            [Present(JOB, "J", "me")],
+            None,
+            "! j (Jenkins has it as J, and does not tell upper from lower case)",
+            id="other case",
+        ),
+        pytest.param(
+            item("a/j"),
+            [Present(FOLDER, "A"), Present(JOB, "A/j")],
+            None,
+            "! a/j (Jenkins has it as A/j, and does not tell upper from lower case)",
+            id="folder of other case",
+        ),
+        pytest.param(item("j"), [Present(VIEW, "J")], None, "+ j", id="a view's name is no job's"),
+        pytest.param(item("j", VIEW), [Present(VIEW, "J")], None, "+ view j", id="views tell upper from lower case"),
+        pytest.param(
+            item("j"),
+            [Present(FOLDER, "j")],
+            None,
+            "! j (Jenkins has a folder of that name: rename or delete it)",
+            id="a folder in the way",
+        ),
+        pytest.param(
+            item("j", FOLDER),
+            [Present(JOB, "j")],
+            None,
+            "! j/ (Jenkins has a job of that name: rename or delete it)",
+            id="a job in a folder's way",
+        ),
+        pytest.param(
+            item("j"),
+            [Present(JOB, "j")],
+            b"<project/>",
+            "! j (Jenkins has a project of that name, not a flow-definition: rename or delete it)",
+            id="freestyle",
+        ),
+        pytest.param(
+            item("j"),
+            [Present(JOB, "j", "me")],
+            JenkinsServerError("cannot read it"),
+            "! j (cannot read it)",
+            id="unreadable",
+        ),
+        pytest.param(
+            item("j"),
+            [Present(JOB, "j", "me")],
+            b"<flow",
+            "~ j (written anew, as what is there is no XML: unclosed token: line 1, column 0)",
+            id="broken XML",
+        ),
+        pytest.param(
+            item("j", FOLDER, only_present=True),
+            [Present(FOLDER, "j", "other")],
+            None,
+            "= j/",
+            id="a folder that only has to be there",
+        ),
+    ],
+)
 def test_each_item_gets_its_line(wanted: Item, there: list[Present], config: object, line: str) -> None:
     assert lines([wanted], there, {wanted.key: config} if config is not None else None) == [line]
 
 
 def test_a_change_writes_what_others_made_too() -> None:
     served = JOB_XML.replace("<description>d", "<disabled>true</disabled><description>x").encode()
-    action, = plan([item("j")], [Present(JOB, "j", "me")], {JOB_KEY: served}, "me")
+    (action,) = plan([item("j")], [Present(JOB, "j", "me")], {JOB_KEY: served}, "me")
     assert "<disabled>true</disabled><description>d</description>" in action.xml
     assert "+  <description>d</description>" in action.diff
 
@@ -80,23 +128,37 @@ def pruned(items: list[Item], present: list[Present], glob: str = "*", most: flo
 
 
 def test_prune_deletes_only_what_this_seed_owns() -> None:
-    present = [Present(JOB, "mine", "me"), Present(JOB, "kept", "me"), Present(JOB, "theirs", "other"),
-               Present(JOB, "hand")]
+    present = [
+        Present(JOB, "mine", "me"),
+        Present(JOB, "kept", "me"),
+        Present(JOB, "theirs", "other"),
+        Present(JOB, "hand"),
+    ]
     assert pruned([item("kept")], present) == ["- mine (no longer seeded)"]
 
 
 def test_prune_takes_children_before_folders_and_folders_only_when_empty() -> None:
     present = [
-        Present(FOLDER, "a", "me"), Present(FOLDER, "a/b", "me"), Present(JOB, "a/b/j", "me"), Present(VIEW, "a/All"),
+        Present(FOLDER, "a", "me"),
+        Present(FOLDER, "a/b", "me"),
+        Present(JOB, "a/b/j", "me"),
+        Present(VIEW, "a/All"),
         Present(VIEW, "a/v", "me"),
-        Present(FOLDER, "c", "me"), Present(JOB, "c/by-hand"),
-        Present(FOLDER, "d", "me"), Present(FOLDER, "d/e", "me"), Present(VIEW, "d/e/by-hand"),
+        Present(FOLDER, "c", "me"),
+        Present(JOB, "c/by-hand"),
+        Present(FOLDER, "d", "me"),
+        Present(FOLDER, "d/e", "me"),
+        Present(VIEW, "d/e/by-hand"),
         Present(JOB, "kept", "me"),
     ]
     assert pruned([item("kept")], present) == [
-        "- a/b/j (no longer seeded)", "- view a/v (no longer seeded)", "- a/b/ (no longer seeded)",
-        "= d/e/ (no longer seeded, but holds what others made)", "- a/ (no longer seeded)",
-        "= c/ (no longer seeded, but holds what others made)", "= d/ (no longer seeded, but holds what others made)",
+        "- a/b/j (no longer seeded)",
+        "- view a/v (no longer seeded)",
+        "- a/b/ (no longer seeded)",
+        "= d/e/ (no longer seeded, but holds what others made)",
+        "- a/ (no longer seeded)",
+        "= c/ (no longer seeded, but holds what others made)",
+        "= d/ (no longer seeded, but holds what others made)",
     ]
 
 

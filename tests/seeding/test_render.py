@@ -31,15 +31,15 @@ def scripts(name: str, variables: dict | None = None) -> dict[str, str]:
 
 
 ARTICLE = {
-    "deploy-to-swarm-without-proxy": '''\
+    "deploy-to-swarm-without-proxy": """\
 node("docker") {
     git "https://github.com/vfarcic/docker-flow-proxy.git"
     withEnv(["DOCKER_HOST=tcp://10.100.192.200:2375"]) {
         sh "docker-compose -p books-ms -f docker-compose-demo.yml up -d"
     }
 }
-''',
-    "deploy-to-swarm-with-proxy": '''\
+""",
+    "deploy-to-swarm-with-proxy": """\
 node("docker") {
     git "https://github.com/vfarcic/docker-flow-proxy.git"
     withEnv(["DOCKER_HOST=tcp://10.100.192.200:2375"]) {
@@ -47,8 +47,8 @@ node("docker") {
     }
     sh "curl \\"proxy:8081/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath=/api/v1/books\\""
 }
-''',
-    "scale-to-swarm-with-proxy": '''\
+""",
+    "scale-to-swarm-with-proxy": """\
 node("docker") {
     git "https://github.com/vfarcic/docker-flow-proxy.git"
     withEnv(["DOCKER_HOST=tcp://10.100.192.200:2375"]) {
@@ -56,7 +56,7 @@ node("docker") {
     }
     sh "curl \\"proxy:8081/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath=/api/v1/books\\""
 }
-''',
+""",
 }
 
 
@@ -67,16 +67,24 @@ def test_plain_is_the_article_letter_for_letter() -> None:
 @pytest.mark.parametrize("file", ["article-plain.yaml", "article.yaml"])
 def test_the_articles_jobs_for_another_service(file: str) -> None:
     assert scripts(file, {"service": "users-ms"}) == {
-        job: script.replace("books-ms", "users-ms") for job, script in scripts(file).items()}
+        job: script.replace("books-ms", "users-ms") for job, script in scripts(file).items()
+    }
 
 
 def test_the_articles_jobs_with_our_steps() -> None:
-    ours = scripts("article.yaml", {"git_url": "file:///srv/demo", "docker_host": "unix:///var/run/docker.sock",
-                                    "python": "/opt/jenkins-proxy/bin/python"})
+    ours = scripts(
+        "article.yaml",
+        {
+            "git_url": "file:///srv/demo",
+            "docker_host": "unix:///var/run/docker.sock",
+            "python": "/opt/jenkins-proxy/bin/python",
+        },
+    )
     assert list(ours) == list(ARTICLE)
     for script in ours.values():
-        assert re.match(r"@Library\('jenkins-proxy@[0-9.]+'\) _\n\nnode\('docker'\) \{\n    git url: 'file:///srv/demo'",
-                        script)
+        assert re.match(
+            r"@Library\('jenkins-proxy@[0-9.]+'\) _\n\nnode\('docker'\) \{\n    git url: 'file:///srv/demo'", script
+        )
         assert "dockerHost: 'unix:///var/run/docker.sock'" in script
         assert "python: '/opt/jenkins-proxy/bin/python'" in script
     assert "noProxy: true" in ours["deploy-to-swarm-without-proxy"]
@@ -96,19 +104,33 @@ def test_the_articles_steps_get_only_keys_that_they_know(repository: Path) -> No
 def test_a_template_of_the_user_may_use_ours(tmp_path: Path) -> None:
     (tmp_path / "own.groovy.j2").write_text(
         '{% import "pipelines/arguments.groovy.j2" as write with context %}\n'
-        '{{ variables.host }} {{ service.name | groovy }} {{ options.x | groovy }} {{ write.call("step", {"a": 1}) }}')
+        '{{ variables.host }} {{ service.name | groovy }} {{ options.x | groovy }} {{ write.call("step", {"a": 1}) }}'
+    )
     (tmp_path / "jobs.yaml").write_text(
         "seed: a\nvariables: {host: h}\n"
-        "services: [{name: s, jobs: [{name: j, template: own.groovy.j2, options: {x: <&>}}]}]")
+        "services: [{name: s, jobs: [{name: j, template: own.groovy.j2, options: {x: <&>}}]}]"
+    )
     item = render.items(load.load(tmp_path / "jobs.yaml", variables={}))[0]
     assert item.config.findtext("definition/script") == "h 's' '<&>' step(\n        a: 1\n    )"
 
 
-@pytest.mark.parametrize(("value", "literal"), [
-    (True, "true"), (False, "false"), (3, "3"), ("x", "'x'"), (["a", 1], "['a', 1]"), (("a",), "['a']"),
-    ("it's", "'it\\'s'"), ("$x ${y}", "'$x ${y}'"), ("a\\b", "'a\\\\b'"), ("\\u0041", "'\\\\u0041'"),
-    ("a\nb\tc", "'a\\nb\\tc'"), ("'''", "'\\'\\'\\''"),
-])
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (3, "3"),
+        ("x", "'x'"),
+        (["a", 1], "['a', 1]"),
+        (("a",), "['a']"),
+        ("it's", "'it\\'s'"),
+        ("$x ${y}", "'$x ${y}'"),
+        ("a\\b", "'a\\\\b'"),
+        ("\\u0041", "'\\\\u0041'"),
+        ("a\nb\tc", "'a\\nb\\tc'"),
+        ("'''", "'\\'\\'\\''"),
+    ],
+)
 def test_groovy_literals(value: object, literal: str) -> None:
     assert render.groovy(value) == literal
 
@@ -119,8 +141,9 @@ def test_groovy_reads_its_literals_back(program, tmp_path: Path) -> None:
     script = tmp_path / "literals.groovy"
     script.write_text(f"println groovy.json.JsonOutput.toJson({render.groovy(texts)})\n", encoding="utf-8")
     java = {"JAVA_HOME": "/usr/lib/jvm/java-17-openjdk-amd64", **os.environ}
-    done = subprocess.run([program("groovy"), "--encoding", "UTF-8", str(script)], capture_output=True, env=java,
-                          check=False)
+    done = subprocess.run(
+        [program("groovy"), "--encoding", "UTF-8", str(script)], capture_output=True, env=java, check=False
+    )
     assert json.loads(done.stdout) == texts, done.stderr.decode()
 
 

@@ -51,16 +51,28 @@ def test_a_jenkins_that_only_redirects_is_refused_before_a_post_gets_lost(fake, 
     assert error.hint == f"use --jenkins {fake.url}/ci"
 
 
-@pytest.mark.parametrize(("status", "headers", "body", "reason"), [
-    (400, {"X-Error": "A job already exists with the name x"}, b"<html>", "400 A job already exists with the name x"),
-    (401, {}, b"<html><head><title>Error 401 Unauthorized</title>", "401 Error 401 Unauthorized"),
-    (403, {"X-Required-Permission": "hudson.model.Item.Create"}, b"",
-     "403 Forbidden: the permission Item.Create is missing"),
-    (404, {}, b"", "404 Not Found"),
-    (409, {}, b"", "409 Conflict"),
-    (500, {}, b"<html><h1>Oops\n!</h1><pre>java.lang.Exception\n\tat x</pre>", "500 Oops !"),
-    (503, {}, b"", "503 Service Unavailable"),
-])
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "reason"),
+    [
+        (
+            400,
+            {"X-Error": "A job already exists with the name x"},
+            b"<html>",
+            "400 A job already exists with the name x",
+        ),
+        (401, {}, b"<html><head><title>Error 401 Unauthorized</title>", "401 Error 401 Unauthorized"),
+        (
+            403,
+            {"X-Required-Permission": "hudson.model.Item.Create"},
+            b"",
+            "403 Forbidden: the permission Item.Create is missing",
+        ),
+        (404, {}, b"", "404 Not Found"),
+        (409, {}, b"", "409 Conflict"),
+        (500, {}, b"<html><h1>Oops\n!</h1><pre>java.lang.Exception\n\tat x</pre>", "500 Oops !"),
+        (503, {}, b"", "503 Service Unavailable"),
+    ],
+)
 def test_every_status_is_one_error_of_one_line(fake, answer, status, headers, body, reason) -> None:
     """python-jenkins raises its own for 401, 403, 404 and 500, and lets those of requests through for others."""
     fake.fault("GET", "/job/x/config.xml", answer(status, body, headers))
@@ -108,8 +120,13 @@ def test_writes_are_utf_8_to_the_address_of_the_item(fake) -> None:
     server.delete(JOB, "a#/ü b?")
     server.delete(VIEW, "a#/v")
     assert fake.writes() == [
-        "/createItem", "/job/a%23/createItem", "/job/a%23/job/%C3%BC%20b%3F/config.xml", "/job/a%23/createView",
-        "/job/a%23/job/%C3%BC%20b%3F/doDelete", "/job/a%23/view/v/doDelete"]
+        "/createItem",
+        "/job/a%23/createItem",
+        "/job/a%23/job/%C3%BC%20b%3F/config.xml",
+        "/job/a%23/createView",
+        "/job/a%23/job/%C3%BC%20b%3F/doDelete",
+        "/job/a%23/view/v/doDelete",
+    ]
     assert fake.bodies[fake.requests.index(("POST", "/job/a%23/createItem"))] == JOB_XML.encode()
     assert list(fake.configs) == [(FOLDER, "a#")]
 
@@ -176,22 +193,32 @@ def test_headers_from_the_environment_are_named_and_not_logged(fake, monkeypatch
     assert "s3cret" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("environ", "warnings"), [
-    ({}, []),
-    ({"PYTHONHTTPSVERIFY": "1", "JENKINS_API_EXTRA_HEADERS": ""}, []),
-    ({"PYTHONHTTPSVERIFY": "0"}, ["PYTHONHTTPSVERIFY=0: Jenkins' certificate is not checked"]),
-    ({"JENKINS_API_EXTRA_HEADERS": "X-A: s3cret\nX-B: y"},
-     ["JENKINS_API_EXTRA_HEADERS adds to every request: X-A, X-B"]),
-])
+@pytest.mark.parametrize(
+    ("environ", "warnings"),
+    [
+        ({}, []),
+        ({"PYTHONHTTPSVERIFY": "1", "JENKINS_API_EXTRA_HEADERS": ""}, []),
+        ({"PYTHONHTTPSVERIFY": "0"}, ["PYTHONHTTPSVERIFY=0: Jenkins' certificate is not checked"]),
+        (
+            {"JENKINS_API_EXTRA_HEADERS": "X-A: s3cret\nX-B: y"},
+            ["JENKINS_API_EXTRA_HEADERS adds to every request: X-A, X-B"],
+        ),
+    ],
+)
 def test_what_the_environment_changes_is_said(environ: dict, warnings: list[str]) -> None:
     assert adapter.environment_warnings(environ) == warnings
 
 
-@pytest.mark.parametrize(("body", "problems"), [
-    (b'{"status":"ok","data":{"result":"success"}}', []),
-    (b'{"status":"ok","data":{"result":"failure","errors":[{"error":"Missing stages"},{"error":["a","b"]}]}}',
-     ["Missing stages", "a", "b"]),
-])
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        (b'{"status":"ok","data":{"result":"success"}}', []),
+        (
+            b'{"status":"ok","data":{"result":"failure","errors":[{"error":"Missing stages"},{"error":["a","b"]}]}}',
+            ["Missing stages", "a", "b"],
+        ),
+    ],
+)
 def test_checking_a_declarative_script(fake, answer, body: bytes, problems: list[str]) -> None:
     fake.fault("POST", "/pipeline-model-converter/validateJenkinsfile", answer(200, body))
     assert fake.connect().check_script("pipeline {}") == problems

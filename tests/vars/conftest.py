@@ -20,8 +20,13 @@ def groovy(program, repository, tmp_path_factory):
         path = tmp_path_factory.mktemp("groovy") / "cases.json"
         path.write_text(json.dumps(cases), encoding="utf-8")
         harness = str(Path(__file__).with_name("harness.groovy"))
-        done = subprocess.run([program("groovy"), harness, str(repository), str(path)],
-                              check=False, capture_output=True, text=True, env=environment)
+        done = subprocess.run(
+            [program("groovy"), harness, str(repository), str(path)],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -50,8 +50,9 @@ def option_names(name: str) -> dict[str, argparse.Action]:
     """The options of a command by the keys that the step has for them."""
     parser = argparse.ArgumentParser(prog=name, add_help=False)
     importlib.import_module(f"jenkins_proxy.cli.{name}").add_arguments(parser)
-    return {camel(action.option_strings[-1]) if action.option_strings else action.dest: action
-            for action in parser._actions}
+    return {
+        camel(action.option_strings[-1]) if action.option_strings else action.dest: action for action in parser._actions
+    }
 
 
 def camel(option: str) -> str:
@@ -60,8 +61,11 @@ def camel(option: str) -> str:
 
 def test_the_steps_are_these():
     assert {path.stem: command(path) for path in STEPS} == {
-        "deployWithProxy": "deploy", "scaleWithProxy": "scale", "reconfigureProxy": "reconfigure",
-        "removeFromProxy": "remove", "rollbackProxy": "rollback",
+        "deployWithProxy": "deploy",
+        "scaleWithProxy": "scale",
+        "reconfigureProxy": "reconfigure",
+        "removeFromProxy": "remove",
+        "rollbackProxy": "rollback",
     }
 
 
@@ -91,7 +95,8 @@ def test_a_step_is_a_map_of_defaults_and_one_call(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
     body = re.sub(r"@Field final Map DEFAULTS = \[\n.*?\n\]", "", code(path), flags=re.S)
     assert re.sub(r"\s+", " ", re.sub(r"'\w+', '\w+', DEFAULTS, \[.*?\]", "X", body)).strip() == (
-        "import groovy.transform.Field Map call(Map config = [:]) { return jenkinsProxy(X, config) }")
+        "import groovy.transform.Field Map call(Map config = [:]) { return jenkinsProxy(X, config) }"
+    )
 
 
 @every_step
@@ -112,8 +117,16 @@ def test_the_help_names_every_key_with_its_default(path: Path):
 @every_step
 def test_the_help_has_what_a_reader_looks_for(path: Path):
     text = path.with_suffix(".txt").read_text(encoding="utf-8")
-    for wanted in ("\nDECLARATIVE\n", "\nSCRIPTED\n", "\nEXIT CODES\n", "\nCREDENTIALS\n", "pipeline {",
-                   "node('docker') {", f"@Library('jenkins-proxy@{__version__}') _", "143"):
+    for wanted in (
+        "\nDECLARATIVE\n",
+        "\nSCRIPTED\n",
+        "\nEXIT CODES\n",
+        "\nCREDENTIALS\n",
+        "pipeline {",
+        "node('docker') {",
+        f"@Library('jenkins-proxy@{__version__}') _",
+        "143",
+    ):
         assert wanted in text, f"{path.stem}.txt has no {wanted}"
 
 
@@ -141,9 +154,11 @@ def test_only_the_runner_knows_the_shell(path: Path):
 
 @every_file
 def test_nothing_that_the_sandbox_or_a_plain_jenkins_refuses(path: Path):
-    assert not re.findall(r"readJSON|JsonSlurper|new File|\.execute\(|System\.|Jenkins\.|@Grab|\bnode *[({]|import com|"
-                          r"docker\.image|evaluate|\bscript *\{|toSorted|\.sort\b|Matcher|=~|\bwith *\{|properties\(",
-                          bare(path).replace("==~", ""))
+    assert not re.findall(
+        r"readJSON|JsonSlurper|new File|\.execute\(|System\.|Jenkins\.|@Grab|\bnode *[({]|import com|"
+        r"docker\.image|evaluate|\bscript *\{|toSorted|\.sort\b|Matcher|=~|\bwith *\{|properties\(",
+        bare(path).replace("==~", ""),
+    )
 
 
 @every_file

@@ -63,8 +63,10 @@ def options(outcome: dict) -> dict:
 # What a step refuses: everything at once, before anything runs.
 
 
-@case("deployWithProxy", {"sevice": "books-ms", "pull": "yes", "dryRun": 1, "timeout": "soon", "file": [{}],
-                          "target": True, "lock": ["a"]})
+@case(
+    "deployWithProxy",
+    {"sevice": "books-ms", "pull": "yes", "dryRun": 1, "timeout": "soon", "file": [{}], "target": True, "lock": ["a"]},
+)
 def test_everything_wrong_is_told_at_once(outcome):
     assert steps(outcome) == ["error"]
     first, *others = outcome["error"].split("; ")
@@ -125,8 +127,19 @@ def test_on_windows(outcome):
 # What it hands on.
 
 
-@case("deployWithProxy", {"service": {"gstring": "books-ms"}, "path": ["/a b", {"gstring": "/b'$(id)\n`\"%0a"}],
-                          "pull": True, "scale": 3, "domain": None, "probePath": "", "timeout": 0, "keepOld": False})
+@case(
+    "deployWithProxy",
+    {
+        "service": {"gstring": "books-ms"},
+        "path": ["/a b", {"gstring": "/b'$(id)\n`\"%0a"}],
+        "pull": True,
+        "scale": 3,
+        "domain": None,
+        "probePath": "",
+        "timeout": 0,
+        "keepOld": False,
+    },
+)
 def test_values_travel_as_json_in_the_environment(outcome):
     # Neither null nor what equals a default is sent: the command line has its own.
     assert options(outcome) == {"service": "books-ms", "path": ["/a b", "/b'$(id)\n`\"%0a"], "pull": True, "scale": "3"}
@@ -135,11 +148,24 @@ def test_values_travel_as_json_in_the_environment(outcome):
     assert environment["JENKINS_PROXY_PYTHON"] == "python3"
 
 
-@case("deployWithProxy", {"serviceName": "books-ms", "servicePath": "/api", "serviceDomain": ["a.com"],
-                          "composeFile": "x.yml", "timeoutSeconds": 30})
+@case(
+    "deployWithProxy",
+    {
+        "serviceName": "books-ms",
+        "servicePath": "/api",
+        "serviceDomain": ["a.com"],
+        "composeFile": "x.yml",
+        "timeoutSeconds": 30,
+    },
+)
 def test_the_articles_words_are_taken(outcome):
-    assert options(outcome) == {"service": "books-ms", "path": "/api", "domain": ["a.com"], "file": "x.yml",
-                                "timeout": "30"}
+    assert options(outcome) == {
+        "service": "books-ms",
+        "path": "/api",
+        "domain": ["a.com"],
+        "file": "x.yml",
+        "timeout": "30",
+    }
 
 
 @case("scaleWithProxy", {"service": "books-ms", "scale": -1})
@@ -165,23 +191,41 @@ def test_remove(outcome):
     assert call(outcome, "sh")["arguments"][0]["label"] == "jenkins-proxy remove books-ms"
 
 
-@case("deployWithProxy", {**BOOKS, "image": "tools/jp:1", "pipSpec": "./dist", "python": "python3.12",
-                          "registry": "registry.example.com"})
+@case(
+    "deployWithProxy",
+    {**BOOKS, "image": "tools/jp:1", "pipSpec": "./dist", "python": "python3.12", "registry": "registry.example.com"},
+)
 def test_the_way_to_the_agent_is_not_the_commands_business(outcome):
     assert options(outcome) == BOOKS
     environment = call(outcome, "sh")["environment"]
     assert [environment[f"JENKINS_PROXY_{name}"] for name in ("IMAGE", "PIP_SPEC", "PYTHON", "REGISTRY")] == [
-        "tools/jp:1", "./dist", "python3.12", "registry.example.com"]
+        "tools/jp:1",
+        "./dist",
+        "python3.12",
+        "registry.example.com",
+    ]
 
 
-@case("deployWithProxy", {**BOOKS, "consulTokenCredentialsId": "consul", "proxyTokenCredentialsId": "proxy",
-                          "registryCredentialsId": "hub", "dockerCredentialsId": "tls"})
+@case(
+    "deployWithProxy",
+    {
+        **BOOKS,
+        "consulTokenCredentialsId": "consul",
+        "proxyTokenCredentialsId": "proxy",
+        "registryCredentialsId": "hub",
+        "dockerCredentialsId": "tls",
+    },
+)
 def test_credentials_are_bound_and_not_sent(outcome):
     assert call(outcome, "withCredentials")["arguments"][0] == [
         {"kind": "string", "credentialsId": "consul", "variable": "CONSUL_HTTP_TOKEN"},
         {"kind": "string", "credentialsId": "proxy", "variable": "JENKINS_PROXY_TOKEN"},
-        {"kind": "usernamePassword", "credentialsId": "hub", "usernameVariable": "JENKINS_PROXY_REGISTRY_USER",
-         "passwordVariable": "JENKINS_PROXY_REGISTRY_PASSWORD"},
+        {
+            "kind": "usernamePassword",
+            "credentialsId": "hub",
+            "usernameVariable": "JENKINS_PROXY_REGISTRY_USER",
+            "passwordVariable": "JENKINS_PROXY_REGISTRY_PASSWORD",
+        },
         {"kind": "dockerCert", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"},
     ]
     assert call(outcome, "sh")["environment"]["DOCKER_TLS_VERIFY"] == "1"
@@ -191,7 +235,8 @@ def test_credentials_are_bound_and_not_sent(outcome):
 @case("deployWithProxy", {**BOOKS, "dockerCredentialsId": "tls"}, absent=["dockerCert"])
 def test_without_docker_commons_the_certificate_is_a_zip(outcome):
     assert call(outcome, "withCredentials")["arguments"][0] == [
-        {"kind": "zip", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"}]
+        {"kind": "zip", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"}
+    ]
 
 
 @case("deployWithProxy", BOOKS)
@@ -216,7 +261,8 @@ def test_stage_and_lock_take_names(outcome):
 @case("deployWithProxy", {**BOOKS, "lock": True}, absent=["lock"])
 def test_without_the_plugin_there_is_no_lock(outcome):
     assert outcome["error"] == (
-        "deployWithProxy: lock needs the plugin Lockable Resources, which this Jenkins does not have")
+        "deployWithProxy: lock needs the plugin Lockable Resources, which this Jenkins does not have"
+    )
     assert "sh" not in steps(outcome)
 
 
@@ -227,8 +273,12 @@ def test_without_the_plugin_there_is_no_lock(outcome):
 def test_returns_a_plain_map(outcome):
     report = outcome["result"].pop("report")
     assert outcome["result"] == {
-        "service": "books-ms", "status": "done", "strategy": "rolling", "orchestrator": "compose v2",
-        "url": "http://proxy/api/v1/books?a=b", "instances": ["10.0.0.1:32768", "[fd00::1]:32769"],
+        "service": "books-ms",
+        "status": "done",
+        "strategy": "rolling",
+        "orchestrator": "compose v2",
+        "url": "http://proxy/api/v1/books?a=b",
+        "instances": ["10.0.0.1:32768", "[fd00::1]:32769"],
         "timings": {"bring_up": 2.25, "total": 3.5},
     }
     assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": report, "allowEmptyArchive": True}]
@@ -251,11 +301,14 @@ def test_returns_through_everything_that_surrounds_it(outcome):
     assert outcome["result"]["status"] == "done"
 
 
-@case("deployWithProxy", BOOKS, description="release 7",
-      answer="exit=3\nreason=books-ms: 1 of 2 instances = not passing after 60 s\n")
+@case(
+    "deployWithProxy",
+    BOOKS,
+    description="release 7",
+    answer="exit=3\nreason=books-ms: 1 of 2 instances = not passing after 60 s\n",
+)
 def test_a_failed_deploy_fails_the_build_with_its_reason(outcome):
-    assert outcome["error"] == (
-        "deployWithProxy: books-ms: 1 of 2 instances = not passing after 60 s (exit code 3)")
+    assert outcome["error"] == ("deployWithProxy: books-ms: 1 of 2 instances = not passing after 60 s (exit code 3)")
     assert "archiveArtifacts" in steps(outcome)
     assert outcome["description"] == "release 7"
 
@@ -285,8 +338,11 @@ def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
 
 
 def test_reports_of_parallel_branches_differ(outcomes):
-    names = [call(outcome, "fileExists")["arguments"][0] for name, outcome in outcomes.items()
-             if "fileExists" in steps(outcome) and name != "test_a_report_of_the_callers_own"]
+    names = [
+        call(outcome, "fileExists")["arguments"][0]
+        for name, outcome in outcomes.items()
+        if "fileExists" in steps(outcome) and name != "test_a_report_of_the_callers_own"
+    ]
     assert len(names) == len(set(names)) > 10
 
 

@@ -82,8 +82,9 @@ class Applier:
         self._runs(desired)
         return Applied(reloaded=True, refused=refused)
 
-    async def apply(self, wanted: Mapping[str, Backend], services: Iterable[str], everything: Everything, *,
-                    force: bool = False) -> Applied:
+    async def apply(
+        self, wanted: Mapping[str, Backend], services: Iterable[str], everything: Everything, *, force: bool = False
+    ) -> Applied:
         """Make HAProxy run what is desired.
 
         :param services: those that may differ from what runs; ``wanted`` holds the ones of them that shall serve.
@@ -119,8 +120,11 @@ class Applier:
         pause = _SOONEST
         while not await self._haproxy.idle(backend, names):
             if deadline.expired:
-                raise ProxyError(f"requests are still in flight on {', '.join(map(str, addresses))} of {service} "
-                                 f"after {deadline.seconds:g} s", "they get no new ones; drain again to wait longer")
+                raise ProxyError(
+                    f"requests are still in flight on {', '.join(map(str, addresses))} of {service} "
+                    f"after {deadline.seconds:g} s",
+                    "they get no new ones; drain again to wait longer",
+                )
             await asyncio.sleep(min(pause, deadline.remaining))
             pause = min(pause * 1.5, _LATEST)
 
@@ -175,9 +179,7 @@ class Applier:
         self.version += 1
         await self._haproxy.reload(self._render_all(desired), self.version)
 
-    async def _without_refused(
-        self, desired: Mapping[str, Backend]
-    ) -> tuple[dict[str, Backend], dict[str, str]]:
+    async def _without_refused(self, desired: Mapping[str, Backend]) -> tuple[dict[str, Backend], dict[str, str]]:
         """Ask HAProxy about each backend that it does not run yet, alone, and leave out those that it refuses."""
         good = dict(desired)
         refused = {}
@@ -201,8 +203,9 @@ class Applier:
         commands = [command for change in changes for command in change.commands]
         answers = iter(await self._haproxy.runtime.ask(*commands))
         # What HAProxy refused must not reach the files: it could not start from them again.
-        done = [change for change in changes
-                if {next(answers) for _ in change.commands} <= {"", "New server registered."}]
+        done = [
+            change for change in changes if {next(answers) for _ in change.commands} <= {"", "New server registered."}
+        ]
         for change in done:
             self._note(change)
         self._stale.set()

@@ -102,5 +102,6 @@ class Files:
         try:
             yield
         except OSError as error:
-            raise ProxyError(f"cannot write {path}: {error.strerror}",
-                             "HAProxy keeps running with the configuration of before") from error
+            raise ProxyError(
+                f"cannot write {path}: {error.strerror}", "HAProxy keeps running with the configuration of before"
+            ) from error

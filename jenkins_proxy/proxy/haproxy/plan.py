@@ -47,8 +47,11 @@ class Change:
         server = f"{backend_name(self.route.service)}/{server_name(self.address)}"
         if self.verb == ADD:
             health = () if self.route.skip_check else (f"enable health {server}",)
-            return (f"add server {server} {self.address} {server_options(self.route)}", *health,
-                    f"set server {server} state ready")
+            return (
+                f"add server {server} {self.address} {server_options(self.route)}",
+                *health,
+                f"set server {server} state ready",
+            )
         if self.verb == REMOVE:
             return f"set server {server} state maint", f"del server {server}"
         return (f"set server {server} state {self.verb}",)

@@ -109,8 +109,9 @@ class HAProxy:
             await self._taken_over()
         except (ProxyError, ProcessLookupError) as error:
             self.files.go_back()
-            raise ProxyError(f"HAProxy did not take the new configuration: {error}",
-                             "the one of before keeps serving") from error
+            raise ProxyError(
+                f"HAProxy did not take the new configuration: {error}", "the one of before keeps serving"
+            ) from error
         self.files.keep(rendered)
 
     def write(self, rendered: Rendered) -> None:
@@ -270,8 +271,10 @@ async def _find() -> str:
     _, output = await command.answer((program, "-v"), env=_environment())
     found = words.program_version(output)
     if found < LEAST_VERSION:
-        raise UsageError(f"{program} is version {'.'.join(map(str, found)) or 'unknown'}: servers cannot be added to "
-                         "it at run time", _HINT)
+        raise UsageError(
+            f"{program} is version {'.'.join(map(str, found)) or 'unknown'}: servers cannot be added to it at run time",
+            _HINT,
+        )
     return program
 
 

@@ -101,8 +101,10 @@ def server_options(route: Route) -> str:
         common += f" slowstart {milliseconds(route.slow_start)}"
     if route.skip_check:
         return common
-    return ("check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
-            f"observe layer4 error-limit 1 on-error fail-check {common}")
+    return (
+        "check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
+        f"observe layer4 error-limit 1 on-error fail-check {common}"
+    )
 
 
 def render(backends: Iterable[Backend], options: Options, version: int) -> Rendered:
@@ -154,9 +156,15 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
             names[kind] = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.map"
             maps[names[kind]] = text
     head = _template("haproxy.cfg.j2").render(
-        description=f"{DESCRIPTION} {_VERSION}", options=options, table=table, maps=names, no_host=routing.NO_HOST,
+        description=f"{DESCRIPTION} {_VERSION}",
+        options=options,
+        table=table,
+        maps=names,
+        no_host=routing.NO_HOST,
         no_route=routing.NO_ROUTE,
-        probe_file=PROBE_FILE, probe_header=PROBE_HEADER, instance_header=INSTANCE_HEADER,
+        probe_file=PROBE_FILE,
+        probe_header=PROBE_HEADER,
+        instance_header=INSTANCE_HEADER,
     )
     return maps, head
 
@@ -164,7 +172,9 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
 def _block(backend: Backend) -> str:
     servers = [(server_name(address), address) for address in backend.servers]
     return _template("backend.cfg.j2").render(
-        name=routing.backend_name(backend.route.service), route=backend.route, servers=sorted(servers),
+        name=routing.backend_name(backend.route.service),
+        route=backend.route,
+        servers=sorted(servers),
         server_options=server_options(backend.route),
     )
 
@@ -172,9 +182,12 @@ def _block(backend: Backend) -> str:
 @functools.cache
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource("haproxy")), undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(resource("haproxy")),
+        undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - this is no HTML; the filters below check each value
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds)
     return environment.get_template(name)

@@ -137,8 +137,9 @@ def _rank(depth: int) -> tuple[int, int]:
 
 
 def _level(depth: int, path_types: set[str], rules: Sequence[Rule]) -> Level:
-    return Level(depth, EXACT in path_types, PREFIX in path_types,
-                 tuple(rule for rule in rules if rule.key.depth == depth))
+    return Level(
+        depth, EXACT in path_types, PREFIX in path_types, tuple(rule for rule in rules if rule.key.depth == depth)
+    )
 
 
 def _map_key(text: str) -> str:

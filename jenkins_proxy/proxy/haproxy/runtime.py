@@ -117,8 +117,10 @@ class Runtime:
         try:
             return await in_time(conversation, _TIMEOUT)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
-            raise ProxyError(f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
-                             "its own words are in the daemon's log") from error
+            raise ProxyError(
+                f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
+                "its own words are in the daemon's log",
+            ) from error
 
     async def _converse(self, commands: Sequence[str]) -> list[str]:
         reader, writer = await self._connect(STATS_SOCKET)

@@ -54,10 +54,15 @@ class EmbeddedRegistry:
     :ivar url: ``http://127.0.0.1:8500``, once started.
     """
 
-    def __init__(self, state_file: Path | None = None, token: str = "", *,
-                 names: Iterable[str] = (),
-                 warn: Callable[[str], None] = lambda _text: None,
-                 deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST) -> None:
+    def __init__(
+        self,
+        state_file: Path | None = None,
+        token: str = "",
+        *,
+        names: Iterable[str] = (),
+        warn: Callable[[str], None] = lambda _text: None,
+        deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST,
+    ) -> None:
         self._state_file = state_file
         self._token = token
         self._names = tuple(names)
@@ -79,8 +84,12 @@ class EmbeddedRegistry:
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self.port}"
         try:
-            self._runner = web.AppRunner(self._application(f"{shown}:{self.port}", host), access_log=None,
-                                         handler_cancellation=True, shutdown_timeout=_STOP_WITHIN)
+            self._runner = web.AppRunner(
+                self._application(f"{shown}:{self.port}", host),
+                access_log=None,
+                handler_cancellation=True,
+                shutdown_timeout=_STOP_WITHIN,
+            )
         except BaseException:
             listener.close()
             raise
@@ -112,14 +121,17 @@ class EmbeddedRegistry:
         self._agent = Agent(store, catalog, node, self._at_least)
         self._register_self(catalog, node, host)
         # One more than the limit: whether a body may reach it differs between versions of aiohttp.
-        app = web.Application(middlewares=[middleware(Access(self._token, host, self._names))],
-                              client_max_size=KV_MAX + 1)
-        app.add_routes([
-            *AgentApi(self._agent, catalog.node(node), address).routes(),
-            *CatalogApi(store, catalog).routes(),
-            *KvApi(store, keys, self._sessions).routes(),
-            *SessionApi(store, self._sessions, node).routes(),
-        ])
+        app = web.Application(
+            middlewares=[middleware(Access(self._token, host, self._names))], client_max_size=KV_MAX + 1
+        )
+        app.add_routes(
+            [
+                *AgentApi(self._agent, catalog.node(node), address).routes(),
+                *CatalogApi(store, catalog).routes(),
+                *KvApi(store, keys, self._sessions).routes(),
+                *SessionApi(store, self._sessions, node).routes(),
+            ]
+        )
         return app
 
     def _register_self(self, catalog: Catalog, node: str, host: str) -> None:
@@ -130,8 +142,9 @@ class EmbeddedRegistry:
         family = "ipv6" if ":" in address else "ipv4"
         tagged = {name: address for name in ("lan", f"lan_{family}", "wan", f"wan_{family}")}
         catalog.put_node(node_row(node_id, node, address, tagged, {"consul-network-segment": ""}))
-        catalog.put_check(check_row(node, "serfHealth", name="Serf Health Status", status=PASSING,
-                                    output="Agent alive and reachable"))
+        catalog.put_check(
+            check_row(node, "serfHealth", name="Serf Health Status", status=PASSING, output="Agent alive and reachable")
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -145,6 +158,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         hint = "another registry or Consul listens there" if error.errno == errno.EADDRINUSE else ""
-        raise UsageError(f"the embedded registry cannot listen on {host}:{port}: {os.strerror(error.errno)}",
-                         hint) from error
+        raise UsageError(
+            f"the embedded registry cannot listen on {host}:{port}: {os.strerror(error.errno)}", hint
+        ) from error
     return listener

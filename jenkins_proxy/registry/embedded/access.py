@@ -39,13 +39,19 @@ class Access:
                 raise Refusal(403, "Permission denied")
             return
         if writes and hdrs.ORIGIN in request.headers:
-            raise Refusal(403, "Permission denied: this looks like a request that a web page makes; use curl, or give "
-                               "the registry a token")
+            raise Refusal(
+                403,
+                "Permission denied: this looks like a request that a web page makes; use curl, or give "
+                "the registry a token",
+            )
         # Not request.host: without the header, as HAProxy's checks come, aiohttp 3.9 makes up this machine's full name.
         name = hosts.in_header(request.headers.get(hdrs.HOST, ""))
         if self._loopback and hosts.can_be_strangers(name, self._names):
-            raise Refusal(403, f"Permission denied: called by the unknown host name {name[:80]!r}; serve's option "
-                               "--allow-host makes it known")
+            raise Refusal(
+                403,
+                f"Permission denied: called by the unknown host name {name[:80]!r}; serve's option "
+                "--allow-host makes it known",
+            )
 
     def _presented(self, request: web.Request) -> bool:
         bearer = request.headers.get(hdrs.AUTHORIZATION, "")

@@ -20,7 +20,7 @@ DEREGISTER_AFTER_AT_LEAST = 60.0
 """Seconds: Consul takes no shorter DeregisterCriticalServiceAfter."""
 
 _NODE_MAINTENANCE = "_node_maintenance"
-_NO_REASON = ("Maintenance mode is enabled for this {}, but no reason was provided. This is a default message.")
+_NO_REASON = "Maintenance mode is enabled for this {}, but no reason was provided. This is a default message."
 _FOREIGN = ("GRPC", "AliasNode", "AliasService", "DockerContainerID")
 
 
@@ -31,8 +31,9 @@ class Agent:
     :param deregister_after_at_least: seconds, the shortest time after which a critical service is taken away.
     """
 
-    def __init__(self, store: Store, catalog: Catalog, node: str,
-                 deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST) -> None:
+    def __init__(
+        self, store: Store, catalog: Catalog, node: str, deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST
+    ) -> None:
         self._store = store
         self._catalog = catalog
         self._at_least = deregister_after_at_least
@@ -134,15 +135,29 @@ class Agent:
             self._catalog.remove_check(self.node, check_id)
         elif not self._catalog.check(self.node, check_id):
             notes = reason or _NO_REASON.format(kind.lower())
-            self._catalog.put_check(check_row(
-                self.node, check_id, name=f"{kind} Maintenance Mode", status=CRITICAL, notes=notes, kind="maintenance",
-                service=self._catalog.service(self.node, service_id)))
+            self._catalog.put_check(
+                check_row(
+                    self.node,
+                    check_id,
+                    name=f"{kind} Maintenance Mode",
+                    status=CRITICAL,
+                    notes=notes,
+                    kind="maintenance",
+                    service=self._catalog.service(self.node, service_id),
+                )
+            )
 
     def _put_check(self, check_id: str, definition: dict[str, Any], keep_status: bool) -> None:
         old = self._catalog.check(self.node, check_id)
-        row = check_row(self.node, check_id, name=definition["Name"], status=definition["Status"] or CRITICAL,
-                        notes=definition["Notes"], kind=kind_of(definition),
-                        service=self._catalog.service(self.node, definition["ServiceID"]))
+        row = check_row(
+            self.node,
+            check_id,
+            name=definition["Name"],
+            status=definition["Status"] or CRITICAL,
+            notes=definition["Notes"],
+            kind=kind_of(definition),
+            service=self._catalog.service(self.node, definition["ServiceID"]),
+        )
         if old and keep_status:
             row.update(Status=old["Status"], Output=old["Output"])
         self._catalog.put_check(row)
@@ -214,8 +229,10 @@ def validate(check: dict[str, Any]) -> None:
     if check["Status"] and check["Status"] not in STATUSES:
         raise Refusal(400, "Status for checks must 'passing', 'warning', 'critical'")
     if check["Args"] or check["ScriptArgs"] or check["Script"]:
-        raise Refusal(500, "Scripts are disabled on this agent from remote calls; to enable, configure "
-                           "'enable_script_checks' to true")
+        raise Refusal(
+            500,
+            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
+        )
     foreign = next((field for field in _FOREIGN if check[field]), "")
     if foreign:
         raise Refusal(400, f"Invalid check: the embedded registry has no {foreign} checks")

@@ -56,12 +56,27 @@ class AgentApi:
     async def _self(self, request: web.Request) -> web.Response:
         node = self._node
         host, _, port = self._address.rpartition(":")
-        return answer(request, {
-            "Config": {"Datacenter": DATACENTER, "NodeName": node["Node"], "NodeID": node["ID"], "Revision": "",
-                       "Server": True, "Version": API_VERSION},
-            "Member": {"Name": node["Node"], "Addr": host, "Port": int(port), "Tags": {"dc": DATACENTER}, "Status": 1},
-            "Meta": node["Meta"] or {},
-        })
+        return answer(
+            request,
+            {
+                "Config": {
+                    "Datacenter": DATACENTER,
+                    "NodeName": node["Node"],
+                    "NodeID": node["ID"],
+                    "Revision": "",
+                    "Server": True,
+                    "Version": API_VERSION,
+                },
+                "Member": {
+                    "Name": node["Node"],
+                    "Addr": host,
+                    "Port": int(port),
+                    "Tags": {"dc": DATACENTER},
+                    "Status": 1,
+                },
+                "Meta": node["Meta"] or {},
+            },
+        )
 
     async def _services(self, request: web.Request) -> web.Response:
         return answer(request, {row["ID"]: _agent_service(row) for row in self._agent.services()})

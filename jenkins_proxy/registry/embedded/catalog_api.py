@@ -57,8 +57,9 @@ class CatalogApi:
 
     async def _service(self, request: web.Request) -> web.Response:
         wanted = name(request, "service name")
-        return await self._of_service(request, wanted, lambda: [
-            catalog_entry(node, row) for node, row in self._tagged(request, wanted)])
+        return await self._of_service(
+            request, wanted, lambda: [catalog_entry(node, row) for node, row in self._tagged(request, wanted)]
+        )
 
     async def _health(self, request: web.Request) -> web.Response:
         wanted = name(request, "service name")
@@ -66,12 +67,19 @@ class CatalogApi:
 
         def found() -> list[dict[str, Any]]:
             entries = [
-                {"Node": node, "Service": row, "Checks": self._catalog.checks_of(node["Node"], "")
-                 + self._catalog.checks_of(node["Node"], row["ID"])}
+                {
+                    "Node": node,
+                    "Service": row,
+                    "Checks": self._catalog.checks_of(node["Node"], "")
+                    + self._catalog.checks_of(node["Node"], row["ID"]),
+                }
                 for node, row in self._tagged(request, wanted)
             ]
-            return [entry for entry in entries
-                    if not passing or all(check["Status"] == PASSING for check in entry["Checks"])]
+            return [
+                entry
+                for entry in entries
+                if not passing or all(check["Status"] == PASSING for check in entry["Checks"])
+            ]
 
         return await self._of_service(request, wanted, found)
 
@@ -88,12 +96,16 @@ class CatalogApi:
         return await self._topic(request, ("state", wanted), lambda: self._catalog.checks_in(wanted))
 
     async def _topic(self, request: web.Request, topic: Any, found: Any) -> web.Response:
-        return await blocking(request, self._store, Query(
-            topic, lambda: self._store.index_of(topic), lambda: answer(request, found())))
+        return await blocking(
+            request, self._store, Query(topic, lambda: self._store.index_of(topic), lambda: answer(request, found()))
+        )
 
     async def _of_service(self, request: web.Request, wanted: str, found: Any) -> web.Response:
-        return await blocking(request, self._store, Query(
-            ("service", wanted), lambda: self._catalog.service_index(wanted), lambda: answer(request, found())))
+        return await blocking(
+            request,
+            self._store,
+            Query(("service", wanted), lambda: self._catalog.service_index(wanted), lambda: answer(request, found())),
+        )
 
     def _tagged(self, request: web.Request, wanted: str) -> list[tuple[Row, Row]]:
         tags = set(request.query.getall("tag", []))
@@ -108,12 +120,17 @@ class CatalogApi:
             raise Refusal(500, "Must provide address if SkipNodeUpdate is not set")
         self._store.advance()
         if not (entry["SkipNodeUpdate"] and self._catalog.node(node)):
-            self._catalog.put_node(node_row(entry["ID"], node, entry["Address"], entry["TaggedAddresses"],
-                                            entry["NodeMeta"]))
+            self._catalog.put_node(
+                node_row(entry["ID"], node, entry["Address"], entry["TaggedAddresses"], entry["NodeMeta"])
+            )
         if entry["Service"]:
             service = decode.structure(entry["Service"], decode.SERVICE)
-            self._catalog.put_service(node, service_row({**service, "Name": service["Service"] or service["Name"]},
-                                                        service["ID"] or service["Service"]))
+            self._catalog.put_service(
+                node,
+                service_row(
+                    {**service, "Name": service["Service"] or service["Name"]}, service["ID"] or service["Service"]
+                ),
+            )
         for given in [*(entry["Checks"] or []), *([entry["Check"]] if entry["Check"] else [])]:
             self._put_check(node, decode.structure(given, decode.CATALOG_CHECK))
         return answer(request, True)
@@ -122,9 +139,18 @@ class CatalogApi:
         service = self._catalog.service(node, check["ServiceID"]) if check["ServiceID"] else None
         if check["ServiceID"] and not service:
             raise Refusal(500, f'failed inserting check: Missing service registration on node "{node}"')
-        self._catalog.put_check(check_row(
-            node, check["CheckID"] or check["Name"], name=check["Name"], status=check["Status"] or CRITICAL,
-            notes=check["Notes"], output=check["Output"], kind=check["Type"], service=service))
+        self._catalog.put_check(
+            check_row(
+                node,
+                check["CheckID"] or check["Name"],
+                name=check["Name"],
+                status=check["Status"] or CRITICAL,
+                notes=check["Notes"],
+                output=check["Output"],
+                kind=check["Type"],
+                service=service,
+            )
+        )
 
     async def _deregister(self, request: web.Request) -> web.Response:
         entry = decode.body(await request.read(), decode.CATALOG)
@@ -144,12 +170,24 @@ def catalog_entry(node: Row, service: Row) -> dict[str, Any]:
     """An entry of ``/v1/catalog/service``: node and service in one, each field with its prefix."""
     tagged = service.get("TaggedAddresses")
     return {
-        "ID": node["ID"], "Node": node["Node"], "Address": node["Address"], "Datacenter": node["Datacenter"],
-        "TaggedAddresses": node["TaggedAddresses"], "NodeMeta": node["Meta"], "ServiceKind": "",
-        "ServiceID": service["ID"], "ServiceName": service["Service"], "ServiceTags": service["Tags"],
-        "ServiceAddress": service["Address"], **({"ServiceTaggedAddresses": tagged} if tagged else {}),
-        "ServiceWeights": service["Weights"], "ServiceMeta": service["Meta"] or {}, "ServicePort": service["Port"],
-        "ServiceEnableTagOverride": service["EnableTagOverride"], "ServiceProxy": service["Proxy"],
-        "ServiceConnect": service["Connect"], "CreateIndex": service["CreateIndex"],
+        "ID": node["ID"],
+        "Node": node["Node"],
+        "Address": node["Address"],
+        "Datacenter": node["Datacenter"],
+        "TaggedAddresses": node["TaggedAddresses"],
+        "NodeMeta": node["Meta"],
+        "ServiceKind": "",
+        "ServiceID": service["ID"],
+        "ServiceName": service["Service"],
+        "ServiceTags": service["Tags"],
+        "ServiceAddress": service["Address"],
+        **({"ServiceTaggedAddresses": tagged} if tagged else {}),
+        "ServiceWeights": service["Weights"],
+        "ServiceMeta": service["Meta"] or {},
+        "ServicePort": service["Port"],
+        "ServiceEnableTagOverride": service["EnableTagOverride"],
+        "ServiceProxy": service["Proxy"],
+        "ServiceConnect": service["Connect"],
+        "CreateIndex": service["CreateIndex"],
         "ModifyIndex": service["ModifyIndex"],
     }

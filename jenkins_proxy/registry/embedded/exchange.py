@@ -50,8 +50,9 @@ async def blocking(request: web.Request, store: Store, query: Query) -> web.Resp
     while asked and query.index() <= asked and time.monotonic() < until:
         await store.changed(query.topic, until - time.monotonic())
     response = query.answer()
-    response.headers.update({"X-Consul-Index": str(query.index()), "X-Consul-Knownleader": "true",
-                             "X-Consul-Lastcontact": "0"})
+    response.headers.update(
+        {"X-Consul-Index": str(query.index()), "X-Consul-Knownleader": "true", "X-Consul-Lastcontact": "0"}
+    )
     return response
 
 
@@ -74,8 +75,9 @@ def answer(request: web.Request, data: Any, status: int = 200) -> web.Response:
         text = json.dumps(data, indent=4, ensure_ascii=False) + "\n"
     else:
         text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-    return web.Response(status=status, body=text.translate(_ESCAPES).encode(),
-                        headers={hdrs.CONTENT_TYPE: "application/json"})
+    return web.Response(
+        status=status, body=text.translate(_ESCAPES).encode(), headers={hdrs.CONTENT_TYPE: "application/json"}
+    )
 
 
 def done() -> web.Response:
@@ -114,8 +116,11 @@ def middleware(access: Access) -> Callable[[web.Request, Handler], Awaitable[web
 def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
     """What aiohttp refuses before any call of ours, in Consul's words."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return web.Response(status=413, text=f"Request body too large, max size: {KV_MAX} bytes. See "
-                            "https://www.consul.io/docs/agent/options.html#kv_max_value_size.")
+        return web.Response(
+            status=413,
+            text=f"Request body too large, max size: {KV_MAX} bytes. See "
+            "https://www.consul.io/docs/agent/options.html#kv_max_value_size.",
+        )
     if not isinstance(error, web.HTTPMethodNotAllowed):
         return web.Response(status=error.status)
     headers = {"Allow": ",".join(["OPTIONS", *sorted(error.allowed_methods, key=("GET", "PUT", "DELETE").index)])}

@@ -45,8 +45,10 @@ class Journal:
             try:
                 index, table, key, row = json.loads(line)
             except ValueError as error:
-                raise UsageError(f"the registry's state file {self._path} is damaged in line {number}",
-                                 "delete it to begin with an empty registry, or give another one") from error
+                raise UsageError(
+                    f"the registry's state file {self._path} is damaged in line {number}",
+                    "delete it to begin with an empty registry, or give another one",
+                ) from error
             yield index, table, tuple(key) if isinstance(key, list) else key, row
 
     def append(self, index: int, table: str, key: Hashable, row: Any) -> None:
@@ -110,4 +112,4 @@ def _line(record: Record) -> bytes:
 
 def _write(file: int, data: bytes) -> None:
     while data:
-        data = data[os.write(file, data):]
+        data = data[os.write(file, data) :]

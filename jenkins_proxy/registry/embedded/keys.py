@@ -101,8 +101,12 @@ class Keys:
 
     def _put(self, key: str, value: bytes, flags: int, lock_index: int, session: str) -> None:
         old = self._rows.get(key)
-        row: dict[str, Any] = {"LockIndex": lock_index, "Key": key, "Flags": flags,
-                               "Value": base64.b64encode(value).decode() if value else None}
+        row: dict[str, Any] = {
+            "LockIndex": lock_index,
+            "Key": key,
+            "Flags": flags,
+            "Value": base64.b64encode(value).decode() if value else None,
+        }
         if session:
             row["Session"] = session
         if old and {**row, "CreateIndex": old["CreateIndex"], "ModifyIndex": old["ModifyIndex"]} == old:

@@ -33,11 +33,15 @@ class KvApi:
     async def _get(self, request: web.Request) -> web.Response:
         key = request.match_info["name"]
         if "keys" in request.query or "recurse" in request.query:
-            return await blocking(request, self._store, Query(
-                ("prefix", key), lambda: self._keys.below(key)[1], lambda: self._listing(request, key)))
+            return await blocking(
+                request,
+                self._store,
+                Query(("prefix", key), lambda: self._keys.below(key)[1], lambda: self._listing(request, key)),
+            )
         name(request, "key name")
-        return await blocking(request, self._store, Query(
-            ("key", key), lambda: self._keys.get(key)[1], lambda: self._one(request, key)))
+        return await blocking(
+            request, self._store, Query(("key", key), lambda: self._keys.get(key)[1], lambda: self._one(request, key))
+        )
 
     def _one(self, request: web.Request, key: str) -> web.Response:
         row, _ = self._keys.get(key)
@@ -45,8 +49,11 @@ class KvApi:
             return web.Response(status=404)
         if "raw" in request.query:
             # A value is anybody's bytes: a browser must not take it for a page of ours.
-            return web.Response(body=base64.b64decode(row["Value"] or ""), content_type="text/plain",
-                                headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"})
+            return web.Response(
+                body=base64.b64decode(row["Value"] or ""),
+                content_type="text/plain",
+                headers={"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"},
+            )
         return answer(request, [row])
 
     def _listing(self, request: web.Request, prefix: str) -> web.Response:
@@ -130,9 +137,13 @@ class SessionApi:
             delay *= 10**9
         checks = [item for item in (given["Checks"], given["NodeChecks"]) if item is not None]
         session_id = self._sessions.create(
-            name=given["Name"], node=given["Node"] or self._node, ttl=given["TTL"],
-            behavior=given["Behavior"] or "release", lock_delay=delay,
-            checks=checks[0] if checks else ["serfHealth"])
+            name=given["Name"],
+            node=given["Node"] or self._node,
+            ttl=given["TTL"],
+            behavior=given["Behavior"] or "release",
+            lock_delay=delay,
+            checks=checks[0] if checks else ["serfHealth"],
+        )
         return answer(request, {"ID": session_id})
 
     async def _destroy(self, request: web.Request) -> web.Response:
@@ -151,9 +162,15 @@ class SessionApi:
     async def _info(self, request: web.Request) -> web.Response:
         session_id = name(request, "session")
         self._sessions.get(session_id)
-        return await blocking(request, self._store, Query(
-            ("session", session_id), lambda: self._store.index_of(TOPIC),
-            lambda: answer(request, _present(self._sessions.get(session_id)))))
+        return await blocking(
+            request,
+            self._store,
+            Query(
+                ("session", session_id),
+                lambda: self._store.index_of(TOPIC),
+                lambda: answer(request, _present(self._sessions.get(session_id))),
+            ),
+        )
 
     async def _list(self, request: web.Request) -> web.Response:
         return await self._listed(request, self._sessions.all)
@@ -163,8 +180,9 @@ class SessionApi:
         return await self._listed(request, lambda: self._sessions.on(node))
 
     async def _listed(self, request: web.Request, found) -> web.Response:
-        return await blocking(request, self._store, Query(
-            TOPIC, lambda: self._store.index_of(TOPIC), lambda: answer(request, found())))
+        return await blocking(
+            request, self._store, Query(TOPIC, lambda: self._store.index_of(TOPIC), lambda: answer(request, found()))
+        )
 
 
 def _present(row: Row | None) -> list[Row]:
@@ -175,8 +193,10 @@ def _levels(keys: list[str], prefix: str, separator: str) -> list[str]:
     """The keys, cut after the first separator past the prefix, each once."""
     if not separator:
         return keys
-    cut = [prefix + key[len(prefix):].partition(separator)[0]
-           + (separator if separator in key[len(prefix):] else "") for key in keys]
+    cut = [
+        prefix + key[len(prefix) :].partition(separator)[0] + (separator if separator in key[len(prefix) :] else "")
+        for key in keys
+    ]
     return list(dict.fromkeys(cut))
 
 

@@ -124,9 +124,12 @@ async def _http(definition: dict[str, Any]) -> tuple[str, str]:
     headers = [(name, value) for name, values in (definition["Header"] or {}).items() for value in values]
     tls: ssl.SSLContext | bool = not definition["TLSSkipVerify"]
     # A connection of its own each time: a kept one would not notice that the port has another listener.
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session, session.request(
-        method, definition["HTTP"], headers=headers, data=definition["Body"] or None, ssl=tls, allow_redirects=True
-    ) as answer:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        session.request(
+            method, definition["HTTP"], headers=headers, data=definition["Body"] or None, ssl=tls, allow_redirects=True
+        ) as answer,
+    ):
         start = (await answer.content.read(_OUTPUT_SIZE)).decode("utf-8", "replace")
     output = f"HTTP {method} {definition['HTTP']}: {answer.status} {answer.reason} Output: {start}"
     if 200 <= answer.status < 300:

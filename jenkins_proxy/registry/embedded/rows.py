@@ -13,8 +13,14 @@ DATACENTER = "dc1"
 
 def node_row(node_id: str, node: str, address: str, tagged: Any, meta: Any) -> Row:
     """The catalog's row of a node."""
-    return {"ID": node_id, "Node": node, "Address": address, "Datacenter": DATACENTER, "TaggedAddresses": tagged,
-            "Meta": meta}
+    return {
+        "ID": node_id,
+        "Node": node,
+        "Address": address,
+        "Datacenter": DATACENTER,
+        "TaggedAddresses": tagged,
+        "Meta": meta,
+    }
 
 
 def service_row(service: dict[str, Any], service_id: str) -> Row:
@@ -36,13 +42,30 @@ def service_row(service: dict[str, Any], service_id: str) -> Row:
     }
 
 
-def check_row(node: str, check_id: str, *, name: str, status: str, notes: str = "", output: str = "", kind: str = "",
-              service: Row | None = None) -> Row:
+def check_row(
+    node: str,
+    check_id: str,
+    *,
+    name: str,
+    status: str,
+    notes: str = "",
+    output: str = "",
+    kind: str = "",
+    service: Row | None = None,
+) -> Row:
     """The catalog's row of a check: of the service, or of the node itself."""
     return {
-        "Node": node, "CheckID": check_id, "Name": name, "Status": status, "Notes": notes, "Output": output,
-        "ServiceID": service["ID"] if service else "", "ServiceName": service["Service"] if service else "",
-        "ServiceTags": service["Tags"] if service else [], "Type": kind, "Definition": {},
+        "Node": node,
+        "CheckID": check_id,
+        "Name": name,
+        "Status": status,
+        "Notes": notes,
+        "Output": output,
+        "ServiceID": service["ID"] if service else "",
+        "ServiceName": service["Service"] if service else "",
+        "ServiceTags": service["Tags"] if service else [],
+        "Type": kind,
+        "Definition": {},
     }
 
 

@@ -73,9 +73,22 @@ class Sessions:
                 raise Refusal(500, f"Check '{check_id}' is in critical state")
         session_id = str(uuid.uuid4())
         index = self._store.advance()
-        self._store.put("sessions", session_id, {
-            "ID": session_id, "Name": name, "Node": node, "LockDelay": lock_delay, "Behavior": behavior, "TTL": ttl,
-            "NodeChecks": list(checks), "ServiceChecks": None, "CreateIndex": index, "ModifyIndex": index})
+        self._store.put(
+            "sessions",
+            session_id,
+            {
+                "ID": session_id,
+                "Name": name,
+                "Node": node,
+                "LockDelay": lock_delay,
+                "Behavior": behavior,
+                "TTL": ttl,
+                "NodeChecks": list(checks),
+                "ServiceChecks": None,
+                "CreateIndex": index,
+                "ModifyIndex": index,
+            },
+        )
         self._touch(session_id)
         self._start_timer(session_id)
         return session_id

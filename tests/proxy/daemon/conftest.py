@@ -110,8 +110,9 @@ class Daemon:
 
     def curl(self, path: str, *arguments: str) -> tuple[int, str]:
         """``curl -f`` on the API: exit code and output."""
-        done = subprocess.run(["curl", "-sS", "-f", *arguments, self.api + path], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            ["curl", "-sS", "-f", *arguments, self.api + path], capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout + done.stderr
 
     def get(self, path: str, host: str = "") -> tuple[int, str]:
@@ -132,8 +133,10 @@ class Daemon:
             return json.load(answer)
 
     def register(self, service: str, backend: Backend, **check: object) -> None:
-        self._put("/v1/agent/service/register", {"ID": f"{service}-{backend.port}", "Name": service,
-                                                 "Address": "127.0.0.1", "Port": backend.port, **check})
+        self._put(
+            "/v1/agent/service/register",
+            {"ID": f"{service}-{backend.port}", "Name": service, "Address": "127.0.0.1", "Port": backend.port, **check},
+        )
 
     def deregister(self, service: str, backend: Backend) -> None:
         self._put(f"/v1/agent/service/deregister/{service}-{backend.port}", None)

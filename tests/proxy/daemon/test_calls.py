@@ -85,9 +85,14 @@ def test_a_bad_route_changes_nothing_for_the_others(daemon, backends) -> None:
 
 @pytest.mark.parametrize(
     ("path_type", "path", "asked"),
-    [("path", SIGNS, SIGNS), ("path_beg", SIGNS, SIGNS + "/more"), ("path_end", SIGNS[1:], "/x" + SIGNS[1:]),
-     ("path_sub", SIGNS[1:], "/x" + SIGNS[1:] + "/y"), ("path_dir", "v1", "/x/v1/y"),
-     ("path_reg", "^/[a-z_~!&=:@<>-]+(/v[0-9]|/w){1}[$]*[.]x?$", "/books/v1$$.x")],
+    [
+        ("path", SIGNS, SIGNS),
+        ("path_beg", SIGNS, SIGNS + "/more"),
+        ("path_end", SIGNS[1:], "/x" + SIGNS[1:]),
+        ("path_sub", SIGNS[1:], "/x" + SIGNS[1:] + "/y"),
+        ("path_dir", "v1", "/x/v1/y"),
+        ("path_reg", "^/[a-z_~!&=:@<>-]+(/v[0-9]|/w){1}[$]*[.]x?$", "/books/v1$$.x"),
+    ],
 )
 def test_every_sign_that_the_grammar_allows_reaches_haproxy(make_daemon, backends, path_type, path, asked) -> None:
     daemon = make_daemon()

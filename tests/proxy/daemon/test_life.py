@@ -64,11 +64,17 @@ def test_a_killed_daemon_leaves_no_second_haproxy(daemon, backends, wait_for) ->
     wait_for(lambda: haproxies(daemon.state) == [], "every HAProxy to end with the daemon")
 
 
-@pytest.mark.parametrize("request_line", [
-    b"GET /\xe9\xff HTTP/1.1", b"\x00\x01",
-    pytest.param(b"GET http://[ HTTP/1.1", marks=pytest.mark.xfail(
-        OLD_AIOHTTP, reason="aiohttp drops the connection, and says so at length")),
-])
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET /\xe9\xff HTTP/1.1",
+        b"\x00\x01",
+        pytest.param(
+            b"GET http://[ HTTP/1.1",
+            marks=pytest.mark.xfail(OLD_AIOHTTP, reason="aiohttp drops the connection, and says so at length"),
+        ),
+    ],
+)
 def test_what_is_no_request_is_refused_and_does_not_fill_the_log(make_daemon, request_line) -> None:
     daemon = make_daemon()
     daemon.start()
@@ -137,8 +143,10 @@ def test_a_token_protects_and_never_shows(make_daemon, backends) -> None:
 
 @pytest.mark.parametrize(
     ("token", "warns"),
-    [("", ["whoever reaches 0.0.0.0:{} can change where users are led"]),
-     ("s3cret", ["callers send the token to 0.0.0.0:{} unencrypted"])],
+    [
+        ("", ["whoever reaches 0.0.0.0:{} can change where users are led"]),
+        ("s3cret", ["callers send the token to 0.0.0.0:{} unencrypted"]),
+    ],
 )
 def test_an_open_door_is_told(make_daemon, free_port, token: str, warns: list) -> None:
     port = free_port()

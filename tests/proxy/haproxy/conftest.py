@@ -16,8 +16,9 @@ def haproxy_says(program, tmp_path):
         (tmp_path / "probe.key").write_text("key\n")
         for name, text in rendered.maps.items():
             (tmp_path / name).write_text(text)
-        answer = subprocess.run([program("haproxy"), "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path,
-                                capture_output=True, text=True)
+        answer = subprocess.run(
+            [program("haproxy"), "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True
+        )
         return answer.returncode, answer.stdout + answer.stderr
 
     return check

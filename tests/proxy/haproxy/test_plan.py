@@ -31,8 +31,9 @@ def desired(*servers, route=BOOKS):
         pytest.param(running([A, B]), desired(A), Plan(changes=(Change(DRAIN, BOOKS, B),)), id="one-goes"),
         pytest.param(running([A], [B]), desired(A, B), Plan(changes=(Change(READY, BOOKS, B),)), id="one-comes-back"),
         pytest.param(running([A], [B]), desired(A), Plan(), id="one-is-leaving-already"),
-        pytest.param(running([A]), desired(B), Plan(changes=(Change(ADD, BOOKS, B), Change(DRAIN, BOOKS, A))),
-                     id="in-before-out"),
+        pytest.param(
+            running([A]), desired(B), Plan(changes=(Change(ADD, BOOKS, B), Change(DRAIN, BOOKS, A))), id="in-before-out"
+        ),
         pytest.param({}, desired(A), Plan(reload=True), id="new-route"),
         pytest.param(running([A]), {}, Plan(reload=True), id="route-removed"),
         pytest.param(running([A]), desired(A, route=Route("books", ("/b",))), Plan(reload=True), id="other-path"),
@@ -45,24 +46,39 @@ def test_plan(runs, wanted, expected):
 @pytest.mark.parametrize(
     ("change", "commands"),
     [
-        pytest.param(Change(ADD, BOOKS, A), [
-            "add server books-be/10.0.0.1:1 10.0.0.1:1 check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
-            "observe layer4 error-limit 1 on-error fail-check pool-purge-delay 5s pool-max-conn -1",
-            "enable health books-be/10.0.0.1:1",
-            "set server books-be/10.0.0.1:1 state ready",
-        ], id="add"),
-        pytest.param(Change(ADD, Route("x", ("/",), skip_check=True), Address("::1", 80)), [
-            "add server x-be/::1:80 [::1]:80 pool-purge-delay 5s pool-max-conn -1",
-            "set server x-be/::1:80 state ready",
-        ], id="add-without-check"),
-        pytest.param(Change(ADD, Route("x", ("/",), skip_check=True, slow_start=1.5), Address("10.0.0.1", 80)), [
-            "add server x-be/10.0.0.1:80 10.0.0.1:80 pool-purge-delay 5s pool-max-conn -1 slowstart 1500ms",
-            "set server x-be/10.0.0.1:80 state ready",
-        ], id="add-with-slow-start"),
+        pytest.param(
+            Change(ADD, BOOKS, A),
+            [
+                "add server books-be/10.0.0.1:1 10.0.0.1:1 check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
+                "observe layer4 error-limit 1 on-error fail-check pool-purge-delay 5s pool-max-conn -1",
+                "enable health books-be/10.0.0.1:1",
+                "set server books-be/10.0.0.1:1 state ready",
+            ],
+            id="add",
+        ),
+        pytest.param(
+            Change(ADD, Route("x", ("/",), skip_check=True), Address("::1", 80)),
+            [
+                "add server x-be/::1:80 [::1]:80 pool-purge-delay 5s pool-max-conn -1",
+                "set server x-be/::1:80 state ready",
+            ],
+            id="add-without-check",
+        ),
+        pytest.param(
+            Change(ADD, Route("x", ("/",), skip_check=True, slow_start=1.5), Address("10.0.0.1", 80)),
+            [
+                "add server x-be/10.0.0.1:80 10.0.0.1:80 pool-purge-delay 5s pool-max-conn -1 slowstart 1500ms",
+                "set server x-be/10.0.0.1:80 state ready",
+            ],
+            id="add-with-slow-start",
+        ),
         pytest.param(Change(DRAIN, BOOKS, A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
         pytest.param(Change(READY, BOOKS, A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
-        pytest.param(Change(plan.REMOVE, BOOKS, A), [
-            "set server books-be/10.0.0.1:1 state maint", "del server books-be/10.0.0.1:1"], id="remove"),
+        pytest.param(
+            Change(plan.REMOVE, BOOKS, A),
+            ["set server books-be/10.0.0.1:1 state maint", "del server books-be/10.0.0.1:1"],
+            id="remove",
+        ),
     ],
 )
 def test_commands(change, commands):
@@ -79,11 +95,14 @@ def test_any_walk_ends_where_a_fresh_start_would(seed):
         chosen = {route.service: route for route in chance.sample(routes, chance.randint(0, 6))}
         if chance.random() < 0.7 and runs:
             chosen = {name: one.route for name, one in runs.items()}
-        wanted = {name: Backend(route, tuple(chance.sample(addresses, chance.randint(0, 6))))
-                  for name, route in chosen.items()}
+        wanted = {
+            name: Backend(route, tuple(chance.sample(addresses, chance.randint(0, 6))))
+            for name, route in chosen.items()
+        }
         runs = follow(runs, plan.plan(runs, wanted), wanted)
         assert {name: (one.route, one.serving) for name, one in runs.items()} == {
-            name: (one.route, frozenset(one.servers)) for name, one in wanted.items()}
+            name: (one.route, frozenset(one.servers)) for name, one in wanted.items()
+        }
         assert not any(one.serving & one.leaving for one in runs.values())
 
 

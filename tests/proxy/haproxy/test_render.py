@@ -24,8 +24,10 @@ CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 def read(case: str):
     data = json.loads((GOLDEN / f"{case}.json").read_text())
-    backends = [Backend(Route.from_dict(one["route"]), tuple(map(parse_address, one.get("servers", ()))))
-                for one in data["backends"]]
+    backends = [
+        Backend(Route.from_dict(one["route"]), tuple(map(parse_address, one.get("servers", ()))))
+        for one in data["backends"]
+    ]
     options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
     options["timeouts"] = Timeouts(**options.get("timeouts", {}))
     return render(backends, Options(**options), 1)
@@ -157,11 +159,14 @@ async def test_an_unknown_route_is_503_and_says_so(entry, ask):
 
 
 @pytest.mark.haproxy
-@pytest.mark.parametrize(("search", "replace", "path", "seen"), [
-    ("^/old/(a|b)[0-9]*", "/new", "/old/a12/x?y=1", "/new/x?y=1"),
-    ("^/old", "", "/old?y=1", "/?y=1"),
-    ("^/old/", "", "/old/x", "/x"),
-])
+@pytest.mark.parametrize(
+    ("search", "replace", "path", "seen"),
+    [
+        ("^/old/(a|b)[0-9]*", "/new", "/old/a12/x?y=1", "/new/x?y=1"),
+        ("^/old", "", "/old?y=1", "/?y=1"),
+        ("^/old/", "", "/old/x", "/x"),
+    ],
+)
 async def test_a_path_is_rewritten_before_it_is_seen(search, replace, path, seen, free_port, origin, ask, tmp_path):
     server, options = await origin(), Options(binds=(f"127.0.0.1:{free_port()}",))
     haproxy = HAProxy(options, tmp_path)

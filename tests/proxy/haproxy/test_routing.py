@@ -13,8 +13,11 @@ from jenkins_proxy.proxy.haproxy import routing
     ("route", "expected"),
     [
         pytest.param(Route("a", ("/x", "/y")), {("", "path_beg", "/x"), ("", "path_beg", "/y")}, id="paths"),
-        pytest.param(Route("a", ("/x",), ("Example.com",)),
-                     {("example.com", "path_beg", "/x"), (".example.com", "path_beg", "/x")}, id="domain-and-below"),
+        pytest.param(
+            Route("a", ("/x",), ("Example.com",)),
+            {("example.com", "path_beg", "/x"), (".example.com", "path_beg", "/x")},
+            id="domain-and-below",
+        ),
         pytest.param(Route("a", (), ("*.example.com",)), {(".example.com", "path_beg", "/")}, id="only-below"),
         pytest.param(Route("a", (".png",), (), "path_end"), {("", "path_end", ".png")}, id="irregular"),
     ],

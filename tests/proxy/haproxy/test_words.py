@@ -26,8 +26,11 @@ UNBOUND = """\
     ("text", "expected"),
     [
         pytest.param(REFUSED, "parsing [haproxy.cfg:33] : 'bind' : invalid address: 'x' in 'x:1'", id="refused"),
-        pytest.param(UNBOUND, "Binding [haproxy.cfg:33] for frontend entry: cannot bind socket (Address already in "
-                              "use) for [*:80]", id="unbound"),
+        pytest.param(
+            UNBOUND,
+            "Binding [haproxy.cfg:33] for frontend entry: cannot bind socket (Address already in use) for [*:80]",
+            id="unbound",
+        ),
         pytest.param("Segmentation fault\n\n", "Segmentation fault", id="no-alert"),
         pytest.param("", "it said nothing", id="nothing"),
     ],

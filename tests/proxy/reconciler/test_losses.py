@@ -71,8 +71,9 @@ async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_s
     await one.reconciler.put(BOOKS)
     mortal.kill()
     await wait_until(lambda: one.reconciler.state().registry_lost_since)
-    empty = await asyncio.create_subprocess_exec(*mortal.args, stdout=asyncio.subprocess.DEVNULL,
-                                                 stderr=asyncio.subprocess.DEVNULL)
+    empty = await asyncio.create_subprocess_exec(
+        *mortal.args, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
     try:
         await wait_until(lambda: one.reconciler.state().registry_lost_since is None)
         while not await registry.kv_get("jenkins-proxy/routes/books"):  # noqa: ASYNC110 - Consul has no event for us

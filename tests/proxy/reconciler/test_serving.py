@@ -171,8 +171,9 @@ async def test_drain_answers_when_nothing_is_in_flight(daemon, origin, enter, vi
         old.release.set()
         assert (await slow.receive()).body == "old"
     state = await drained
-    assert [(served.serving, served.draining) for served in state.instances
-            if served.instance.address == old.address] == [(False, True)]
+    assert [
+        (served.serving, served.draining) for served in state.instances if served.instance.address == old.address
+    ] == [(False, True)]
     state = await one.reconciler.resume("books", [old.address])
     assert (old.address in state.serving, state.applied) == (True, RUNTIME)
 
@@ -238,7 +239,9 @@ async def test_instances_with_host_names(daemon, origin, enter):
     await enter(server, host="localhost")
     state = await one.reconciler.put(BOOKS)
     assert {(served.instance.address.host, served.serving) for served in state.instances} == {
-        ("localhost", True), ("no-such-host.invalid", False)}
+        ("localhost", True),
+        ("no-such-host.invalid", False),
+    }
 
 
 async def test_a_host_outside_the_registry(daemon, origin, ask):

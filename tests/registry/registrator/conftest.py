@@ -33,8 +33,12 @@ def image(docker, program, tmp_path_factory):
     shutil.copy(program("busybox"), folder / "busybox")
     (folder / "Dockerfile").write_text(DOCKERFILE)
     name = f"r-registrator-{uuid.uuid4().hex[:8]}"
-    subprocess.run([docker, "build", "-q", "-t", name, str(folder)], check=True, capture_output=True,
-                   env={"DOCKER_BUILDKIT": "0", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"})
+    subprocess.run(
+        [docker, "build", "-q", "-t", name, str(folder)],
+        check=True,
+        capture_output=True,
+        env={"DOCKER_BUILDKIT": "0", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+    )
     yield name
     subprocess.run([docker, "rmi", "-f", name], capture_output=True, check=True)
 
@@ -48,7 +52,8 @@ class Docker:
 
     async def __call__(self, *words: str) -> str:
         process = await asyncio.create_subprocess_exec(
-            self._program, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self._program, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         out, err = await process.communicate()
         assert process.returncode == 0, f"docker {' '.join(words)}: {err.decode()}"
         return out.decode().strip()

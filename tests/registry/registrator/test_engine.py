@@ -89,9 +89,28 @@ async def test_it_survives_the_loss_of_the_event_stream(agent, client, engine, u
 @pytest.fixture
 def certificates(program, tmp_path):
     """A folder with one certificate for both sides and its authority."""
-    subprocess.run([program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem", "-subj", "/CN=engine",
-                    "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            program("openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            tmp_path / "key.pem",
+            "-out",
+            tmp_path / "cert.pem",
+            "-subj",
+            "/CN=engine",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     shutil.copy(tmp_path / "cert.pem", tmp_path / "ca.pem")
     return tmp_path
 
@@ -138,8 +157,16 @@ async def test_a_host_name_that_does_not_resolve_needs_an_address(client, log):
 
 async def test_the_command_ends_cleanly_and_leaves_its_entries(registry, client, engine, entry):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "127.0.0.1", "--consul", registry.url,
-        stderr=subprocess.PIPE)
+        sys.executable,
+        "-m",
+        "jenkins_proxy",
+        "registrator",
+        "--ip",
+        "127.0.0.1",
+        "--consul",
+        registry.url,
+        stderr=subprocess.PIPE,
+    )
     name = await engine.run()
     await entry(client, name)
     process.send_signal(signal.SIGTERM)
@@ -154,7 +181,8 @@ async def test_the_command_ends_cleanly_and_leaves_its_entries(registry, client,
 @pytest.mark.parametrize("ip", ["0.0.0.0", "::", "example.com", "1.2.3", ""])
 async def test_the_command_refuses_an_address_that_is_none(ip):
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "jenkins_proxy", "registrator", f"--ip={ip}", stderr=subprocess.PIPE)
+        sys.executable, "-m", "jenkins_proxy", "registrator", f"--ip={ip}", stderr=subprocess.PIPE
+    )
     _, err = await process.communicate()
     assert process.returncode == 2
     assert f"{ip!r} is not an address" in err.decode()

@@ -38,9 +38,15 @@ async def test_a_container_is_entered_and_taken_out(agent, client, engine, entry
     await entry(client, name, there=False)
 
 
-@pytest.mark.parametrize(("publish", "address"), [
-    ("8080", "127.0.0.1"), ("127.0.0.2::8080", "127.0.0.2"), ("[::1]::8080", "::1"), ("[::]::8080", "::1"),
-])
+@pytest.mark.parametrize(
+    ("publish", "address"),
+    [
+        ("8080", "127.0.0.1"),
+        ("127.0.0.2::8080", "127.0.0.2"),
+        ("[::1]::8080", "::1"),
+        ("[::]::8080", "::1"),
+    ],
+)
 async def test_with_a_host_address_an_entry_is_where_it_answers(agent, client, engine, entry, log, publish, address):
     agent(client, ip="", host_ip="127.0.0.1")
     name = await engine.run(publish=publish)
@@ -56,8 +62,9 @@ async def test_a_real_consul_takes_it_too(agent, start_consul, engine, entry, un
     url, _ = start_consul()
     async with AsyncConsul(url) as consul:
         agent(consul)
-        name = await engine.run("-e", f"SERVICE_NAME=r-{HOSTNAME}", "-e", "SERVICE_CHECK_TCP=true",
-                                "-e", "SERVICE_CHECK_INTERVAL=200ms")
+        name = await engine.run(
+            "-e", f"SERVICE_NAME=r-{HOSTNAME}", "-e", "SERVICE_CHECK_TCP=true", "-e", "SERVICE_CHECK_INTERVAL=200ms"
+        )
         await entry(consul, name)
         await until(lambda: passing(consul, f"r-{HOSTNAME}"))
         await engine("restart", "-t", "0", name)
@@ -127,8 +134,13 @@ async def test_a_container_made_anew_has_the_entry(agent, client, engine, entry,
 
 async def test_it_finds_what_ran_before_and_removes_what_is_left(agent, client, engine, entry):
     name = await engine.run()
-    for service_id, meta in ((f"{HOSTNAME}:gone_1:80", {}), ("other:gone_1:80", {}), ("by-hand", {}),
-                             ("own-id", {"registrator_host": HOSTNAME}), ("own-id-2", {"registrator_host": "other"})):
+    for service_id, meta in (
+        (f"{HOSTNAME}:gone_1:80", {}),
+        ("other:gone_1:80", {}),
+        ("by-hand", {}),
+        ("own-id", {"registrator_host": HOSTNAME}),
+        ("own-id-2", {"registrator_host": "other"}),
+    ):
         await client.register({"ID": service_id, "Name": "r-left", "Port": 1, "Meta": meta})
     await client.register({"ID": f"{HOSTNAME}:{name}:8080", "Name": "stale", "Port": 1, "Address": "127.0.0.1"})
     agent(client)
@@ -136,7 +148,10 @@ async def test_it_finds_what_ran_before_and_removes_what_is_left(agent, client, 
     await entry(client, "gone_1", there=False)
     rows = await client.agent_services()
     assert [service_id for service_id, row in rows.items() if row["Service"] == "r-left"] == [
-        "by-hand", "other:gone_1:80", "own-id-2"]
+        "by-hand",
+        "other:gone_1:80",
+        "own-id-2",
+    ]
 
 
 async def test_nothing_is_written_for_what_is_right_already(agent, client, engine, entry, until, log):
@@ -182,8 +197,16 @@ async def test_a_registry_that_comes_back_empty_is_filled_at_once(agent, registr
 async def test_health_is_what_docker_says(agent, client, engine, entry, until):
     agent(client)
     service = f"r-{uuid.uuid4().hex[:8]}"
-    name = await engine.run("-e", f"SERVICE_NAME={service}", "--health-cmd", "test -f /ok",
-                            "--health-interval", "300ms", "--health-retries", "1")
+    name = await engine.run(
+        "-e",
+        f"SERVICE_NAME={service}",
+        "--health-cmd",
+        "test -f /ok",
+        "--health-interval",
+        "300ms",
+        "--health-retries",
+        "1",
+    )
     await entry(client, name)
     [instance], _ = await client.instances(service)
     assert (instance.status, instance.checked) == ("critical", True)
@@ -265,8 +288,9 @@ async def test_a_container_that_ends_while_it_is_entered_is_taken_out(agent, cli
     await entry(client, name, there=False)
 
 
-async def test_a_refused_entry_is_told_once_and_holds_up_nothing_else(agent, client, engine, entry, until, log,
-                                                                      monkeypatch):
+async def test_a_refused_entry_is_told_once_and_holds_up_nothing_else(
+    agent, client, engine, entry, until, log, monkeypatch
+):
     monkeypatch.setattr(registrator, "COMPARE_EVERY", 0.1)
     agent(client)
     name = await engine.run("-e", "SERVICE_CHECK_SCRIPT=true")

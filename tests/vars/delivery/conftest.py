@@ -13,9 +13,11 @@ import pytest
 from jenkins_proxy import __version__
 
 SCRIPT = Path(__file__).resolve().parents[3] / "resources/jenkins_proxy/jenkins/step.sh"
-WAYS = (f"; jenkins-proxy {__version__} reaches agent swarm-node-1 in one of three ways: installed there "
-        f"(pip install jenkins-proxy=={__version__}); in a container (image: with jenkins-proxy {__version__} in it); "
-        "from pipSpec: (with Python 3.9 or newer and its venv module)\n")
+WAYS = (
+    f"; jenkins-proxy {__version__} reaches agent swarm-node-1 in one of three ways: installed there "
+    f"(pip install jenkins-proxy=={__version__}); in a container (image: with jenkins-proxy {__version__} in it); "
+    "from pipSpec: (with Python 3.9 or newer and its venv module)\n"
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Answer:
         code, reason = self.stdout.split("\n", 1)
         assert code == "exit=2"
         assert reason.startswith("reason=") and reason.endswith(WAYS)
-        return reason[len("reason="):-len(WAYS)]
+        return reason[len("reason=") : -len(WAYS)]
 
 
 class Agent:
@@ -64,19 +66,32 @@ class Agent:
         (self.programs / name).chmod(0o755)
 
     def start(self, shell: str = "dash", **environment: str) -> subprocess.Popen:
-        given = {"PATH": self.path, "HOME": str(self.workspace.parent), "NODE_NAME": "swarm-node-1",
-                 "JENKINS_PROXY_VERSION": __version__, "JENKINS_PROXY_COMMAND": "remove", "JENKINS_PROXY_PARAMS": "{}",
-                 "JENKINS_PROXY_CACHE": str(self.cache), "PIP_NO_INDEX": "1", **environment}
+        given = {
+            "PATH": self.path,
+            "HOME": str(self.workspace.parent),
+            "NODE_NAME": "swarm-node-1",
+            "JENKINS_PROXY_VERSION": __version__,
+            "JENKINS_PROXY_COMMAND": "remove",
+            "JENKINS_PROXY_PARAMS": "{}",
+            "JENKINS_PROXY_CACHE": str(self.cache),
+            "PIP_NO_INDEX": "1",
+            **environment,
+        }
         # As Jenkins' durable-task does it.
-        return subprocess.Popen([shell, "-xe", str(SCRIPT)], cwd=self.workspace, env=given, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            [shell, "-xe", str(SCRIPT)],
+            cwd=self.workspace,
+            env=given,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def run(self, shell: str = "dash", **environment: str) -> Answer:
         process = self.start(shell, **environment)
         stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         return Answer(stdout, stderr)
-
 
 
 @pytest.fixture(scope="session")
@@ -129,11 +144,14 @@ def small_wheel():
         info = f"jenkins_proxy-{version}.dist-info"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("jenkins_proxy/__init__.py", "")
-            archive.writestr("jenkins_proxy/__main__.py",
-                             f"import sys\nprint('{version}' if sys.argv[1:] == ['--version'] else 'exit=0')\n")
+            archive.writestr(
+                "jenkins_proxy/__main__.py",
+                f"import sys\nprint('{version}' if sys.argv[1:] == ['--version'] else 'exit=0')\n",
+            )
             archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: jenkins-proxy\nVersion: {version}\n")
-            archive.writestr(f"{info}/WHEEL",
-                             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            archive.writestr(
+                f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            )
             archive.writestr(f"{info}/RECORD", "")
         return path
 

@@ -24,8 +24,11 @@ def test_installed(agent, shell: str):
 
 
 def test_installed_in_another_version_is_not_taken(agent, filled: Path):
-    agent.program("python", """
-case "$*" in "-m jenkins_proxy --version") echo 0.9.0 ;; -c*) ;; *) exit 1 ;; esac""")
+    agent.program(
+        "python",
+        """
+case "$*" in "-m jenkins_proxy --version") echo 0.9.0 ;; -c*) ;; *) exit 1 ;; esac""",
+    )
     agent.cache = filled
     done = agent.run(JENKINS_PROXY_PYTHON="../bin/python")
     assert done.console[0] == f"[jenkins-proxy] * jenkins-proxy {__version__}: {filled}/{__version__}"
@@ -68,13 +71,15 @@ def test_a_git_tag(agent, small_wheel, tmp_path: Path):
     small_wheel(origin)
     # A build backend that only hands the wheel out: nothing to download for it.
     (origin / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n')
+        '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+    )
     (origin / "own.py").write_text(
         "import glob, shutil\n"
         "def build_wheel(folder, *_):\n"
         "    (wheel,) = glob.glob('*.whl')\n"
         "    shutil.copy(wheel, folder)\n"
-        "    return wheel\n")
+        "    return wheel\n"
+    )
     git = ["git", "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "release"], ["tag", __version__]):
         subprocess.run([*git, *words], check=True)

@@ -40,8 +40,11 @@ def image(docker: str, filled: Path, tmp_path_factory):
         link.type, link.linkname = tarfile.SYMTYPE, str(python)
         tar.addfile(link)
     name = f"j-{uuid.uuid4().hex[:8]}"
-    subprocess.run([docker, "import", "--change", "ENV PYTHONPATH=/opt/packages PATH=/usr/bin", str(archive), name],
-                   check=True, capture_output=True)
+    subprocess.run(
+        [docker, "import", "--change", "ENV PYTHONPATH=/opt/packages PATH=/usr/bin", str(archive), name],
+        check=True,
+        capture_output=True,
+    )
     yield name
     subprocess.run([docker, "rmi", "-f", name], check=True, capture_output=True)
 
@@ -58,15 +61,26 @@ def test_what_a_container_gets(agent, image: str, docker: str, tmp_path: Path):
     """The workspace, the engine's socket, every variable by name, and not what is the agent's own."""
     agent.python("exit 1")
     seen = tmp_path / "argv"
-    agent.program("docker", f"""
+    agent.program(
+        "docker",
+        f"""
 case "$*" in *--version) exec "{docker}" "$@" ;; esac
 printf '%s\\n' "$@" >"{seen}"
-exec "{docker}" "$@\"""")
+exec "{docker}" "$@\"""",
+    )
     values = {"service": "books-ms", "report": "report.json", "proxy": "http://127.0.0.1:9"}
-    done = agent.run(JENKINS_PROXY_IMAGE=image, JENKINS_PROXY_PARAMS=json.dumps(values), JENKINS_PROXY_TOKEN="s3cret",
-                     VERSION="1 2\n3", WORKSPACE=str(agent.workspace), DOCKER_HOST="tcp://127.0.0.1:9",
-                     DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=str(tmp_path / "certs"), JENKINS_SERVER_COOKIE="mark",
-                     PYTHONPATH="/agent")
+    done = agent.run(
+        JENKINS_PROXY_IMAGE=image,
+        JENKINS_PROXY_PARAMS=json.dumps(values),
+        JENKINS_PROXY_TOKEN="s3cret",
+        VERSION="1 2\n3",
+        WORKSPACE=str(agent.workspace),
+        DOCKER_HOST="tcp://127.0.0.1:9",
+        DOCKER_TLS_VERIFY="1",
+        DOCKER_CERT_PATH=str(tmp_path / "certs"),
+        JENKINS_SERVER_COOKIE="mark",
+        PYTHONPATH="/agent",
+    )
     assert done.stdout.startswith("exit=4\n"), done
     # The report of the failed command is in the workspace, and the agent's own.
     report = agent.workspace / "report.json"
@@ -74,8 +88,16 @@ exec "{docker}" "$@\"""")
     assert report.stat().st_uid == os.getuid()
     argv = seen.read_text().splitlines()
     passed = {argv[at + 1] for at, word in enumerate(argv) if word == "--env"}
-    assert {"JENKINS_PROXY_PARAMS", "JENKINS_PROXY_TOKEN", "JENKINS_PROXY_STEP", "VERSION", "DOCKER_HOST",
-            "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY=1", "HOME=/tmp"} <= passed
+    assert {
+        "JENKINS_PROXY_PARAMS",
+        "JENKINS_PROXY_TOKEN",
+        "JENKINS_PROXY_STEP",
+        "VERSION",
+        "DOCKER_HOST",
+        "DOCKER_CERT_PATH",
+        "DOCKER_TLS_VERIFY=1",
+        "HOME=/tmp",
+    } <= passed
     assert not {"PATH", "JENKINS_SERVER_COOKIE", "PYTHONPATH", "PWD"} & passed
     assert "s3cret" not in seen.read_text()
     mounted = [argv[at + 1] for at, word in enumerate(argv) if word == "--volume"]
@@ -102,4 +124,5 @@ def test_an_image_and_no_docker(agent):
     (agent.programs / "tr").symlink_to(shutil.which("tr"))
     agent.path = str(agent.programs)
     assert agent.run("/bin/dash", JENKINS_PROXY_IMAGE="tools:1").refused == (
-        "image tools:1 is asked for, and there is no docker program")
+        "image tools:1 is asked for, and there is no docker program"
+    )

@@ -25,8 +25,13 @@ from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.server import JenkinsServer, Refused, item_path
 
 # What Jenkins says when a step does what it should not.
-COMPLAINTS = ("Scripts not permitted", "Groovy String interpolation", "expected to call", "NotSerializableException",
-              "Configuration error")
+COMPLAINTS = (
+    "Scripts not permitted",
+    "Groovy String interpolation",
+    "expected to call",
+    "NotSerializableException",
+    "Configuration error",
+)
 DOCKERFILE = """FROM scratch
 COPY busybox /bin/busybox
 COPY busybox /bin/sh
@@ -147,7 +152,7 @@ class Ended:
 
     def value(self, mark: str) -> str:
         (line,) = [line for line in self.lines if line.startswith(mark + " ")]
-        return line[len(mark) + 1:]
+        return line[len(mark) + 1 :]
 
 
 class Job:
@@ -164,8 +169,10 @@ class Job:
     def build(self, script: str, on_line=lambda line: None) -> Ended:
         """Run a pipeline to its end; ``on_line`` sees each line of its console when it comes."""
         text = f"@Library('{self._library}') _\n{script}"
-        xml = ("<flow-definition><definition class='org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition'>"
-               f"<script>{escape(text)}</script><sandbox>true</sandbox></definition></flow-definition>")
+        xml = (
+            "<flow-definition><definition class='org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition'>"
+            f"<script>{escape(text)}</script><sandbox>true</sandbox></definition></flow-definition>"
+        )
         try:
             self._server.create(JOB, self._path, xml)
         except Refused:
@@ -182,8 +189,12 @@ class Job:
         text = "\n".join(lines)
         assert not [complaint for complaint in COMPLAINTS if complaint in text], text
         assert self._secret not in text
-        return Ended(self._server, f"{item_path(JOB, self._path)}/{done.number}", done.result,
-                     [line for line in lines if not line.startswith("[Pipeline]")])
+        return Ended(
+            self._server,
+            f"{item_path(JOB, self._path)}/{done.number}",
+            done.result,
+            [line for line in lines if not line.startswith("[Pipeline]")],
+        )
 
     def stop(self) -> None:
         self._server.call("POST", f"{item_path(JOB, self._path)}/lastBuild/stop", doing="stop a build in")
@@ -204,10 +215,25 @@ def machine(program, docker, secret, free_port, wait_for, tmp_path_factory):
     """One machine with everything: the environment that a pipeline needs to deploy to it."""
     state = tmp_path_factory.mktemp("serve")
     proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
-    argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", proxy, "--registry-listen", consul,
-            "--bind", entry, "--state-dir", str(state / "state")]
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}",
-                   "JENKINS_PROXY_TOKEN": secret}
+    argv = [
+        sys.executable,
+        "-m",
+        "jenkins_proxy",
+        "serve",
+        "--listen",
+        proxy,
+        "--registry-listen",
+        consul,
+        "--bind",
+        entry,
+        "--state-dir",
+        str(state / "state"),
+    ]
+    environment = {
+        **os.environ,
+        "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}",
+        "JENKINS_PROXY_TOKEN": secret,
+    }
     with (state / "log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
 
@@ -231,8 +257,12 @@ def image(docker, program, tmp_path_factory):
     shutil.copy(program("busybox"), context / "busybox")
     (context / "Dockerfile").write_text(DOCKERFILE)
     name = f"j-{uuid.uuid4().hex[:8]}"
-    subprocess.run([docker, "build", "-q", "-t", name, str(context)], check=True, capture_output=True,
-                   env={**os.environ, "DOCKER_BUILDKIT": "0"})
+    subprocess.run(
+        [docker, "build", "-q", "-t", name, str(context)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+    )
     yield name
     subprocess.run([docker, "rmi", "-f", name], check=True, capture_output=True)
 
@@ -251,16 +281,20 @@ class Service:
     def arguments(self, **more: str) -> str:
         """What every step of a test is called with, as Groovy."""
         given = dict(self.machine, service=self.name, python=sys.executable, proxyTokenCredentialsId=self.credentials)
-        return ", ".join([f"{key}: '{value}'" for key, value in given.items()]
-                         + [f"{key}: {value}" for key, value in more.items()])
+        return ", ".join(
+            [f"{key}: '{value}'" for key, value in given.items()] + [f"{key}: {value}" for key, value in more.items()]
+        )
 
     def deploy(self, *, passes: bool = True, **more: str) -> str:
         # Without passing, it is registered and its check asks for a path that it does not have.
         check = 'SERVICE_CHECK_TCP: "true"' if passes else "SERVICE_CHECK_HTTP: /missing"
         path = self.folder / f"{self.name}.yml"
         path.write_text(COMPOSE.format(image=self.image, service=self.name, check=check))
-        return "deployWithProxy(" + self.arguments(
-            path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more) + ")"
+        return (
+            "deployWithProxy("
+            + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
+            + ")"
+        )
 
     def scale(self, amount: str) -> str:
         return "scaleWithProxy(" + self.arguments(scale=amount, file=f"'{self.folder / self.name}.yml'") + ")"

@@ -60,8 +60,9 @@ def test_declarative_without_a_script_block(any_job, services, secret):
     assert done.value("POST") == "SUCCESS"
     assert books.get() == 200
     (container,) = books.containers()
-    environment = subprocess.run([books.docker, "inspect", "-f", "{{.Config.Env}}", container],
-                                 capture_output=True, text=True, check=True).stdout
+    environment = subprocess.run(
+        [books.docker, "inspect", "-f", "{{.Config.Env}}", container], capture_output=True, text=True, check=True
+    ).stdout
     assert "VERSION=2" in environment
     assert secret not in environment
 
@@ -112,7 +113,7 @@ echo 'exit=0'
     assert (tmp_path / "key").read_text() == "the key.pem"
     assert not Path(environment["DOCKER_CERT_PATH"]).exists()
     # What the next step of the build has.
-    later = done.lines[done.lines.index("+ env") + 1:]
+    later = done.lines[done.lines.index("+ env") + 1 :]
     assert not [line for line in later if line.startswith(("JENKINS_PROXY", "CONSUL", "DOCKER"))]
 
 
@@ -121,7 +122,8 @@ def test_everything_wrong_is_told_before_an_agent_is_needed(any_job):
     assert done.result == "FAILURE"
     assert done.error.startswith("ERROR: deployWithProxy: unknown parameter(s) sevice (known: ")
     assert done.error.endswith(
-        "; missing parameter(s) service, path or domain or noProxy; pull takes true or false, not 'yes'")
+        "; missing parameter(s) service, path or domain or noProxy; pull takes true or false, not 'yes'"
+    )
 
 
 def test_without_an_agent(any_job):
@@ -131,16 +133,19 @@ def test_without_an_agent(any_job):
 
 def test_a_lock_is_held_meanwhile_or_its_plugin_asked_for(server, any_job):
     plugins = server.run_script("println Jenkins.get().pluginManager.plugins*.shortName")
-    done = any_job.build("node { removeFromProxy(service: 'books-ms', lock: true, proxy: 'http://127.0.0.1:9',"
-                         f" python: '{sys.executable}') }}")
+    done = any_job.build(
+        "node { removeFromProxy(service: 'books-ms', lock: true, proxy: 'http://127.0.0.1:9',"
+        f" python: '{sys.executable}') }}"
+    )
     assert done.result == "FAILURE"
     if "lockable-resources" in plugins:
         first = done.lines.index("Lock acquired on [jenkins-proxy books-ms]")
         last = done.lines.index("Lock released on resource [jenkins-proxy books-ms]")
         assert [line for line in done.lines[first:last] if "no proxy daemon answers at http://127.0.0.1:9" in line]
     else:
-        assert done.error == ("ERROR: removeFromProxy: lock needs the plugin Lockable Resources, "
-                              "which this Jenkins does not have")
+        assert done.error == (
+            "ERROR: removeFromProxy: lock needs the plugin Lockable Resources, which this Jenkins does not have"
+        )
 
 
 def test_a_failed_deploy_fails_the_build_with_one_line(any_job, services):
@@ -192,11 +197,14 @@ def test_jenkins_restarts_in_mid_deploy(server, job, services):
             seen.add("resumed")
             books.let_it_pass()
 
-    done = job.build(f"""node {{
+    done = job.build(
+        f"""node {{
         def before = [kept: 'over the restart']
         def deploy = {books.deploy(passes=False, timeoutSeconds="300")}
         echo "AFTER ${{before.kept}} ${{deploy.status}} ${{deploy.instances.size()}}"
-    }}""", restart)
+    }}""",
+        restart,
+    )
     assert done.result == "SUCCESS", "\n".join(done.lines)
     assert seen == {"restart", "resumed"}
     assert done.value("AFTER") == "over the restart done 1"
