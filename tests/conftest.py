@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.fixtures.engine", "tests.fixtures.traffic"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Settings of the person who runs the tests must not reach into them.
 SCRUBBED = ("CONSUL_", "DOCKER_", "COMPOSE_", "JENKINS_PROXY_", "SERVICE_")

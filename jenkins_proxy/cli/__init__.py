@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from jenkins_proxy import __version__, settings
-from jenkins_proxy.cli import params
+from jenkins_proxy.cli import step_params
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
-from jenkins_proxy.stopping import raise_stopped
+from jenkins_proxy.signals import raise_stopped
 
 COMMANDS = {
     "deploy": "deploy a compose service, route it, and prove that a new instance answers",
@@ -77,7 +77,7 @@ def dispatch(argv: list[str], console: Console) -> int:
         module = importlib.import_module(f"jenkins_proxy.cli.{name}")
         sub = commands[name]
         module.add_arguments(sub)
-        argv = params.extend(argv, name, sub, os.environ)
+        argv = step_params.extend(argv, name, sub, os.environ)
     # No abbreviation, no intermixing: what is not understood is an error, never a guess.
     args = parser.parse_args(argv)
     if not args.command:

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import requests
 
-from jenkins_proxy import command, waiting
+from jenkins_proxy import processes, retry
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.settings import Settings
-from jenkins_proxy.stopping import undisturbed
+from jenkins_proxy.signals import undisturbed
 
 BOOKS = "/api/v1/books"
 USERS = "/api/v1/users"
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     for program, package in (("docker", "docker.io"), ("busybox", "busybox-static")):
-        if not command.find(program):
+        if not processes.find(program):
             raise UsageError(
                 f"{program} is not installed: the demo is made with it",
                 f"apt-get install {package}, or bash resources/demo/run",
@@ -124,7 +124,7 @@ class Demo:
         for project in PROJECTS:
             self._remove_project(project)
         if self._serve:
-            command.terminate(self._serve)
+            processes.terminate(self._serve)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _say(self, text: str) -> None:
@@ -135,7 +135,7 @@ class Demo:
         for image in IMAGES:
             context = self._folder / image
             shutil.copytree(resource(f"demo/{image}"), context)
-            shutil.copy(command.find("busybox"), context / "busybox")
+            shutil.copy(processes.find("busybox"), context / "busybox")
             self._docker("build", "--quiet", "--tag", image, str(context))
 
     def _start_serve(self) -> None:
@@ -145,7 +145,7 @@ class Demo:
         with log.open("wb") as stream:
             argv = [sys.executable, "-m", "jenkins_proxy", *self._serve_arguments]
             env = {name: value for name, value in self._env.items() if name != "CONSUL_HTTP_ADDR"}
-            self._serve = command.start(argv, stream, env=env)
+            self._serve = processes.start(argv, stream, env=env)
 
         def ready() -> None:
             if self._serve.poll() is not None:
@@ -154,7 +154,7 @@ class Demo:
             if requests.get(self.proxy + "/healthz", timeout=5).status_code != 200:
                 raise ProxyError("not ready")
 
-        waiting.retry(ready, waiting.Deadline(_READY), (requests.RequestException, ProxyError), most=0.2)
+        retry.retry(ready, retry.Deadline(_READY), (requests.RequestException, ProxyError), most=0.2)
 
     def _compose(self, project: str) -> list[str]:
         return ["-p", project, "-f", str(resource(f"demo/{PROJECTS[project]}"))]
@@ -163,13 +163,13 @@ class Demo:
         """One command of ours, in a process of its own as Jenkins runs it; its text goes straight to the console."""
         self._console.command(["jenkins-proxy", *arguments])
         report = ["--report", str(self._folder / "report.json")] if arguments[0] in ("deploy", "scale") else []
-        code = command.attached([sys.executable, "-m", "jenkins_proxy", *arguments, *report], env=self._env)
+        code = processes.attached([sys.executable, "-m", "jenkins_proxy", *arguments, *report], env=self._env)
         if code:
             raise JenkinsProxyError(f"{arguments[0]} ended with exit code {code}: see above")
 
     def _docker(self, *arguments: str) -> None:
         # The classic builder needs no plugin; its warning about that would be the demo's first line.
-        done = command.run(["docker", *arguments], env={**self._env, "DOCKER_BUILDKIT": "0"})
+        done = processes.run(["docker", *arguments], env={**self._env, "DOCKER_BUILDKIT": "0"})
         if done.returncode:
             raise JenkinsProxyError(f"docker {arguments[0]} failed: {done.last_line}")
 
@@ -203,7 +203,7 @@ class Demo:
             ("container", ["ps", "--all", "--quiet"], ["rm", "--force", "--volumes"]),
             ("network", ["network", "ls", "--quiet"], ["network", "rm"]),
         ):
-            found = command.run(
+            found = processes.run(
                 ["docker", *listing, "--filter", f"label=com.docker.compose.project={project}"],
                 capture=True,
                 env=self._env,
@@ -211,7 +211,7 @@ class Demo:
             ids = found.stdout.split()
             if ids:
                 self._console.step(f"removing {len(ids)} {kind}(s) of {project}")
-                command.run(["docker", *remove, *ids], env=self._env)
+                processes.run(["docker", *remove, *ids], env=self._env)
 
 
 def _free(port: int) -> int:

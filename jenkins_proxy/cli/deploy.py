@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import options
+from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.flow.deploy import deploy
-from jenkins_proxy.flow.report import Report, recording
+from jenkins_proxy.deployment.deploy import deploy
+from jenkins_proxy.deployment.report import Report, recording
 from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_service(parser)
-    options.add_compose(parser)
+    arguments.add_service(parser)
+    arguments.add_compose(parser)
     parser.add_argument(
-        "--scale", type=options.positive, metavar="N", help="how many instances (default: as many as run)"
+        "--scale", type=arguments.positive, metavar="N", help="how many instances (default: as many as run)"
     )
     parser.add_argument("--pull", action="store_true", help="pull the images first")
-    options.add_route(parser)
+    arguments.add_route(parser)
     parser.add_argument("--no-proxy", action="store_true", help="leave the proxy alone: deploy and wait only")
-    options.add_strategy(parser)
-    options.add_limits(parser)
-    options.add_lock(parser)
-    options.add_report(parser)
+    arguments.add_strategy(parser)
+    arguments.add_limits(parser)
+    arguments.add_lock(parser)
+    arguments.add_report(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
-    request = options.request(
+    request = arguments.request(
         args,
-        route=None if args.no_proxy else options.route(args),
+        route=None if args.no_proxy else arguments.route(args),
         scale=args.scale,
         strategy=args.strategy,
         pull=args.pull,
@@ -39,5 +39,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         keep_old=args.keep_old,
     )
     with recording(report, args.report):
-        deploy(request, options.world(args, settings, console), report, dry_run=args.dry_run)
+        deploy(request, arguments.world(args, settings, console), report, dry_run=args.dry_run)
     return 0

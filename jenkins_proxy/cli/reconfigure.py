@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import options
+from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.flow.reconfigure import reconfigure
-from jenkins_proxy.flow.report import Report, recording
+from jenkins_proxy.deployment.reconfigure import reconfigure
+from jenkins_proxy.deployment.report import Report, recording
 from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_service(parser)
-    options.add_route(parser)
+    arguments.add_service(parser)
+    arguments.add_route(parser)
     parser.add_argument("--allow-empty", action="store_true", help="also while no instance of it is passing")
-    options.add_timeout(parser)
-    options.add_report(parser)
+    arguments.add_timeout(parser)
+    arguments.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     with recording(report, args.report):
-        world = options.world(args, settings, console)
-        reconfigure(options.route(args), world, report, probe_path=args.probe_path, allow_empty=args.allow_empty)
+        world = arguments.world(args, settings, console)
+        reconfigure(arguments.route(args), world, report, probe_path=args.probe_path, allow_empty=args.allow_empty)
     return 0

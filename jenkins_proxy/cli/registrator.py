@@ -10,9 +10,9 @@ import asyncio
 import ipaddress
 import signal
 
+from jenkins_proxy.clients.docker import endpoint
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
-from jenkins_proxy.orchestrator import endpoint
 from jenkins_proxy.settings import Settings
 
 # One connection waits for changes; the others only matter when many containers start at once.
@@ -46,8 +46,8 @@ def _address(text: str) -> str:
 
 
 async def _run(ip: str, settings: Settings, console: Console) -> int:
-    from jenkins_proxy.registry.aio import AsyncConsul
-    from jenkins_proxy.registry.registrator import run_agent
+    from jenkins_proxy.clients.consul.async_client import AsyncConsul
+    from jenkins_proxy.registrator.agent import run_agent
 
     stopped = _cancel_on_signals(asyncio.current_task())
     where = endpoint.resolve(settings)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy import grammar
-from jenkins_proxy.cli import options
+from jenkins_proxy import validation
+from jenkins_proxy.cli import arguments
+from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.console import Console
-from jenkins_proxy.flow.report import Report, recording
-from jenkins_proxy.proxy.client import ProxyClient
+from jenkins_proxy.deployment.report import Report, recording
 from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_service(parser)
-    options.add_report(parser)
+    arguments.add_service(parser)
+    arguments.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     with recording(report, args.report):
-        grammar.check_service(args.service)
+        validation.check_service(args.service)
         with report.phase("reconfigure"):
             removed = ProxyClient.from_settings(settings).remove_route(args.service)
         what = "routes it no more" if removed else "had no route of it"

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
-from jenkins_proxy.cli.options import time_limit
+from jenkins_proxy.cli.arguments import time_limit
 from jenkins_proxy.console import Console, print_json
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.seeding import build, load
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, environment_warnings
 from jenkins_proxy.seeding.reconcile import Options, reconcile
-from jenkins_proxy.seeding.server import JenkinsServer, environment_warnings
 from jenkins_proxy.settings import Settings
 
 _PENDING = 2

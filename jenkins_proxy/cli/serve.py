@@ -15,7 +15,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jenkins_proxy.cli import options
+from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     entry.add_argument("--bind", action="append", default=[], metavar="H:P", help="may be given again (default: *:80)")
     entry.add_argument(
         "--hard-stop-after",
-        type=options.seconds,
+        type=arguments.seconds,
         default=3600.0,
         metavar="SECONDS",
         help="how long connections may outlive a reload (default: 3600); HAProxy's timeouts are "
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     registry.add_argument(
         "--connections",
-        type=options.positive,
+        type=arguments.positive,
         default=100,
         metavar="N",
         help="to hold to the registry at the most; Consul allows 200 a client (default: 100)",
@@ -94,8 +94,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _options(args: argparse.Namespace, settings: Settings, console: Console) -> Options:
-    from jenkins_proxy import grammar
-    from jenkins_proxy.proxy import listening
+    from jenkins_proxy import validation
+    from jenkins_proxy.proxy.api import sockets
     from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
 
@@ -107,8 +107,8 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
             )
     if args.connections < _FEWEST_CONNECTIONS:
         raise UsageError(f"--connections {args.connections} is too few: {_FEWEST_CONNECTIONS} at the least")
-    listen = listening.parse_listen(args.listen, "--listen")
-    listening.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
+    listen = sockets.parse_listen(args.listen, "--listen")
+    sockets.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
     made = Options(
         listen=listen,
         haproxy=render.Options(
@@ -120,22 +120,22 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
-        tls=listening.tls_context(args.tls_cert, args.tls_key),
+        tls=sockets.tls_context(args.tls_cert, args.tls_key),
         connections=args.connections,
-        names=tuple(grammar.check_domain(name, "--allow-host") for name in args.allow_host),
+        names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )
     _warn(made, settings, console)
     return made
 
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:
-    from jenkins_proxy.orchestrator import endpoint
-    from jenkins_proxy.proxy import listening
+    from jenkins_proxy.clients.docker import endpoint
+    from jenkins_proxy.proxy.api import sockets
     from jenkins_proxy.proxy.daemon import Embedded
 
-    listen = listening.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
+    listen = sockets.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
     safe = bool(settings.consul_token) or args.insecure
-    listening.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
+    sockets.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
     engine = endpoint.resolve(settings)
     # What this machine's engine publishes is reached on loopback, whatever the machine's name resolves to.
     return Embedded(listen, engine, _address(args.ip), _LOOPBACK if engine.local else "")
@@ -152,9 +152,9 @@ def _address(text: str) -> str:
 
 
 def _bind(value: str) -> str:
-    from jenkins_proxy.proxy import listening
+    from jenkins_proxy.proxy.api import sockets
 
-    address = listening.parse_listen(value, "--bind")
+    address = sockets.parse_listen(value, "--bind")
     return f"*:{address.port}" if value.startswith(("*", ":")) else str(address)
 
 
@@ -168,7 +168,7 @@ def _state_dir() -> Path:
 
 
 def _warn(made: Options, settings: Settings, console: Console) -> None:
-    from jenkins_proxy.hosts import is_loopback
+    from jenkins_proxy.hostnames import is_loopback
 
     doors = [(made.listen, made.token)]
     if made.embedded:

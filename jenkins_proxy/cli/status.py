@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy import grammar
-from jenkins_proxy.cli import options
+from jenkins_proxy import validation
+from jenkins_proxy.cli import arguments
+from jenkins_proxy.clients.consul.client import Consul
+from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.console import Console, print_json, print_text
-from jenkins_proxy.flow import status
-from jenkins_proxy.proxy.client import ProxyClient
-from jenkins_proxy.registry.consul import Consul
+from jenkins_proxy.deployment import status
 from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_service(parser, optional=True)
+    arguments.add_service(parser, optional=True)
     parser.add_argument("--json", action="store_true", help="the same as JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.service is not None:
-        grammar.check_service(args.service)
+        validation.check_service(args.service)
     registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings)
     found, problem = status.look(registry, proxy, args.service or "")
     if args.json:

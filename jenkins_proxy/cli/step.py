@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy import cli
-from jenkins_proxy.cli import params
+from jenkins_proxy.cli import step_params
+from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Address
-from jenkins_proxy.orchestrator.login import logged_in
 
 VARIABLE = "JENKINS_PROXY_STEP"
 _COPIED = ("service", "status", "strategy", "orchestrator", "url")
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _report() -> Mapping[str, Any]:
-    path = json.loads(os.environ.get(params.VARIABLE) or "{}").get("report")
+    path = json.loads(os.environ.get(step_params.VARIABLE) or "{}").get("report")
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 

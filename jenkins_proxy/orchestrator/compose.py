@@ -19,13 +19,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jenkins_proxy.clients.docker import containers
+from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import coloured, containers, restoring
-from jenkins_proxy.orchestrator.engine import Engine
-from jenkins_proxy.orchestrator.project import ComposeProject, file_arguments, parse
-from jenkins_proxy.orchestrator.protocol import Snapshot
+from jenkins_proxy.orchestrator import color_overlay, snapshot
+from jenkins_proxy.orchestrator.base import Snapshot
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
-from jenkins_proxy.waiting import Deadline
+from jenkins_proxy.retry import Deadline
 
 
 class Compose:
@@ -77,7 +78,9 @@ class Compose:
         twin.project = f"{self.project}-{colour}"
         twin._config = {}
         twin._document = json.dumps(
-            coloured.document(self._config, target, service=service, colour=colour, project=self.project, sides=sides)
+            color_overlay.document(
+                self._config, target, service=service, colour=colour, project=self.project, sides=sides
+            )
         )
         return twin
 
@@ -95,10 +98,10 @@ class Compose:
         return containers.health_output(found) if found else ""
 
     def snapshot(self, service: str) -> Snapshot:
-        return restoring.snapshot(self._engine, service, self.containers(service))
+        return snapshot.snapshot(self._engine, service, self.containers(service))
 
     def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        restoring.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
+        snapshot.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
         return [container for container in self.containers(snapshot.service) if container.running]
 
     def _words(self, *words: str) -> list[str]:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
+from jenkins_proxy.clients.docker import containers
+from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import containers, output, rendering, tasks
-from jenkins_proxy.orchestrator.engine import Engine
-from jenkins_proxy.orchestrator.project import ComposeProject, Service, parse
-from jenkins_proxy.orchestrator.protocol import Snapshot
+from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks
+from jenkins_proxy.orchestrator.base import Snapshot
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, parse
 from jenkins_proxy.orchestrator.runner import Runner
-from jenkins_proxy.waiting import Deadline, retry
+from jenkins_proxy.retry import Deadline, retry
 
 _NEW_FIRST = "start-first"
 _STAND_IN = "-stand-in"
@@ -44,7 +45,7 @@ class Stack:
 
     def validate(self) -> ComposeProject:
         if not self._config:
-            self._config = rendering.rendered(self._reader, self.project, self._files)
+            self._config = stack_config.rendered(self._reader, self.project, self._files)
         project = parse(self.project, self._config)
         services = {name: _host_mode(service) for name, service in project.services.items()}
         return replace(project, services=services, example="ports: [{target: 8080, mode: host}]")
@@ -87,10 +88,10 @@ class Stack:
         name = service + _STAND_IN
         present = self._service(name)
         if present:
-            ending = {task["ID"] for task in tasks.tasks_of(self._engine, self.project, name)}
+            ending = {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project, name)}
             self._engine.delete(f"/services/{present['ID']}")
             self._wait(
-                lambda: not ending & {task["ID"] for task in tasks.tasks_of(self._engine, self.project)},
+                lambda: not ending & {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project)},
                 deadline,
                 f"the tasks of {name} to end",
             )
@@ -105,7 +106,7 @@ class Stack:
         self._settle(service, deadline)
 
     def containers(self, service: str = "") -> list[Container]:
-        return tasks.of_stack(self._engine, self.project, service)
+        return swarm_tasks.of_stack(self._engine, self.project, service)
 
     def stop(self, container: Container) -> None:
         raise UsageError(f"{container.name} is a task: Swarm starts another one for each that is stopped", "use scale")
@@ -114,7 +115,7 @@ class Stack:
         self.stop(container)
 
     def logs(self, container: Container, lines: int = 50) -> list[str]:
-        return self._engine.logs(f"/tasks/{container.labels[tasks.TASK]}", lines)
+        return self._engine.logs(f"/tasks/{container.labels[swarm_tasks.TASK]}", lines)
 
     def health_output(self, container: Container) -> str:
         # Only the engine that runs it can tell.
@@ -171,13 +172,13 @@ class Stack:
 
         def settled() -> bool:
             definition = self._service(service)
-            mine = tasks.tasks_of(self._engine, self.project, service)
-            failure = tasks.failure(definition or {}, mine)
+            mine = swarm_tasks.tasks_of(self._engine, self.project, service)
+            failure = swarm_tasks.failure(definition or {}, mine)
             if failure:
                 raise DeployFailed(
-                    f"service {service} of stack {self.project} does not come up: {failure}", output.hint(failure)
+                    f"service {service} of stack {self.project} does not come up: {failure}", runner.hint(failure)
                 )
-            return definition is not None and tasks.settled(definition, mine)
+            return definition is not None and swarm_tasks.settled(definition, mine)
 
         self._wait(settled, deadline, f"the tasks of {service}")
 

@@ -1,1 +1,1 @@
-"""The proxy: the daemon that owns HAProxy's configuration, and the client that flow/ uses."""
+"""The proxy daemon that owns HAProxy and its configuration."""

@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.console import Console
+from jenkins_proxy.consul_server.server import EmbeddedRegistry
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.model import Address
-from jenkins_proxy.proxy import api, listening
-from jenkins_proxy.proxy.access import Access
-from jenkins_proxy.proxy.arrivals import Arrivals
-from jenkins_proxy.proxy.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.api import sockets
+from jenkins_proxy.proxy.api.app import application
+from jenkins_proxy.proxy.api.app import runner as app_runner
+from jenkins_proxy.proxy.api.auth import Access
+from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.events import Event, Journal
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.journal import Journal
-from jenkins_proxy.proxy.metrics import Meter
-from jenkins_proxy.proxy.reconciler import Reconciler
-from jenkins_proxy.proxy.states import Event
-from jenkins_proxy.registry.aio import AsyncConsul
-from jenkins_proxy.registry.embedded import EmbeddedRegistry
-from jenkins_proxy.registry.registrator import run_agent
+from jenkins_proxy.proxy.service import Arrivals, Reconciler
+from jenkins_proxy.proxy.telemetry.metrics import Meter
+from jenkins_proxy.registrator.agent import run_agent
 from jenkins_proxy.settings import Settings
 
 if TYPE_CHECKING:
-    from jenkins_proxy.orchestrator.endpoint import Endpoint
+    from jenkins_proxy.clients.docker.endpoint import Endpoint
 
 # Connections of the budget for callers who wait for a first instance, so that they never stand behind a watch.
 _WAITERS = 8
@@ -86,9 +86,9 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
     """
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(listening.own_directory(options.state_dir))
+        stack.enter_context(sockets.own_directory(options.state_dir))
         # Before anything is started that a taken port would have to undo.
-        port = stack.enter_context(listening.take_port(options.listen, "--listen"))
+        port = stack.enter_context(sockets.take_port(options.listen, "--listen"))
         url = settings.consul
         if options.embedded:
             url = await stack.enter_async_context(_embedded(options, settings, console))
@@ -113,7 +113,7 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
         about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
         dashboard = Dashboard(reconciler, journal, meter, TrafficReader(haproxy.runtime.ask), about)
         gate = Access(options.token, options.names)
-        app = api.application(reconciler, Arrivals(reconciler, patient), gate, dashboard)
+        app = application(reconciler, Arrivals(reconciler, patient), gate, dashboard)
         await stack.enter_async_context(_served(app, port, options.tls, journal))
         console.step(_ready(options, url))
         await stop.wait()
@@ -188,7 +188,7 @@ async def _follow(events: AsyncIterator[Event], journal: Journal, meter: Meter, 
 async def _served(
     app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: Journal
 ) -> AsyncIterator[None]:
-    runner = api.runner(app)
+    runner = app_runner(app)
     await runner.setup()
     try:
         await web.SockSite(runner, port, ssl_context=tls).start()

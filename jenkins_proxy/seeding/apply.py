@@ -12,8 +12,8 @@ from typing import Callable
 
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.items import JOB, Item, Present
+from jenkins_proxy.seeding.jenkins_server import JobServer, Refused
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, REFUSE, Action
-from jenkins_proxy.seeding.server import JobServer, Refused
 from jenkins_proxy.seeding.spec import Job
 
 Progress = Callable[[str, int, int], None]

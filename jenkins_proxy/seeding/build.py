@@ -12,9 +12,9 @@ from typing import Any, Callable
 import requests
 
 from jenkins_proxy.errors import JenkinsServerError, UsageError
+from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.seeding.items import JOB
-from jenkins_proxy.seeding.server import JenkinsServer, Refused, item_path
-from jenkins_proxy.waiting import Deadline, retry
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
 
 SUCCESS = "SUCCESS"
 

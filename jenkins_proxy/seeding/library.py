@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding import render
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, KEEP
-from jenkins_proxy.seeding.server import JenkinsServer, Refused
 
 
 @dataclass(frozen=True)

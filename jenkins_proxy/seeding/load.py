@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.seeding import positions, schema
-from jenkins_proxy.seeding.positions import Document
+from jenkins_proxy.seeding import schema, yaml_positions
 from jenkins_proxy.seeding.spec import Folder, Git, Job, Parameter, Scm, Service, Spec, Template, View
+from jenkins_proxy.seeding.yaml_positions import Document
 
 TEMPLATES = ("deploy", "scale", "remove")
 
@@ -30,7 +30,7 @@ def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the seed file {path}: {error}") from error
     name = str(path)
-    document = positions.read(text, name)
+    document = yaml_positions.read(text, name)
     if not isinstance(document.data, dict):
         raise document.error((), "a seed file is a mapping with a seed id", "begin with a line like  seed: my-team")
     if seed:
@@ -80,7 +80,7 @@ class _Builder:
         ordered = sorted(needed, key=lambda path: (path.count("/"), path))
         return tuple(Folder(path, described.get(path)) for path in ordered)
 
-    def _job(self, data: Mapping, at: positions.Path, service: Service | None, folder: str) -> Job:
+    def _job(self, data: Mapping, at: yaml_positions.Path, service: Service | None, folder: str) -> Job:
         source = self._source(data, at, service)
         name = data.get("name")
         if name is None:
@@ -106,7 +106,7 @@ class _Builder:
             self._document.place(at),
         )
 
-    def _source(self, data: Mapping, at: positions.Path, service: Service | None) -> str | Template | Scm:
+    def _source(self, data: Mapping, at: yaml_positions.Path, service: Service | None) -> str | Template | Scm:
         kinds = [kind for kind in ("template", "script", "scriptFile", "scm") if kind in data]
         if len(kinds) != 1:
             wanted = ("template, " if service else "") + "script, scriptFile or scm"
@@ -120,7 +120,7 @@ class _Builder:
             return self._scm(data["scm"], (*at, "scm"), service)
         return data["script"] if kinds == ["script"] else self._file(data["scriptFile"], (*at, "scriptFile"))
 
-    def _template_file(self, name: str, at: positions.Path) -> Path | None:
+    def _template_file(self, name: str, at: yaml_positions.Path) -> Path | None:
         if name in TEMPLATES:
             return None
         if (self._folder / name).is_file():
@@ -131,19 +131,19 @@ class _Builder:
             f"ours: {', '.join(TEMPLATES)}; or a file, its path relative to the seed file",
         )
 
-    def _scm(self, data: Mapping, at: positions.Path, service: Service | None) -> Scm:
+    def _scm(self, data: Mapping, at: yaml_positions.Path, service: Service | None) -> Scm:
         git = _git(data) if "url" in data else service.git if service else None
         if git is None:
             raise self._document.error(at, "scm has no url, and no service with a git around it", at_key=True)
         return Scm(git, data.get("scriptPath", "Jenkinsfile"), data.get("lightweight", True))
 
-    def _file(self, name: str, at: positions.Path) -> str:
+    def _file(self, name: str, at: yaml_positions.Path) -> str:
         try:
             return schema.clean((self._folder / name).read_text(encoding="utf-8"), self._document, at)
         except (OSError, UnicodeDecodeError) as error:
             raise self._document.error(at, f"cannot read {name}: {error}") from error
 
-    def _parameters(self, data: list | None, at: positions.Path, source: Any) -> tuple[Parameter, ...] | None:
+    def _parameters(self, data: list | None, at: yaml_positions.Path, source: Any) -> tuple[Parameter, ...] | None:
         if data is None and isinstance(source, Scm):
             return None
         parameters = [self._parameter(one, (*at, index)) for index, one in enumerate(data or ())]
@@ -155,7 +155,7 @@ class _Builder:
             parameters.append(Parameter("SCALE", default="1", description="how many instances: 3, +1 or -1"))
         return tuple(parameters)
 
-    def _parameter(self, data: Mapping, at: positions.Path) -> Parameter:
+    def _parameter(self, data: Mapping, at: yaml_positions.Path) -> Parameter:
         kind, default, choices = data.get("type", "string"), data.get("default"), data.get("choices", [])
         if (kind == "choice") != bool(choices):
             raise self._document.error(at, "choices are for parameters of type choice, which need them")
@@ -169,12 +169,12 @@ class _Builder:
         shown = str(default or False).lower() if kind == "boolean" else default or ""
         return Parameter(data["name"], kind, shown, tuple(choices), data.get("description", ""))
 
-    def _view(self, data: Mapping, at: positions.Path) -> View:
+    def _view(self, data: Mapping, at: yaml_positions.Path) -> View:
         path = "/".join(filter(None, (data.get("folder", ""), data["name"])))
         self._take("view", path, (*at, "name"))
         return View(path, data.get("description", ""), tuple(data.get("jobs", ())), data.get("regex", ""))
 
-    def _take(self, kind: str, path: str, at: positions.Path) -> None:
+    def _take(self, kind: str, path: str, at: yaml_positions.Path) -> None:
         # Jenkins keeps names that differ only in case apart on some disks and not on others.
         other = self._taken.setdefault((kind, path.lower()), self._document.place(at))
         if other != self._document.place(at):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from jenkins_proxy.console import Console
-from jenkins_proxy.seeding import agent, apply, library, plan, render
+from jenkins_proxy.seeding import apply, library, plan, render
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer
+from jenkins_proxy.seeding.node import ensure as ensure_node
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, KEEP, REFUSE, Action
-from jenkins_proxy.seeding.server import JenkinsServer
 from jenkins_proxy.seeding.spec import Spec
 
 _WORDS = {CREATE: "to create", CHANGE: "to change", KEEP: "unchanged", DELETE: "to delete", REFUSE: "refused"}
@@ -127,7 +128,7 @@ def _show(actions: list[Action], options: Options, console: Console) -> None:
 
 def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
     if options.agent:
-        found = agent.ensure(server, options.agent, dry_run=options.dry_run)
+        found = ensure_node(server, options.agent, dry_run=options.dry_run)
         report.needs["agent"] = found.advice
         report.pending |= found.created
         if found.created:

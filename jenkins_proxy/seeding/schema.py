@@ -12,7 +12,7 @@ import fastjsonschema
 from jenkins_proxy import __version__
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.resources import resource
-from jenkins_proxy.seeding.positions import Document, Path
+from jenkins_proxy.seeding.yaml_positions import Document, Path
 
 _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 # XML 1.0 cannot hold these, and no name, script or description needs one.

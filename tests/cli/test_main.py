@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from jenkins_proxy import __version__, command, errors
+from jenkins_proxy import __version__, errors, processes
 from jenkins_proxy.cli import COMMANDS, doctor, guarded, main
 from jenkins_proxy.console import Console
-from jenkins_proxy.waiting import Deadline
+from jenkins_proxy.retry import Deadline
 
 
 def test_version():
@@ -103,7 +103,7 @@ def test_a_program_that_cleans_up_can_be_ended():
             os.kill(os.getpid(), signal.SIGTERM)
             signal.pause()
         finally:
-            ended.append(command.run(["sleep", "1000"], deadline=Deadline(0.1)).returncode)
+            ended.append(processes.run(["sleep", "1000"], deadline=Deadline(0.1)).returncode)
         return 0
 
     assert guarded(work, Console()) == 143

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from jenkins_proxy.cli import main
-from jenkins_proxy.registry.consul import Consul
+from jenkins_proxy.clients.consul.client import Consul
 
 
 def test_it_ends_with_the_instances(consul_url, capsys):

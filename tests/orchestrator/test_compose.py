@@ -12,10 +12,10 @@ import uuid
 
 import pytest
 
+from jenkins_proxy.clients.docker.endpoint import Endpoint
+from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, DockerError, UsageError
-from jenkins_proxy.orchestrator.endpoint import Endpoint
-from jenkins_proxy.orchestrator.engine import Engine
-from jenkins_proxy.waiting import Deadline
+from jenkins_proxy.retry import Deadline
 
 pytestmark = pytest.mark.docker
 

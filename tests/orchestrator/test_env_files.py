@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jenkins_proxy.orchestrator import env_files
+from jenkins_proxy.orchestrator import stack_config
 
 ENV_FILE = """\ufeffA=a${HOME}b$c
 # no
@@ -27,7 +27,7 @@ def test_env_files_are_read_to_the_letter(tmp_path, said):
     two.parent.mkdir()
     one.write_text(f"x-app: &app {{env_file: app.env}}\nservices: {{app: {{<<: *app, environment: {said}}}, db: }}\n")
     two.write_text("services: {app: {env_file: [{path: more.env}, '${NOT_READ}.env']}}\n")
-    assert env_files.variables([str(one), str(two)], {"FROM_HERE": "here"}) == {
+    assert stack_config.variables([str(one), str(two)], {"FROM_HERE": "here"}) == {
         "app": {"A": "a${HOME}b$c", "B": '"q" # kept ', "EMPTY": "", "FROM_HERE": "here", "TWICE": "2"},
         "db": {},
     }
@@ -35,4 +35,4 @@ def test_env_files_are_read_to_the_letter(tmp_path, said):
 
 def test_files_with_tags_of_composes_own_have_no_env_files(tmp_path):
     (tmp_path / "stack.yml").write_text("services: {app: {env_file: !reset []}}\n")
-    assert env_files.variables([str(tmp_path / "stack.yml")], {}) == {}
+    assert stack_config.variables([str(tmp_path / "stack.yml")], {}) == {}

@@ -10,13 +10,13 @@ import urllib.request
 import pytest
 
 from jenkins_proxy import settings
+from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DeployFailed, UsageError
-from jenkins_proxy.orchestrator import probing
-from jenkins_proxy.orchestrator.engine import Engine
+from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.stack import Stack
-from jenkins_proxy.waiting import Deadline
+from jenkins_proxy.retry import Deadline
 
 BOOKS = """version: "3.8"
 services:
@@ -61,12 +61,12 @@ def oldest_docker(environment: dict[str, str]) -> dict[str, str]:
     """This environment with the oldest Docker CLI that there is on the PATH in front."""
     folders = [folder for folder in os.get_exec_path() if shutil.which("docker", path=folder)]
     environments = [{**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"} for folder in folders]
-    return min(environments, key=lambda one: [int(part) for part in probing.probe("stack", one).version.split(".")])
+    return min(environments, key=lambda one: [int(part) for part in detect.probe("stack", one).version.split(".")])
 
 
 def read_by(name: str, resolved, file: str) -> Stack:
     environment = oldest_docker(resolved.docker_environment())
-    runner, reader = (Runner(probing.probe(one, environment), environment, Console()) for one in ("stack", name))
+    runner, reader = (Runner(detect.probe(one, environment), environment, Console()) for one in ("stack", name))
     return Stack(runner, reader=reader, engine=Engine.from_settings(resolved), project="books-ms", files=[file])
 
 
@@ -85,7 +85,7 @@ def books(cluster, docker, tmp_path, image, wait_for):
         if reader:
             orchestrator = read_by(reader, resolved, str(file))
         else:
-            orchestrator, _ = probing.choose(resolved, Console(), project="books-ms", files=[str(file)])
+            orchestrator, _ = detect.choose(resolved, Console(), project="books-ms", files=[str(file)])
         made.append(orchestrator)
         return orchestrator
 
@@ -242,11 +242,11 @@ def test_what_reads_the_files_for_an_old_docker_cli_is_told(cluster, tmp_path, m
     (tmp_path / "docker").write_text("#!/bin/sh\necho Docker version 20.10.24+dfsg1, build 297e128\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    _, why = probing.choose(settings.resolve({"docker_host": cluster}), Console(), project="books", files=[])
+    _, why = detect.choose(settings.resolve({"docker_host": cluster}), Console(), project="books", files=[])
     assert why == "the engine is a Swarm-mode manager; compose-v1 reads its files, as Docker CLI 20.10.24 cannot"
 
 
 @pytest.mark.docker
 def test_a_stack_needs_a_manager(resolved, tmp_path):
     with pytest.raises(UsageError, match="is no manager of a Swarm-mode cluster"):
-        probing.choose(resolved, Console(), project="books-ms", files=[], wanted="stack")
+        detect.choose(resolved, Console(), project="books-ms", files=[], wanted="stack")

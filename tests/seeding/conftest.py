@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from jenkins_proxy.seeding.items import FOLDER, JOB, VIEW
-from jenkins_proxy.seeding.server import JenkinsServer
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer
 
 FOLDER_TAG = "<com.cloudbees.hudson.plugins.folder.Folder"
 

@@ -8,8 +8,8 @@ from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding import config_xml
 from jenkins_proxy.seeding.apply import carry_out, checked, missing_credentials, read
 from jenkins_proxy.seeding.items import JOB, Item, Present
+from jenkins_proxy.seeding.jenkins_server import Refused
 from jenkins_proxy.seeding.plan import Action
-from jenkins_proxy.seeding.server import Refused
 from jenkins_proxy.seeding.spec import Git, Job, Scm, Service, Template
 
 

@@ -156,7 +156,7 @@ def test_a_cancelled_build(fake, say) -> None:
 
 def test_a_jenkins_that_stays_away(fake, free_port, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_PATIENCE", 0.0)
-    from jenkins_proxy.seeding.server import JenkinsServer
+    from jenkins_proxy.seeding.jenkins_server import JenkinsServer
 
     with pytest.raises(JenkinsServerError, match="cannot follow the build in Jenkins"):
         build.follow(JenkinsServer(f"http://127.0.0.1:{free_port()}", "a", "b"), "a/b", 7, print, print)

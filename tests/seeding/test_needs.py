@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from jenkins_proxy.errors import JenkinsServerError
-from jenkins_proxy.seeding import agent, library
+from jenkins_proxy.seeding import library, node
 from jenkins_proxy.seeding.library import Library
 
 LABEL = "/label/docker/api/json"
@@ -30,13 +30,13 @@ def label(answer, **more):
 )
 def test_a_label_that_something_has_is_left_alone(fake, answer, about: dict, ready: bool, advice: str) -> None:
     fake.fault("GET", LABEL, label(answer, **about))
-    assert agent.ensure(fake.connect(), "docker", dry_run=False) == agent.Agent(False, ready, advice)
+    assert node.ensure(fake.connect(), "docker", dry_run=False) == node.Agent(False, ready, advice)
     assert fake.writes() == []
 
 
 def test_a_dry_run_makes_no_node(fake, answer) -> None:
     fake.fault("GET", LABEL, label(answer, offline=True))
-    assert agent.ensure(fake.connect(), "docker", dry_run=True).created
+    assert node.ensure(fake.connect(), "docker", dry_run=True).created
     assert fake.writes() == []
 
 
@@ -45,21 +45,21 @@ def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     about = answer(200, b'{"displayName": "docker"}')
     fake.fault("GET", "/computer/docker/api/json", answer(404), about)
     fake.fault("POST", "/computer/doCreateItem", answer(200))
-    made = agent.ensure(fake.connect(), "docker", dry_run=False)
-    assert made == agent.Agent(
+    made = node.ensure(fake.connect(), "docker", dry_run=False)
+    assert made == node.Agent(
         True, False, f"connect an agent to the node docker, with the command that {fake.url}/computer/docker/ shows"
     )
     form = parse_qs(fake.bodies[fake.requests.index(("POST", "/computer/doCreateItem"))].decode())
-    node = json.loads(form["json"][0])
-    assert (form["name"], node["labelString"], node["mode"]) == (["docker"], "docker", "EXCLUSIVE")
-    assert node["launcher"] == {"stapler-class": "hudson.slaves.JNLPLauncher", "webSocket": True}
+    sent = json.loads(form["json"][0])
+    assert (form["name"], sent["labelString"], sent["mode"]) == (["docker"], "docker", "EXCLUSIVE")
+    assert sent["launcher"] == {"stapler-class": "hudson.slaves.JNLPLauncher", "webSocket": True}
 
 
 def test_a_node_that_may_not_be_made(fake, answer) -> None:
     fake.fault("GET", LABEL, label(answer, offline=True))
     fake.fault("POST", "/computer/doCreateItem", answer(403))
     with pytest.raises(JenkinsServerError, match="cannot create the node docker in Jenkins at .*: 403"):
-        agent.ensure(fake.connect(), "docker", dry_run=False)
+        node.ensure(fake.connect(), "docker", dry_run=False)
 
 
 @pytest.mark.parametrize("outcome", ["+", "~", "="])

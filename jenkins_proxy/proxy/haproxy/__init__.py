@@ -1,1 +1,1 @@
-"""HAProxy itself: rendering its configuration, planning changes, its Runtime API, its supervised process."""
+"""HAProxy itself: its configuration, the Runtime API, and the process that is supervised."""

@@ -16,13 +16,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Callable
 
-from jenkins_proxy import command
-from jenkins_proxy.ending import end, in_time
+from jenkins_proxy import processes
+from jenkins_proxy.aio import end, in_time
 from jenkins_proxy.errors import ProxyError, UsageError
-from jenkins_proxy.proxy.haproxy import words
-from jenkins_proxy.proxy.haproxy.files import CANDIDATE, PID, Files
+from jenkins_proxy.proxy.haproxy import output
+from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, Files
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
-from jenkins_proxy.proxy.haproxy.runtime import MASTER_SOCKET, STATS_SOCKET, Runtime, Workers
+from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, Runtime, Workers
 
 LEAST_VERSION = (2, 6)
 _STARTED_WITHIN = 30.0
@@ -49,7 +49,7 @@ class HAProxy:
         self.died = died
         self.serving = False
         self._program = ""
-        self._log = words.Log()
+        self._log = output.Log()
         self._master: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task | None = None
         self._keeper: asyncio.Task | None = None
@@ -88,9 +88,9 @@ class HAProxy:
         """
         self.files.offer(rendered)
         argv = (self._program, "-c", "-f", CANDIDATE)
-        code, output = await command.answer(argv, cwd=self.files.folder, env=_environment())
+        code, said = await processes.answer(argv, cwd=self.files.folder, env=_environment())
         if code:
-            reason = words.reason(output.splitlines())
+            reason = output.reason(said.splitlines())
             raise UsageError(f"HAProxy refuses the configuration: {reason}")
 
     async def reload(self, rendered: Rendered, version: int) -> None:
@@ -153,7 +153,7 @@ class HAProxy:
         if left_behind:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
         mark = self._log.mark()
-        self._master = await command.supervised(argv, cwd=self.files.folder, env=_environment())
+        self._master = await processes.supervised(argv, cwd=self.files.folder, env=_environment())
         (self.files.folder / PID).write_text(str(self._master.pid))
         self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
         try:
@@ -196,7 +196,7 @@ class HAProxy:
 
     async def _runs(self, version: int) -> bool:
         try:
-            return words.version(f"description {await self.runtime.description()}") >= version
+            return output.version(f"description {await self.runtime.description()}") >= version
         except ProxyError:
             return False
 
@@ -238,7 +238,7 @@ class HAProxy:
             await asyncio.sleep(backoff)
             backoff = min(max(0.1, backoff * 2), _LONGEST_BACKOFF)
             try:
-                await self._launch(words.version(self.files.read()))
+                await self._launch(output.version(self.files.read()))
                 return backoff
             except (ProxyError, OSError) as error:
                 self.died(f"HAProxy could not be started again: {error}")
@@ -268,8 +268,8 @@ async def _find() -> str:
     program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
     if not program:
         raise UsageError("HAProxy is not installed: there is no program haproxy on the PATH", _HINT)
-    _, output = await command.answer((program, "-v"), env=_environment())
-    found = words.program_version(output)
+    _, said = await processes.answer((program, "-v"), env=_environment())
+    found = output.program_version(said)
     if found < LEAST_VERSION:
         raise UsageError(
             f"{program} is version {'.'.join(map(str, found)) or 'unknown'}: servers cannot be added to it at run time",

@@ -15,7 +15,7 @@ import jinja2
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import routing
+from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.resources import resource
 
 CONFIG = "haproxy.cfg"
@@ -147,7 +147,7 @@ _VERSION = "@version@"
 
 def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str], str]:
     """All that does not depend on the addresses: the maps, and the text up to the backends."""
-    table = routing.table(routes)
+    table = route_table.table(routes)
     maps = {}
     names = {}
     for kind, entries in (("exact", table.exact), ("prefix", table.prefix)):
@@ -160,8 +160,8 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
         options=options,
         table=table,
         maps=names,
-        no_host=routing.NO_HOST,
-        no_route=routing.NO_ROUTE,
+        no_host=route_table.NO_HOST,
+        no_route=route_table.NO_ROUTE,
         probe_file=PROBE_FILE,
         probe_header=PROBE_HEADER,
         instance_header=INSTANCE_HEADER,
@@ -172,7 +172,7 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
 def _block(backend: Backend) -> str:
     servers = [(server_name(address), address) for address in backend.servers]
     return _template("backend.cfg.j2").render(
-        name=routing.backend_name(backend.route.service),
+        name=route_table.backend_name(backend.route.service),
         route=backend.route,
         servers=sorted(servers),
         server_options=server_options(backend.route),

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.grammar import parse_address
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Backend, Options, Timeouts, argument, quoted, render, word
+from jenkins_proxy.validation import parse_address
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))

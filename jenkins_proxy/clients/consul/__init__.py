@@ -1,0 +1,1 @@
+"""Consul's HTTP API: requests as data, and one driver each for synchronous and asynchronous callers."""

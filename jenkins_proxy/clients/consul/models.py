@@ -1,0 +1,118 @@
+"""Consul's JSON as data. Pure functions; the shapes are those of Consul 1.8's ``/v1/health`` and ``/v1/catalog``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jenkins_proxy.clients.consul import go_duration
+from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance
+
+_SEVERITY = {PASSING: 0, WARNING: 1, CRITICAL: 2}
+_MAINTENANCE = "_service_maintenance:"
+
+
+@dataclass(frozen=True)
+class KvPair:
+    """A key with its value.
+
+    :ivar modify_index: what a compare-and-set gives as ``cas``.
+    :ivar session: the ID of the session that holds the key, or empty.
+    """
+
+    key: str
+    value: bytes
+    modify_index: int
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session: what holds locks. ``ttl`` in seconds; 0 is without end."""
+
+    id: str
+    name: str
+    node: str
+    ttl: float
+    behavior: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A health check, of a node where ``service`` and ``service_id`` are empty. ``index`` grows with every change."""
+
+    node: str
+    id: str
+    status: str
+    service: str
+    service_id: str
+    index: int
+
+
+def parse_health(entries: Iterable[Mapping[str, Any]]) -> list[Instance]:
+    """Instances from ``/v1/health/service/<name>``, sorted by address.
+
+    The status is the worst among the checks of the service and those of its node: ``serfHealth`` and the maintenance
+    modes are such checks, and a node that is away takes its services with it.
+    """
+    return sorted((_instance(entry) for entry in entries), key=lambda instance: (instance.address, instance.id))
+
+
+def _instance(entry: Mapping[str, Any]) -> Instance:
+    service, node, checks = entry["Service"], entry["Node"], entry["Checks"] or []
+    failing = next((check for check in checks if check["Status"] != PASSING), None)
+    return Instance(
+        service=service["Service"],
+        id=service["ID"],
+        address=Address(service["Address"] or node["Address"], service["Port"]),
+        node=node["Node"],
+        status=worst(check["Status"] for check in checks),
+        checked=any(check["ServiceID"] and not check["CheckID"].startswith(_MAINTENANCE) for check in checks),
+        # Maintenance puts its reason into the notes and leaves the output empty.
+        output=(failing["Output"] or failing["Notes"]) if failing else "",
+        tags=tuple(service["Tags"] or ()),
+        meta=service["Meta"] or {},
+    )
+
+
+def worst(statuses: Iterable[str]) -> str:
+    """The worst of the statuses; ``passing`` when there is none, ``critical`` for a word that Consul may add."""
+    return max(statuses, key=lambda status: _SEVERITY.get(status, 2), default=PASSING)
+
+
+def passing(instances: Iterable[Instance]) -> list[Instance]:
+    """Those whose every check passes: what Consul's own ``?passing`` gives, so ``warning`` is not among them."""
+    return [instance for instance in instances if instance.status == PASSING]
+
+
+def parse_checks(entries: Iterable[Mapping[str, Any]]) -> list[Check]:
+    """Checks from ``/v1/health/state/<state>``."""
+    return [
+        Check(
+            entry["Node"],
+            entry["CheckID"],
+            entry["Status"],
+            entry["ServiceName"],
+            entry["ServiceID"],
+            entry["ModifyIndex"],
+        )
+        for entry in entries
+    ]
+
+
+def parse_pairs(entries: Iterable[Mapping[str, Any]]) -> list[KvPair]:
+    """Pairs from ``/v1/kv/<key>``; an empty value is ``null`` there."""
+    return [
+        KvPair(entry["Key"], base64.b64decode(entry["Value"] or ""), entry["ModifyIndex"], entry.get("Session", ""))
+        for entry in entries
+    ]
+
+
+def parse_session(entries: Sequence[Mapping[str, Any]]) -> Session | None:
+    """The session of ``/v1/session/info/<id>``; a session that is gone is an empty list there."""
+    if not entries:
+        return None
+    entry = entries[0]
+    return Session(entry["ID"], entry["Name"], entry["Node"], go_duration.parse(entry["TTL"] or "0"), entry["Behavior"])

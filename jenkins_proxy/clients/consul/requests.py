@@ -1,0 +1,315 @@
+"""What to ask the registry and how to read its answer, without asking: shared by the sync and the async client.
+
+Each function makes a :class:`Call`; ``consul.py`` and ``aio.py`` only carry it there and back. Consul's HTTP API:
+https://developer.hashicorp.com/consul/api-docs (the calls used here are the same from 1.0 on).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from jenkins_proxy.clients.consul import go_duration, models
+from jenkins_proxy.clients.consul.models import Check, KvPair, Session
+from jenkins_proxy.errors import RegistryError, root_cause
+from jenkins_proxy.model import Instance
+
+Result = TypeVar("Result")
+
+TIMEOUT = 10.0
+"""Seconds for an answer to a call that does not block."""
+
+_LONGEST_WAIT = 600.0
+_INDEX = "X-Consul-Index"
+
+
+class RegistryRefused(RegistryError):
+    """The registry answered, but not with what was asked for.
+
+    :ivar status: the HTTP status.
+    """
+
+    def __init__(self, message: str, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    index: int = 0
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Call(Generic[Result]):
+    """One request and the way to read its answer.
+
+    :ivar path: quoted, from ``/v1`` on.
+    :ivar read: makes the result of a good answer.
+    :ivar absent: what a 404 gives, as a function of the answer; None where a 404 is an error.
+    :ivar wait: seconds that the registry may take before it answers.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Reply], Result]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    absent: Callable[[Reply], Result] | None = None
+    wait: float = 0.0
+
+    @functools.cached_property
+    def target(self) -> str:
+        """Path and query."""
+        return self.path + ("?" + urlencode(self.query) if self.query else "")
+
+    @property
+    def timeout(self) -> float:
+        """Seconds after which no answer is to be expected: Consul adds up to a sixteenth to a wait, as jitter."""
+        return self.wait * 17 / 16 + TIMEOUT
+
+    def result(self, url: str, reply: Reply) -> Result:
+        """Read the answer.
+
+        :param url: the registry's address, for the message.
+        :raises RegistryRefused: for an error status, or an answer that is not Consul's.
+        """
+        if reply.status == 404 and self.absent:
+            return self.absent(reply)
+        if reply.status != 200:
+            raise _refusal(url, self, reply)
+        try:
+            return self.read(reply)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RegistryRefused(
+                f"{url} does not answer {self.path} as Consul does: {error!r}",
+                "is that address Consul's HTTP API?",
+                reply.status,
+            ) from error
+
+
+def headers(token: str) -> dict[str, str]:
+    """The headers of every request; the token is nowhere but here."""
+    return {"X-Consul-Token": token} if token else {}
+
+
+def reply_index(header: Mapping[str, str]) -> int:
+    """The answer's index; 0 when there is none."""
+    value = header.get(_INDEX, "")
+    return int(value) if value.isdigit() else 0
+
+
+def following(asked: int, seen: int) -> int:
+    """The index to ask with next, after ``seen`` answered ``asked``.
+
+    An index that went back (a restored or new registry) starts again from 0: the next query answers at once. One that
+    is 0 becomes 1: with 0 a query never blocks, and the watch would spin. Both are Consul's own rules ("Blocking
+    Queries", implementation details).
+    """
+    return 0 if seen < asked else max(seen, 1)
+
+
+# In the words of the operating system, of http.client and of aiohttp.
+_CLOSED = ("connection reset", "without response", "disconnected")
+
+
+def unreachable(url: str, error: BaseException) -> RegistryError:
+    """The error for a registry that did not answer; ``error`` is what the HTTP library raised."""
+    words = cause(error)
+    if "certificate" in words.lower():
+        return RegistryError(f"no trust in the registry at {url}: {words}", "set CONSUL_CACERT to its authority's file")
+    if any(word in words.lower() for word in _CLOSED):
+        return RegistryError(
+            f"no registry answers at {url}: {words}",
+            "Consul closes what goes over limits.http_max_conns_per_client (200) from one address: "
+            "raise it there, if that is a Consul",
+        )
+    return RegistryError(
+        f"no registry answers at {url}: {words}",
+        "start Consul or `jenkins-proxy serve` there, or set CONSUL_HTTP_ADDR to where it is",
+    )
+
+
+def cause(error: BaseException) -> str:
+    """Why nothing answered, in the operating system's words; asyncio puts its own where those belong."""
+    words = root_cause(error)
+    return "connection refused" if words.startswith("connect call failed") else words
+
+
+def _refusal(url: str, call: Call, reply: Reply) -> RegistryRefused:
+    said = " ".join(reply.body.decode("utf-8", "replace").split())[:300] or f"HTTP {reply.status}"
+    hint = ""
+    if reply.status in (401, 403):
+        hint = "give a token that may do this in CONSUL_HTTP_TOKEN"
+    elif reply.status == 429 or "too many concurrent connections" in said:
+        hint = "raise limits.http_max_conns_per_client in Consul's configuration (200 by default)"
+    elif "No cluster leader" in said:
+        hint = "the Consul servers have elected none yet, or have lost their majority"
+    elif 300 <= reply.status < 400:
+        hint = "is that address Consul's HTTP API? redirects are not followed, so that no token goes elsewhere"
+    return RegistryRefused(f"the registry at {url} refused {call.method} {call.path}: {said}", hint, reply.status)
+
+
+def _watch(
+    path: str,
+    read: Callable[[Any], Result],
+    index: int,
+    wait: float,
+    *,
+    query: Mapping[str, str] | None = None,
+    empty: Any = None,
+) -> Call[tuple[Result, int]]:
+    """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
+
+    def given(reply: Reply) -> tuple[Result, int]:
+        return read(reply.json()), following(index, reply.index)
+
+    def absent(reply: Reply) -> tuple[Result, int]:
+        return read(empty), following(index, reply.index)
+
+    wait = min(wait, _LONGEST_WAIT) if index else 0.0
+    blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
+    return Call("GET", path, given, {**(query or {}), **blocking}, wait=wait, absent=None if empty is None else absent)
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _json_body(data: Any) -> bytes:
+    return json.dumps(data).encode()
+
+
+def _nothing(_reply: Reply) -> None:
+    return None
+
+
+def agent() -> Call[dict[str, Any]]:
+    """What the agent at the address says of itself: ``Config.Version``, and with Consul its ``DebugConfig``."""
+    return Call("GET", "/v1/agent/self", Reply.json)
+
+
+def leader() -> Call[str]:
+    """The address of the leading server; empty without one."""
+    return Call("GET", "/v1/status/leader", Reply.json)
+
+
+def services(index: int = 0, wait: float = 0.0) -> Call[tuple[dict[str, list[str]], int]]:
+    """All services by name, each with all the tags that its instances have."""
+    return _watch("/v1/catalog/services", dict, index, wait)
+
+
+def instances(service: str, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:
+    """All instances of a service, whatever their status."""
+    return _watch(f"/v1/health/service/{_segment(service)}", models.parse_health, index, wait)
+
+
+@functools.lru_cache(maxsize=2**15)
+def service_index(service: str) -> Call[int]:
+    """The index of a service: what :func:`instances` gives with it, without the instances.
+
+    Asked for with a tag that no instance has, the answer is an empty list with the index of the whole service, which
+    its entries and checks and those of its nodes move (Consul 1.8.7, agent/consul/state/catalog.go,
+    ``maxIndexForService``).
+    """
+    return Call(
+        "GET",
+        f"/v1/health/service/{_segment(service)}",
+        lambda reply: following(0, reply.index),
+        {"tag": "jenkins-proxy:none"},
+    )
+
+
+def health_state(state: str = "any", index: int = 0, wait: float = 0.0) -> Call[tuple[list[Check], int]]:
+    """All checks in a state: ``any``, ``passing``, ``warning`` or ``critical``."""
+    return _watch(f"/v1/health/state/{_segment(state)}", models.parse_checks, index, wait)
+
+
+def register(service: Mapping[str, Any]) -> Call[None]:
+    """Register with the agent. :param service: Consul's ``Service`` JSON: ``{"ID", "Name", "Port", "Check", …}``."""
+    # Without it Consul keeps the checks of the entry's former life beside the new one.
+    return Call("PUT", "/v1/agent/service/register", _nothing, {"replace-existing-checks": "true"}, _json_body(service))
+
+
+def deregister(service_id: str) -> Call[None]:
+    """Take an entry of this agent away; one that is not there is no error."""
+    return Call("PUT", f"/v1/agent/service/deregister/{_segment(service_id)}", _nothing, absent=_nothing)
+
+
+def agent_services() -> Call[dict[str, dict[str, Any]]]:
+    """The entries of this agent by ID, in Consul's JSON."""
+    return Call("GET", "/v1/agent/services", Reply.json)
+
+
+def agent_checks() -> Call[dict[str, dict[str, Any]]]:
+    """The checks of this agent by ID, in Consul's JSON."""
+    return Call("GET", "/v1/agent/checks", Reply.json)
+
+
+def update_check(check_id: str, status: str, output: str = "") -> Call[None]:
+    """Say how a TTL check stands: ``passing``, ``warning`` or ``critical``."""
+    return Call(
+        "PUT",
+        f"/v1/agent/check/update/{_segment(check_id)}",
+        _nothing,
+        body=_json_body({"Status": status, "Output": output}),
+    )
+
+
+def kv_get(key: str) -> Call[KvPair | None]:
+    """One key, or None."""
+    return Call("GET", _kv(key), lambda reply: models.parse_pairs(reply.json())[0], absent=_nothing)
+
+
+def kv_list(prefix: str, index: int = 0, wait: float = 0.0) -> Call[tuple[list[KvPair], int]]:
+    """All keys that begin with the prefix."""
+    return _watch(_kv(prefix), models.parse_pairs, index, wait, query={"recurse": "true"}, empty=())
+
+
+def kv_put(key: str, value: bytes, cas: int | None = None, acquire: str = "", release: str = "") -> Call[bool]:
+    """Write a key. The options are those of the clients' ``kv_put``."""
+    query = {"cas": "" if cas is None else str(cas), "acquire": acquire, "release": release}
+    return Call("PUT", _kv(key), Reply.json, {name: value for name, value in query.items() if value}, value)
+
+
+def kv_delete(key: str, cas: int | None = None, recurse: bool = False) -> Call[bool]:
+    """Delete a key, or with ``recurse`` all that begin with it."""
+    query = {"cas": "" if cas is None else str(cas), "recurse": "true" if recurse else ""}
+    return Call("DELETE", _kv(key), Reply.json, {name: value for name, value in query.items() if value})
+
+
+def _kv(key: str) -> str:
+    return "/v1/kv/" + quote(key, safe="/")
+
+
+def session_create(name: str, ttl: float, behavior: str = "delete", lock_delay: float = 0.0) -> Call[str]:
+    """Make a session. The arguments are those of the clients' ``session_create``."""
+    body = {"Name": name, "Behavior": behavior, "LockDelay": go_duration.text(lock_delay)}
+    if ttl:
+        body["TTL"] = go_duration.text(ttl)
+    return Call("PUT", "/v1/session/create", lambda reply: reply.json()["ID"], body=_json_body(body))
+
+
+def session_renew(session_id: str) -> Call[bool]:
+    """Start the session's time to live again; False when it is gone."""
+    return Call("PUT", f"/v1/session/renew/{_segment(session_id)}", lambda _reply: True, absent=lambda _reply: False)
+
+
+def session_destroy(session_id: str) -> Call[None]:
+    """End a session, which releases or deletes what it holds."""
+    return Call("PUT", f"/v1/session/destroy/{_segment(session_id)}", _nothing)
+
+
+def session_info(session_id: str) -> Call[Session | None]:
+    """A session, or None when it is gone."""
+    return Call("GET", f"/v1/session/info/{_segment(session_id)}", lambda reply: models.parse_session(reply.json()))

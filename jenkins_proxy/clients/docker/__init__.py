@@ -1,0 +1,1 @@
+"""The Docker Engine: where it is, and what is asked of it."""

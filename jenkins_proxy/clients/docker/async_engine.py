@@ -1,0 +1,116 @@
+"""What the agent asks the Docker Engine, on asyncio: the running containers, one of them, and the event stream.
+
+Source: the Engine API (https://docs.docker.com/reference/api/engine/), paths without a version: the engine's newest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from jenkins_proxy.clients.consul.requests import cause
+from jenkins_proxy.clients.docker.endpoint import Endpoint
+from jenkins_proxy.errors import DockerError, UsageError
+
+_TIMEOUT = 30.0
+# Without the filter, each run of each HEALTHCHECK would be told too.
+_EVENTS = ("start", "kill", "die", "destroy", "rename", "health_status")
+_LONGEST_LINE = 4 * 2**20
+
+
+class AsyncEngine:
+    """An engine. Every method raises DockerError when it cannot be reached or refuses.
+
+    :param endpoint: where it is.
+    :raises UsageError: when the client's certificates cannot be read.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._tls = _tls(endpoint.certificates)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """The running containers: ``/containers/json``."""
+        return await self._get("/containers/json")
+
+    async def inspect(self, container_id: str) -> dict[str, Any] | None:
+        """A container in full: ``/containers/<id>/json``; None when it is gone."""
+        return await self._get(f"/containers/{container_id}/json", absent=True)
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """The events of containers from now on, the first item an empty one that says that the stream is open.
+
+        It ends when the engine closes it.
+        """
+        filters = json.dumps({"type": ["container"], "event": list(_EVENTS)})
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_TIMEOUT)
+        try:
+            async with self._open().get(self._url("/events"), params={"filters": filters}, timeout=timeout) as answer:
+                await self._check(answer)
+                yield {}
+                async for line in answer.content:
+                    if line.strip():
+                        yield json.loads(line)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    async def _get(self, path: str, absent: bool = False) -> Any:
+        try:
+            async with self._open().get(self._url(path), timeout=aiohttp.ClientTimeout(total=_TIMEOUT)) as answer:
+                if absent and answer.status == 404:
+                    return None
+                await self._check(answer)
+                return await answer.json(content_type=None)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    async def _check(self, answer: aiohttp.ClientResponse) -> None:
+        if answer.status != 200:
+            said = " ".join((await answer.text()).split())[:300]
+            raise DockerError(f"the Docker Engine at {self._endpoint.url} answers {answer.status}: {said}")
+
+    def _url(self, path: str) -> str:
+        return self._endpoint.base_url + path
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = (
+                aiohttp.UnixConnector(urlsplit(self._endpoint.url).path)
+                if self._endpoint.local
+                else aiohttp.TCPConnector(ssl=self._tls or True)
+            )
+            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_LONGEST_LINE)
+        return self._session
+
+    def _unreachable(self, error: BaseException) -> DockerError:
+        return DockerError(
+            f"no Docker Engine answers at {self._endpoint.url}: {cause(error)}",
+            f"{self._endpoint.source} says where it is; is it running, and may this user use it?",
+        )
+
+
+def _tls(folder: str) -> ssl.SSLContext | None:
+    if not folder:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=os.path.join(folder, "ca.pem"))
+        context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"cannot use the Docker certificates in {folder}: {error}",
+            "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem",
+        ) from error
+    return context

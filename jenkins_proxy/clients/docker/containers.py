@@ -1,0 +1,106 @@
+"""Containers as the engine tells them: ``inspect`` JSON to :class:`Container`, for engines, classic Swarm and tasks."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from jenkins_proxy.clients.docker import host_addresses
+from jenkins_proxy.clients.docker.engine import Engine
+from jenkins_proxy.model import Binding, Container
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+NUMBER = "com.docker.compose.container-number"
+_ONE_OFF = "com.docker.compose.oneoff"
+
+
+def of_project(engine: Engine, project: str, service: str = "") -> list[Container]:
+    """The containers of a compose project, or of one of its services, in every state, by service and number.
+
+    Those of ``compose run`` are not among them: they are nobody's instances.
+    """
+    labels = {PROJECT: project, _ONE_OFF: "False"}
+    if service:
+        labels[SERVICE] = service
+    found = [entry for entry in map(engine.inspect, engine.containers(labels)) if entry]
+    if not found:
+        return []
+    own = host_addresses.of_engine(engine.endpoint, engine.info())
+    return sorted((parse(entry, own) for entry in found), key=_order)
+
+
+def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) -> Container:
+    """One container.
+
+    :param inspect: the answer of ``GET /containers/<id>/json``.
+    :param engine_addresses: of the engine that answered; with classic Swarm the answer names a node of its own.
+    """
+    state, config = inspect["State"], inspect["Config"]
+    labels = config.get("Labels") or {}
+    node = inspect.get("Node") or {}
+    return Container(
+        id=inspect["Id"],
+        # Classic Swarm puts the node before the name: /swarm-node-2/booksms_app_1.
+        name=inspect["Name"].rpartition("/")[2],
+        service=labels.get(SERVICE, ""),
+        project=labels.get(PROJECT, ""),
+        image=config["Image"],
+        state=state["Status"],
+        health=_health(state),
+        exit_code=state.get("ExitCode", 0),
+        bindings=_bindings(inspect),
+        node=node.get("Name", ""),
+        node_addresses=_node_addresses(node) if node else engine_addresses,
+        created=timestamp(inspect["Created"]),
+        image_id=inspect["Image"],
+        labels=labels,
+    )
+
+
+def health_output(inspect: Mapping[str, Any]) -> str:
+    """What the last run of its HEALTHCHECK printed; empty without one."""
+    log = (inspect["State"].get("Health") or {}).get("Log") or [{}]
+    return log[-1].get("Output", "").strip()
+
+
+def timestamp(text: str) -> float:
+    """Seconds since 1970 of ``2026-11-22T10:02:41.123456789Z``."""
+    # Nine digits and a Z are more than Python 3.9's fromisoformat takes.
+    seconds, _, fraction = text.rstrip("Z").partition(".")
+    moment = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    return moment.timestamp() + float(f"0.{fraction or 0}")
+
+
+def _order(container: Container) -> tuple[str, int, float]:
+    return container.service, int(container.labels.get(NUMBER, 0)), container.created
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    status = (state.get("Health") or {}).get("Status", "")
+    return "" if status == "none" else status
+
+
+def _bindings(inspect: Mapping[str, Any]) -> tuple[Binding, ...]:
+    published = dict(inspect["NetworkSettings"].get("Ports") or {})
+    if inspect["HostConfig"].get("NetworkMode") == "host":
+        # On the host's network a port is its own binding; the engine reports none.
+        published = {
+            port: [{"HostIp": "", "HostPort": port.partition("/")[0]}]
+            for port in inspect["Config"].get("ExposedPorts") or {}
+        }
+    found = []
+    for port, hosts in published.items():
+        number, _, protocol = port.partition("/")
+        found += [
+            Binding(host["HostIp"], int(host["HostPort"]), int(number), protocol or "tcp")
+            for host in hosts or []
+            if host.get("HostPort")
+        ]
+    return tuple(sorted(set(found)))
+
+
+def _node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:
+    host = node.get("Addr", "").rpartition(":")[0]
+    return tuple(sorted({node.get("IP", ""), host} - {""} | host_addresses.of_host(node.get("Name", ""))))

@@ -1,0 +1,128 @@
+"""Where the Docker Engine is: ``DOCKER_HOST``, else the current Docker context, else the default socket."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jenkins_proxy import processes
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.settings import Settings
+
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An engine's address.
+
+    :ivar url: ``unix:///var/run/docker.sock`` or ``tcp://10.100.192.200:2375``.
+    :ivar source: which setting it comes from, or ``context NAME``.
+    :ivar certificates: the folder with ``ca.pem``, ``cert.pem`` and ``key.pem``; empty: no TLS.
+    """
+
+    url: str
+    source: str
+    certificates: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a socket of this machine."""
+        return self.url.startswith("unix://")
+
+    @property
+    def host(self) -> str:
+        """The host of a ``tcp://`` endpoint, else empty."""
+        return "" if self.local else urlsplit(self.url).hostname or ""
+
+    @property
+    def base_url(self) -> str:
+        """What request paths are appended to."""
+        if self.local:
+            return "http://localhost"
+        return ("https" if self.certificates else "http") + "://" + urlsplit(self.url).netloc
+
+
+def resolve(settings: Settings, environ: Mapping[str, str] | None = None) -> Endpoint:
+    """Find the engine's endpoint in the order that Docker's own client uses.
+
+    Source: ``resolveContextName`` in docker/cli ``cli/command/cli.go``: ``DOCKER_HOST``, ``DOCKER_CONTEXT``,
+    ``currentContext`` of ``config.json``.
+
+    :param environ: the environment; this process's when not given.
+    :raises UsageError: for an address that is none, one by ssh, or certificates that are not there.
+    """
+    environ = os.environ if environ is None else environ
+    name = "" if settings.given("docker_host") else _context(environ)
+    if name in ("", "default"):
+        # Any text switches it on, even `0`: Docker's client reads it so, and compose runs beside us with the same.
+        folder = (settings.docker_cert_path or str(config_folder(environ))) if settings.docker_tls_verify else ""
+        found = Endpoint(settings.docker_host, settings.source("docker_host"), folder)
+    else:
+        found = _inspect(name, settings)
+    return _check(found)
+
+
+def config_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of Docker's own configuration; it need not be there."""
+    # For a user without a home, `~` stays as it is: a folder that is not there.
+    return Path(environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+
+
+def _context(environ: Mapping[str, str]) -> str:
+    if environ.get("DOCKER_CONTEXT"):
+        return environ["DOCKER_CONTEXT"]
+    file = config_folder(environ) / "config.json"
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("currentContext", "")
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, AttributeError) as error:
+        raise UsageError(f"cannot read Docker's own configuration {file}: {error}") from error
+
+
+def _inspect(name: str, settings: Settings) -> Endpoint:
+    hint = "docker context ls shows what there is; DOCKER_HOST takes the place of a context"
+    try:
+        argv = ["docker", "context", "inspect", "--format", "{{json .}}", "--", name]
+        answer = processes.ask(argv, _SECONDS, env=settings.docker_environment())
+    except FileNotFoundError:
+        raise UsageError(f"Docker context {name!r} is chosen, but the docker program is not installed", hint) from None
+    if answer.returncode:
+        raise UsageError(f"Docker context {name!r}: {answer.last_line}", hint)
+    data = json.loads(answer.stdout)
+    files = data.get("TLSMaterial", {}).get("docker")
+    folder = os.path.join(data["Storage"]["TLSPath"], "docker") if files else ""
+    return Endpoint(data["Endpoints"]["docker"]["Host"], f"context {name}", folder)
+
+
+def _check(endpoint: Endpoint) -> Endpoint:
+    where = f"{endpoint.source}: {endpoint.url!r}"
+    if endpoint.url.startswith("ssh://"):
+        raise UsageError(
+            f"{where}: an engine behind ssh is not supported",
+            "forward its socket (ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST) "
+            "and set DOCKER_HOST=unix:///tmp/docker.sock",
+        )
+    try:
+        parts = urlsplit(endpoint.url)
+        good = (parts.scheme == "unix" and parts.path) or (parts.scheme == "tcp" and parts.hostname and parts.port)
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"{where} is no Docker Engine address", "unix:///var/run/docker.sock or tcp://HOST:PORT")
+    missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not _readable(endpoint.certificates, name)]
+    if endpoint.certificates and missing:
+        raise UsageError(
+            f"DOCKER_TLS_VERIFY is set, but {endpoint.certificates} lacks {', '.join(missing)}",
+            "set DOCKER_CERT_PATH to the folder with the client's certificates",
+        )
+    return endpoint
+
+
+def _readable(folder: str, name: str) -> bool:
+    return os.access(os.path.join(folder, name), os.R_OK)

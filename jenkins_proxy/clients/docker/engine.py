@@ -1,0 +1,201 @@
+"""The Docker Engine's HTTP API: the few calls that compose has no command for.
+
+Paths carry no version (``/info``, not ``/v1.41/info``): each engine, and a classic Swarm manager, then answers with
+the version it speaks. Source: https://docs.docker.com/reference/api/engine/version/v1.41/
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from jenkins_proxy.clients.docker import endpoint as endpoints
+from jenkins_proxy.clients.docker.endpoint import Endpoint
+from jenkins_proxy.clients.docker.unix_socket import UnixAdapter
+from jenkins_proxy.errors import DockerError, root_cause
+from jenkins_proxy.settings import Settings
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 60.0
+_NOT_MODIFIED = 304
+_NOT_FOUND = 404
+
+
+class Engine:
+    """A Docker Engine or a classic Swarm manager. Every method raises DockerError when it does not answer or refuses.
+
+    :param endpoint: where it is.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._session = requests.Session()
+        # HTTP_PROXY is for the internet: an engine's address is never behind it.
+        self._session.trust_env = False
+        if endpoint.local:
+            self._session.mount("http://", UnixAdapter(endpoint.url[len("unix://") :]))
+        if endpoint.certificates:
+            self._session.verify = f"{endpoint.certificates}/ca.pem"
+            self._session.cert = (f"{endpoint.certificates}/cert.pem", f"{endpoint.certificates}/key.pem")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Engine:
+        """:raises UsageError: when the settings name no usable endpoint."""
+        return cls(endpoints.resolve(settings))
+
+    @property
+    def url(self) -> str:
+        return self.endpoint.url
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    def version(self) -> Mapping[str, Any]:
+        return self.get("/version")
+
+    def info(self) -> Mapping[str, Any]:
+        return self.get("/info")
+
+    def containers(self, labels: Mapping[str, str]) -> list[str]:
+        """The IDs of the containers, in every state, that carry all of these labels."""
+        filters = json.dumps({"label": [f"{name}={value}" for name, value in labels.items()]})
+        return [entry["Id"] for entry in self.get("/containers/json", params={"all": "1", "filters": filters})]
+
+    def inspect(self, container: str) -> Mapping[str, Any] | None:
+        """Everything about a container; None when there is no such container."""
+        return self.find(f"/containers/{quote(container)}/json")
+
+    def logs(self, path: str, lines: int) -> list[str]:
+        """The last lines of a log.
+
+        :param path: ``/containers/<id>`` or ``/tasks/<id>``.
+        :return: none when what wrote it is gone.
+        """
+        params = {"stdout": "1", "stderr": "1", "tail": str(lines)}
+        response = self._send("GET", f"{path}/logs", params=params, allow=(_NOT_FOUND,))
+        if response.status_code == _NOT_FOUND:
+            return []
+        return demultiplex(response.content).decode("utf-8", "replace").splitlines()[-lines:]
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container and return its ID."""
+        return self._send("POST", "/containers/create", params={"name": name}, body=body).json()["Id"]
+
+    def start(self, container: str) -> None:
+        """Start a container; one that runs is left alone."""
+        self._send("POST", f"/containers/{quote(container)}/start", allow=(_NOT_MODIFIED,))
+
+    def stop(self, container: str) -> None:
+        """SIGTERM, and SIGKILL after the container's own time; returns when it has ended. One that is gone is fine."""
+        found = self.inspect(container)
+        if not found:
+            return
+        # What `stop_grace_period` became. Without one the engine gives 10 s, which a usual answer may take anyway.
+        own = found["Config"].get("StopTimeout") or 0
+        path = f"/containers/{quote(container)}/stop"
+        self._send("POST", path, allow=(_NOT_MODIFIED, _NOT_FOUND), read_seconds=own + _READ_SECONDS)
+
+    def remove(self, container: str) -> None:
+        """Kill and remove a container; its volumes stay. One that is gone is fine."""
+        self._send("DELETE", f"/containers/{quote(container)}", params={"force": "1"}, allow=(_NOT_FOUND,))
+
+    def connect(self, network: str, container: str, settings: Mapping[str, Any]) -> None:
+        """Connect a container to one more network."""
+        body = {"Container": container, "EndpointConfig": settings}
+        self._send("POST", f"/networks/{quote(network)}/connect", body=body)
+
+    def image_id(self, reference: str) -> str:
+        """The ID behind an image's name; empty when there is no such image."""
+        found = self.find(f"/images/{quote(reference)}/json")
+        return found["Id"] if found else ""
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give an image one more name: ``books-ms:latest``."""
+        name, colon, tag = reference.rpartition(":")
+        if not colon or "/" in tag:
+            name, tag = reference, "latest"
+        self._send("POST", f"/images/{quote(image)}/tag", params={"repo": name, "tag": tag})
+
+    def get(self, path: str, *, params: Mapping[str, str] | None = None) -> Any:
+        """The JSON at a path."""
+        return self._json(self._send("GET", path, params=params))
+
+    def find(self, path: str) -> Any | None:
+        """The JSON at a path; None when there is nothing."""
+        response = self._send("GET", path, allow=(_NOT_FOUND,))
+        return None if response.status_code == _NOT_FOUND else self._json(response)
+
+    def post(self, path: str, *, params: Mapping[str, str] | None = None, body: Mapping[str, Any]) -> None:
+        """Send JSON to a path."""
+        self._send("POST", path, params=params, body=body)
+
+    def delete(self, path: str) -> None:
+        """Delete what is at a path; nothing there is fine."""
+        self._send("DELETE", path, allow=(_NOT_FOUND,))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        allow: tuple[int, ...] = (),
+        read_seconds: float = _READ_SECONDS,
+    ) -> requests.Response:
+        url = self.endpoint.base_url + path
+        try:
+            response = self._session.request(
+                method, url, params=params, json=body, timeout=(_CONNECT_SECONDS, read_seconds), allow_redirects=False
+            )
+        except requests.RequestException as error:
+            limit = f" ({read_seconds:g} s)" if isinstance(error, requests.ReadTimeout) else ""
+            raise DockerError(f"no Docker Engine answers at {self.url}: {root_cause(error)}{limit}", _HINT) from error
+        if response.status_code >= 300 and response.status_code not in allow:
+            said = _message(response)
+            raise DockerError(
+                f"Docker Engine at {self.url}: {method} {path}: {said}", _TLS_HINT if "HTTPS server" in said else ""
+            )
+        return response
+
+    def _json(self, response: requests.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError:
+            raise DockerError(f"no Docker Engine answers at {self.url}, but something without JSON", _HINT) from None
+
+
+_TLS_HINT = "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with the client's certificates"
+_HINT = "start it, or set DOCKER_HOST to where it is"
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        text = response.json()["message"]
+    except (ValueError, KeyError, TypeError):
+        # Engines before API 1.24 and classic Swarm answer in plain text.
+        text = response.text
+    return " ".join(str(text).split())[:500] or f"HTTP {response.status_code}"
+
+
+def demultiplex(data: bytes) -> bytes:
+    """Take the frame headers out of a log stream.
+
+    Without a terminal each frame is ``stream, 0, 0, 0, length (4 bytes, big-endian), payload``; with one there are
+    no frames. Source: "Attach to a container" in the Engine API.
+    """
+    return b"".join(_payloads(data)) if data[1:4] == b"\0\0\0" and data[:1] in b"\0\1\2" else data
+
+
+def _payloads(data: bytes) -> Iterator[bytes]:
+    at = 0
+    while at + 8 <= len(data):
+        (length,) = struct.unpack(">I", data[at + 4 : at + 8])
+        yield data[at + 8 : at + 8 + length]
+        at += 8 + length

@@ -1,0 +1,205 @@
+"""The client of the proxy daemon's HTTP API, for the command line. One deadline a call, one line an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from jenkins_proxy.errors import ProxyError, root_cause
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.retry import Deadline, retry
+from jenkins_proxy.settings import Settings
+
+_READ_SECONDS = 10.0
+_CONNECT_SECONDS = 3.0
+# What the daemon may need beyond the time it was told to wait: to read the registry and to reload HAProxy.
+_ANSWER_SECONDS = 5.0
+# A daemon that restarts is back within seconds; one that is not there is told soon.
+_BACK_SECONDS = 5.0
+# The daemon gives up before we do, so that its reason arrives.
+_WAIT_SHARE = 0.8
+
+
+class ProxyClient:
+    """The daemon's API as methods.
+
+    Every method raises :class:`ProxyError` when the daemon refuses or cannot be reached.
+
+    :param url: of the API: ``http://127.0.0.1:8081``.
+    :param token: sent as a bearer token; may be empty.
+    :param cacert: a file with the authority to trust for https; the system's when empty.
+    """
+
+    def __init__(self, url: str, token: str = "", cacert: str = "") -> None:
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
+        self._session.trust_env = False
+        self._session.verify = cacert or True
+        self._session.headers["Accept"] = "application/json"
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ProxyClient:
+        return cls(settings.proxy, settings.token, settings.proxy_cacert)
+
+    def close(self) -> None:
+        """Close the kept-alive connections."""
+        self._session.close()
+
+    def put_route(
+        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, timeout: float = 30.0
+    ) -> dict[str, Any]:
+        """Make the route so, and come back when HAProxy serves it.
+
+        :param allow_empty: also without an instance that takes traffic.
+        :param dry_run: change nothing; the answer has ``diff`` and ``conflicts``.
+        :param timeout: seconds for the whole call; most of it the daemon may wait for a first instance.
+        :return: ``service, route, version, instances, probe, applied, timings`` as the API documents them.
+        """
+        query = {"allowEmpty": allow_empty, "dryRun": dry_run, "diff": dry_run, "wait": f"{timeout * _WAIT_SHARE:g}"}
+        answer = self._call("PUT", _path(route.service), timeout, query=query, body=route.as_dict())
+        return self._object(answer)
+
+    def get_route(self, service: str) -> dict[str, Any] | None:
+        """The route as the daemon serves it, or None when it has none of that name."""
+        answer = self._call("GET", _path(service), _READ_SECONDS, absent=True)
+        return None if answer.status_code == 404 else self._object(answer)
+
+    def routes(self) -> list[dict[str, Any]]:
+        """All routes, ordered by service."""
+        found = self._object(self._call("GET", "/v1/routes", _READ_SECONDS)).get("routes")
+        if not isinstance(found, list):
+            raise self._foreign("it sent no list of routes")
+        return found
+
+    def remove_route(self, service: str, *, timeout: float = 30.0) -> bool:
+        """Take a route away. Returns whether there was one."""
+        return self._call("DELETE", _path(service), timeout, absent=True).status_code != 404
+
+    def drain(self, service: str, addresses: Iterable[Address], timeout: float) -> dict[str, Any]:
+        """Send no new request to these instances, and come back when none is in flight on them.
+
+        :param timeout: seconds that the daemon may wait for requests in flight; then it answers 503, and the
+            instances stay drained.
+        """
+        return self._draining("drain", service, addresses, timeout)
+
+    def resume(self, service: str, addresses: Iterable[Address]) -> dict[str, Any]:
+        """Send requests to drained instances again."""
+        return self._draining("resume", service, addresses, _READ_SECONDS)
+
+    def health(self) -> dict[str, Any]:
+        """What ``/healthz`` says; a daemon that answers but does not serve is an error with its reason."""
+        found = self._object(self._call("GET", "/healthz", _READ_SECONDS / 2))
+        if not {"status", "routes", "registry", "problem"} <= found.keys():
+            raise self._foreign("its health is not that of the daemon")
+        return found
+
+    def _draining(self, verb: str, service: str, addresses: Iterable[Address], timeout: float) -> dict[str, Any]:
+        body = {"addresses": [str(address) for address in addresses], "timeout": timeout}
+        return self._object(self._call("POST", f"{_path(service)}/{verb}", timeout + _ANSWER_SECONDS, body=body))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        absent: bool = False,
+    ) -> requests.Response:
+        """One request; ``absent`` makes the daemon's 404 an answer."""
+        deadline = Deadline(timeout)
+        params = {key: str(value).lower() for key, value in (query or {}).items() if value}
+
+        def once() -> requests.Response:
+            limits = (min(_CONNECT_SECONDS, max(deadline.remaining, 0.1)), max(deadline.remaining, 0.1))
+            return self._session.request(
+                method, self.url + path, params=params, json=body, timeout=limits, allow_redirects=False
+            )
+
+        # A POST may have been carried out although its answer was lost; the others can be said twice.
+        retriable = () if method == "POST" else (_Unreachable,)
+        try:
+            answer = retry(lambda: self._reach(once), deadline.within(_BACK_SECONDS), retriable)
+        except _Unreachable as error:
+            raise ProxyError(
+                f"no proxy daemon answers at {self.url}: {error}",
+                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens",
+            ) from error
+        except requests.Timeout as error:
+            raise ProxyError(
+                f"the proxy at {self.url} did not answer {method} {path} within {timeout:g} s",
+                "its log and GET /healthz say what it waits for",
+            ) from error
+        if answer.status_code == 200 or (absent and answer.status_code == 404 and _error(answer)):
+            return answer
+        raise self._refusal(answer, f"{method} {path}")
+
+    def _reach(self, once: Any) -> requests.Response:
+        try:
+            return once()
+        except requests.exceptions.SSLError as error:
+            raise ProxyError(
+                f"no trust in the proxy at {self.url}: {root_cause(error)}",
+                "set JENKINS_PROXY_CACERT to the file with its authority",
+            ) from error
+        except requests.ConnectionError as error:
+            raise _Unreachable(root_cause(error)) from error
+        except requests.Timeout:
+            raise
+        except requests.RequestException as error:
+            raise self._foreign(root_cause(error)) from error
+
+    def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
+        if answer.status_code == 401:
+            reason = "wrong token" if "Authorization" in self._session.headers else "a token is needed"
+            return ProxyError(
+                f"the proxy at {self.url} refused {what}: {reason}",
+                "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",
+            )
+        said = _error(answer)
+        if said:
+            verb = "refused" if answer.status_code < 500 else "could not do"
+            return ProxyError(f"the proxy {verb} {what}: {said['message']}", str(said.get("hint") or ""))
+        return self._foreign(f"it answered {what} with HTTP {answer.status_code}")
+
+    def _object(self, answer: requests.Response) -> dict[str, Any]:
+        data = _json(answer)
+        if not isinstance(data, dict):
+            raise self._foreign("its answer is not a JSON object")
+        return data
+
+    def _foreign(self, seen: str) -> ProxyError:
+        return ProxyError(
+            f"{self.url} does not look like the proxy daemon's API: {seen}",
+            "set --proxy or JENKINS_PROXY_URL to the address that `jenkins-proxy serve` names",
+        )
+
+
+class _Unreachable(Exception):
+    """Nothing answered: worth another try."""
+
+
+def _path(service: str) -> str:
+    return "/v1/routes/" + quote(service, safe="")
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _error(answer: requests.Response) -> dict[str, Any] | None:
+    """What our API says when it refuses; None when it was not our API that answered."""
+    data = _json(answer)
+    said = data.get("error") if isinstance(data, dict) else None
+    return said if isinstance(said, dict) and "message" in said else None

@@ -1,0 +1,264 @@
+"""The agent's side: the services and checks of this node, as ``/v1/agent`` registers them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Union
+
+from jenkins_proxy.consul_server import go_json
+from jenkins_proxy.consul_server.catalog import Catalog
+from jenkins_proxy.consul_server.checks import Poll, TtlClock
+from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.records import check_row, service_row
+from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
+from jenkins_proxy.model import CRITICAL, PASSING, WARNING
+
+Monitor = Union[TtlClock, Poll]
+
+STATUSES = (PASSING, WARNING, CRITICAL)
+DEREGISTER_AFTER_AT_LEAST = 60.0
+"""Seconds: Consul takes no shorter DeregisterCriticalServiceAfter."""
+
+_NODE_MAINTENANCE = "_node_maintenance"
+_NO_REASON = "Maintenance mode is enabled for this {}, but no reason was provided. This is a default message."
+_FOREIGN = ("GRPC", "AliasNode", "AliasService", "DockerContainerID")
+
+
+class Agent:
+    """The node that this process is.
+
+    :param node: its name.
+    :param deregister_after_at_least: seconds, the shortest time after which a critical service is taken away.
+    """
+
+    def __init__(
+        self, store: Store, catalog: Catalog, node: str, deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._at_least = deregister_after_at_least
+        self._definitions: dict[str, dict[str, Any]] = store.tables["definitions"]
+        self._monitors: dict[str, Monitor] = {}
+        self._reapers: dict[str, asyncio.TimerHandle] = {}
+        self.node = node
+
+    def start(self) -> None:
+        """Start the checks that were loaded. They keep their status until they know better: a restart of the registry
+        must not take services out of rotation that never stopped."""
+        for check_id, definition in self._definitions.items():
+            self._start_monitor(check_id, definition)
+
+    async def stop(self) -> None:
+        """Stop the checks; the services stay."""
+        for reaper in self._reapers.values():
+            reaper.cancel()
+        for monitor in self._monitors.values():
+            monitor.stop()
+        for monitor in self._monitors.values():
+            if isinstance(monitor, Poll):
+                await monitor.ended()
+
+    def services(self) -> list[Row]:
+        return self._catalog.services_on(self.node)
+
+    def checks(self) -> list[Row]:
+        """The checks of this agent: not the node's own health."""
+        return [row for row in self._catalog.checks_on(self.node) if row["CheckID"] != "serfHealth"]
+
+    def register_service(self, service: dict[str, Any], replace_checks: bool) -> None:
+        """Register a service with its checks.
+
+        :param service: the structure ``decode.SERVICE``.
+        :param replace_checks: take away the checks that it had and does not name again.
+        :raises Refusal: for what Consul refuses.
+        """
+        name, service_id = service["Name"], service["ID"] or service["Name"]
+        if not name:
+            raise Refusal(400, "Missing service name")
+        _check_address(service["Address"])
+        if any(service[field] for field in ("Kind", "Proxy", "Connect")):
+            raise Refusal(400, "Invalid Service: the embedded registry has no Connect")
+        checks = _checks_of(service, service_id)
+        self._store.advance()
+        self._catalog.put_service(self.node, service_row(service, service_id))
+        if replace_checks:
+            for check in self._catalog.checks_of(self.node, service_id):
+                if check["CheckID"] not in checks:
+                    self._remove_check(check["CheckID"])
+        for check_id, definition in checks.items():
+            self._put_check(check_id, definition, keep_status=True)
+
+    def deregister_service(self, service_id: str) -> None:
+        """Take a service away, if it is there."""
+        self._store.advance()
+        for check in self._catalog.checks_of(self.node, service_id):
+            self._remove_check(check["CheckID"])
+        self._catalog.remove_service(self.node, service_id)
+
+    def register_check(self, check: dict[str, Any]) -> None:
+        """Register a check of the node, or of a service of its.
+
+        :param check: the structure ``decode.CHECK``.
+        """
+        if not check["Name"]:
+            raise Refusal(400, "Missing check name")
+        validate(check)
+        if check["ServiceID"] and not self._catalog.service(self.node, check["ServiceID"]):
+            raise Refusal(500, f'ServiceID "{check["ServiceID"]}" does not exist')
+        self._store.advance()
+        self._put_check(check["CheckID"] or check["ID"] or check["Name"], check, keep_status=False)
+
+    def deregister_check(self, check_id: str) -> None:
+        self._store.advance()
+        self._remove_check(check_id)
+
+    def update_ttl(self, check_id: str, status: str, output: str) -> None:
+        """Report a TTL check."""
+        clock = self._monitors.get(check_id)
+        if not isinstance(clock, TtlClock):
+            raise Refusal(500, f'CheckID "{check_id}" does not have associated TTL')
+        clock.heard(status, output)
+
+    def service_maintenance(self, service_id: str, enable: bool, reason: str) -> None:
+        """Take a service out of passing, or back."""
+        if not self._catalog.service(self.node, service_id):
+            raise Refusal(404, f'No service registered with ID "{service_id}"')
+        self._maintenance(f"_service_maintenance:{service_id}", "Service", service_id, enable, reason)
+
+    def node_maintenance(self, enable: bool, reason: str) -> None:
+        """Take the whole node out of passing, or back."""
+        self._maintenance(_NODE_MAINTENANCE, "Node", "", enable, reason)
+
+    def _maintenance(self, check_id: str, kind: str, service_id: str, enable: bool, reason: str) -> None:
+        self._store.advance()
+        if not enable:
+            self._catalog.remove_check(self.node, check_id)
+        elif not self._catalog.check(self.node, check_id):
+            notes = reason or _NO_REASON.format(kind.lower())
+            self._catalog.put_check(
+                check_row(
+                    self.node,
+                    check_id,
+                    name=f"{kind} Maintenance Mode",
+                    status=CRITICAL,
+                    notes=notes,
+                    kind="maintenance",
+                    service=self._catalog.service(self.node, service_id),
+                )
+            )
+
+    def _put_check(self, check_id: str, definition: dict[str, Any], keep_status: bool) -> None:
+        old = self._catalog.check(self.node, check_id)
+        row = check_row(
+            self.node,
+            check_id,
+            name=definition["Name"],
+            status=definition["Status"] or CRITICAL,
+            notes=definition["Notes"],
+            kind=kind_of(definition),
+            service=self._catalog.service(self.node, definition["ServiceID"]),
+        )
+        if old and keep_status:
+            row.update(Status=old["Status"], Output=old["Output"])
+        self._catalog.put_check(row)
+        if self._definitions.get(check_id) != definition:
+            self._store.put("definitions", check_id, definition)
+        self._start_monitor(check_id, definition)
+
+    def _remove_check(self, check_id: str) -> None:
+        # It runs on when this cannot be kept: then the check is still there.
+        self._store.drop("definitions", check_id)
+        self._stop_monitor(check_id)
+        self._catalog.remove_check(self.node, check_id)
+
+    def _start_monitor(self, check_id: str, definition: dict[str, Any]) -> None:
+        self._stop_monitor(check_id)
+
+        def report(status: str, output: str) -> None:
+            self._report(check_id, status, output)
+
+        ttl = definition["TTL"]
+        monitor = self._monitors[check_id] = TtlClock(ttl, report) if ttl else Poll(definition, report)
+        monitor.start()
+        self._reap_later(check_id)
+
+    def _stop_monitor(self, check_id: str) -> None:
+        for running, stop in ((self._monitors, "stop"), (self._reapers, "cancel")):
+            if check_id in running:
+                getattr(running.pop(check_id), stop)()
+
+    def _report(self, check_id: str, status: str, output: str) -> None:
+        row = self._catalog.check(self.node, check_id)
+        if row is None:
+            return
+        if row["Status"] != status:
+            self._store.advance()
+        self._catalog.put_check({**row, "Status": status, "Output": output})
+        self._reap_later(check_id)
+
+    def _reap_later(self, check_id: str) -> None:
+        """Have a service that stays critical taken away, where its check asks for it."""
+        row = self._catalog.check(self.node, check_id)
+        seconds = self._definitions[check_id]["DeregisterCriticalServiceAfter"]
+        if not seconds or not row["ServiceID"]:
+            return
+        if row["Status"] != CRITICAL:
+            timer = self._reapers.pop(check_id, None)
+            if timer:
+                timer.cancel()
+        elif check_id not in self._reapers:
+            self._reap_in(max(seconds, self._at_least), check_id, row["ServiceID"])
+
+    def _reap_in(self, seconds: float, check_id: str, service_id: str) -> None:
+        self._reapers[check_id] = asyncio.get_running_loop().call_later(seconds, self._reap, check_id, service_id)
+
+    def _reap(self, check_id: str, service_id: str) -> None:
+        try:
+            self.deregister_service(service_id)
+        except OSError:
+            self._reap_in(AGAIN, check_id, service_id)
+
+
+def kind_of(check: dict[str, Any]) -> str:
+    """A check's type, in Consul's word."""
+    return next((kind for field, kind in (("HTTP", "http"), ("TCP", "tcp"), ("TTL", "ttl")) if check[field]), "")
+
+
+def validate(check: dict[str, Any]) -> None:
+    """:raises Refusal: for a check that Consul refuses, or that the embedded registry does not have."""
+    if check["Status"] and check["Status"] not in STATUSES:
+        raise Refusal(400, "Status for checks must 'passing', 'warning', 'critical'")
+    if check["Args"] or check["ScriptArgs"] or check["Script"]:
+        raise Refusal(
+            500,
+            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
+        )
+    foreign = next((field for field in _FOREIGN if check[field]), "")
+    if foreign:
+        raise Refusal(400, f"Invalid check: the embedded registry has no {foreign} checks")
+    polled = check["HTTP"] or check["TCP"]
+    if polled and check["TTL"]:
+        raise Refusal(400, "Invalid check: Interval and TTL cannot both be specified")
+    if polled and check["Interval"] <= 0:
+        raise Refusal(400, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks")
+    if not polled and check["TTL"] <= 0:
+        raise Refusal(400, "Invalid check: TTL must be > 0 for TTL checks")
+
+
+def _checks_of(service: dict[str, Any], service_id: str) -> dict[str, dict[str, Any]]:
+    """The checks of a service's registration by their IDs."""
+    given = [*(service["Checks"] or []), *([service["Check"]] if service["Check"] else [])]
+    checks = {}
+    for number, item in enumerate(given, 1):
+        check = go_json.structure(item, go_json.CHECK)
+        validate(check)
+        check_id = check["CheckID"] or f"service:{service_id}" + (f":{number}" if len(given) > 1 else "")
+        check["Name"] = check["Name"] or f"Service '{service['Name']}' check"
+        check["ServiceID"] = service_id
+        checks[check_id] = check
+    return checks
+
+
+def _check_address(address: str) -> None:
+    if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - refused here, not bound
+        raise Refusal(400, "Invalid service address")

@@ -1,0 +1,193 @@
+"""``/v1/catalog`` and ``/v1/health``: https://developer.hashicorp.com/consul/api-docs/catalog, …/health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from jenkins_proxy.consul_server import go_json
+from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog
+from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.http import Query, answer, blocking, name
+from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, service_row
+from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.model import CRITICAL, PASSING
+
+
+class CatalogApi:
+    """The calls."""
+
+    def __init__(self, store: Store, catalog: Catalog) -> None:
+        self._store = store
+        self._catalog = catalog
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/v1/catalog/datacenters", self._datacenters, allow_head=False),
+            web.get("/v1/catalog/services", self._services, allow_head=False),
+            web.get("/v1/catalog/service/{name:.*}", self._service, allow_head=False),
+            web.get("/v1/catalog/nodes", self._nodes, allow_head=False),
+            web.get("/v1/catalog/node/{name:.*}", self._node, allow_head=False),
+            web.put("/v1/catalog/register", self._register),
+            web.put("/v1/catalog/deregister", self._deregister),
+            web.get("/v1/health/service/{name:.*}", self._health, allow_head=False),
+            web.get("/v1/health/node/{name:.*}", self._health_node, allow_head=False),
+            web.get("/v1/health/checks/{name:.*}", self._health_checks, allow_head=False),
+            web.get("/v1/health/state/{name:.*}", self._health_state, allow_head=False),
+        ]
+
+    async def _datacenters(self, request: web.Request) -> web.Response:
+        return answer(request, [DATACENTER])
+
+    async def _services(self, request: web.Request) -> web.Response:
+        return await self._topic(request, SERVICES, self._catalog.names)
+
+    async def _nodes(self, request: web.Request) -> web.Response:
+        return await self._topic(request, NODES, self._catalog.nodes)
+
+    async def _node(self, request: web.Request) -> web.Response:
+        wanted = name(request, "node name")
+
+        def found() -> Any:
+            node = self._catalog.node(wanted)
+            return node and {"Node": node, "Services": {row["ID"]: row for row in self._catalog.services_on(wanted)}}
+
+        return await self._topic(request, ("node", wanted), found)
+
+    async def _service(self, request: web.Request) -> web.Response:
+        wanted = name(request, "service name")
+        return await self._of_service(
+            request, wanted, lambda: [catalog_entry(node, row) for node, row in self._tagged(request, wanted)]
+        )
+
+    async def _health(self, request: web.Request) -> web.Response:
+        wanted = name(request, "service name")
+        passing = request.query.get("passing", "false") in ("", "1", "t", "T", "true", "TRUE", "True")
+
+        def found() -> list[dict[str, Any]]:
+            entries = [
+                {
+                    "Node": node,
+                    "Service": row,
+                    "Checks": self._catalog.checks_of(node["Node"], "")
+                    + self._catalog.checks_of(node["Node"], row["ID"]),
+                }
+                for node, row in self._tagged(request, wanted)
+            ]
+            return [
+                entry
+                for entry in entries
+                if not passing or all(check["Status"] == PASSING for check in entry["Checks"])
+            ]
+
+        return await self._of_service(request, wanted, found)
+
+    async def _health_node(self, request: web.Request) -> web.Response:
+        wanted = name(request, "node name")
+        return await self._topic(request, ("checks", wanted), lambda: self._catalog.checks_on(wanted))
+
+    async def _health_checks(self, request: web.Request) -> web.Response:
+        wanted = name(request, "service name")
+        return await self._of_service(request, wanted, lambda: self._catalog.checks_of_name(wanted))
+
+    async def _health_state(self, request: web.Request) -> web.Response:
+        wanted = name(request, "check state")
+        return await self._topic(request, ("state", wanted), lambda: self._catalog.checks_in(wanted))
+
+    async def _topic(self, request: web.Request, topic: Any, found: Any) -> web.Response:
+        return await blocking(
+            request, self._store, Query(topic, lambda: self._store.index_of(topic), lambda: answer(request, found()))
+        )
+
+    async def _of_service(self, request: web.Request, wanted: str, found: Any) -> web.Response:
+        return await blocking(
+            request,
+            self._store,
+            Query(("service", wanted), lambda: self._catalog.service_index(wanted), lambda: answer(request, found())),
+        )
+
+    def _tagged(self, request: web.Request, wanted: str) -> list[tuple[Row, Row]]:
+        tags = set(request.query.getall("tag", []))
+        return [(node, row) for node, row in self._catalog.instances(wanted) if tags <= set(row["Tags"])]
+
+    async def _register(self, request: web.Request) -> web.Response:
+        entry = go_json.body(await request.read(), go_json.CATALOG)
+        node = entry["Node"]
+        if not node:
+            raise Refusal(500, "Must provide node")
+        if not entry["Address"] and not entry["SkipNodeUpdate"]:
+            raise Refusal(500, "Must provide address if SkipNodeUpdate is not set")
+        self._store.advance()
+        if not (entry["SkipNodeUpdate"] and self._catalog.node(node)):
+            self._catalog.put_node(
+                node_row(entry["ID"], node, entry["Address"], entry["TaggedAddresses"], entry["NodeMeta"])
+            )
+        if entry["Service"]:
+            service = go_json.structure(entry["Service"], go_json.SERVICE)
+            self._catalog.put_service(
+                node,
+                service_row(
+                    {**service, "Name": service["Service"] or service["Name"]}, service["ID"] or service["Service"]
+                ),
+            )
+        for given in [*(entry["Checks"] or []), *([entry["Check"]] if entry["Check"] else [])]:
+            self._put_check(node, go_json.structure(given, go_json.CATALOG_CHECK))
+        return answer(request, True)
+
+    def _put_check(self, node: str, check: dict[str, Any]) -> None:
+        service = self._catalog.service(node, check["ServiceID"]) if check["ServiceID"] else None
+        if check["ServiceID"] and not service:
+            raise Refusal(500, f'failed inserting check: Missing service registration on node "{node}"')
+        self._catalog.put_check(
+            check_row(
+                node,
+                check["CheckID"] or check["Name"],
+                name=check["Name"],
+                status=check["Status"] or CRITICAL,
+                notes=check["Notes"],
+                output=check["Output"],
+                kind=check["Type"],
+                service=service,
+            )
+        )
+
+    async def _deregister(self, request: web.Request) -> web.Response:
+        entry = go_json.body(await request.read(), go_json.CATALOG)
+        if not entry["Node"]:
+            raise Refusal(500, "Must provide node")
+        self._store.advance()
+        if entry["ServiceID"]:
+            self._catalog.remove_service(entry["Node"], entry["ServiceID"])
+        elif entry["CheckID"]:
+            self._catalog.remove_check(entry["Node"], entry["CheckID"])
+        else:
+            self._catalog.remove_node(entry["Node"])
+        return answer(request, True)
+
+
+def catalog_entry(node: Row, service: Row) -> dict[str, Any]:
+    """An entry of ``/v1/catalog/service``: node and service in one, each field with its prefix."""
+    tagged = service.get("TaggedAddresses")
+    return {
+        "ID": node["ID"],
+        "Node": node["Node"],
+        "Address": node["Address"],
+        "Datacenter": node["Datacenter"],
+        "TaggedAddresses": node["TaggedAddresses"],
+        "NodeMeta": node["Meta"],
+        "ServiceKind": "",
+        "ServiceID": service["ID"],
+        "ServiceName": service["Service"],
+        "ServiceTags": service["Tags"],
+        "ServiceAddress": service["Address"],
+        **({"ServiceTaggedAddresses": tagged} if tagged else {}),
+        "ServiceWeights": service["Weights"],
+        "ServiceMeta": service["Meta"] or {},
+        "ServicePort": service["Port"],
+        "ServiceEnableTagOverride": service["EnableTagOverride"],
+        "ServiceProxy": service["Proxy"],
+        "ServiceConnect": service["Connect"],
+        "CreateIndex": service["CreateIndex"],
+        "ModifyIndex": service["ModifyIndex"],
+    }

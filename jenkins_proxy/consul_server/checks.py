@@ -1,0 +1,146 @@
+"""Checks that really run: HTTP and TCP at their intervals, TTL clocks, and the end of what stays critical."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from typing import Any, Callable
+
+import aiohttp
+
+from jenkins_proxy.aio import end, in_time
+from jenkins_proxy.clients.consul.requests import cause
+from jenkins_proxy.consul_server.state_store import AGAIN
+from jenkins_proxy.model import CRITICAL, PASSING, WARNING
+
+Report = Callable[[str, str], None]
+"""Takes a status and its output. :raises OSError: when it cannot be kept, which the store tells people."""
+
+_OUTPUT_SIZE = 4096
+_TIMEOUT = 10.0
+# Consul waits a random part of the interval before the first run; a second is enough to spread a start.
+_FIRST_WITHIN = 1.0
+
+
+class TtlClock:
+    """A check that somebody else reports: critical when the reports stop.
+
+    :param seconds: the longest time between two reports.
+    """
+
+    def __init__(self, seconds: float, report: Report) -> None:
+        self._seconds = seconds
+        self._report = report
+        self._last = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._expire_in(self._seconds)
+
+    def heard(self, status: str, output: str) -> None:
+        """A report came in."""
+        self._last = output
+        self.stop()
+        self.start()
+        self._report(status, output)
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _expire(self) -> None:
+        last = f" (last output before timeout follows): {self._last}" if self._last else ""
+        try:
+            self._report(CRITICAL, f"TTL expired{last}")
+        except OSError:
+            self._expire_in(AGAIN)
+
+    def _expire_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+
+
+class Poll:
+    """A check that asks at an interval.
+
+    :param definition: a check's structure, as ``decode.CHECK`` has it.
+    """
+
+    def __init__(self, definition: dict[str, Any], report: Report) -> None:
+        self._definition = definition
+        self._report = report
+        self._task: asyncio.Task | None = None
+        self._same = 0
+        self._failed = False
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until a stopped check is really over."""
+        if self._task:
+            await end([self._task])
+
+    async def _run(self) -> None:
+        interval = self._definition["Interval"]
+        await asyncio.sleep(random.uniform(0, min(interval, _FIRST_WITHIN)))
+        while True:
+            status, output = await probe(self._definition)
+            # What cannot be kept now is seen again at the next run.
+            with contextlib.suppress(OSError):
+                self._count(status, output[:_OUTPUT_SIZE])
+            await asyncio.sleep(interval)
+
+    def _count(self, status: str, output: str) -> None:
+        """Report, unless the check wants to see the same several times first."""
+        failed = status == CRITICAL
+        self._same = self._same + 1 if failed == self._failed else 1
+        self._failed = failed
+        needed = self._definition["FailuresBeforeCritical" if failed else "SuccessBeforePassing"]
+        if self._same >= needed:
+            self._report(status, output)
+
+
+async def probe(definition: dict[str, Any]) -> tuple[str, str]:
+    """Run an HTTP or TCP check once: its status and output, in Consul's words."""
+    timeout = definition["Timeout"] or _TIMEOUT
+    try:
+        if definition["HTTP"]:
+            return await in_time(_http(definition), timeout)
+        return await in_time(_tcp(definition["TCP"]), timeout)
+    except asyncio.TimeoutError:
+        return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        return CRITICAL, f"{definition['HTTP'] or definition['TCP']}: {cause(error)}"
+
+
+async def _http(definition: dict[str, Any]) -> tuple[str, str]:
+    method = definition["Method"] or "GET"
+    headers = [(name, value) for name, values in (definition["Header"] or {}).items() for value in values]
+    tls: ssl.SSLContext | bool = not definition["TLSSkipVerify"]
+    # A connection of its own each time: a kept one would not notice that the port has another listener.
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
+        session.request(
+            method, definition["HTTP"], headers=headers, data=definition["Body"] or None, ssl=tls, allow_redirects=True
+        ) as answer,
+    ):
+        start = (await answer.content.read(_OUTPUT_SIZE)).decode("utf-8", "replace")
+    output = f"HTTP {method} {definition['HTTP']}: {answer.status} {answer.reason} Output: {start}"
+    if 200 <= answer.status < 300:
+        return PASSING, output
+    return (WARNING if answer.status == 429 else CRITICAL), output
+
+
+async def _tcp(address: str) -> tuple[str, str]:
+    host, _, port = address.rpartition(":")
+    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return PASSING, f"TCP connect {address}: Success"

@@ -1,0 +1,1 @@
+"""The commands: deploy, scale, reconfigure, rollback, status. Nothing here knows HAProxy."""

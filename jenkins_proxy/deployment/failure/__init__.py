@@ -1,0 +1,1 @@
+"""What a command that fails, or was broken off, leaves in order: revert, resume, records, logs."""

@@ -1,0 +1,1 @@
+"""The steps that the commands are made of, from the lock to the drain."""

@@ -1,0 +1,145 @@
+"""Is everything there? Every problem in one answer, before anything is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Callable, TypeVar
+
+from jenkins_proxy import validation
+from jenkins_proxy.deployment.context import BLUE_GREEN, Ready, Request, World
+from jenkins_proxy.deployment.steps.probe import names_page
+from jenkins_proxy.deployment.strategies.select import choose_strategy
+from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.orchestrator import detect
+from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+
+Result = TypeVar("Result")
+
+WORDS = {
+    "service": "service",
+    "paths": "--path",
+    "domains": "--domain",
+    "path_type": "--path-type",
+    "slow_start": "--slow-start",
+}
+
+
+class Problems:
+    """Collects errors, so that the reader sees them all at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, JenkinsProxyError] = {}
+
+    def gather(self, action: Callable[[], Result]) -> Result | None:
+        """The action's result, or None when it ended with an error, which is kept."""
+        try:
+            return action()
+        except (UsageError, RemoteError) as error:
+            self._found.setdefault(error.message, error)
+            return None
+
+    def raise_any(self) -> None:
+        """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""
+        found = sorted(self._found.values(), key=lambda error: error.exit_code)
+        if not found:
+            return
+        if len(found) == 1:
+            raise found[0]
+        message = " ".join(f"({number}) {error.message}" for number, error in enumerate(found, 1))
+        hint = " ".join(f"({number}) {error.hint}" for number, error in enumerate(found, 1) if error.hint)
+        raise type(found[0])(f"{len(found)} problems: {message}", hint)
+
+
+def check(request: Request, world: World) -> Ready:
+    """Look at everything that the request needs; nothing is changed.
+
+    :raises UsageError: when a word of the request is wrong, or a compose file.
+    :raises RemoteError: when nothing is wrong with the request, but the engine, registry or proxy does not answer.
+    """
+    problems = Problems()
+    service_is_good = problems.gather(lambda: validation.check_service(request.service)) is not None
+    route_is_good = _check_words(request, problems)
+    # The project that is made from a bad name would be a second problem of the same mistake.
+    looked_for = request if service_is_good else dataclasses.replace(request, project="x")
+    found = _check_orchestrator(looked_for, world, problems)
+    problems.gather(lambda: _check_registry(world))
+    preview = None
+    if request.route is not None:
+        preview = problems.gather(lambda: _check_proxy(world, request.route if route_is_good else None))
+    problems.raise_any()
+    orchestrator, project, target = found
+    strategy, why = choose_strategy(request, orchestrator, project, target)
+    return Ready(orchestrator, project, target, strategy, why, preview or {})
+
+
+def _check_words(request: Request, problems: Problems) -> bool:
+    """Whether the route's words are good; what is wrong is gathered."""
+    if request.route is None:
+        if request.strategy == BLUE_GREEN:
+            problems.gather(_refuse_blue_green)
+        return False
+    good = problems.gather(lambda: check_route(request.route, request.probe_path))
+    return good is not None
+
+
+def _refuse_blue_green() -> None:
+    raise UsageError("--strategy blue-green switches a route, and --no-proxy leaves it alone", "give one of them")
+
+
+def check_route(route: Route, probe_path: str) -> Route:
+    """A route whose every word is good, and that can be probed."""
+    validation.check_route(route, WORDS)
+    if probe_path:
+        # A query is part of what a health page may need; the rest has a path's own grammar.
+        path, _, query = probe_path.partition("?")
+        validation.check(validation.PATH, "--probe-path", path)
+        if query:
+            validation.check(validation.PATH_PART, "--probe-path", query)
+    elif not names_page(route):
+        raise UsageError(
+            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
+            "give --probe-path: a path that the route matches and the service answers",
+        )
+    return route
+
+
+def _check_orchestrator(
+    request: Request, world: World, problems: Problems
+) -> tuple[Orchestrator, ComposeProject, Service] | None:
+    chosen = problems.gather(
+        lambda: detect.choose(
+            world.settings, world.console, project=request.project, files=request.files, wanted=request.orchestrator
+        )
+    )
+    if chosen is None:
+        # Nobody is there to read the files, but whether they exist can be said.
+        for file in request.files:
+            problems.gather(lambda file=file: _check_file(file))
+        return None
+    orchestrator, why = chosen
+    world.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
+    project = problems.gather(orchestrator.validate)
+    target = problems.gather(lambda: project.target(request.target)) if project else None
+    return (orchestrator, project, target) if target else None
+
+
+def _check_file(file: str) -> None:
+    if not os.path.isfile(file):
+        raise UsageError(f"the compose file {file} is not there")
+
+
+def _check_registry(world: World) -> None:
+    if not world.registry.leader():
+        raise RegistryError(
+            f"the registry at {world.settings.consul} has no leader", "it answers, but takes no entries: see its log"
+        )
+
+
+def _check_proxy(world: World, route: Route | None) -> dict[str, Any]:
+    """A dry run shows at once whether the daemon answers, knows our token and would take the route."""
+    if route is None:
+        return world.proxy.health()
+    return world.proxy.put_route(route, allow_empty=True, dry_run=True, timeout=min(10.0, world.deadline.remaining))

@@ -1,0 +1,198 @@
+"""The proof: a request through the entry, as a user makes it, until a NEW instance has answered with a good status.
+
+The header ``X-Jenkins-Proxy-Probe`` with the daemon's key makes the proxy say which instance answered, in
+``X-Jenkins-Proxy-Instance``. An answer without that header proves nothing, however good its status: the entry may
+lead to another web server. So it never counts; a load balancer before the proxy has to let both headers through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import requests
+
+from jenkins_proxy import retry
+from jenkins_proxy.deployment.context import World
+from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
+from jenkins_proxy.model import Address, Route
+
+INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
+# A service may ask for a login or send on: it is reached all the same.
+_GOOD = (401, 403)
+_ANSWER_SECONDS = 10.0
+_PATIENCE = 30.0
+# While a new instance answers with errors, users meet them too: it gets less.
+_ERROR_PATIENCE = 10.0
+_BODY = 2048
+_LINE = 200
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask the entry.
+
+    :ivar entry: where users enter: ``http://10.100.198.200``.
+    :ivar path: with its leading slash.
+    :ivar host: for the Host header; empty means the entry's own.
+    :ivar header: the name and :ivar key: the value of the header that makes the proxy name the instance.
+    """
+
+    entry: str
+    path: str
+    host: str = ""
+    header: str = ""
+    key: str = ""
+    cacert: str = ""
+
+    def __str__(self) -> str:
+        return f"GET {self.entry}{self.path}" + (f" (Host: {self.host})" if self.host else "")
+
+
+class _NotYet(Exception):
+    """Not the answer that is waited for; its text says what came instead, and ``hint`` what to do about it.
+
+    :ivar by: the instance that answered with an error, if that is known.
+    """
+
+    def __init__(self, seen: str, hint: str, by: str = "") -> None:
+        super().__init__(seen)
+        self.hint = hint
+        self.by = by
+
+
+def question(entry: str, route: Route, probe_path: str, told: Mapping[str, str], *, cacert: str = "") -> Question:
+    """The request that this route has to answer.
+
+    :param probe_path: instead of the route's first path; may be empty.
+    :param told: ``header`` and ``key``, as the daemon's answer about the route has them.
+    :param cacert: a file with the authority of an https entry; the system's when empty.
+    """
+    header, key = told.get("header", ""), told.get("key", "")
+    return Question(entry, probe_path or own_path(route), own_host(route), header, key, cacert)
+
+
+def own_path(route: Route) -> str:
+    """A path that the route matches by itself; empty where there is none to be known: a regular expression."""
+    if not route.paths:
+        return "/"
+    first = route.paths[0]
+    return first if route.path_type not in ("path_reg", "path_dom") and first.startswith("/") else ""
+
+
+def own_host(route: Route) -> str:
+    """A host that the route matches; empty when any does. ``*.example.com`` is asked for as ``www.example.com``."""
+    plain = [domain for domain in route.domains if not domain.startswith("*")]
+    if plain:
+        return plain[0]
+    return f"www{route.domains[0][1:]}" if route.domains else ""
+
+
+def until_new(asked: Question, new: Collection[Address], deadline: retry.Deadline) -> Address:
+    """Ask until one of the new instances has answered well.
+
+    :param new: addresses of which one has to answer.
+    :param deadline: of the whole command; the probe takes 30 s of it at the most, and 10 s from the first error with
+        which a new instance answers.
+    :return: the address that answered.
+    :raises ProbeFailed: with the last answer that was not good enough.
+    """
+    deadline = deadline.within(_PATIENCE)
+    # The latest error of a new instance says more than the good answers of old ones that come after it.
+    error: _NotYet | None = None
+    errors: retry.Deadline | None = None
+    with requests.Session() as session:
+        # The entry is inside: HTTP_PROXY and netrc are for other hosts, and a proxy would hide what users meet.
+        session.trust_env = False
+        session.verify = asked.cacert or True
+
+        def once() -> Address:
+            nonlocal error, errors
+            try:
+                return _ask(session, asked, new, max(min(_ANSWER_SECONDS, deadline.remaining), 0.5))
+            except _NotYet as seen:
+                if seen.by in {str(address) for address in new}:
+                    error, errors = seen, errors or deadline.within(_ERROR_PATIENCE)
+                if error and errors.expired:
+                    raise _failed(asked, error) from seen
+                raise
+
+        try:
+            return retry.retry(once, deadline, (_NotYet,), first=0.02, most=0.5)
+        except _NotYet as seen:
+            raise _failed(asked, error or seen) from seen
+
+
+def _failed(asked: Question, seen: _NotYet) -> ProbeFailed:
+    return ProbeFailed(f"{asked}: {seen}", seen.hint)
+
+
+def _ask(session: requests.Session, asked: Question, new: Collection[Address], timeout: float) -> Address:
+    # A connection of its own each time, so that the proxy chooses an instance anew.
+    headers = {"Connection": "close", "User-Agent": "jenkins-proxy"}
+    if asked.host:
+        headers["Host"] = asked.host
+    if asked.header:
+        headers[asked.header] = asked.key
+    try:
+        with session.get(
+            asked.entry + asked.path, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+        ) as answer:
+            return _judge(answer, new)
+    except requests.RequestException as error:
+        hint = "does --entry (JENKINS_PROXY_ENTRY) name where users enter?"
+        raise _NotYet(f"no answer: {root_cause(error)}", hint) from error
+
+
+def _judge(answer: requests.Response, new: Collection[Address]) -> Address:
+    named = answer.headers.get(INSTANCE_HEADER, "")
+    by = f" from {named}" if named else ""
+    if not (200 <= answer.status_code < 400 or answer.status_code in _GOOD):
+        raise _NotYet(
+            f"HTTP {answer.status_code}{by}: {_first_line(answer)}",
+            "see the service's log; --probe-path names a path that answers with 2xx, 3xx, 401 or 403",
+            named,
+        )
+    if not named:
+        raise _NotYet(
+            f"HTTP {answer.status_code}, but not through this proxy: the answer has no {INSTANCE_HEADER}",
+            "set --entry (JENKINS_PROXY_ENTRY) to where the daemon at --proxy serves users",
+        )
+    for address in new:
+        if str(address) == named:
+            return address
+    raise _NotYet(
+        f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances "
+        f"({', '.join(str(address) for address in new)})",
+        "does the proxy reach the new instances?",
+    )
+
+
+def _first_line(answer: requests.Response) -> str:
+    try:
+        text = next(answer.iter_content(_BODY), b"").decode("utf-8", "replace")
+    except requests.RequestException:
+        # What failed may have failed in the middle of its error page.
+        return "a body that breaks off"
+    return next((line.strip()[:_LINE] for line in text.splitlines() if line.strip()), "an empty body")
+
+
+def names_page(route: Route) -> bool:
+    """Whether the route tells by itself a path to probe."""
+    return bool(own_path(route))
+
+
+def prove(world: World, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
+    """Ask the entry until one of the instances has answered through the route.
+
+    :param answer: the daemon's, about the route.
+    :return: the instance that answered.
+    """
+    settings = world.settings
+    asked = question(settings.entry, route, probe_path, answer["probe"], cacert=settings.proxy_cacert)
+    if not asked.path:
+        raise UsageError(f"the route of {route.service} names no page to probe", "give --probe-path")
+    world.console.step(f"probe: {asked}")
+    answered = until_new(asked, instances, world.deadline)
+    world.console.step(f"probe: answered by {answered}")
+    return answered

@@ -1,0 +1,114 @@
+"""The service's route in the proxy: put it, put it back, take it away."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.report import Report
+from jenkins_proxy.deployment.steps import probe
+from jenkins_proxy.deployment.steps.lock import LockLost
+from jenkins_proxy.errors import JenkinsProxyError, ProxyError, Stopped
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.retry import Deadline
+from jenkins_proxy.signals import undisturbed
+
+_PATIENCE = 30.0
+
+
+def put(world: World, route: Route, *, allow_empty: bool = False) -> dict[str, Any]:
+    """Make the proxy serve the route, and say what it did.
+
+    :return: the daemon's answer: ``instances, probe, applied, version`` …
+    :raises ProxyError: when the daemon refuses, or does not serve it in time.
+    """
+    timeout = max(1.0, min(_PATIENCE, world.deadline.remaining))
+    answer = world.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
+    how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
+    world.console.step(
+        f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
+        f"{how.get(answer['applied'], answer['applied'])}"
+    )
+    return answer
+
+
+def current(proxy: ProxyClient, service: str) -> Route | None:
+    """The service's route as the proxy has it now."""
+    answer = proxy.get_route(service)
+    return Route.from_dict(answer["route"]) if answer else None
+
+
+def if_reachable(world: World, service: str) -> Route | None:
+    """The service's route, or None where there is none or no proxy: a service can be scaled without one.
+
+    :raises ProxyError: when someone said where a proxy is, and it does not answer.
+    """
+    try:
+        return current(world.proxy, service)
+    except ProxyError as error:
+        if world.settings.given("proxy"):
+            raise
+        world.console.warning(f"{error.message}; going on without the proxy")
+        return None
+
+
+def put_back(world: World, service: str, before: Route | None) -> dict[str, Any] | None:
+    """The route that was before a deploy, or none where there was none.
+
+    :return: the daemon's answer about the route; None when it was taken away.
+    """
+    if before is not None:
+        return put(world, before, allow_empty=True)
+    world.proxy.remove_route(service)
+    return None
+
+
+@contextlib.contextmanager
+def as_before_on_failure(world: World, service: str, before: Route | None, report: Report) -> Iterator[None]:
+    """Put the route of before back when the block fails or is stopped, and say in the report what serves then."""
+    try:
+        yield
+    except LockLost:
+        raise
+    except (Exception, Stopped):
+        with undisturbed():
+            try:
+                put_back(dataclasses.replace(world, deadline=Deadline(_PATIENCE)), service, before)
+            except JenkinsProxyError as error:
+                report.afterwards = f"the route is NOT as before: {error.message}"
+            else:
+                report.route, report.url, report.rolled_back = before, "", True
+                report.afterwards = (
+                    f"the proxy serves {words(before)} as before"
+                    if before
+                    else (f"there is no route of {service}, as before")
+                )
+        raise
+
+
+def serving(answer: Mapping[str, Any]) -> list[Address]:
+    """The instances to which the proxy sends new requests, by the daemon's answer about a route."""
+    return [Address(i["address"], i["port"]) for i in answer["instances"] if i["serving"]]
+
+
+def words(route: Route) -> str:
+    """A route in a line: ``example.com/api/v1/books (books-ms-blue)``."""
+    domains = route.domains or ("",)
+    places = [f"{domain}{path}" for domain in domains for path in (route.paths or ("/",))]
+    colour = f" ({route.registry_name})" if route.color else ""
+    return ", ".join(places) + colour
+
+
+def url(entry: str, route: Route) -> str:
+    """Where users reach it: the entry, under the first domain where the route has one."""
+    parts = urlsplit(entry)
+    path = probe.own_path(route) or "/"
+    host = probe.own_host(route)
+    if not host:
+        return f"{entry}{path}"
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"

@@ -1,0 +1,243 @@
+"""Waiting until the registry shows exactly the containers just started, passing. Blocking queries, no sleeps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jenkins_proxy import retry
+from jenkins_proxy.clients.consul.client import Consul
+from jenkins_proxy.deployment import matching
+from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.steps import explain
+from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
+from jenkins_proxy.model import PASSING, Container, Instance
+from jenkins_proxy.orchestrator.base import Orchestrator
+
+# The registry wakes us when an entry changes; the engine does not, and is asked at least this often.
+_WAKE_UP = 1.0
+_PROGRESS = 5.0
+# A removed container's entry leaves the registry within this time unless the registrator has missed its end.
+_STALE_GRACE = 3.0
+# A service may restart a few times until its database is there; after so many seconds of it, it is a loop.
+_RESTART_LOOP = 10.0
+_EXPLAINING = 5.0
+
+
+class ContainerDied(DeployFailed):
+    """A container that the deploy had started ended, or restarts again and again.
+
+    :ivar container: as it was seen last.
+    """
+
+    def __init__(self, message: str, container: Container, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.container = container
+
+
+def for_containers(
+    world: World,
+    orchestrator: Orchestrator,
+    service: str,
+    wanted: Sequence[Container],
+    *,
+    beside: Sequence[Container] = (),
+    settle: float = 0.0,
+) -> matching.Matching:
+    """Come back when every container is a passing instance, and no entry is left of one that is gone.
+
+    :param service: the name under which the registry holds them.
+    :param wanted: the containers just started.
+    :param beside: others of the service that keep running.
+    :param settle: seconds for which all of it has to stay so.
+    :raises WaitTimeout: when the world's deadline passes, with the reason for each container.
+    :raises DeployFailed: when a container ends meanwhile.
+    :raises RegistryError: when the registry is away and does not come back in time.
+    """
+    if not wanted:
+        raise DeployFailed(f"no container of {service} was started", "see the orchestrator's output above")
+    return _Wait(world, orchestrator, service, list(wanted), list(beside), settle).run()
+
+
+@dataclass
+class _Wait:
+    """What one wait knows so far."""
+
+    _world: World
+    _orchestrator: Orchestrator
+    _service: str
+    _wanted: list[Container]
+    _beside: list[Container]
+    _settle: float
+    _index: int = 0
+    _restarting: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(self._world, self._service, len(self._wanted))
+
+    def run(self) -> matching.Matching:
+        complete = clean = None
+        while True:
+            found = self._look()
+            clock = self._world.deadline.elapsed
+            complete = (complete if complete is not None else clock) if found.complete else None
+            clean = (clean if clean is not None else clock) if found.complete and not found.stale else None
+            if complete is not None:
+                settled = clock - complete >= self._settle
+                if settled and (clean is not None or clock - complete >= _STALE_GRACE):
+                    return self._told(found)
+            if self._world.deadline.expired:
+                raise self._timeout(found)
+
+    def _look(self) -> matching.Matching:
+        instances, self._index = _entries(self._world, self._service, self._index)
+        self._refresh()
+        found = matching.match(self._wanted, instances, self._beside)
+        self._progress.show(len(found.ready))
+        return found
+
+    def _refresh(self) -> None:
+        # Stand-ins are a compose service of their own.
+        services = {container.service for container in (*self._wanted, *self._beside)}
+        now = {container.id: container for service in services for container in self._orchestrator.containers(service)}
+        for container in self._wanted:
+            self._check_alive(now.get(container.id, dataclasses.replace(container, state="removed")))
+        self._wanted = [now[container.id] for container in self._wanted]
+        self._beside = [now[container.id] for container in self._beside if container.id in now]
+
+    def _check_alive(self, container: Container) -> None:
+        clock = self._world.deadline.elapsed
+        if container.state == "restarting" and clock - self._restarting.setdefault(container.id, clock) < _RESTART_LOOP:
+            return
+        if container.state not in ("created", "running"):
+            raise died(self._orchestrator, container)
+
+    def _told(self, found: matching.Matching) -> matching.Matching:
+        console = self._world.console
+        for match in found.matches:
+            if match.unexpected:
+                console.warning(
+                    f"{match.container.name} is registered at {match.instances[0].address}, an address "
+                    f"other than expected ({', '.join(match.container.node_addresses)}): taken by its ID"
+                )
+        for instance in found.stale:
+            console.warning(
+                f"stale entry {instance.id} at {instance.address}: no running container stands behind it; "
+                "the proxy keeps it out of rotation only by its own health check"
+            )
+        return found
+
+    def _timeout(self, found: matching.Matching) -> WaitTimeout:
+        health = {
+            match.container.id: self._orchestrator.health_output(match.container)
+            for match in found.matches
+            if not match.ready
+        }
+        everything = entries(self._world.registry, self._service, self._wanted)
+        missing = explain.explain(self._service, found, everything, health)
+        ready = f"{len(found.ready)}/{len(self._wanted)}"
+        told = "; ".join(str(reason) for reason in missing)
+        hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
+        if not missing:  # complete, but not for long enough
+            told, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
+        seconds = self._world.deadline.seconds
+        return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {told}", hints)
+
+
+def _entries(world: World, service: str, index: int) -> tuple[list[Instance], int]:
+    # The first answer comes at once; the next ones when something has changed.
+    wait = min(_WAKE_UP, world.deadline.remaining) if index else 0.0
+    try:
+        return world.registry.instances(service, index=index, wait=wait)
+    except RegistryError as error:
+        world.console.warning(f"{error.message}; waiting for it to come back")
+        answer = retry.retry(lambda: world.registry.instances(service), world.deadline, (RegistryError,))
+        world.console.step("the registry is back")
+        return answer
+
+
+class Progress:
+    """Says how far a wait is: when the number changes, and every few seconds."""
+
+    def __init__(self, world: World, service: str, wanted: int) -> None:
+        self._world, self._service, self._wanted = world, service, wanted
+        self._said: tuple[int, float] = (-1, 0.0)
+
+    def show(self, ready: int) -> None:
+        deadline = self._world.deadline
+        if ready != self._said[0] or deadline.elapsed - self._said[1] >= _PROGRESS:
+            self._said = (ready, deadline.elapsed)
+            passing = f"{ready}/{self._wanted} instances passing"
+            self._world.console.step(f"waiting for {self._service}: {passing} ({deadline})")
+
+
+def for_count(world: World, service: str, count: int, *, settle: float = 0.0) -> list[Instance]:
+    """Come back when the registry shows at least so many passing instances.
+
+    :raises WaitTimeout: when the world's deadline passes, with what each of the others is.
+    :raises RegistryError: when the registry is not there, or goes away and does not come back in time.
+    """
+    progress = Progress(world, service, count)
+    since = None
+    # A registry that is not there at first is at a wrong address: that is said at once.
+    instances, index = world.registry.instances(service)
+    while True:
+        passing = [instance for instance in instances if instance.status == PASSING]
+        progress.show(len(passing))
+        clock = world.deadline.elapsed
+        since = (since if since is not None else clock) if len(passing) >= count else None
+        if since is not None and clock - since >= settle:
+            return passing
+        if world.deadline.expired:
+            others = "; ".join(
+                f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
+                for i in instances
+                if i.status != PASSING
+            )
+            raise WaitTimeout(
+                f"{service}: {len(passing)}/{count} instances passing after {world.deadline.seconds:g} s"
+                + (f": {others}" if others else ""),
+                ""
+                if instances
+                else f"the registry has no service {service}: is it deployed, and does a registrator run?",
+            )
+        instances, index = _entries(world, service, index)
+
+
+def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> None:
+    """Look at containers once more. :raises ContainerDied: when one of them has ended."""
+    now = {container.id: container for container in orchestrator.containers()}
+    for container in containers:
+        seen = now.get(container.id, dataclasses.replace(container, state="removed"))
+        if not seen.running:
+            raise died(orchestrator, seen)
+
+
+def died(orchestrator: Orchestrator, container: Container) -> ContainerDied:
+    """The error for a container that ended: its name, its end and the last line that it wrote."""
+    lines = [] if container.state == "removed" else orchestrator.logs(container)
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+    end = {"removed": "was removed", "restarting": f"restarts again and again (exit code {container.exit_code})"}
+    what = end.get(container.state, f"ended with exit code {container.exit_code}")
+    return ContainerDied(
+        f"{container.name} {what}: {last}", container, "its last lines are above; does the image run by itself?"
+    )
+
+
+def entries(registry: Consul, service: str, containers: Sequence[Container]) -> dict[str, list[Instance]]:
+    """The registry's entries by service, for reasons: the likely names first, the others while there is time."""
+    deadline = retry.Deadline(_EXPLAINING)
+    likely = [service]
+    for container in containers:
+        for name in (service, explain.image_name(container.image)):
+            likely += [name, *(f"{name}-{binding.container_port}" for binding in container.bindings)]
+    try:
+        names = registry.services()
+        found = {name: registry.instances(name)[0] for name in dict.fromkeys(likely) if name in names}
+        for name in names:
+            if name not in found and not deadline.expired:
+                found[name] = registry.instances(name)[0]
+    except RegistryError:
+        return {}
+    return found

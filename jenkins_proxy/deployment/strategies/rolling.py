@@ -1,0 +1,82 @@
+"""The strategy ``rolling``: new containers beside the old ones, which go once the new have proven themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jenkins_proxy.deployment.context import ROLLING, Ready, Request, World
+from jenkins_proxy.deployment.steps import drain
+from jenkins_proxy.deployment.strategies.base import Before, Change
+from jenkins_proxy.model import Container
+
+
+def batches(wanted: int, size: int) -> tuple[int, ...]:
+    """How many containers each step starts.
+
+    :param wanted: how many there shall be at the end.
+    :param size: how many at a time; 0 means all at once.
+    """
+    size = size or wanted
+    return tuple(min(size, wanted - done) for done in range(0, wanted, size))
+
+
+def leaving(old: int, proven: int, wanted: int) -> int:
+    """How many old containers make room before the next batch: as many as the proven new ones are worth.
+
+    :param old: how many of them run still.
+    :param proven: how many new ones serve already.
+    :param wanted: how many there shall be at the end.
+    """
+    return max(0, min(old, old + proven - wanted)) if proven else 0
+
+
+class Rolling(Change):
+    """Requests are answered all the time: an old container is drained before it is stopped."""
+
+    name = ROLLING
+
+    def __init__(self, request: Request, world: World, ready: Ready, before: Before) -> None:
+        super().__init__(request, world, ready, before)
+        self._old = list(before.running)
+        self._new: list[Container] = []
+
+    @property
+    def steps(self) -> Sequence[int]:
+        return batches(self.wanted, self.request.batch)
+
+    @property
+    def beside(self) -> Sequence[Container]:
+        return self._old
+
+    def bring_up(self, count: int) -> list[Container]:
+        side_services = self.ready.project.before(self.target)
+        if side_services and not self._new:
+            self.orchestrator.up(side_services, deadline=self._world.deadline)
+        self._retire(leaving(len(self._old), len(self._new), self.wanted))
+        self._new += self.orchestrator.surge(self.target, count, deadline=self._world.deadline)
+        return self._new
+
+    def finish(self) -> None:
+        self._retire(len(self._old))
+        super().finish()
+        last = self.ready.project.after(self.target)
+        if last:
+            self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._world.deadline)
+
+    def describe(self) -> list[str]:
+        sides = self.ready.project.before(self.target)
+        found = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
+        size = f", {self.request.batch} at a time" if self.request.batch else ""
+        return [*found, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
+
+    def describe_finish(self) -> list[str]:
+        last = self.ready.project.after(self.target)
+        return [
+            *(f"drain and remove {container.name}" for container in self._old),
+            *super().describe_finish(),
+            *([f"{self.orchestrator.name} up: {', '.join(last)}"] if last else []),
+        ]
+
+    def _retire(self, count: int) -> None:
+        leaving_now, self._old = self._old[:count], self._old[count:]
+        drain.retire(self._world, self.orchestrator, self.route, leaving_now)

@@ -1,0 +1,167 @@
+"""A compose project as its rendered configuration tells it. Pure: what is published, needed, and in the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.validation import shown
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a service that its compose file publishes.
+
+    :ivar host: the fixed host port; empty where the engine picks one, and with a range it picks from.
+    :ivar mode: for stacks: ``host``, or ``ingress`` for a port of the whole cluster.
+    """
+
+    container: int
+    host: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the compose files.
+
+    :ivar image: empty when it is only built.
+    :ivar host_network: it has no ports of its own, but all of its node's.
+    :ivar needs: the services that have to run before it, by ``depends_on``, ``links`` and shared namespaces.
+    :ivar replicas: how many containers the files ask for; None where they do not say.
+    """
+
+    name: str
+    image: str = ""
+    built: bool = False
+    ports: tuple[Port, ...] = ()
+    host_network: bool = False
+    container_name: str = ""
+    needs: frozenset[str] = frozenset()
+    replicas: int | None = None
+
+    @property
+    def obstacle(self) -> str:
+        """Why no second container can run beside the first; empty when one can."""
+        if self.container_name:
+            return f"{self.name} has a fixed container_name ({self.container_name})"
+        if self.host_network:
+            return f"{self.name} uses its node's network (network_mode: host)"
+        fixed = next((port for port in self.ports if port.host), None)
+        return f"{self.name} publishes the fixed host port {fixed.host}" if fixed else ""
+
+
+@dataclass(frozen=True)
+class ComposeProject:
+    """The services of a project, by name.
+
+    :ivar example: how a port is published there, for hints.
+    """
+
+    name: str
+    services: Mapping[str, Service]
+    example: str = 'ports: ["8080"]'
+
+    def target(self, name: str = "") -> Service:
+        """The service whose containers are the instances: the named one, else the one that publishes a port.
+
+        :raises UsageError: when it is unknown or publishes nothing, or when several publish; lists them.
+        """
+        publishing = [service.name for service in self.services.values() if service.ports]
+        listed = ", ".join(publishing) or "none"
+        add = f"give it `{self.example}`"
+        if not name and not publishing:
+            raise UsageError(
+                f"project {self.name}: no service publishes a port: {', '.join(self.services)}",
+                f"{add}, the one whose containers are the instances",
+            )
+        if not name and len(publishing) > 1:
+            raise UsageError(
+                f"project {self.name}: several services publish a port: {listed}", "name one of them with --target"
+            )
+        name = name or publishing[0]
+        if name not in self.services:
+            raise UsageError(f"project {self.name} has no service {shown(name)}", f"it has: {', '.join(self.services)}")
+        service = self.services[name]
+        if not service.ports and not service.host_network:
+            raise UsageError(f"project {self.name}: service {name} publishes no port; those that do: {listed}", add)
+        return service
+
+    def after(self, target: str) -> list[str]:
+        """The services that need the target, directly or not: they are brought up after it."""
+        found: set[str] = set()
+        while True:
+            more = {name for name, service in self.services.items() if service.needs & (found | {target})} - found
+            if not more:
+                return sorted(found - {target})
+            found |= more
+
+    def before(self, target: str) -> list[str]:
+        """All other services: they can be brought up before the target without touching it."""
+        return sorted(set(self.services) - {target, *self.after(target)})
+
+
+def file_arguments(files: Sequence[str], option: str) -> list[str]:
+    """``["-f", "a.yml", "-f", "b.yml"]``.
+
+    :raises UsageError: when one of the files is not there.
+    """
+    missing = [file for file in files if not os.path.isfile(file)]
+    if missing:
+        raise UsageError(f"no compose file at {', '.join(missing)}", "give it with -f, relative to where this runs")
+    return [word for file in files for word in (option, file)]
+
+
+def parse(name: str, config: Any) -> ComposeProject:
+    """Read what ``config`` printed; takes the shapes of compose v1, v2 and ``docker stack config``.
+
+    :param name: the project's name.
+    :param config: the document as loaded from YAML.
+    :raises UsageError: when it holds no service.
+    """
+    services = config.get("services") if isinstance(config, dict) else None
+    if not services:
+        raise UsageError(f"project {name}: the compose files define no service")
+    return ComposeProject(name, {key: _service(key, value or {}) for key, value in services.items()})
+
+
+def _service(name: str, data: Mapping[str, Any]) -> Service:
+    deploy = data.get("deploy") or {}
+    replicas = data.get("scale", deploy.get("replicas"))
+    return Service(
+        name=name,
+        image=data.get("image") or "",
+        built="build" in data,
+        ports=tuple(_port(entry) for entry in data.get("ports") or ()),
+        host_network=data.get("network_mode") == "host",
+        container_name=data.get("container_name") or "",
+        needs=frozenset(_needs(data)),
+        replicas=None if replicas is None else int(replicas),
+    )
+
+
+def _port(entry: Any) -> Port:
+    if isinstance(entry, dict):
+        host, container, mode = str(entry.get("published") or ""), entry["target"], entry.get("mode", "")
+    else:
+        # "8080", "80:8080", "127.0.0.1:80:8080", "[::1]:80:8080/udp"
+        words = str(entry).partition("/")[0].rsplit(":", 2)
+        host, container, mode = (words[-2] if len(words) > 1 else ""), words[-1], ""
+    ends = host.split("-")
+    return Port(int(container), "" if len(ends) == 2 and ends[0] != ends[1] else ends[0], mode)
+
+
+def _needs(data: Mapping[str, Any]) -> set[str]:
+    needed = set(data.get("depends_on") or ())
+    needed.update(link.split(":")[0] for link in data.get("links") or ())
+    needed.update(
+        source.split(":")[0] for source in data.get("volumes_from") or () if not source.startswith("container:")
+    )
+    for namespace in ("network_mode", "ipc", "pid"):
+        kind, _, name = str(data.get(namespace) or "").partition(":")
+        if kind == "service":
+            needed.add(name)
+    return needed

@@ -1,0 +1,49 @@
+"""Why a route is not taken: another one holds its path, or nothing is behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from jenkins_proxy.model import CRITICAL, Address, Instance, Route
+from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.reconcile import desired_state
+
+
+def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
+    """:raises ConflictError: when the route of another service holds a path of this one."""
+    found = route_table.conflict(route, others)
+    if found:
+        key, other = found
+        where = (
+            f"{key.domain}{key.path}"
+            if key.path_type in (route_table.EXACT, route_table.PREFIX)
+            else (f"{key.domain} {key.path_type} {key.path}".strip())
+        )
+        raise ConflictError(
+            f"{where} belongs to the route of {other.service}",
+            f"remove that route first, or give {route.service} another path or domain",
+        )
+
+
+def refuse_empty(
+    route: Route, instances: Sequence[Instance], marks: Mapping[Address, str], numeric: desired_state.Numeric
+) -> None:
+    """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
+    reasons = [(one, _unfit(one, marks, numeric)) for one in instances]
+    if all(reason for _one, reason in reasons):
+        found = ", ".join(f"{one.address} {reason}" for one, reason in reasons) or "none is registered"
+        raise ConflictError(
+            f"no live instance of {route.registry_name}: {found}",
+            "wait until one passes, or force it with allowEmpty=true; what served before serves on",
+        )
+
+
+def _unfit(instance: Instance, marks: Mapping[Address, str], numeric: desired_state.Numeric) -> str:
+    if instance.status == CRITICAL:
+        return f"is critical ({' '.join(instance.output.split())[:200]})" if instance.output else "is critical"
+    if desired_state.drained(instance, marks):
+        return "is drained"
+    if not instance.address.has_port:
+        return "has no port that can be served"
+    return "" if numeric(instance.address) else "has an unknown host name"

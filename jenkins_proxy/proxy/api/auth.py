@@ -1,0 +1,116 @@
+"""Who may do what through the API.
+
+With a token, whatever changes something or tells a secret needs it as ``Authorization: Bearer``. Without one, whoever
+reaches the port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the enemy is a web
+page in a browser that reaches the port, too. It is told by headers that a page cannot take away (Origin,
+Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at us.
+
+What is only read (routes, events, metrics, the dashboard) is open in both cases and holds no secret.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Iterable
+from typing import Callable, TypeVar
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from jenkins_proxy import hostnames
+from jenkins_proxy.errors import ProxyError
+
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
+
+
+class AccessDenied(ProxyError):
+    """The caller may not do this. :ivar status: 401 when a token would help, else 403."""
+
+    def __init__(self, message: str, hint: str, status: int = 403) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+
+def guarded(handler: Handler) -> Handler:
+    """Mark a handler that changes something or tells a secret."""
+    handler.guarded = True
+    return handler
+
+
+class Access:
+    """Decides over each request.
+
+    :param token: what callers must send; empty for none.
+    :param names: host names by which callers may reach us without a token, beside addresses, names without a dot
+        and this machine's own.
+    """
+
+    def __init__(self, token: str, names: Iterable[str] = ()) -> None:
+        self._expected = token.encode()
+        self._names = {name.lower() for name in names}
+
+    def check(self, request: web.Request, guarded: bool) -> None:
+        """Let a request go on.
+
+        :param guarded: whether it is for a guarded handler.
+        :raises AccessDenied: when it may not.
+        """
+        if not self._expected:
+            self._check_name(request)
+        denial = self._denial(request)
+        if denial and guarded:
+            raise denial
+
+    def trusts(self, request: web.Request) -> bool:
+        """Whether the caller of a request that may go on may also see secrets."""
+        return self._denial(request) is None
+
+    def _denial(self, request: web.Request) -> AccessDenied | None:
+        if self._expected:
+            return self._token_denial(request)
+        if _sent_by_a_page(request):
+            return AccessDenied(
+                "this looks like a request that a web page makes",
+                "use curl or jenkins-proxy, or start the daemon with a token",
+            )
+        return None
+
+    def _token_denial(self, request: web.Request) -> AccessDenied | None:
+        given = request.headers.get("Authorization", "")
+        scheme, _, token = given.partition(" ")
+        # A scheme's letters are of any case (RFC 9110, section 11.1).
+        good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._expected)
+        if good and scheme.lower() == "bearer":
+            return None
+        said = "wrong token" if given else "a token is needed"
+        return AccessDenied(said, "send JENKINS_PROXY_TOKEN's value as `Authorization: Bearer`", 401)
+
+    def _check_name(self, request: web.Request) -> None:
+        name = hostnames.in_header(request.host)
+        if hostnames.can_be_strangers(name, self._names):
+            raise AccessDenied(
+                f"called by the unknown host name {name[:80]!r}",
+                "start the daemon with a token, or with --allow-host for that name",
+            )
+
+
+def middleware(access: Access) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """The check before every handler."""
+
+    @web.middleware
+    async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        access.check(request, getattr(request.match_info.handler, "guarded", False))
+        return await handler(request)
+
+    return checked
+
+
+def _sent_by_a_page(request: web.Request) -> bool:
+    """By another site's page, or, for a GET, where a browser on plain http tells no more, by a browser at all."""
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return True
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        return True
+    browser = request.headers.get("User-Agent", "").startswith("Mozilla/")
+    return browser and origin is None and request.method == "GET"

@@ -1,0 +1,135 @@
+"""``/v1/routes``: list, read, put and delete routes, drain and resume instances. Thin handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Any
+
+from aiohttp import web
+
+from jenkins_proxy import validation
+from jenkins_proxy.aio import in_time
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.api import serializers
+from jenkins_proxy.proxy.api.auth import Access, guarded
+from jenkins_proxy.proxy.api.params import Query, wait_seconds
+from jenkins_proxy.proxy.haproxy.diff import difference
+from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
+from jenkins_proxy.proxy.service import Arrivals, Reconciler
+
+_BODY_SECONDS = 10.0
+_LONGEST_DRAIN = 3600.0
+_FIELDS = tuple(field.name for field in dataclasses.fields(Route))
+
+
+class Routes:
+    """The handlers. Their errors are raised, and made into answers in ``api.py``."""
+
+    def __init__(self, reconciler: Reconciler, arrivals: Arrivals, gate: Access) -> None:
+        self._reconciler = reconciler
+        self._arrivals = arrivals
+        self._gate = gate
+
+    def add_to(self, app: web.Application) -> None:
+        app.add_routes(
+            [
+                web.get("/v1/routes", self.list),
+                web.get("/v1/routes/{service}", self.get),
+                web.put("/v1/routes/{service}", self.put),
+                web.delete("/v1/routes/{service}", self.delete),
+                web.post("/v1/routes/{service}/drain", self.drain),
+                web.post("/v1/routes/{service}/resume", self.resume),
+            ]
+        )
+
+    async def list(self, _request: web.Request) -> web.Response:
+        # In a thread: with thousands of services the loop has instances to bring into rotation meanwhile.
+        return web.json_response(text=await asyncio.to_thread(_list_text, self._reconciler.state()))
+
+    async def get(self, request: web.Request) -> web.Response:
+        service = _service(request)
+        state = self._reconciler.route(service)
+        if state is None:
+            raise NotRoutedError(f"there is no route of {service}")
+        return self._answer(request, state)
+
+    @guarded
+    async def put(self, request: web.Request) -> web.Response:
+        query = Query(request.query.items())
+        route = _route(_service(request), await _body(request))
+        if query.flag("dryRun"):
+            state = await self._reconciler.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
+        else:
+            before = self._reconciler.text() if query.flag("diff") else ""
+            state = await self._arrivals.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
+            if query.flag("diff"):
+                state = dataclasses.replace(state, diff=difference(before, self._reconciler.text()))
+        return self._answer(request, state, diff=query.flag("diff"))
+
+    @guarded
+    async def delete(self, request: web.Request) -> web.Response:
+        service, query = _service(request), Query(request.query.items())
+        if query.flag("dryRun"):
+            return web.json_response({"service": service, "removed": False, "diff": self._reconciler.removal(service)})
+        if not await self._reconciler.remove(service):
+            raise NotRoutedError(f"there is no route of {service}")
+        return web.json_response({"service": service, "removed": True})
+
+    @guarded
+    async def drain(self, request: web.Request) -> web.Response:
+        """Answers when no request is in flight on the instances."""
+        body = await _body(request)
+        timeout = body.get("timeout", _LONGEST_DRAIN)
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _LONGEST_DRAIN:
+            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_LONGEST_DRAIN:g}")
+        return self._answer(request, await self._reconciler.drain(_service(request), _addresses(body), timeout))
+
+    @guarded
+    async def resume(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        return self._answer(request, await self._reconciler.resume(_service(request), _addresses(body)))
+
+    def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
+        key = self._reconciler.probe_key if self._gate.trusts(request) else ""
+        return web.json_response(serializers.route_json(state, probe_key=key, diff=diff))
+
+
+def _list_text(state: ProxyState) -> str:
+    routes = sorted(state.routes, key=lambda one: one.route.service)
+    return json.dumps({"version": state.version, "routes": [serializers.route_json(one) for one in routes]})
+
+
+def _service(request: web.Request) -> str:
+    return validation.check_service(request.match_info["service"])
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    text = await in_time(request.text(), _BODY_SECONDS)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the request's body is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise UsageError("the request's body is not a JSON object")
+    return data
+
+
+def _route(service: str, data: dict[str, Any]) -> Route:
+    unknown = sorted(str(key)[:40] for key in data if key not in _FIELDS)
+    if unknown:
+        raise UsageError(f"the route has unknown fields: {', '.join(unknown)}", f"known: {', '.join(_FIELDS)}")
+    if data.get("service", service) != service:
+        raise UsageError(f"the body's service is not the URL's, which is {service}")
+    route = Route.from_dict({**data, "service": service})
+    validation.check_route(route)
+    return route
+
+
+def _addresses(body: dict[str, Any]) -> tuple[Address, ...]:
+    given = body.get("addresses")
+    if not isinstance(given, list) or not given:
+        raise UsageError("addresses is missing", 'send {"addresses": ["10.0.0.1:32768"]}')
+    return tuple(validation.parse_address(one, "addresses") for one in given)

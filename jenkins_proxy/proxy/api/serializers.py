@@ -1,0 +1,63 @@
+"""The reconciler's states as the API's JSON. Pure; the shapes are documented in the README."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
+from jenkins_proxy.proxy.models import ProxyState, RouteState, ServedInstance
+
+
+def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) -> dict[str, Any]:
+    """One route with what is behind it.
+
+    :param probe_key: of the daemon, for callers who may see it; empty leaves ``probe`` out.
+    :param diff: whether to tell the difference that the change makes to HAProxy's configuration.
+    """
+    answer = {
+        "service": state.route.service,
+        "route": state.route.as_dict(),
+        "version": state.version,
+        "instances": [_instance_json(served) for served in state.instances],
+        "applied": state.applied,
+        "timings": {name: round(seconds, 6) for name, seconds in state.timings.items()},
+        "refused": state.refused,
+    }
+    if probe_key:
+        answer["probe"] = {"header": PROBE_HEADER, "key": probe_key}
+    if diff:
+        answer["diff"] = state.diff
+    return answer
+
+
+def _instance_json(served: ServedInstance) -> dict[str, Any]:
+    instance = served.instance
+    return {
+        "address": instance.address.host,
+        "port": instance.address.port,
+        "id": instance.id,
+        "node": instance.node,
+        "status": instance.status,
+        "checked": instance.checked,
+        "output": instance.output,
+        "serving": served.serving,
+        "draining": served.draining,
+    }
+
+
+def health_json(state: ProxyState) -> dict[str, Any]:
+    """The daemon in short."""
+    return {
+        "status": "serving" if state.serving else "not serving",
+        "version": state.version,
+        "routes": len(state.routes),
+        "registry": {"up": state.registry_lost_since is None, "lost_since": state.registry_lost_since},
+        "problem": state.problem,
+    }
+
+
+def in_trouble(state: RouteState) -> bool:
+    """Whether a route needs a person's eye: refused, without a server, or with an instance that takes no traffic."""
+    if state.refused or not all(served.serving for served in state.instances):
+        return True
+    return not state.instances and not state.route.outbound_hostname

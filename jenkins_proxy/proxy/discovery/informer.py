@@ -1,0 +1,170 @@
+"""From the registry to what is known: routes, drains and instances are watched, and each change marks its services."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from jenkins_proxy.aio import Tasks
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.model import Address, Instance
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.readiness import Knocker
+from jenkins_proxy.proxy.discovery.resolver import Names
+from jenkins_proxy.proxy.discovery.service_watcher import WAIT, Watcher
+from jenkins_proxy.proxy.events import Broadcast
+from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
+from jenkins_proxy.proxy.reconcile.loop import Rounds
+from jenkins_proxy.proxy.route_store import LocalCopy, Store, StoredRoute
+
+_HELD = 60.0
+
+
+class Following:
+    """The watches."""
+
+    def __init__(
+        self,
+        registry: AsyncConsul,
+        *,
+        store: Store,
+        local: LocalCopy,
+        knowledge: Knowledge,
+        names: Names,
+        knocker: Knocker,
+        rounds: Rounds,
+        events: Broadcast,
+        tasks: Tasks,
+        connections: int,
+    ) -> None:
+        self._store = store
+        self._local = local
+        self._knowledge = knowledge
+        self._names = names
+        self._knocker = knocker
+        self._rounds = rounds
+        self._events = events
+        self._tasks = tasks
+        self._unsaved = asyncio.Event()
+        self.reachability = Reachability(
+            lambda reason: events.tell("registry-lost", detail=reason),
+            lambda away: events.tell("registry-back", seconds=away),
+        )
+        self._watcher = Watcher(registry, self.reachability, self._see, tasks=tasks, connections=connections)
+        self._began = time.monotonic()
+        self._held: set[str] = set()
+        self._bad: Mapping[str, str] = {}
+        self._disk = ""
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with an entry of the store or with the disk; empty when nothing is."""
+        return next(iter(self._bad.values()), self._disk)
+
+    def start(self) -> None:
+        self._watcher.follow(self._knowledge.registry_names)
+        for work in (self._watch_routes(), self._watch_drains(), self._save()):
+            self._tasks.start(work)
+
+    def routes_changed(self, services: Iterable[str]) -> None:
+        """The routes of these are others now: follow what they need, and keep them on disk."""
+        for name in services:
+            self._events.tell("route-put" if name in self._knowledge.routes else "route-removed", name)
+        self._knowledge.forget_instances()
+        self._watcher.follow(self._knowledge.registry_names)
+        self._rounds.mark(services)
+        self._unsaved.set()
+
+    def learn(
+        self, registry_name: str, instances: Sequence[Instance], woke: float = 0.0, *, proven: bool = False
+    ) -> None:
+        """Take the instances of a service from the registry.
+
+        :param woke: the monotonic time at which the registry told.
+        :param proven: whether they may serve without being asked.
+        """
+        self._held.discard(registry_name)
+        before = self._knowledge.known_instances(registry_name)
+        if not self._knowledge.take_instances(registry_name, instances):
+            return
+        self._knocker.look(registry_name, instances if proven else before, instances, woke)
+        services = self._knowledge.services_of(registry_name)
+        self._rounds.mark(services, woke)
+        for service in services:
+            outlived = self._knowledge.outlived_drains(service)
+            if outlived:
+                self._tasks.start(self._forget_drains(service, outlived))
+        self._tasks.start(self._learn_names(services, instances))
+
+    async def _watch_routes(self) -> None:
+        async for stored, _moved in self.reachability.watch(functools.partial(self._store.routes, wait=WAIT)):
+            lineage = self._knowledge.lineage
+            changed, missing = self._knowledge.take_routes(stored)
+            if missing or not stored.lineage:
+                self._tasks.start(self._write_again(missing))
+            for name in stored.bad.keys() - self._bad.keys():
+                self._events.tell("route-refused", name, detail=stored.bad[name])
+            self._bad = stored.bad
+            if changed:
+                self.routes_changed(changed)
+            if self._knowledge.lineage != lineage:
+                self._unsaved.set()
+
+    async def _watch_drains(self) -> None:
+        async for drains, _moved in self.reachability.watch(functools.partial(self._store.drains, wait=WAIT)):
+            changed = self._knowledge.take_drains(drains)
+            if changed:
+                self._rounds.mark(changed)
+                self._unsaved.set()
+
+    def _see(self, registry_name: str, instances: Sequence[Instance], woke: float) -> None:
+        if instances or self._patience() <= 0:
+            self.learn(registry_name, instances, woke)
+        elif registry_name not in self._held:
+            self._held.add(registry_name)
+            self._tasks.start(self._see_later(registry_name))
+
+    def _patience(self) -> float:
+        """Seconds for which "no instances" is not believed.
+
+        A registry that was started again is empty until the agents have registered everything once more: what served
+        before goes on until then.
+        """
+        return max(self._began, self.reachability.back_at) + _HELD - time.monotonic()
+
+    async def _see_later(self, registry_name: str) -> None:
+        while self._patience() > 0:  # noqa: ASYNC110 - it is time that passes, no event
+            await asyncio.sleep(self._patience())
+        if registry_name in self._held:
+            self.learn(registry_name, ())
+
+    async def _learn_names(self, services: Iterable[str], instances: Iterable[Instance]) -> None:
+        if await self._names.learn(instance.address for instance in instances):
+            self._rounds.mark(services)
+
+    async def _write_again(self, missing: Iterable[StoredRoute]) -> None:
+        """The registry lost its data: give it our routes back, and mark it when they are all there."""
+        with contextlib.suppress(RegistryError):
+            for one in missing:
+                version = await self._store.put_route(one.route)
+                if self._knowledge.routes.get(one.route.service) == one:
+                    self._knowledge.put_route(StoredRoute(one.route, version))
+            await self._store.mark_lineage()
+
+    async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
+        with contextlib.suppress(RegistryError):
+            self._knowledge.put_drains(service, await self._store.change_drains(service, remove=addresses))
+
+    async def _save(self) -> None:
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            try:
+                await self._local.save(self._knowledge.routes, self._knowledge.drains, self._knowledge.lineage)
+                self._disk = ""
+            except OSError as error:
+                self._disk = f"cannot keep the routes on disk: {error}"

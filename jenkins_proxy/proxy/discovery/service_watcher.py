@@ -1,0 +1,268 @@
+"""Follows the instances of many services with blocking queries, within a number of connections.
+
+Consul serves 200 connections of one client address by default, and a query that its asker gave up can keep counting
+until its wait is over. So no query is cancelled while the daemon runs, and there is a fixed number of *slots*, each
+with a dedicated watch of one service. Services without a slot have a :class:`SharedWatch`: it tells that some of them
+changed, a sweep over their indexes tells which, and each of these is read at once, over a few kept-alive connections.
+A slot goes over to a service that changed more recently than its own when its own has been quiet for a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import heapq
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+from jenkins_proxy.aio import Tasks
+from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul
+from jenkins_proxy.clients.consul.models import Check
+from jenkins_proxy.model import CRITICAL, Instance
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+
+EVERY = None
+"""Instead of names: any service may have changed."""
+
+CONNECTIONS = 2
+
+Changed = Callable[["Collection[str] | None"], None]
+
+Seen = Callable[[str, Sequence[Instance], float], None]
+
+WAIT = 30.0
+"""Seconds that a quiet query takes."""
+
+_SLOTS_A_WAIT = 300
+_OTHERS = 8
+_READERS = 4
+# So many are asked for their index at once. What changes meanwhile is asked again when its turn comes round.
+_AT_ONCE = 250
+
+
+@dataclass
+class _Batch:
+    """Services that were asked for their index at once.
+
+    :ivar woke: when the registry told of a change first after that; None while it has not.
+    """
+
+    begin: float
+    woke: float | None = None
+
+
+_NEVER = _Batch(0.0, 0.0)
+
+
+class Watcher:
+    """Tells the instances of services, at first and after each change, from the first :meth:`follow` on.
+
+    :param seen: called with a service, its instances and the monotonic time at which the registry told of the change.
+    :param tasks: who runs the watches.
+    :param connections: how many the client may hold; some are left for the store's watches and the API's calls.
+    """
+
+    def __init__(
+        self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: Tasks, connections: int
+    ) -> None:
+        self._registry = registry
+        self._reach = reachability
+        self._seen = seen
+        self._tasks = tasks
+        self._free = max(4, connections - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
+        # So many quiet queries that end each second are work enough for nothing.
+        self._wait = WAIT * max(1.0, self._free / _SLOTS_A_WAIT)
+        self._shared = SharedWatch(registry, reachability, self._changed, tasks=tasks, wait=WAIT)
+        self._sharing = False
+        self._followed: frozenset[str] = frozenset()
+        self._slotted: set[str] = set()
+        # Services without a slot, and those of them that are to be read, with the time of the change.
+        self._waiting: set[str] = set()
+        self._unread: dict[str, float] = {}
+        self._to_read = asyncio.Event()
+        # The index at which each service was read, in which batch it was asked for it, and the batches since which
+        # the registry has told of no change.
+        self._index: dict[str, int] = {}
+        self._asked: dict[str, _Batch] = {}
+        self._fresh: list[_Batch] = []
+        self._to_sweep = asyncio.Event()
+        self._told: dict[str, Sequence[Instance]] = {}
+        self._changed_at: dict[str, float] = {}
+
+    def follow(self, services: Collection[str]) -> None:
+        """Follow exactly these from now on."""
+        new = set(services) - self._followed
+        self._followed = frozenset(services)
+        # A slot still watches a service that was given up a moment ago.
+        for name in new & self._slotted & self._told.keys():
+            self._seen(name, self._told[name], time.monotonic())
+        self._waiting = (self._waiting & self._followed) | (new - self._slotted)
+        for name in self._told.keys() - self._followed - self._slotted:
+            self._forget(name)
+        while self._waiting and self._free:
+            self._free -= 1
+            self._tasks.start(self._slot(self._take()))
+        if self._waiting:
+            self._share()
+            self._read(new & self._waiting, time.monotonic())
+
+    def _share(self) -> None:
+        if not self._sharing:
+            self._sharing = True
+            self._shared.start()
+            self._tasks.start(self._keep_sweeping())
+            for _ in range(_READERS):
+                self._tasks.start(self._keep_reading())
+
+    async def _slot(self, service: str) -> None:
+        while True:
+            self._slotted.add(service)
+            await self._watch(service)
+            self._slotted.remove(service)
+            if service in self._followed:
+                self._waiting.add(service)
+                # Between its last answer and now nobody watched it.
+                self._read({service}, time.monotonic())
+            else:
+                self._forget(service)
+            if not self._waiting:
+                self._free += 1
+                return
+            service = self._take()
+
+    async def _watch(self, service: str) -> None:
+        """Follow one service, until it is followed no longer, or is quiet while another one waits that is not."""
+        ask = functools.partial(self._registry.instances, service, wait=self._wait)
+        async for instances, _moved in self._reach.watch(ask):
+            changed = self._tell(service, instances, time.monotonic())
+            if service not in self._followed or not changed and self._other_is_livelier(service):
+                return
+
+    def _take(self) -> str:
+        """The waiting service that changed last."""
+        service = max(sorted(self._waiting), key=self._last_change)
+        self._waiting.remove(service)
+        return service
+
+    def _other_is_livelier(self, service: str) -> bool:
+        own = self._last_change(service)
+        return any(self._last_change(other) > own for other in self._waiting)
+
+    def _last_change(self, service: str) -> float:
+        return self._changed_at.get(service, 0.0)
+
+    def _changed(self, services: Collection[str] | None) -> None:
+        if services is EVERY:
+            for batch in self._fresh:
+                batch.woke = time.monotonic()
+            self._fresh.clear()
+            self._to_sweep.set()
+        else:
+            self._read(self._waiting.intersection(services), time.monotonic())
+
+    def _read(self, services: Collection[str], woke: float) -> None:
+        for name in services:
+            self._unread.setdefault(name, woke)
+        self._to_read.set()
+
+    async def _keep_sweeping(self) -> None:
+        unrested = 0
+        while True:
+            due = self._due()
+            if not due:
+                unrested = 0
+                self._to_sweep.clear()
+                await self._to_sweep.wait()
+                continue
+            begin = time.monotonic()
+            told = functools.partial(self._read_if_moved, {name: self._asked[name].woke or begin for name in due})
+            self._fresh.append(_Batch(begin))
+            self._asked.update(dict.fromkeys(due, self._fresh[-1]))
+            await self._reach.insist(functools.partial(self._registry.service_indexes, due, told))
+            unrested += len(due)
+            # Where changes never end, a third of the registry's time is left to others.
+            if unrested > len(self._waiting):
+                await asyncio.sleep((time.monotonic() - begin) / 2)
+
+    def _due(self) -> list[str]:
+        """Services that may have changed since they were asked last, the longest ago first; a batch at the most."""
+        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).woke is not None)
+        return heapq.nsmallest(_AT_ONCE, due, key=lambda name: (self._asked[name].begin, name))
+
+    def _read_if_moved(self, woke: Mapping[str, float], service: str, index: int) -> None:
+        if index != self._index.get(service):
+            self._read({service}, woke[service])
+
+    async def _keep_reading(self) -> None:
+        while True:
+            while not self._unread:
+                self._to_read.clear()
+                await self._to_read.wait()
+            name = next(iter(self._unread))
+            woke = self._unread.pop(name)
+            instances, index = await self._reach.insist(functools.partial(self._registry.instances, name))
+            # A service that got a slot in between is told by it: this answer may be older than its.
+            if name in self._waiting:
+                self._index[name] = index
+                self._tell(name, instances, woke)
+
+    def _tell(self, service: str, instances: Sequence[Instance], woke: float) -> bool:
+        """Tell of a change. :return: whether it is one."""
+        before = self._told.get(service)
+        if instances == before:
+            return False
+        self._told[service] = instances
+        if before is not None:
+            self._changed_at[service] = woke
+        if service in self._followed:
+            self._seen(service, instances, woke)
+        return True
+
+    def _forget(self, service: str) -> None:
+        self._told.pop(service, None)
+        self._changed_at.pop(service, None)
+        self._index.pop(service, None)
+        self._asked.pop(service, None)
+
+
+class SharedWatch:
+    """Watches the names of services, and the critical checks.
+
+    :param changed: called with the names of the services that may have changed, or with ``EVERY``.
+    :param tasks: who runs the watches.
+    :param wait: seconds that a quiet query takes.
+    """
+
+    def __init__(
+        self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: Tasks, wait: float
+    ) -> None:
+        self._registry = registry
+        self._reach = reachability
+        self._changed = changed
+        self._tasks = tasks
+        self._wait = wait
+
+    def start(self) -> None:
+        """Watch, until the tasks are ended."""
+        for work in (self._watch_names(), self._watch_critical()):
+            self._tasks.start(work)
+
+    async def _watch_names(self) -> None:
+        async for _names, moved in self._reach.watch(functools.partial(self._registry.services, wait=self._wait)):
+            if moved:
+                self._changed(EVERY)
+
+    async def _watch_critical(self) -> None:
+        before: frozenset[Check] = frozenset()
+        ask = functools.partial(self._registry.health_state, CRITICAL, wait=self._wait)
+        async for checks, _moved in self._reach.watch(ask):
+            now = frozenset(checks)
+            names = {check.service for check in before ^ now}
+            before = now
+            # A check without a service is its node's, and concerns all that is there.
+            if "" in names:
+                self._changed(EVERY)
+            elif names:
+                self._changed(names)

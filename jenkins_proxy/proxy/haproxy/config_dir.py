@@ -1,0 +1,124 @@
+"""The folder that HAProxy runs in: its configuration, the last good one beside it, maps, sockets and the probe key."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from jenkins_proxy.errors import ProxyError, UsageError
+from jenkins_proxy.proxy.haproxy.render import CONFIG, PROBE_FILE, Rendered
+
+GOOD = CONFIG + ".good"
+CANDIDATE = CONFIG + ".new"
+PID = "haproxy.pid"
+
+
+class Files:
+    """Writes each file whole or not at all.
+
+    :param folder: made when it is missing; only its owner may look into it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, probe_key: str) -> None:
+        """Make the folder and write the probe key, which the configuration names but does not hold.
+
+        :raises ProxyError: when the folder cannot be written.
+        """
+        with self._telling(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o700)
+        self._write(PROBE_FILE, f"{probe_key}\n")
+
+    def offer(self, rendered: Rendered) -> None:
+        """Write a candidate, with its maps; nothing that runs reads them yet.
+
+        :raises ProxyError: when it cannot be written: disk full, no permission.
+        """
+        for name, text in rendered.maps.items():
+            if not (self.folder / name).exists():
+                self._write(name, text)
+        self._write(CANDIDATE, rendered.config)
+
+    def accept(self) -> None:
+        """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
+        with self._telling(self.folder / CONFIG):
+            os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
+
+    def keep(self, rendered: Rendered) -> None:
+        """The configuration is known to run: it becomes the last good one, and maps of no use are removed.
+
+        :raises ProxyError: when the disk refuses.
+        """
+        self._link(CONFIG, GOOD)
+        for path in self.folder.glob("*.map"):
+            if path.name not in rendered.maps:
+                path.unlink(missing_ok=True)
+
+    def go_back(self) -> bool:
+        """The last good configuration becomes the configuration again; False when there is none.
+
+        :raises ProxyError: when the disk refuses.
+        """
+        if not (self.folder / GOOD).exists():
+            return False
+        self._link(GOOD, CONFIG)
+        return True
+
+    def read(self) -> str:
+        """The text of the configuration; empty when there is none yet."""
+        try:
+            return (self.folder / CONFIG).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+
+    def _link(self, source: str, target: str) -> None:
+        between = self.folder / f"{target}.link"
+        with self._telling(self.folder / target):
+            between.unlink(missing_ok=True)
+            os.link(self.folder / source, between)
+            os.replace(between, self.folder / target)
+
+    def _write(self, name: str, text: str) -> None:
+        between = self.folder / f"{name}.part"
+        with self._telling(self.folder / name):
+            try:
+                descriptor = os.open(between, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+                with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                    file.write(text)
+                    file.flush()
+                    # Without it a power cut can leave a new name on old or no contents.
+                    os.fsync(file.fileno())
+                os.replace(between, self.folder / name)
+            finally:
+                between.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _telling(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ProxyError(
+                f"cannot write {path}: {error.strerror}", "HAProxy keeps running with the configuration of before"
+            ) from error
+
+
+def _probe_key(path: Path) -> str:
+    """The key in a file, made at the first start.
+
+    :raises UsageError: when it can neither be read nor written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(16))
+        return path.read_text().strip()
+    except OSError as error:
+        raise UsageError(f"cannot keep the probe key in {path}: {error.strerror}") from error

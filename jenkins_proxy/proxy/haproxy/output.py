@@ -1,0 +1,78 @@
+"""What HAProxy says for people, read: its log lines, its reasons, its version. Pure but for the log that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import re
+from collections.abc import Iterable
+
+from jenkins_proxy.model import Address
+from jenkins_proxy.proxy.haproxy.render import DESCRIPTION
+from jenkins_proxy.proxy.haproxy.route_table import NO_ROUTE
+
+_KEPT = 500
+# `[ALERT]    (1234) : config : parsing [haproxy.cfg:6] : …`
+_ALERT = re.compile(r"\[ALERT\]\s+(?:\S+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?(.*)")
+# These say only that something was wrong.
+_EMPTY = re.compile(r"(Error\(s\) found in|Fatal errors found in|Some protocols failed|\[haproxy\.main\(\)\])")
+_VERSION = re.compile(r"version (\d+)\.(\d+)")
+
+
+def reason(lines: Iterable[str]) -> str:
+    """The first alert that says what is wrong, in one line; else the last line of all."""
+    seen = [line.strip() for line in lines if line.strip()]
+    alerts = [match[1] for match in map(_ALERT.match, seen) if match and match[1] and not _EMPTY.search(match[1])]
+    text = alerts[0] if alerts else (seen[-1] if seen else "it said nothing")
+    return " ".join(text.split()).rstrip(".")
+
+
+def program_version(text: str) -> tuple[int, ...]:
+    """``(2, 6)`` from the answer to ``haproxy -v``; empty when it is not there."""
+    match = _VERSION.search(text)
+    return (int(match[1]), int(match[2])) if match else ()
+
+
+def version(config: str) -> int:
+    """The version in a configuration of ours; 0 when there is none."""
+    match = re.search(rf"^\s*description {DESCRIPTION} (\d+)$", config, re.MULTILINE)
+    return int(match[1]) if match else 0
+
+
+def servers(config: str) -> dict[str, frozenset[Address]]:
+    """The addresses in a configuration of ours, by backend."""
+    found: dict[str, set[Address]] = {}
+    backend = ""
+    for line in config.splitlines():
+        words = line.split()
+        if words[:1] == ["backend"]:
+            backend = words[1]
+            if backend != NO_ROUTE:
+                found[backend] = set()
+        elif words[:1] == ["server"] and backend:
+            host, _, port = words[1].rpartition(":")
+            found[backend].add(Address(host, int(port)))
+    return {name: frozenset(addresses) for name, addresses in found.items()}
+
+
+class Log:
+    """The last lines that HAProxy wrote."""
+
+    def __init__(self) -> None:
+        self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT)
+        self._count = 0
+
+    def mark(self) -> int:
+        """The place where the log is now."""
+        return self._count
+
+    def reason(self, mark: int) -> str:
+        """Why something went wrong after a mark."""
+        since = self._count - mark
+        return reason(list(self._lines)[-since:] if since else [])
+
+    async def follow(self, stream: asyncio.StreamReader) -> None:
+        """Take lines until the stream ends."""
+        async for line in stream:
+            self._lines.append(line.decode(errors="replace").rstrip())
+            self._count += 1

@@ -1,0 +1,191 @@
+"""HAProxy's Runtime API and master CLI: commands in, answers out, over their unix sockets.
+
+Management guide 2.6, sections 9.3 "Unix Socket commands" and 9.4 "Master CLI".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jenkins_proxy.aio import in_time
+from jenkins_proxy.errors import ProxyError
+
+STATS_SOCKET = "stats.sock"
+MASTER_SOCKET = "master.sock"
+_PROMPT = b"\n> "
+_TIMEOUT = 10.0
+# Of all proxies 1 asks for frontends, 2 for backends, 4 for servers; the servers of all would be megabytes.
+_FRONTENDS = "show stat -1 1 -1"
+_TOTALS = "show stat -1 3 -1"
+_SERVERS = "show stat {} 4 -1"
+_WORKER = re.compile(r"^(\d+)\s+worker\s")
+_FAILED = re.compile(r"\[failed: (\d+)\]")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The worker processes, from ``show proc``.
+
+    :ivar old: process IDs of those that only finish what they began before a reload.
+    :ivar failed: how many reloads failed since the last good one.
+    """
+
+    current: int
+    old: tuple[int, ...]
+    failed: int
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What an old worker still has to do for one backend.
+
+    :ivar servers: requests in flight and queued, by ``<backend>/<server>``.
+    :ivar quiet: whether no client is connected any more that may send another request.
+    """
+
+    servers: Mapping[str, int]
+    quiet: bool
+
+
+class Runtime:
+    """The sockets of one HAProxy.
+
+    :param folder: where its sockets are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def ask(self, *commands: str) -> list[str]:
+        """Send commands to the current worker, over one connection.
+
+        :return: the answers in order, without blanks around them. Most commands say nothing when they succeed.
+        :raises ProxyError: when HAProxy does not answer.
+        """
+        return await self._guarded(self._converse(commands), STATS_SOCKET)
+
+    async def ask_worker(self, pid: int, *commands: str) -> str:
+        """Send commands to one worker, old ones included, through the master.
+
+        :return: all answers together: nothing but their own form separates them.
+        :raises ProxyError: when the master or the worker does not answer.
+        """
+        line = ";".join(f"@!{pid} {command}" for command in commands)
+        return await self._guarded(self._single(line), MASTER_SOCKET)
+
+    async def workers(self) -> Workers:
+        """The master's own account.
+
+        :raises ProxyError: when it does not answer, as while it starts or reloads.
+        """
+        return parse_workers(await self._guarded(self._single("show proc"), MASTER_SOCKET))
+
+    async def description(self) -> str:
+        """``description`` of the configuration that the current worker runs; empty without one."""
+        lines = (await self.ask("show info"))[0].splitlines()
+        return next((line.partition(": ")[2] for line in lines if line.startswith("description:")), "")
+
+    async def load(self, backend: str) -> dict[str, int]:
+        """Requests in flight and queued in the current worker, by ``<backend>/<server>``.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return parse_servers((await self.ask(_SERVERS.format(backend)))[0])
+
+    async def leftover(self, pid: int, backend: str) -> Leftover:
+        """What an old worker still has to do for one backend.
+
+        :raises ProxyError: when it does not answer.
+        """
+        commands = (_TOTALS, _SERVERS.format(backend), _TOTALS, _TOTALS)
+        return parse_leftover(await self.ask_worker(pid, *commands))
+
+    async def accepts(self, pid: int) -> bool:
+        """Whether a worker still takes new connections of users.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return parse_accepting(await self.ask_worker(pid, _FRONTENDS))
+
+    async def _guarded(self, conversation, socket: str):
+        try:
+            return await in_time(conversation, _TIMEOUT)
+        except (OSError, EOFError, asyncio.TimeoutError) as error:
+            raise ProxyError(
+                f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
+                "its own words are in the daemon's log",
+            ) from error
+
+    async def _converse(self, commands: Sequence[str]) -> list[str]:
+        reader, writer = await self._connect(STATS_SOCKET)
+        try:
+            # Interactive mode: a prompt ends each answer, where otherwise nothing tells two answers apart.
+            writer.write("".join(f"{line}\n" for line in ("prompt", *commands)).encode())
+            answers = [await reader.readuntil(_PROMPT) for _ in range(len(commands) + 1)]
+        finally:
+            writer.close()
+        return [answer.removesuffix(_PROMPT).decode(errors="replace").strip() for answer in answers[1:]]
+
+    async def _single(self, command: str) -> str:
+        reader, writer = await self._connect(MASTER_SOCKET)
+        try:
+            writer.write(f"{command}\n".encode())
+            # The master keeps a conversation open until its other end is closed.
+            writer.write_eof()
+            answer = (await reader.read()).decode(errors="replace").strip()
+        finally:
+            writer.close()
+        if not answer:
+            raise EOFError("it closed the connection")
+        return answer
+
+    async def _connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        # Through a descriptor of the folder: a socket's path may have 108 characters at the most, a folder's 4096.
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{name}", limit=2**26)
+        finally:
+            os.close(folder)
+
+
+def parse_workers(text: str) -> Workers:
+    """The answer to ``show proc``."""
+    current, _, old = text.partition("# old workers")
+    failed = _FAILED.search(current)
+    pids = [[int(match[1]) for match in map(_WORKER.match, part.splitlines()) if match] for part in (current, old)]
+    return Workers(pids[0][0] if pids[0] else 0, tuple(pids[1]), int(failed[1]) if failed else 0)
+
+
+def parse_servers(text: str) -> dict[str, int]:
+    """The answer to ``show stat`` about servers: CSV, whose header begins with ``# ``."""
+    return {f"{row['pxname']}/{row['svname']}": int(row["scur"]) + int(row["qcur"] or 0) for row in _rows(text)}
+
+
+def parse_accepting(text: str) -> bool:
+    """The answer to ``show stat`` about frontends: whether one of them is open."""
+    return any(row["status"] == "OPEN" for row in _rows(text))
+
+
+def parse_leftover(text: str) -> Leftover:
+    """The answers to ``show stat``: totals, servers, totals, totals.
+
+    A frontend counts connections and a backend requests, so the difference are idle clients; but the counters are not
+    read at one moment. Where no request has begun from the first totals to the last, they hold for all of it. A worker
+    that accepts yet is not quiet either.
+    """
+    before, servers, between, after = (f"# {part}" for part in text.split("# ")[1:])
+    totals = [list(_rows(part)) for part in (before, between, after)]
+    begun = {sum(int(row["req_tot"]) for row in rows if row["svname"] == "FRONTEND") for rows in totals}
+    accepting = any(row["status"] == "OPEN" for row in totals[0] if row["svname"] == "FRONTEND")
+    idle = sum(int(row["scur"]) * (1 if row["svname"] == "FRONTEND" else -1) for row in totals[1])
+    return Leftover(parse_servers(servers), quiet=len(begun) == 1 and not accepting and idle <= 0)
+
+
+def _rows(text: str) -> csv.DictReader:
+    return csv.DictReader(text.removeprefix("# ").splitlines())

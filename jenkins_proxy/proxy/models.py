@@ -1,0 +1,76 @@
+"""What the reconciler tells: the state of routes and of the proxy, and the events between two states. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.model import Address, Instance, Route
+
+RELOAD = "reload"
+RUNTIME = "runtime"
+NONE = "none"
+
+
+class ConflictError(ProxyError):
+    """The change contradicts what is there: no live instance, or a path that another service holds (HTTP 409)."""
+
+
+class NotRoutedError(ProxyError):
+    """There is no route of this service (HTTP 404)."""
+
+
+@dataclass(frozen=True)
+class ServedInstance:
+    """An instance of a route as the registry and HAProxy see it.
+
+    :ivar serving: whether new requests go to it.
+    :ivar draining: whether it was told to take no new requests: by ``drain``, or because it left the registry.
+    """
+
+    instance: Instance
+    serving: bool
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class RouteState:
+    """A route and what is behind it.
+
+    :ivar version: counts up with each change of the route; the same in every daemon.
+    :ivar applied: what the call that answers with this state did: ``reload``, ``runtime`` or ``none``.
+    :ivar timings: seconds that its phases took.
+    :ivar diff: unified diff of the configuration, for a dry run.
+    :ivar refused: why HAProxy refused this route, when it did; the others serve without it.
+    """
+
+    route: Route
+    version: int
+    instances: tuple[ServedInstance, ...] = ()
+    applied: str = NONE
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False)
+    diff: str = ""
+    refused: str = ""
+
+    @property
+    def serving(self) -> tuple[Address, ...]:
+        """The addresses that new requests go to."""
+        return tuple(served.instance.address for served in self.instances if served.serving)
+
+
+@dataclass(frozen=True)
+class ProxyState:
+    """The whole daemon.
+
+    :ivar version: of the configuration that HAProxy runs; counts up with each reload.
+    :ivar serving: whether HAProxy runs and has the latest configuration.
+    :ivar registry_lost_since: seconds since 1970 when the registry stopped to answer, or None while it answers.
+    :ivar problem: the latest thing that went wrong and still is, in one line, else empty.
+    """
+
+    version: int
+    serving: bool
+    routes: tuple[RouteState, ...]
+    registry_lost_since: float | None = None
+    problem: str = ""

@@ -1,0 +1,1 @@
+"""The desired state, and the loop that brings HAProxy to it."""

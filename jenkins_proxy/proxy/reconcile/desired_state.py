@@ -1,0 +1,235 @@
+"""All that is known of routes, instances and drains, and what should serve for it. No task, no socket, no file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Callable
+
+from jenkins_proxy import validation
+from jenkins_proxy.model import CRITICAL, Address, Instance, Route
+from jenkins_proxy.proxy.haproxy.diff import Running
+from jenkins_proxy.proxy.haproxy.render import Backend
+from jenkins_proxy.proxy.models import RouteState, ServedInstance
+from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
+
+Numeric = Callable[[Address], Sequence[Address]]
+
+
+class Knowledge:
+    """What the registry told last, and what was served when it has told nothing yet.
+
+    :param numeric: the numeric addresses behind one.
+    :param restored: the addresses that served before this start, by service.
+    :param unproven: tells where instances of a service of the registry are that shall not serve while others can.
+    """
+
+    def __init__(
+        self,
+        numeric: Numeric,
+        stored: StoredRoutes,
+        drains: Drains,
+        restored: Mapping[str, frozenset[Address]],
+        unproven: Callable[[str], Collection[Address]] = lambda _registry_name: (),
+    ) -> None:
+        self._numeric = numeric
+        self._unproven = unproven
+        self._restored = restored
+        self.routes: dict[str, StoredRoute] = dict(stored.routes)
+        self.drains: Drains = drains
+        self.lineage = stored.lineage
+        self.index = 0
+        self._removed: dict[str, int] = {}
+        self._instances: dict[str, tuple[Instance, ...]] = {}
+        self._behind: dict[str, list[str]] = {}
+        self._sort()
+
+    @property
+    def registry_names(self) -> set[str]:
+        """The services of the registry whose instances are needed."""
+        return {one.route.registry_name for one in self.routes.values() if not one.route.outbound_hostname}
+
+    def services_of(self, registry_name: str) -> Collection[str]:
+        """The routes that a service of the registry stands behind."""
+        return self._behind.get(registry_name, ())
+
+    def put_route(self, stored: StoredRoute) -> bool:
+        """Take a route that was just stored. :return: whether it differs from what was known."""
+        before = self.routes.get(stored.route.service)
+        self.routes[stored.route.service] = stored
+        self._sort()
+        return _route(before) != stored.route
+
+    def remove_route(self, service: str) -> bool:
+        """Forget a route that was just removed. :return: whether it was known."""
+        gone = self.routes.pop(service, None)
+        if gone:
+            self._removed[service] = gone.version
+            self._sort()
+        return gone is not None
+
+    def take_routes(self, snapshot: StoredRoutes) -> tuple[set[str], list[StoredRoute]]:
+        """Take what the store told.
+
+        A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data knows
+        less than we do: what it should know is returned, to be written to it again. Its index cannot tell, as other
+        keys may have taken it beyond our versions meanwhile; its lineage does.
+
+        :return: the services whose routes changed, and the routes that the store is missing.
+        """
+        lost = bool(self.lineage) and snapshot.lineage != self.lineage
+        if lost:
+            # Versions count from the beginning again: those of before mean nothing.
+            self._removed.clear()
+        self.lineage = snapshot.lineage or self.lineage
+        self.index = snapshot.index
+        merged = {}
+        for name, told in snapshot.routes.items():
+            own = self.routes.get(name)
+            if told.version > self._removed.get(name, 0):
+                merged[name] = own if own and own.version > told.version and not lost else told
+        missing = [
+            one for name, one in self.routes.items() if name not in merged and (lost or one.version > snapshot.index)
+        ]
+        merged.update((one.route.service, one) for one in missing)
+        changed = {
+            name
+            for name in merged.keys() | self.routes.keys()
+            if _route(merged.get(name)) != _route(self.routes.get(name))
+        }
+        self.routes = merged
+        self._sort()
+        return changed, missing
+
+    def known_instances(self, registry_name: str) -> tuple[Instance, ...]:
+        """The instances of a service of the registry; none where it has not told."""
+        return self._instances.get(registry_name, ())
+
+    def take_instances(self, registry_name: str, instances: Sequence[Instance]) -> bool:
+        """Take the instances of a service. :return: whether they differ from what was known."""
+        told = tuple(instances)
+        if self._instances.get(registry_name) == told:
+            return False
+        self._instances[registry_name] = told
+        return True
+
+    def forget_instances(self) -> None:
+        """Forget what no route needs: when one needs it again, it would be old."""
+        needed = self.registry_names
+        self._instances = {name: known for name, known in self._instances.items() if name in needed}
+
+    def take_drains(self, drains: Drains) -> set[str]:
+        """Take all marks. :return: the services whose marks changed."""
+        changed = {
+            name for name in drains.keys() | self.drains.keys() if drains.get(name, {}) != self.drains.get(name, {})
+        }
+        self.drains = drains
+        return changed
+
+    def put_drains(self, service: str, marks: Mapping[Address, str]) -> None:
+        self.drains = {**self.drains, service: marks}
+
+    def outlived_drains(self, service: str) -> set[Address]:
+        """Marks of instances that are no longer in the registry: the address may be another container's next."""
+        instances = self.instances(self.routes[service].route) if service in self.routes else None
+        if instances is None:
+            return set()
+        marked = {instance.address for instance in instances if drained(instance, self.marks(service))}
+        return set(self.marks(service)) - marked
+
+    def marks(self, service: str) -> Mapping[Address, str]:
+        return self.drains.get(service, {})
+
+    def instances(self, route: Route) -> tuple[Instance, ...] | None:
+        """What stands behind a route; None while the registry has not told."""
+        external = outside(route)
+        return (external,) if external else self._instances.get(route.registry_name)
+
+    def backends(self, services: Iterable[str], running: Mapping[str, Running]) -> dict[str, Backend]:
+        """What should serve, for those of the services that have a route."""
+        return {name: self.backend(self.routes[name].route, running) for name in services if name in self.routes}
+
+    def backend(self, route: Route, running: Mapping[str, Running]) -> Backend:
+        """What should serve for a route."""
+        service = route.service
+        before = running[service].serving if service in running else self._restored.get(service, frozenset())
+        instances = self.instances(route)
+        if instances is None:
+            return Backend(route, tuple(sorted(before)))
+        unproven = self._unproven(route.registry_name)
+        return backend(route, instances, self.marks(service), before, self._numeric, unproven=unproven)
+
+    def version(self, service: str) -> int:
+        """Of the service's route; 0 when it has none."""
+        return self.routes[service].version if service in self.routes else 0
+
+    def state(self, service: str, running: Running | None) -> RouteState:
+        """A route and what is behind it."""
+        route = self.routes[service].route
+        return RouteState(route, self.version(service), self.served(service, self.instances(route) or (), running))
+
+    def served(
+        self, service: str, instances: Iterable[Instance], running: Running | None
+    ) -> tuple[ServedInstance, ...]:
+        """Instances as HAProxy treats them."""
+        return tuple(self._served(service, instance, running) for instance in instances)
+
+    def _served(self, service: str, instance: Instance, running: Running | None) -> ServedInstance:
+        addresses = set(self._numeric(instance.address))
+        serving = bool(running and addresses & running.serving)
+        leaving = bool(running and addresses & running.leaving)
+        return ServedInstance(instance, serving, leaving or drained(instance, self.marks(service)))
+
+    def _sort(self) -> None:
+        """Sort the routes by what stands behind them: it is asked for at each change of instances."""
+        self._behind = {}
+        for name, one in self.routes.items():
+            self._behind.setdefault(one.route.registry_name, []).append(name)
+
+
+def _route(stored: StoredRoute | None) -> Route | None:
+    return stored.route if stored else None
+
+
+def live(instances: Iterable[Instance]) -> list[Instance]:
+    """Those that may serve: ``warning`` still does, ``critical`` does not."""
+    return [instance for instance in instances if instance.status != CRITICAL]
+
+
+def outside(route: Route) -> Instance | None:
+    """The instance that ``outbound_hostname`` stands for, if it is set."""
+    if not route.outbound_hostname:
+        return None
+    address = validation.parse_address(route.outbound_hostname, "outbound_hostname")
+    return Instance(route.service, "outbound", address)
+
+
+def drained(instance: Instance, marks: Mapping[Address, str]) -> bool:
+    """Whether it is to get no new requests. A mark holds for one ID: another container may get the address next."""
+    return marks.get(instance.address) == instance.id
+
+
+def backend(
+    route: Route,
+    instances: Sequence[Instance],
+    marks: Mapping[Address, str],
+    before: frozenset[Address],
+    numeric: Numeric,
+    *,
+    unproven: Collection[Address] = (),
+) -> Backend:
+    """The backend of a route.
+
+    When every instance is critical, those that serve keep serving: an agent that died turns all its services critical
+    at once while they run, and of those that do not run HAProxy's own check takes each out. A service that shall not
+    serve has its route removed or its instances drained.
+
+    :param instances: all of them, or the one that the route names itself.
+    :param before: the addresses that serve now.
+    :param numeric: the numeric addresses behind one; none while its name is unknown.
+    :param unproven: the addresses that shall not serve while others can.
+    """
+    fit = live(instances)
+    chosen = [instance for instance in fit or instances if not drained(instance, marks)]
+    chosen = [instance for instance in chosen if instance.address not in unproven] or chosen
+    addresses = {one for instance in chosen for one in numeric(instance.address)}
+    return Backend(route, tuple(sorted(addresses if fit else addresses & before)))

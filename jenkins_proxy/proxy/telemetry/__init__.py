@@ -1,0 +1,1 @@
+"""Metrics, and the counters that HAProxy keeps."""

@@ -1,0 +1,1 @@
+"""The agent that enters the containers of a Docker Engine into the registry."""

@@ -1,0 +1,46 @@
+"""The node that the jobs run on: anything with the label, or an inbound agent that is made for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer
+
+_HOME = "/home/jenkins/agent"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """How things stand with a label.
+
+    :ivar created: whether the node was made just now, or would be in a dry run.
+    :ivar ready: whether a job for the label can run.
+    :ivar advice: what is left to do.
+    """
+
+    created: bool
+    ready: bool
+    advice: str
+
+
+def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
+    """See whether anything has the label; if nothing does, make a node of that name for an agent to connect as.
+
+    :raises JenkinsServerError: when Jenkins refuses.
+    """
+    answer = server.call(
+        "GET",
+        f"label/{quote(label, safe='')}/api/json",
+        doing=f"look for the label {label} in",
+        params={"tree": "offline,nodes[nodeName],clouds[name]"},
+    )
+    about = server.json(answer)
+    if about["nodes"] or about["clouds"]:
+        names = ", ".join(node["nodeName"] or "the built-in node" for node in about["nodes"]) or "a cloud"
+        offline = about["offline"] and not about["clouds"]
+        return Agent(False, not offline, f"the label {label} is on {names}" + (", which is offline" if offline else ""))
+    if not dry_run:
+        server.create_agent(label, _HOME)
+    page = f"{server.url}/computer/{quote(label, safe='')}/"
+    return Agent(True, False, f"connect an agent to the node {label}, with the command that {page} shows")

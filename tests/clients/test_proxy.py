@@ -1,0 +1,184 @@
+"""The client against a small HTTP server: what it sends, what it makes of each answer, and when it tries again."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jenkins_proxy import settings
+from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.model import Address, Route
+
+ROUTE = Route("books-ms", paths=("/api/v1/books",))
+HEALTH = {"status": "serving", "routes": 0, "registry": {"up": True}, "problem": ""}
+
+
+class Daemon:
+    """Answers each request with the next of ``answers`` (status, body), and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict, object]] = []
+        self.answers: list[tuple[int, object] | None] = []
+        daemon = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                body = json.loads(self.rfile.read(length)) if length else None
+                daemon.asked.append((self.command, self.path, dict(self.headers), body))
+                given = daemon.answers.pop(0)
+                if given is None:
+                    self.close_connection = True  # the connection ends without an answer
+                    return
+                status, data = given
+                text = data if isinstance(data, bytes) else json.dumps(data).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.send_header("Location", "http://192.0.2.1/elsewhere")
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def daemon():
+    made = Daemon()
+    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join()
+    made.server.server_close()
+
+
+@pytest.fixture
+def client(daemon: Daemon):
+    made = ProxyClient(daemon.url, token="secret-token")
+    yield made
+    made.close()
+
+
+def refused(message: str, hint: str = "") -> dict:
+    return {"error": {"message": message, "hint": hint}}
+
+
+def test_put_sends_the_whole_route_with_the_token(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {"service": "books-ms"})]
+    assert client.put_route(ROUTE, allow_empty=True, timeout=10) == {"service": "books-ms"}
+    method, path, headers, body = daemon.asked[0]
+    assert (method, path) == ("PUT", "/v1/routes/books-ms?allowEmpty=true&wait=8")
+    assert headers["Authorization"] == "Bearer secret-token"
+    assert Route.from_dict(body) == ROUTE
+
+
+def test_a_dry_run_asks_for_the_difference(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {"diff": "+"})]
+    client.put_route(ROUTE, dry_run=True, timeout=5)
+    assert daemon.asked[0][1] == "/v1/routes/books-ms?dryRun=true&diff=true&wait=4"
+
+
+def test_what_is_absent_is_an_answer_not_an_error(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(404, refused("no route")), (404, refused("no route")), (200, {})]
+    assert client.get_route("books-ms") is None
+    assert client.remove_route("books-ms") is False
+    assert client.remove_route("books-ms") is True
+
+
+def test_routes_are_a_list(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {"routes": [{"service": "books-ms"}]}), (200, {"routes": "?"})]
+    assert client.routes() == [{"service": "books-ms"}]
+    with pytest.raises(ProxyError, match="does not look like"):
+        client.routes()
+
+
+def test_drain_and_resume_name_addresses(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {}), (200, {})]
+    client.drain("books-ms", [Address("10.0.0.1", 80), Address("::1", 81)], timeout=7)
+    client.resume("books-ms", [Address("10.0.0.1", 80)])
+    assert daemon.asked[0][1] == "/v1/routes/books-ms/drain"
+    assert daemon.asked[0][3] == {"addresses": ["10.0.0.1:80", "[::1]:81"], "timeout": 7}
+    assert daemon.asked[1][1] == "/v1/routes/books-ms/resume"
+
+
+def test_a_name_stays_one_segment_of_the_url(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(404, refused("no route"))]
+    client.get_route("../../v1/events?x#y")
+    assert daemon.asked[0][1] == "/v1/routes/..%2F..%2Fv1%2Fevents%3Fx%23y"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "hint"),
+    [
+        ((401, b""), "wrong token", "JENKINS_PROXY_TOKEN"),
+        ((409, refused("no live instance of books-ms", "start it")), "refused .*: no live instance", "start it"),
+        ((503, refused("the registry is away")), "could not do .*: the registry is away", ""),
+        ((404, b"<html>nginx"), "does not look like", "JENKINS_PROXY_URL"),
+        ((302, b""), "HTTP 302", "JENKINS_PROXY_URL"),
+        ((200, b"hello"), "not a JSON object", "JENKINS_PROXY_URL"),
+        ((200, []), "not a JSON object", "JENKINS_PROXY_URL"),
+        ((500, {"error": "text"}), "HTTP 500", "JENKINS_PROXY_URL"),
+    ],
+)
+def test_a_refusal_is_one_line_with_a_next_step(daemon: Daemon, client: ProxyClient, answer, message, hint) -> None:
+    daemon.answers = [answer]
+    with pytest.raises(ProxyError, match=message) as caught:
+        client.put_route(ROUTE)
+    assert hint in caught.value.hint
+    assert "secret-token" not in caught.value.message + caught.value.hint
+    assert len(daemon.asked) == 1, "an answer, even a refusal, is not asked for again"
+
+
+def test_a_lost_connection_is_tried_again_where_that_is_safe(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [None, None, (200, {"service": "books-ms"})]
+    assert client.put_route(ROUTE)["service"] == "books-ms"
+    daemon.answers = [None]
+    with pytest.raises(ProxyError, match="no proxy daemon answers"):
+        client.drain("books-ms", [Address("10.0.0.1", 80)], timeout=5)
+    assert len(daemon.asked) == 4
+
+
+def test_nobody_there_is_told_with_the_cause_within_the_deadline(free_port) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ProxyError, match=f"^no proxy daemon answers at {url}: connection refused$") as caught:
+        ProxyClient(url).put_route(ROUTE, timeout=0.3)
+    assert "jenkins-proxy serve" in caught.value.hint
+
+
+def test_a_daemon_that_never_answers_ends_with_the_deadline() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(ProxyError, match="did not answer PUT /v1/routes/books-ms within 0.3 s"):
+            ProxyClient(f"http://127.0.0.1:{silent.getsockname()[1]}").put_route(ROUTE, timeout=0.3)
+
+
+def test_neither_proxies_nor_netrc_of_the_environment_come_between(daemon: Daemon, monkeypatch, tmp_path) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://192.0.2.1:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("JENKINS_PROXY_URL", daemon.url)
+    monkeypatch.setenv("JENKINS_PROXY_TOKEN", "from-the-environment")
+    daemon.answers = [(200, HEALTH)]
+    assert ProxyClient.from_settings(settings.resolve({})).health() == HEALTH
+    assert daemon.asked[0][2]["Authorization"] == "Bearer from-the-environment"
+
+
+def test_health_of_something_else_is_no_daemon(daemon: Daemon) -> None:
+    daemon.answers = [(200, {"status": "ok"})]
+    with pytest.raises(ProxyError, match="does not look like the proxy daemon's API"):
+        ProxyClient(daemon.url).health()

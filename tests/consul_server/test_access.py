@@ -1,0 +1,98 @@
+"""Who may call the embedded registry: drop-in clients as they really call, and web pages that may not."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+import aiohttp
+import pytest
+
+from jenkins_proxy.consul_server.server import EmbeddedRegistry
+
+PAGE = "Mozilla/5.0 (X11; Linux x86_64)"
+
+
+@pytest.fixture(scope="module")
+def call(embed):
+    """``call("PUT", host="consul:8500", …)`` is the status of a write of a key, or of a read."""
+    ports = {"none": embed(names=["Known.example.com"]).port, "token": embed(token="s3cret").port}
+
+    def make(method: str, host: str = "127.0.0.1:8500", *, registry: str = "none", **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", ports[registry], timeout=10)
+        connection.putrequest(method, "/v1/kv/key" if method == "PUT" else "/v1/kv/?recurse", skip_host=True)
+        for name, value in {"Host": host, "Content-Length": "0", **headers}.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert make("PUT") == 200
+    return make
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8500",
+        "127.0.0.1",
+        "[::1]:8500",
+        "10.100.198.200:8500",
+        "localhost:8500",
+        "consul:8500",
+        "consul",
+        "host.docker.internal:8500",
+        "consul.localhost",
+        "known.example.com:8500",
+        "KNOWN.example.com",
+        socket.gethostname(),
+        "",
+    ],
+)
+def test_clients_call_by_all_their_names(call, method, host):
+    # Registrator and curl; an SDK in a page of Node sends Sec-Fetch-Mode.
+    assert call(method, host, User_Agent="Go-http-client/1.1", Sec_Fetch_Mode="cors") == 200
+
+
+def test_a_caller_without_a_name_is_let_in(embedded_url):
+    # HAProxy's plain checks speak HTTP/1.0; a browser always sends Host.
+    host, _, port = embedded_url.rpartition("/")[2].partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /v1/status/leader HTTP/1.0\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+@pytest.mark.parametrize("host", ["evil.example:8500", "127.0.0.1.evil.example", "known.example.com.evil.example"])
+def test_a_name_that_someone_else_may_own_is_refused(call, method, host):
+    assert call(method, host, User_Agent=PAGE, Origin=f"http://{host}") == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1:8500", "http://consul:8500"]
+)
+def test_a_web_page_does_not_write(call, origin):
+    host = origin.rpartition("/")[2] if ":8500" in origin else "127.0.0.1:8500"
+    assert call("PUT", host, Origin=origin) == 403
+
+
+def test_a_person_may_look(call):
+    assert call("GET", User_Agent=PAGE, Sec_Fetch_Site="cross-site") == 200
+
+
+def test_a_token_opens_everything_from_everywhere(call):
+    page = {"registry": "token", "Origin": "http://evil.example"}
+    assert call("PUT", "evil.example", **page) == 403
+    assert call("PUT", "evil.example", **page, X_Consul_Token="s3cret") == 200
+
+
+async def test_beyond_loopback_any_name_may_be_ours():
+    registry = EmbeddedRegistry()
+    await registry.start("0.0.0.0", 0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{registry.port}") as client:
+        for page, status in (({}, 200), ({"Origin": "http://registry.example.com"}, 403)):
+            async with client.put("/v1/kv/key", headers={"Host": "registry.example.com", **page}) as answer:
+                assert answer.status == status
+    await registry.stop()

@@ -1,0 +1,161 @@
+"""One deploy of a service at a time, against a real Consul."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy.clients.consul.client import Consul
+from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.steps import lock
+from jenkins_proxy.errors import RegistryError
+
+HOLDER = """
+import sys
+from jenkins_proxy.console import Console
+from jenkins_proxy.flow import lock
+from jenkins_proxy.registry.consul import Consul
+with lock.hold(Consul(sys.argv[1]), sys.argv[2], 0, Console()):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def registry(consul_url, wait_for):
+    with Consul(consul_url) as client:
+        # A Consul that has just begun has a leader before it has a node, and sessions belong to nodes.
+        wait_for(client.services, "Consul to enter itself")
+        yield client
+
+
+@pytest.fixture
+def service() -> str:
+    return f"f2-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def holder(consul_url, service):
+    """Another process that holds the lock until its stdin ends."""
+    argv = [sys.executable, "-c", HOLDER, consul_url, service]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def hold(registry, service, timeout=0.0, **environ):
+    return lock.hold(registry, service, timeout, Console(), environ)
+
+
+def test_it_is_there_while_held_and_gone_after(registry, service):
+    with hold(registry, service, BUILD_URL="http://jenkins/job/books-ms/17/"):
+        held = registry.kv_get(lock.PREFIX + service)
+        assert held.session
+        assert json.loads(held.value)["build"] == "http://jenkins/job/books-ms/17/"
+
+    assert registry.kv_get(lock.PREFIX + service) is None
+
+
+def test_a_second_one_says_who_holds_it_since_when_and_from_which_build(consul_url, registry, service):
+    with (
+        hold(registry, service, BUILD_TAG="jenkins-books-ms-17"),
+        Consul(consul_url) as other,
+        pytest.raises(RegistryError) as refused,
+        hold(other, service),
+    ):
+        pytest.fail("two hold it")
+
+    assert refused.value.exit_code == 4
+    assert refused.value.message.startswith(f"{service} is being deployed: ")
+    assert f"(pid {os.getpid()})" in refused.value.message
+    assert "build jenkins-books-ms-17" in refused.value.message
+    assert "since 20" in refused.value.message
+
+
+def test_a_second_one_leaves_no_session_behind(consul_url, registry, service):
+    with hold(registry, service), Consul(consul_url) as other:
+        before = registry.kv_get(lock.PREFIX + service)
+        with pytest.raises(RegistryError), hold(other, service):
+            pytest.fail("two hold it")
+        assert registry.kv_get(lock.PREFIX + service) == before
+
+
+def test_a_second_one_waits_if_told_to(registry, service, holder, capsys):
+    threading.Timer(0.2, holder.stdin.close).start()
+
+    with hold(registry, service, timeout=20):
+        assert holder.wait(10) == 0
+
+    assert f"waiting for another deploy of {service}" in capsys.readouterr().err
+
+
+def test_services_do_not_hinder_each_other(consul_url, registry, service):
+    with hold(registry, service), Consul(consul_url) as other, hold(other, service + "-2"):
+        pass
+
+
+def test_a_holder_of_this_machine_that_was_killed_is_seen_at_once(registry, service, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait(10)
+
+    with hold(registry, service):
+        pass
+
+
+def test_a_killed_holder_that_nobody_reaps_is_dead_all_the_same(registry, service, holder, wait_for):
+    holder.send_signal(signal.SIGKILL)
+    wait_for(lambda: Path(f"/proc/{holder.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", "the zombie")
+
+    with hold(registry, service):
+        pass
+
+
+def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
+    monkeypatch.setattr(lock, "_RENEW", 0.05)
+    with hold(registry, service) as held:
+        held.confirm()
+        registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
+        other = registry.session_create("other", 10)
+        while not registry.kv_put(lock.PREFIX + service, b'{"who": "other"}', acquire=other):
+            registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
+
+        def lost():
+            try:
+                held.confirm()
+            except RegistryError as error:
+                return error
+
+        error = wait_for(lost, "the loss of the lock")
+        assert "other on an unknown host" in error.message
+        registry.session_destroy(other)
+
+
+def test_a_session_that_the_registry_forgot_is_made_again(registry, service, monkeypatch, wait_for):
+    monkeypatch.setattr(lock, "_RENEW", 0.05)
+    with hold(registry, service) as held:
+        first = registry.kv_get(lock.PREFIX + service).session
+        registry.session_destroy(first)
+
+        wait_for(lambda: registry.kv_get(lock.PREFIX + service), "the lock to be taken again")
+        held.confirm()
+        assert registry.kv_get(lock.PREFIX + service).session != first
+
+
+@pytest.mark.parametrize("value", [b"", b"nonsense", b"[]"])
+def test_a_lock_that_is_not_ours_to_read_still_holds(registry, service, consul_url, value):
+    session = registry.session_create("by hand", 10)
+    assert registry.kv_put(lock.PREFIX + service, value, acquire=session)
+
+    with pytest.raises(RegistryError, match="somebody on an unknown host"), hold(registry, service):
+        pytest.fail("two hold it")
+
+    registry.session_destroy(session)

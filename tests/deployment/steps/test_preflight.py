@@ -1,0 +1,126 @@
+"""Every problem in one answer, and which strategy a target gets: pure parts of preflight."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from jenkins_proxy.deployment.context import Request
+from jenkins_proxy.deployment.steps import preflight
+from jenkins_proxy.deployment.strategies import select
+from jenkins_proxy.errors import DockerError, ProxyError, UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
+
+COMPOSE = SimpleNamespace(name="compose-v2", surges=True)
+STACK = SimpleNamespace(name="stack", surges=False)
+
+
+def gathered(*errors: Exception) -> preflight.Problems:
+    problems = preflight.Problems()
+    for error in errors:
+        problems.gather(lambda error=error: (_ for _ in ()).throw(error))
+    return problems
+
+
+def test_no_problem_is_no_error():
+    problems = preflight.Problems()
+
+    assert problems.gather(lambda: 3) == 3
+    problems.raise_any()
+
+
+def test_one_problem_is_raised_as_it_is():
+    error = ProxyError("no proxy", "start it")
+
+    with pytest.raises(ProxyError) as raised:
+        gathered(error).raise_any()
+
+    assert raised.value is error
+
+
+def test_several_are_told_at_once_and_wrong_usage_gives_the_code():
+    with pytest.raises(UsageError) as raised:
+        gathered(DockerError("no engine", "start it"), UsageError("bad path"), ProxyError("no proxy", "go")).raise_any()
+
+    assert raised.value.message == "3 problems: (1) bad path (2) no engine (3) no proxy"
+    assert raised.value.hint == "(2) start it (3) go"
+
+
+def test_the_same_problem_is_told_once():
+    with pytest.raises(UsageError, match="^bad path$"):
+        gathered(UsageError("bad path"), UsageError("bad path")).raise_any()
+
+
+def test_what_is_no_problem_of_the_user_is_not_gathered():
+    with pytest.raises(ZeroDivisionError):
+        preflight.Problems().gather(lambda: 1 / 0)
+
+
+FREE = Service("app", ports=(Port(8080),))
+FIXED = Service("app", ports=(Port(8080, "80"),))
+
+
+@pytest.mark.parametrize(
+    ("orchestrator", "asked", "target", "strategy", "why"),
+    [
+        pytest.param(COMPOSE, "auto", FREE, "rolling", "new containers can run beside", id="rolling where it can"),
+        pytest.param(
+            COMPOSE, "auto", FIXED, "recreate", "the old ones: app publishes the fixed host port 80", id="fixed"
+        ),
+        pytest.param(
+            COMPOSE, "rolling", FIXED, "recreate", "instead of rolling, as new containers", id="rolling, fixed"
+        ),
+        pytest.param(COMPOSE, "blue-green", FIXED, "recreate", "instead of blue-green, as new", id="blue-green, fixed"),
+        pytest.param(COMPOSE, "blue-green", FREE, "blue-green", "asked for", id="blue-green"),
+        pytest.param(COMPOSE, "recreate", FREE, "recreate", "asked for", id="recreate"),
+        pytest.param(STACK, "auto", FREE, "rolling", "stand in while stack replaces the old ones", id="stack"),
+        pytest.param(STACK, "recreate", FREE, "recreate", "asked for", id="stack, recreate"),
+        pytest.param(STACK, "rolling", FIXED, "recreate", "the old ones: app", id="stack, fixed"),
+    ],
+)
+def test_the_strategy_and_why(orchestrator, asked, target, strategy, why):
+    project = ComposeProject("s", {"app": target, "db": Service("db")})
+
+    found, reason = select.choose_strategy(Request("s", "s", strategy=asked), orchestrator, project, target)
+
+    assert found == strategy
+    assert why in reason
+
+
+def test_what_others_need_in_their_project_is_not_moved_into_another():
+    project = ComposeProject("s", {"app": FREE, "web": Service("web", needs=frozenset({"app"}))})
+
+    found, reason = select.choose_strategy(Request("s", "s", strategy="blue-green"), COMPOSE, project, FREE)
+
+    assert (found, reason) == ("rolling", "instead of blue-green: web needs app in the same project")
+
+
+@pytest.mark.parametrize(
+    ("route", "probe_path"),
+    [
+        (Route("s", ("/a",)), ""),
+        (Route("s", domains=("x.example",)), ""),
+        (Route("s", ("/a.*",), path_type="path_reg"), "/a1"),
+        (Route("s", ("/a",)), "/health?full=1"),
+    ],
+)
+def test_a_route_that_can_be_probed(route, probe_path):
+    assert preflight.check_route(route, probe_path) is route
+
+
+@pytest.mark.parametrize(
+    ("probe_path", "word"),
+    [
+        ("health", "--probe-path 'health'"),
+        ("/a b", "--probe-path '/a b'"),
+        ("/a?b c", "--probe-path 'b c'"),
+        ("/a\r\nX: y", "--probe-path"),
+    ],
+)
+def test_a_probe_path_that_is_none(probe_path, word):
+    with pytest.raises(UsageError, match="is not allowed") as refused:
+        preflight.check_route(Route("s", ("/a",)), probe_path)
+
+    assert word in refused.value.message

@@ -1,0 +1,179 @@
+"""The proof that users reach a new instance: what counts, what does not, and what is said then."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+
+import pytest
+
+from jenkins_proxy.deployment.steps import probe
+from jenkins_proxy.errors import ProbeFailed
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.retry import Deadline
+
+NEW, OLD = Address("10.0.0.1", 32768), Address("10.0.0.1", 32767)
+BY_NEW, BY_OLD = {probe.INSTANCE_HEADER: str(NEW)}, {probe.INSTANCE_HEADER: str(OLD)}
+TOLD = {"header": "X-Jenkins-Proxy-Probe", "key": "the-key"}
+
+
+@pytest.fixture
+def serve():
+    """``serve((200, headers, b"body"), …)`` answers so, the last one again and again: ``(url, requests seen)``."""
+    servers = []
+
+    def start(*answers):
+        seen, left = [], list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                seen.append((self.path, dict(self.headers)))
+                status, headers, body = left.pop(0) if len(left) > 1 else left[0]
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}", seen
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def ask(url: str, seconds: float = 20, **more) -> Address:
+    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), "", TOLD)
+    return probe.until_new(asked, [NEW], Deadline(seconds))
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 401, 403])
+def test_a_good_answer_of_a_new_instance_is_the_proof(serve, status):
+    url, _ = serve((status, BY_NEW, b""))
+
+    assert ask(url) == NEW
+
+
+def test_it_asks_as_a_user_would_with_the_key_that_names_the_instance(serve):
+    url, seen = serve((200, BY_NEW, b""))
+
+    ask(url, domains=("*.example.com", "shop.example.com"))
+
+    path, headers = seen[0]
+    assert path == "/api"
+    assert headers["Host"] == "shop.example.com"
+    assert headers["X-Jenkins-Proxy-Probe"] == "the-key"
+
+
+def test_it_goes_on_while_old_instances_and_errors_answer(serve):
+    url, seen = serve((503, {}, b"no"), (200, BY_OLD, b""), (500, BY_NEW, b""), (200, BY_NEW, b""))
+
+    assert ask(url) == NEW
+    assert len(seen) == 4
+
+
+def test_redirects_are_not_followed(serve):
+    url, seen = serve((301, {**BY_NEW, "Location": "http://127.0.0.1:1/"}, b""))
+
+    assert ask(url) == NEW
+    assert len(seen) == 1
+
+
+def test_proxies_from_the_environment_are_not_for_an_internal_entry(serve, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    url, _ = serve((200, BY_NEW, b""))
+
+    assert ask(url) == NEW
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "hint"),
+    [
+        pytest.param(
+            (500, BY_NEW, b"\n  Traceback: boom\nmore"),
+            "HTTP 500 from 10.0.0.1:32768: Traceback: boom",
+            "--probe-path",
+            id="an error of the new instance",
+        ),
+        pytest.param((404, {}, b""), "HTTP 404: an empty body", "--probe-path", id="no such page"),
+        pytest.param(
+            (500, {**BY_NEW, "Content-Encoding": "gzip"}, b"Traceback: boom"),
+            "HTTP 500 from 10.0.0.1:32768: a body that breaks off",
+            "--probe-path",
+            id="broken error page",
+        ),
+        pytest.param((200, {}, b"<html>It works!"), "not through this proxy", "--entry", id="another web server"),
+        pytest.param((200, BY_OLD, b""), "only from 10.0.0.1:32767", "reach the new", id="only old instances"),
+    ],
+)
+def test_what_never_becomes_good_fails_with_what_was_seen(serve, answer, text, hint):
+    url, _ = serve(answer)
+
+    with pytest.raises(ProbeFailed) as failure:
+        ask(url, seconds=0.1)
+
+    assert failure.value.message.startswith(f"GET {url}/api: ")
+    assert text in failure.value.message
+    assert hint in failure.value.hint
+
+
+def test_errors_of_a_new_instance_get_less_patience_than_silence(serve, monkeypatch):
+    monkeypatch.setattr(probe, "_ERROR_PATIENCE", 0.0)
+    url, seen = serve((500, BY_OLD, b""), (500, BY_NEW, b"boom"), (200, BY_NEW, b""))
+
+    with pytest.raises(ProbeFailed, match="HTTP 500 from 10.0.0.1:32768: boom"):
+        ask(url)
+    assert len(seen) == 2
+
+
+def test_the_error_of_a_new_instance_is_told_rather_than_that_old_ones_answer(serve):
+    url, _ = serve((500, BY_NEW, b"boom"), (200, BY_OLD, b""))
+
+    with pytest.raises(ProbeFailed, match="HTTP 500 from 10.0.0.1:32768: boom"):
+        ask(url, seconds=0.3)
+
+
+def test_an_entry_where_nobody_listens(free_port):
+    with pytest.raises(ProbeFailed) as failure:
+        ask(f"http://127.0.0.1:{free_port()}", seconds=0.1)
+
+    assert "connection refused" in failure.value.message
+    assert "--entry" in failure.value.hint
+
+
+@pytest.mark.parametrize(
+    ("route", "path"),
+    [
+        (Route("s", ("/a", "/b")), "/a"),
+        (Route("s", domains=("example.com",)), "/"),
+        (Route("s", ("/a",), path_type="path"), "/a"),
+        (Route("s", ("/.*/a",), path_type="path_reg"), ""),
+        (Route("s", (".json",), path_type="path_end"), ""),
+        (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
+    ],
+)
+def test_the_path_that_a_route_tells_by_itself(route, path):
+    assert probe.own_path(route) == path
+
+
+@pytest.mark.parametrize(
+    ("domains", "host"),
+    [
+        ((), ""),
+        (("a.example", "b.example"), "a.example"),
+        (("*.example.com",), "www.example.com"),
+        (("*.example.com", "b.example"), "b.example"),
+    ],
+)
+def test_the_host_that_a_route_matches(domains, host):
+    assert probe.own_host(Route("s", ("/",), domains)) == host

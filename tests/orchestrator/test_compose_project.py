@@ -1,0 +1,117 @@
+"""What rendered configurations say of targets, order and obstacles."""
+
+from __future__ import annotations
+
+import pytest
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.orchestrator.compose_project import Port, file_arguments, parse
+
+
+def project(**services):
+    return parse("books-ms", {"services": services})
+
+
+PORTS = [
+    ("8080", Port(8080)),
+    ("80:8080", Port(8080, "80")),
+    ("127.0.0.1:80:8080", Port(8080, "80")),
+    ("127.0.0.1::8080", Port(8080)),
+    ("8000-8010:8080/tcp", Port(8080)),
+    ("8000-8000:8080", Port(8080, "8000")),
+    (8080, Port(8080)),
+    ({"target": 8080}, Port(8080)),
+    ({"target": 8080, "published": 80, "protocol": "tcp"}, Port(8080, "80")),
+    ({"target": 8080, "published": "80", "mode": "ingress"}, Port(8080, "80", "ingress")),
+    ({"target": 8080, "published": "8000-8010", "mode": "host"}, Port(8080, "", "host")),
+]
+
+
+@pytest.mark.parametrize("written, expected", PORTS, ids=[str(written) for written, _ in PORTS])
+def test_ports_of_all_flavours(written, expected):
+    assert project(app={"ports": [written]}).services["app"].ports == (expected,)
+
+
+def test_target_is_the_one_service_that_publishes():
+    assert project(app={"ports": ["8080"]}, db={}).target().name == "app"
+
+
+def test_target_by_name():
+    both = project(app={"ports": ["8080"]}, admin={"ports": ["8081"]})
+    assert both.target("admin").name == "admin"
+    with pytest.raises(UsageError, match="project books-ms: several services publish a port: app, admin") as caught:
+        both.target()
+    assert caught.value.hint == "name one of them with --target"
+
+
+def test_target_on_its_nodes_network_needs_its_name():
+    assert project(app={"network_mode": "host"}).target("app").host_network
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("", "project books-ms: no service publishes a port: db, cache"),
+        ("db", "project books-ms: service db publishes no port; those that do: none"),
+        ("web", "project books-ms has no service 'web'"),
+    ],
+)
+def test_target_that_is_none(name, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        project(db={}, cache=None).target(name)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("config", [None, [], {}, {"services": {}}, "text"])
+def test_a_file_without_services(config):
+    with pytest.raises(UsageError, match="define no service"):
+        parse("books-ms", config)
+
+
+def test_before_and_after_the_target():
+    found = project(
+        app={"depends_on": {"db": {"condition": "service_healthy"}}, "links": ["cache:c"]},
+        db={"volumes_from": ["data:ro", "container:other"]},
+        cache={},
+        data={},
+        web={"depends_on": ["app"]},
+        log={"network_mode": "service:web"},
+        apart={},
+    )
+    assert found.services["app"].needs == {"db", "cache"}
+    assert found.services["db"].needs == {"data"}
+    assert found.after("app") == ["log", "web"]
+    assert found.before("app") == ["apart", "cache", "data", "db"]
+
+
+def test_services_that_need_each_other_end():
+    assert project(app={"links": ["web"]}, web={"links": ["app"]}).after("app") == ["web"]
+
+
+@pytest.mark.parametrize(
+    "service, obstacle",
+    [
+        ({"ports": ["8080"]}, ""),
+        ({"ports": ["8000-8010:8080"]}, ""),
+        ({"ports": ["80:8080"]}, "app publishes the fixed host port 80"),
+        ({"ports": ["8080"], "container_name": "books"}, "app has a fixed container_name (books)"),
+        ({"network_mode": "host"}, "app uses its node's network (network_mode: host)"),
+    ],
+)
+def test_obstacle(service, obstacle):
+    assert project(app=service).services["app"].obstacle == obstacle
+
+
+def test_the_rest_of_a_service():
+    service = project(app={"image": "books-ms:1", "build": {"context": "."}, "scale": 3}).services["app"]
+    assert (service.image, service.built, service.replicas) == ("books-ms:1", True, 3)
+    assert project(app={"deploy": {"replicas": 0}}).services["app"].replicas == 0
+    assert project(app={}).services["app"].replicas is None
+
+
+def test_files_that_are_not_there(tmp_path):
+    there = tmp_path / "there.yml"
+    there.write_text("")
+    assert file_arguments([str(there), str(there)], "-c") == ["-c", str(there), "-c", str(there)]
+    with pytest.raises(UsageError, match="no compose file at nope.yml, .*/gone.yml"):
+        file_arguments([str(there), "nope.yml", str(tmp_path / "gone.yml")], "-f")

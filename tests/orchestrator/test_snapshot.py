@@ -1,0 +1,63 @@
+"""The body that makes a container again, from cut-down ``inspect`` JSON; the real thing is in test_compose.py."""
+
+from __future__ import annotations
+
+from jenkins_proxy.orchestrator.snapshot import creation
+
+ID = "5d3272c778f2" + "0" * 52
+
+
+def definition(config=None, host=None, networks=None, mounts=()):
+    return {
+        "Id": ID,
+        "Image": "sha256:76",
+        "Name": "/books-ms_app_1",
+        "Config": {"Image": "books-ms:1", "Hostname": ID[:12], **(config or {})},
+        "HostConfig": {"NetworkMode": "front", **(host or {})},
+        "NetworkSettings": {"Networks": networks or {}},
+        "Mounts": list(mounts),
+    }
+
+
+def test_settings_are_kept_and_the_engines_own_host_name_is_not():
+    body, _ = creation(definition({"Env": ["A=1"], "Labels": {"com.docker.compose.config-hash": "3d"}}))
+    assert body["Env"] == ["A=1"]
+    assert body["Labels"] == {"com.docker.compose.config-hash": "3d"}
+    assert "Hostname" not in body
+    assert creation(definition({"Hostname": "books"}))[0]["Hostname"] == "books"
+
+
+def test_networks_after_the_first_are_connected_one_by_one():
+    networks = {
+        "back": {"Aliases": [ID[:12], "app"], "IPAMConfig": {"IPv4Address": "10.1.1.1"}, "IPAddress": "10.1.1.1"},
+        "front": {"Aliases": ["app", ID[:12]], "Links": None, "IPAMConfig": None},
+    }
+    body, more = creation(definition(networks=networks))
+    front = {"Aliases": ["app"], "Links": None, "IPAMConfig": None}
+    assert body["NetworkingConfig"] == {"EndpointsConfig": {"front": front}}
+    assert more == {"back": {"Aliases": ["app"], "Links": None, "IPAMConfig": {"IPv4Address": "10.1.1.1"}}}
+
+
+def test_the_default_bridge_takes_no_aliases():
+    body, more = creation(definition(host={"NetworkMode": "default"}, networks={"bridge": {"Aliases": None}}))
+    assert "NetworkingConfig" not in body
+    assert more == {}
+
+
+def test_links_turn_round():
+    assert creation(definition(host={"Links": ["/db_1:/app_1/db"]}))[0]["HostConfig"]["Links"] == ["db_1:db"]
+
+
+def test_anonymous_volumes_keep_their_content():
+    mounts = [
+        {"Type": "volume", "Name": "c0ffee", "Destination": "/data"},
+        {"Type": "volume", "Name": "decaf", "Destination": "/cache"},
+        {"Type": "volume", "Name": "books_db", "Destination": "/db"},
+        {"Type": "volume", "Name": "books_log", "Destination": "/log"},
+        {"Type": "bind", "Source": "/etc", "Destination": "/etc"},
+    ]
+    named = {"Type": "volume", "Source": "books_log", "Target": "/log"}
+    host = {"Binds": ["books_db:/db:rw", "/etc:/etc:ro"], "Mounts": [{"Type": "volume", "Target": "/cache"}, named]}
+    made = creation(definition(host=host, mounts=mounts))[0]["HostConfig"]
+    assert made["Binds"] == ["books_db:/db:rw", "/etc:/etc:ro", "c0ffee:/data", "decaf:/cache"]
+    assert made["Mounts"] == [named]

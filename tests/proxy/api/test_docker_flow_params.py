@@ -1,0 +1,127 @@
+"""Docker Flow: Proxy's parameters and its answer, byte for byte where the project published one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.api import docker_flow_params
+from jenkins_proxy.proxy.api.params import Query
+
+BOOKS = [("serviceName", "books-ms"), ("servicePath", "/api/v1/books")]
+
+
+def parse(*pairs: tuple[str, str], base=BOOKS):
+    return docker_flow_params.parse_reconfigure(Query([*base, *pairs]))
+
+
+def fails(*pairs: tuple[str, str], base=BOOKS) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse(*pairs, base=base)
+    return caught.value.message
+
+
+def test_the_articles_call_is_a_route() -> None:
+    call = parse()
+    assert call.route == Route("books-ms", ("/api/v1/books",))
+    assert (call.wait, call.allow_empty, call.ignored) == (30.0, False, ())
+
+
+def test_every_parameter_of_the_consul_era_that_can_be_honoured_is() -> None:
+    call = parse(
+        ("servicePath", "/b,/c"), ("servicePath.1", "/d"), ("servicePath.2", "/e,/f"), ("servicePath.4", "/gap"),
+        ("serviceColor", "blue"), ("pathType", "path"), ("serviceDomain", "a.com,*.b.com"), ("skipCheck", "true"),
+        ("aclName", "01-books"), ("reqPathSearch", "/a"), ("reqPathReplace", "/b"), ("distribute", "true"),
+        ("allowEmpty", "1"), ("wait", "2.5"),
+    )  # fmt: skip
+    assert call.route == Route(
+        "books-ms", ("/api/v1/books", "/b", "/c", "/d", "/e", "/f"), ("a.com", "*.b.com"), "path", "blue",
+        "01-books", True, "/a", "/b",
+    )  # fmt: skip
+    assert (call.wait, call.allow_empty, call.ignored) == (2.5, True, ())
+
+
+@pytest.mark.parametrize(
+    ("pairs", "hostname"),
+    [
+        ([("outboundHostname", "example.com:8080")], "example.com:8080"),
+        ([("outboundHostname", "example.com"), ("port", "8080")], "example.com:8080"),
+    ],
+)
+def test_a_service_outside_has_a_port_beside_its_host_or_in_it(pairs, hostname: str) -> None:
+    call = parse(*pairs)
+    assert call.route.outbound_hostname == hostname
+    assert call.ignored == ()
+
+
+def test_what_means_nothing_here_is_named() -> None:
+    assert parse(("port", "8080"), ("mode", "swarm"), ("timeoutServer", "20"), ("mode", "swarm")).ignored == (
+        "port",
+        "mode",
+        "timeoutServer",
+    )
+
+
+@pytest.mark.parametrize(
+    "base", [[], BOOKS[:1], BOOKS[1:], [("serviceName", ""), BOOKS[1]], [BOOKS[0], ("servicePath", "")]]
+)
+def test_what_is_mandatory_is_missed_in_the_original_words(base) -> None:
+    assert fails(base=base) == (
+        "The following queries are mandatory: (serviceName and servicePath) or "
+        "(serviceName, consulTemplateFePath, and consulTemplateBePath)"
+    )
+
+
+def test_a_domain_is_enough_as_in_the_final_version() -> None:
+    assert parse(("serviceDomain", "a.com"), base=BOOKS[:1]).route == Route("books-ms", (), ("a.com",))
+
+
+@pytest.mark.parametrize("name", sorted(docker_flow_params.REFUSED))
+def test_what_cannot_be_honoured_safely_is_refused_with_a_reason(name: str) -> None:
+    assert fails((name, "something")).startswith(f"{name} is not supported: ")
+    assert parse((name, "")).ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("pair", "says"),
+    [
+        (("skipCheck", "yes"), "skipCheck 'yes'"),
+        (("pathType", "path_beg if TRUE"), "pathType "),
+        (("serviceColor", "blue\nbackend evil"), "serviceColor "),
+        (("aclName", "../../etc"), "aclName "),
+        (("serviceName", "other"), "serviceName is given 2 times"),
+        (("servicePath", "/a%0a"), "servicePath '/a%0a'"),
+        (("servicePath", "/a,,/b"), "servicePath ''"),
+        (("wait", "-1"), "wait '-1'"), (("wait", "301"), "wait '301'"), (("wait", "nan"), "wait 'nan'"),
+        (("wait", "soon"), "wait 'soon'"),
+        (("outboundHostname", "example.com"), "outboundHostname 'example.com'"),
+    ],
+)  # fmt: skip
+def test_what_does_not_meet_its_grammar_is_refused_by_its_name(pair, says: str) -> None:
+    assert fails(pair).startswith(says)
+
+
+def test_remove_misses_its_name_in_the_original_words() -> None:
+    with pytest.raises(UsageError, match="^The serviceName query is mandatory$"):
+        docker_flow_params.parse_remove(Query([]))
+    assert docker_flow_params.parse_remove(Query(BOOKS[:1])) == "books-ms"
+
+
+def test_the_answer_is_the_one_of_the_end_of_2016_with_defaults_not_filled_in() -> None:
+    assert docker_flow_params.answer(echo=parse().echo) == (
+        '{"Status":"OK","Message":"","ServiceName":"books-ms","AclName":"","ServiceColor":"","ServiceDomain":null,'
+        '"ServiceCert":"","OutboundHostname":"","ConsulTemplateFePath":"","ConsulTemplateBePath":"","PathType":"",'
+        '"SkipCheck":false,"Mode":"","HttpsPort":0,"Distribute":false,"Users":null,"ReqRepSearch":"","ReqRepReplace":"",'
+        '"ReqPathSearch":"","ReqPathReplace":"","TemplateFePath":"","TemplateBePath":"",'
+        '"ServiceDest":[{"Port":"","Path":["/api/v1/books"],"SrcPort":0}]}'
+    )
+
+
+def test_a_refusal_is_json_that_can_be_looked_at_in_a_browser() -> None:
+    text = docker_flow_params.answer("<script>&", good=False)
+    assert "<" not in text
+    assert json.loads(text)["Message"] == "<script>&"
+    assert json.loads(text)["Status"] == "NOK"

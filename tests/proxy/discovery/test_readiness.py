@@ -1,0 +1,141 @@
+"""Who is let in at once, who later, and who is not even asked."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from jenkins_proxy.aio import Tasks
+from jenkins_proxy.model import CRITICAL, Address, Instance
+from jenkins_proxy.proxy.discovery import readiness
+from jenkins_proxy.proxy.discovery.readiness import Knocker, listens
+
+pytestmark = pytest.mark.asyncio
+OLD = Instance("books", "old", Address("127.0.0.1", 1))
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close as a port does whose server is gone."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+class Newcomer:
+    """A port that takes connections and drops them, until it listens: Docker's proxy before a container's server."""
+
+    def __init__(self) -> None:
+        self.listens = False
+        self.knocks: list[bytes] = []
+
+    async def start(self, dropping=lambda writer: writer.close()) -> Instance:
+        self._dropping = dropping
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return Instance("books", "new", Address("127.0.0.1", self._server.sockets[0].getsockname()[1]))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.listens:
+            self.knocks.append(b"")
+            self._dropping(writer)
+            return
+        self.knocks.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 501 Not Implemented\r\n\r\n")
+        writer.close()
+
+
+@pytest.fixture
+async def newcomer():
+    one = Newcomer()
+    one.instance = await one.start()
+    yield one
+    one._server.close()
+
+
+@pytest.fixture
+async def knocker():
+    failures: list[BaseException] = []
+    answered: list[tuple[str, float]] = []
+    tasks = Tasks(failures.append)
+    made = Knocker(lambda address: (address,), lambda name, woke: answered.append((name, woke)), tasks)
+    made.told = answered
+    yield made
+    await tasks.end()
+    assert failures == []
+
+
+async def test_who_joins_others_serves_once_it_has_answered(knocker, newcomer, wait_until):
+    new = newcomer.instance
+    knocker.look("books", [OLD], [OLD, new], 7.0)
+    await wait_until(lambda: len(newcomer.knocks) > 2)
+    assert (knocker.unproven("books"), knocker.told) == ({new.address}, [])
+    newcomer.listens = True
+    await wait_until(lambda: knocker.told == [("books", 7.0)])
+    assert knocker.unproven("books") == set()
+    assert newcomer.knocks[-1].startswith(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ([], {}),
+        ([OLD], {"checked": True}),
+        ([OLD], {"status": CRITICAL}),
+    ],
+    ids=["with nobody else there", "whom the registry checks", "who is not fit anyway"],
+)
+async def test_who_is_not_asked(knocker, newcomer, before, change):
+    new = Instance(**{**vars(newcomer.instance), **change})
+    knocker.look("books", before, [OLD, new], 7.0)
+    assert knocker.unproven("books") == set()
+
+
+async def test_who_was_there_already_is_not_asked_again(knocker, newcomer, wait_until):
+    newcomer.listens = True
+    new = newcomer.instance
+    knocker.look("books", [OLD], [OLD, new], 7.0)
+    await wait_until(lambda: knocker.told)
+    tagged = Instance(**{**vars(new), "tags": ("v2",)})
+    knocker.look("books", [OLD, new], [OLD, tagged], 8.0)
+    assert knocker.unproven("books") == set()
+
+
+async def test_who_leaves_before_it_answers_is_forgotten(knocker, newcomer, wait_until):
+    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    knocker.look("books", [OLD, newcomer.instance], [OLD], 8.0)
+    assert knocker.unproven("books") == set()
+    newcomer.listens = True
+    await wait_until(lambda: newcomer.knocks)
+    assert knocker.told == []
+
+
+async def test_who_never_answers_is_let_in_after_a_while(knocker, newcomer, wait_until, monkeypatch):
+    monkeypatch.setattr(readiness, "_PATIENCE", 0.3)
+    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    assert knocker.unproven("books") == {newcomer.instance.address}
+    await wait_until(lambda: knocker.told == [("books", 7.0)])
+
+
+async def test_a_route_that_is_put_waits_for_them(knocker, newcomer, wait_until):
+    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    proof = asyncio.ensure_future(knocker.prove("books", [newcomer.instance]))
+    await wait_until(lambda: len(newcomer.knocks) > 2)
+    assert not proof.done()
+    newcomer.listens = True
+    await proof
+    assert (knocker.unproven("books"), knocker.told) == (set(), [("books", 7.0)])
+
+
+@pytest.mark.parametrize("dropping", [lambda writer: writer.close(), reset])
+async def test_only_who_drops_a_connection_does_not_listen(dropping, free_port):
+    silent = socket.create_server(("127.0.0.1", 0))
+    assert await listens(Address("127.0.0.1", free_port()))
+    assert await listens(Address(*silent.getsockname()))
+    silent.close()
+    one = Newcomer()
+    instance = await one.start(dropping)
+    assert not await listens(instance.address)
+    one.listens = True
+    assert await listens(instance.address)
+    one._server.close()

@@ -1,0 +1,291 @@
+"""Instances of many services followed within a number of connections, on a real Consul with its default limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy.aio import Tasks
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.model import CRITICAL, PASSING
+from jenkins_proxy.proxy.discovery import service_watcher
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.service_watcher import Watcher
+
+pytestmark = pytest.mark.consul
+ESTABLISHED = "01"
+
+
+class Catalogue:
+    """Writes entries of nodes that have no agent, in a registry of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def put(self, path: str, data: object) -> None:
+        await asyncio.to_thread(self._put, path, data)
+
+    def _put(self, path: str, data: object) -> None:
+        request = urllib.request.Request(self.url + path, json.dumps(data).encode(), method="PUT")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == 200
+
+    async def node(self, node: str, status: str = "") -> None:
+        entry: dict[str, object] = {"Node": node, "Address": "10.0.0.1"}
+        if status:
+            entry["Check"] = {"CheckID": "serfHealth", "Name": "agent", "Status": status}
+        await self.put("/v1/catalog/register", entry)
+
+    async def enter(self, service: str, port: int, node: str, status: str = "") -> None:
+        identity = f"{service}-{port}"
+        entry = {
+            "Node": node,
+            "Address": "10.0.0.1",
+            "Service": {"ID": identity, "Service": service, "Address": "10.0.0.1", "Port": port},
+        }
+        if status:
+            entry["Check"] = {"CheckID": f"c-{identity}", "Name": "c", "ServiceID": identity, "Status": status}
+        await self.put("/v1/catalog/register", entry)
+
+    async def enter_many(self, services: list[str], node: str) -> None:
+        entries = [
+            {
+                "Service": {
+                    "Verb": "set",
+                    "Node": node,
+                    "Service": {"ID": f"{name}-1", "Service": name, "Address": "10.0.0.1", "Port": 1},
+                }
+            }
+            for name in services
+        ]
+        for begin in range(0, len(entries), 60):
+            await self.put("/v1/txn", entries[begin : begin + 60])
+
+    async def leave(self, service: str, port: int, node: str) -> None:
+        await self.put("/v1/catalog/deregister", {"Node": node, "ServiceID": f"{service}-{port}"})
+
+
+class Told:
+    """A watcher, and what it told last of each service."""
+
+    def __init__(self, registry: AsyncConsul, tasks: Tasks, connections: int) -> None:
+        self.last: dict[str, dict[int, str]] = {}
+        self.count = 0
+        self.events: list[str] = []
+        self.reachability = Reachability(
+            lambda why: self.events.append(f"lost: {why}"), lambda _seconds: self.events.append("back")
+        )
+        self.watcher = Watcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
+
+    def see(self, service: str, instances, woke: float) -> None:
+        assert woke <= asyncio.get_running_loop().time()
+        self.last[service] = {one.address.port: one.status for one in instances}
+        self.count += 1
+
+
+@pytest.fixture(scope="module")
+def own_consul(start_consul):
+    """A Consul with its default limits, for this module alone."""
+    return start_consul()
+
+
+@pytest.fixture
+async def catalogue(own_consul):
+    return Catalogue(own_consul[0])
+
+
+@pytest.fixture
+async def watching(own_consul):
+    """``watching(services, connections)`` follows them until the test ends."""
+    running: list[tuple[AsyncConsul, Tasks]] = []
+    failures: list[BaseException] = []
+
+    def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
+        registry = kind(url or own_consul[0], connections=connections)
+        tasks = Tasks(failures.append)
+        running.append((registry, tasks))
+        told = Told(registry, tasks, connections)
+        told.watcher.follow(services)
+        return told
+
+    yield start
+    for registry, tasks in running:
+        await tasks.end()
+        await registry.close()
+    assert failures == []
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Quiet queries end soon, so that slots go over to others."""
+    monkeypatch.setattr(service_watcher, "WAIT", 0.3)
+
+
+def connections_to(url: str) -> int:
+    """How many this machine has open to a registry."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == ESTABLISHED for row in rows)
+
+
+async def test_each_service_is_told_at_first_and_after_each_change(catalogue, watching, wait_until):
+    await catalogue.enter("few-a", 1, "n1")
+    told = watching(["few-a", "few-none"], 100)
+    await wait_until(lambda: told.last == {"few-a": {1: PASSING}, "few-none": {}})
+    await catalogue.enter("few-a", 2, "n1")
+    await wait_until(lambda: told.last["few-a"] == {1: PASSING, 2: PASSING})
+    await catalogue.enter("few-a", 2, "n1", CRITICAL)
+    await wait_until(lambda: told.last["few-a"] == {1: PASSING, 2: CRITICAL})
+    await catalogue.leave("few-a", 1, "n1")
+    await wait_until(lambda: told.last["few-a"] == {2: CRITICAL})
+    await catalogue.enter("few-none", 7, "n2")
+    await wait_until(lambda: told.last["few-none"] == {7: PASSING})
+
+
+async def test_what_is_followed_no_longer_is_not_told_any_more(catalogue, watching, wait_until):
+    await catalogue.enter("gone-a", 1, "n1")
+    told = watching(["gone-a", "gone-b"], 100)
+    await wait_until(lambda: len(told.last) == 2)
+    told.watcher.follow(["gone-b"])
+    await catalogue.enter("gone-a", 2, "n1")
+    await catalogue.enter("gone-b", 2, "n1")
+    await wait_until(lambda: told.last["gone-b"] == {2: PASSING})
+    assert told.last["gone-a"] == {1: PASSING}
+    told.watcher.follow(["gone-a", "gone-b"])
+    await wait_until(lambda: told.last["gone-a"] == {1: PASSING, 2: PASSING})
+    assert told.watcher._waiting == set()
+
+
+async def test_a_thousand_services_leave_the_others_on_this_machine_their_connections(catalogue, watching, wait_until):
+    services = [f"many-{number}" for number in range(1000)]
+    await catalogue.node("n3")
+    await catalogue.enter_many(services, "n3")
+    told = watching(services, 100)
+    await wait_until(lambda: len(told.last) == 1000, seconds=60)
+    assert connections_to(catalogue.url) <= 100
+    for number in random.Random(1).sample(range(1000), 40):
+        # Each call is a connection of its own: Consul refuses the 201st of this address.
+        await catalogue.enter(f"many-{number}", 2, "n3")
+        await wait_until(lambda number=number: told.last[f"many-{number}"] == {1: PASSING, 2: PASSING})
+    assert connections_to(catalogue.url) <= 100
+    assert told.events == []
+
+
+@pytest.mark.parametrize("connections", [18, 60])
+async def test_services_without_a_slot_are_told_of_checks_and_nodes(catalogue, watching, wait_until, connections):
+    services = [f"shared-{connections}-{number}" for number in range(50)]
+    await catalogue.node("n4", PASSING)
+    await catalogue.enter_many(services, "n4")
+    told = watching(services, connections)
+    await wait_until(lambda: len(told.last) == 50)
+    for name in services:
+        await catalogue.enter(name, 1, "n4", CRITICAL)
+    await wait_until(lambda: all(told.last[name] == {1: CRITICAL} for name in services))
+    for name in services:
+        await catalogue.enter(name, 1, "n4", PASSING)
+    await wait_until(lambda: all(told.last[name] == {1: PASSING} for name in services))
+    await catalogue.node("n4", CRITICAL)
+    await wait_until(lambda: all(told.last[name] == {1: CRITICAL} for name in services))
+
+
+async def test_nodes_that_go_take_their_services_with_them(catalogue, watching, wait_until):
+    services = [f"spread-{number}" for number in range(30)]
+    for number, name in enumerate(services):
+        await catalogue.enter(name, 1, f"spread-node-{number}")
+    told = watching(services, 18)
+    await wait_until(lambda: len(told.last) == 30)
+    for number, name in enumerate(services):
+        await catalogue.enter(name, 2, f"spread-node-{number}")
+    await wait_until(lambda: all(told.last[name] == {1: PASSING, 2: PASSING} for name in services))
+    for number in range(30):
+        await catalogue.put("/v1/catalog/deregister", {"Node": f"spread-node-{number}"})
+    await wait_until(lambda: all(told.last[name] == {} for name in services))
+
+
+async def test_a_slot_goes_over_to_a_service_that_changed_more_recently(quick, catalogue, watching, wait_until):
+    services = [f"turn-{number}" for number in range(30)]
+    await catalogue.enter_many(services, "n1")
+    told = watching(services, 18)
+    await wait_until(lambda: len(told.last) == 30)
+    late = sorted(told.watcher._waiting)[0]
+    await catalogue.enter(late, 2, "n1")
+    await wait_until(lambda: late not in told.watcher._waiting)
+    await catalogue.enter(late, 3, "n1")
+    await wait_until(lambda: set(told.last[late]) == {1, 2, 3})
+
+
+async def test_what_changes_just_after_it_was_asked_is_asked_again(catalogue, watching, wait_until):
+    services = [f"moved-{number}" for number in range(20)]
+    await catalogue.node("n5")
+    await catalogue.enter_many(services, "n5")
+    changes = []
+
+    class Moving(AsyncConsul):
+        async def service_indexes(self, services, told):
+            await super().service_indexes(services, told)
+            if changes:
+                await catalogue.enter(*changes.pop(), "n5")
+                await asyncio.sleep(0.3)  # the registry tells of the change before the sweep has ended
+
+    told = watching(services, 18, kind=Moving)
+    await wait_until(lambda: len(told.last) == 20)
+    await asyncio.sleep(0.3)  # no sweep is under way
+    changes.append((services[-1], 2))
+    await catalogue.enter(services[-2], 2, "n5")
+    await wait_until(lambda: set(told.last[services[-1]]) == {1, 2})
+
+
+@pytest.mark.parametrize("connections", [18, 45])
+async def test_after_a_storm_what_was_told_last_is_what_is(quick, catalogue, watching, wait_until, connections):
+    chance = random.Random(connections)
+    services = [f"storm-{number}" for number in range(40)]
+    told = watching(services, connections)
+    expected: dict[str, set[int]] = {name: set() for name in services}
+
+    async def stir(name: str) -> None:
+        for _ in range(6):
+            port = chance.randint(1, 3)
+            if port in expected[name]:
+                expected[name].discard(port)
+                await catalogue.leave(name, port, f"n{port}")
+            else:
+                expected[name].add(port)
+                await catalogue.enter(name, port, f"n{port}")
+
+    for begin in range(0, 40, 8):
+        await asyncio.gather(*map(stir, services[begin : begin + 8]))
+    await wait_until(lambda: {name: set(ports) for name, ports in told.last.items()} == expected)
+    for name in services:
+        for port in expected[name]:
+            await catalogue.leave(name, port, f"n{port}")
+
+
+async def test_a_registry_that_goes_away_is_told_once_and_followed_again_when_it_is_back(
+    start_consul, watching, wait_until
+):
+    url, process = start_consul()
+    catalogue = Catalogue(url)
+    await catalogue.enter("away-a", 1, "n1")
+    told = watching(["away-a"], 100, url)
+    await wait_until(lambda: told.last)
+    process.kill()
+    await wait_until(lambda: told.events)
+    assert told.events[0].startswith("lost: no registry answers at")
+    assert told.reachability.lost_since
+    again = await asyncio.create_subprocess_exec(
+        *process.args, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        await wait_until(lambda: told.events[1:] == ["back"])
+        assert told.reachability.lost_since is None
+        await catalogue.enter("away-a", 9, "n1")
+        # Its index began anew, below the one that was known.
+        await wait_until(lambda: told.last["away-a"] == {9: PASSING})
+    finally:
+        again.terminate()
+        await again.wait()

@@ -1,0 +1,63 @@
+"""What HAProxy says, read."""
+
+from __future__ import annotations
+
+import pytest
+
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.haproxy import output
+from jenkins_proxy.proxy.haproxy.render import Backend, Options, render
+
+REFUSED = """\
+[NOTICE]   (99) : haproxy version is 2.6.12-1+deb12u4
+[ALERT]    (99) : config : parsing [haproxy.cfg:33] : 'bind' : invalid address: 'x' in 'x:1'
+
+[ALERT]    (99) : config : Error(s) found in configuration file : haproxy.cfg
+[ALERT]    (99) : config : Fatal errors found in configuration.
+"""
+UNBOUND = """\
+[ALERT]    (7) : Binding [haproxy.cfg:33] for frontend entry: cannot bind socket (Address already in use) for [*:80]
+[ALERT]    (7) : [haproxy.main()] Some protocols failed to start their listeners! Exiting.
+[WARNING]  (7) : Loading failure!
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(REFUSED, "parsing [haproxy.cfg:33] : 'bind' : invalid address: 'x' in 'x:1'", id="refused"),
+        pytest.param(
+            UNBOUND,
+            "Binding [haproxy.cfg:33] for frontend entry: cannot bind socket (Address already in use) for [*:80]",
+            id="unbound",
+        ),
+        pytest.param("Segmentation fault\n\n", "Segmentation fault", id="no-alert"),
+        pytest.param("", "it said nothing", id="nothing"),
+    ],
+)
+def test_reason(text, expected):
+    assert output.reason(text.splitlines()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - https://haproxy.org/", (2, 6)),
+        ("HA-Proxy version 1.8.19 2019/02/11", (1, 8)),
+        ("HAProxy version 3.0.5-8e879a5 2024/09/19", (3, 0)),
+        ("bash: haproxy: not found", ()),
+    ],
+)
+def test_program_version(text, expected):
+    assert output.program_version(text) == expected
+
+
+def test_version_and_servers_come_back_from_a_rendered_configuration():
+    addresses = {Address("10.0.0.1", 80), Address("2001:db8::1", 8080)}
+    rendered = render([Backend(Route("a", ("/",)), tuple(addresses)), Backend(Route("b", ("/b",)))], Options(), 17)
+    assert output.version(rendered.config) == 17
+    assert output.servers(rendered.config) == {"a-be": addresses, "b-be": frozenset()}
+
+
+def test_what_is_not_ours_has_no_version():
+    assert output.version("global\n  description something else\n") == 0

@@ -1,0 +1,162 @@
+"""What should serve for what is known: tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
+from jenkins_proxy.proxy.haproxy.diff import Running
+from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
+from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
+
+BOOKS = Route("books", ("/books",))
+A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
+NAMES = {"a.local": (Address("10.9.9.1", 80), Address("10.9.9.2", 80)), "unknown.local": ()}
+
+
+def numeric(address: Address):
+    return NAMES.get(address.host, (address,))
+
+
+def instance(address: Address, status: str = PASSING, identity: str = "id") -> Instance:
+    return Instance("books", identity, address, status=status)
+
+
+def knowing(route: Route = BOOKS, restored=(), marks=None) -> Knowledge:
+    stored = StoredRoutes({route.service: StoredRoute(route, 5)}, 5)
+    return Knowledge(numeric, stored, {route.service: marks or {}}, {route.service: frozenset(restored)})
+
+
+@pytest.mark.parametrize(
+    ("instances", "serving", "expected"),
+    [
+        pytest.param(None, {A}, {A}, id="the-registry-has-not-told"),
+        pytest.param([], {A}, set(), id="all-gone"),
+        pytest.param([instance(A), instance(B)], set(), {A, B}, id="two"),
+        pytest.param([instance(A), instance(B, WARNING)], set(), {A, B}, id="a-warning-serves"),
+        pytest.param([instance(A), instance(B, CRITICAL)], {A, B}, {A}, id="a-critical-does-not"),
+        pytest.param([instance(A, CRITICAL), instance(B, CRITICAL)], {A, B}, {A, B}, id="all-critical-serve-on"),
+        pytest.param([instance(A, CRITICAL), instance(B, CRITICAL)], {B, C}, {B}, id="only-those-that-served-do"),
+        pytest.param([instance(A, CRITICAL)], set(), set(), id="one-that-never-passed"),
+        pytest.param([instance(A), instance(A, CRITICAL, "stale-twin")], set(), {A}, id="a-stale-twin"),
+        pytest.param([instance(Address("a.local", 80))], set(), set(NAMES["a.local"]), id="a-name"),
+        pytest.param([instance(Address("unknown.local", 80)), instance(A)], set(), {A}, id="an-unknown-name"),
+    ],
+)
+def test_what_serves(instances, serving, expected):
+    knowledge = knowing()
+    if instances is not None:
+        knowledge.take_instances("books", instances)
+    backend = knowledge.backends(["books"], {"books": Running(BOOKS, frozenset(serving))})["books"]
+    assert set(backend.servers) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "marks", "expected"),
+    [
+        pytest.param(PASSING, {B: "id"}, {A}, id="drained"),
+        pytest.param(PASSING, {B: "another"}, {A, B}, id="another-container-got-the-address"),
+        pytest.param(CRITICAL, {B: "id"}, {A}, id="drained-and-all-critical"),
+        pytest.param(PASSING, {A: "id", B: "id"}, set(), id="all-drained"),
+    ],
+)
+def test_drained_instances_do_not_serve(status, marks, expected):
+    knowledge = knowing(marks=marks)
+    knowledge.take_instances("books", [instance(A, status), instance(B, status)])
+    backend = knowledge.backends(["books"], {"books": Running(BOOKS, frozenset({A, B}))})["books"]
+    assert set(backend.servers) == expected
+
+
+def test_after_a_start_what_served_before_serves_until_the_registry_tells():
+    knowledge = knowing(restored=[A, B])
+    assert set(knowledge.backends(["books"], {})["books"].servers) == {A, B}
+    knowledge.take_instances("books", [instance(A)])
+    assert set(knowledge.backends(["books"], {})["books"].servers) == {A}
+
+
+def test_a_colour_has_the_instances_of_its_own_name():
+    knowledge = knowing(Route("books", ("/books",), color="green"))
+    knowledge.take_instances("books", [instance(A)])
+    knowledge.take_instances("books-green", [instance(B)])
+    assert knowledge.registry_names == {"books-green"}
+    assert knowledge.backends(["books"], {})["books"].servers == (B,)
+
+
+def test_an_outbound_host_needs_no_registry():
+    knowledge = knowing(Route("books", ("/books",), outbound_hostname="a.local:80"))
+    assert knowledge.registry_names == set()
+    assert knowledge.backends(["books"], {})["books"].servers == NAMES["a.local"]
+
+
+@pytest.mark.parametrize(
+    ("instances", "outlived"),
+    [
+        pytest.param([instance(A), instance(B)], set(), id="still-there"),
+        pytest.param([instance(A)], {B}, id="gone"),
+        pytest.param([instance(A), instance(B, identity="new")], {B}, id="another-container"),
+        pytest.param(None, set(), id="not-told-yet"),
+    ],
+)
+def test_marks_that_outlived_their_instance(instances, outlived):
+    knowledge = knowing(marks={B: "id"})
+    if instances is not None:
+        knowledge.take_instances("books", instances)
+    assert knowledge.outlived_drains("books") == outlived
+
+
+def stored(version: int, path: str = "/books") -> StoredRoute:
+    return StoredRoute(Route("books", (path,)), version)
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "index", "expected", "changed", "missing"),
+    [
+        pytest.param(None, stored(7), 7, stored(7), {"books"}, [], id="new"),
+        pytest.param(stored(5), stored(7, "/other"), 7, stored(7, "/other"), {"books"}, [], id="changed"),
+        pytest.param(stored(5), stored(7), 7, stored(7), set(), [], id="written-again"),
+        pytest.param(stored(5), None, 7, None, {"books"}, [], id="removed-elsewhere"),
+        pytest.param(stored(9), stored(7, "/old"), 8, stored(9), set(), [], id="told-before-our-own-put"),
+        pytest.param(stored(9), None, 8, stored(9), set(), [stored(9)], id="the-registry-lost-it"),
+        pytest.param(None, None, 8, None, set(), [], id="nothing"),
+    ],
+)
+def test_what_the_store_tells_is_merged(own, told, index, expected, changed, missing):
+    knowledge = Knowledge(numeric, StoredRoutes({"books": own} if own else {}), {}, {})
+    snapshot = StoredRoutes({"books": told} if told else {}, index)
+    assert knowledge.take_routes(snapshot) == (changed, missing)
+    assert knowledge.routes.get("books") == expected
+
+
+def test_a_store_of_another_lineage_has_lost_what_it_does_not_tell():
+    """Other keys may have taken its index beyond our versions; what it does tell is newer than all of ours."""
+    others = StoredRoute(Route("users", ("/users",)), 600)
+    knowledge = Knowledge(numeric, StoredRoutes({"books": stored(500), "users": others}, lineage="first"), {}, {})
+    written = StoredRoute(Route("users", ("/new",)), 7)
+    changed, missing = knowledge.take_routes(StoredRoutes({"users": written}, 900, lineage="second"))
+    assert (changed, missing) == ({"users"}, [stored(500)])
+    assert knowledge.routes == {"users": written, "books": stored(500)}
+    assert knowledge.lineage == "second"
+
+
+def test_a_store_that_lost_everything_is_known_until_it_is_marked_again():
+    knowledge = Knowledge(numeric, StoredRoutes({"books": stored(5)}, lineage="first"), {}, {})
+    for _ in range(2):
+        assert knowledge.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
+
+
+def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
+    knowledge = knowing()
+    assert knowledge.remove_route("books")
+    assert knowledge.take_routes(StoredRoutes({"books": stored(5)}, 6)) == (set(), [])
+    assert knowledge.take_routes(StoredRoutes({"books": stored(8)}, 8)) == ({"books"}, [])
+
+
+def test_the_state_tells_what_serves_and_what_drains():
+    knowledge = knowing(marks={B: "id"})
+    knowledge.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
+    state = knowledge.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
+    assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [
+        (A, True, False),
+        (B, False, True),
+        (C, False, False),
+    ]

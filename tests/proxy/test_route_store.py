@@ -1,0 +1,151 @@
+"""Routes and drains in a real registry's key-value store, and on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.clients.consul.models import KvPair
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.route_store import (
+    DRAINS,
+    PROXIES,
+    ROUTES,
+    LocalCopy,
+    Store,
+    StoredRoute,
+    parse_drains,
+    parse_routes,
+)
+
+BOOKS = Route("store-books", ("/books",), ("example.com",))
+HERE = Address("10.0.0.1", 32768)
+
+
+@pytest.fixture
+async def registry(consul_url):
+    async with AsyncConsul(consul_url) as registry:
+        yield registry
+        for prefix in (ROUTES, DRAINS, PROXIES):
+            await registry.kv_delete(prefix + "store-", recurse=True)
+
+
+@pytest.fixture
+def store(registry):
+    return Store(registry)
+
+
+@pytest.mark.consul
+async def test_a_route_comes_back_as_it_went(store):
+    version = await store.put_route(BOOKS)
+    stored, index = await store.routes()
+    assert stored.routes[BOOKS.service] == StoredRoute(BOOKS, version)
+    assert stored.index == index >= version
+
+
+@pytest.mark.consul
+async def test_the_same_route_again_is_no_new_version(store):
+    assert await store.put_route(BOOKS) == await store.put_route(BOOKS)
+
+
+@pytest.mark.consul
+async def test_writers_at_once_all_return_and_the_store_holds_one_of_theirs(store):
+    routes = [Route("store-many", (f"/{number}",)) for number in range(8)]
+    await asyncio.gather(*(store.put_route(route) for route in routes))
+    stored, _index = await store.routes()
+    assert stored.routes["store-many"].route in routes
+
+
+@pytest.mark.consul
+async def test_a_change_wakes_who_watches(store):
+    _stored, index = await store.routes()
+    watch = asyncio.create_task(store.routes(index=index, wait=60))
+    await store.put_route(BOOKS)
+    woke, _index = await asyncio.wait_for(watch, 20)
+    assert woke.routes[BOOKS.service].route == BOOKS
+
+
+@pytest.mark.consul
+async def test_a_removed_route_takes_its_drains_with_it(store):
+    await store.put_route(BOOKS)
+    await store.change_drains(BOOKS.service, add={HERE: "id"})
+    assert await store.remove_route(BOOKS.service)
+    assert not await store.remove_route(BOOKS.service)
+    assert BOOKS.service not in (await store.routes())[0].routes
+    assert BOOKS.service not in (await store.drains())[0]
+
+
+@pytest.mark.consul
+async def test_marks_of_several_who_drain_at_once_are_all_kept(store):
+    many = [Address("10.0.0.1", port) for port in range(1, 6)]
+    await asyncio.gather(*(store.change_drains("store-books", add={one: f"id-{one.port}"}) for one in many))
+    drains, _index = await store.drains()
+    assert drains["store-books"] == {one: f"id-{one.port}" for one in many}
+    assert await store.change_drains("store-books", remove=many[1:]) == {many[0]: "id-1"}
+
+
+@pytest.mark.consul
+async def test_what_a_proxy_serves_goes_with_its_session(store, registry):
+    session = await registry.session_create("store-test", 30)
+    assert await store.publish("store-one", session, {"version": 3})
+    assert json.loads((await registry.kv_get(PROXIES + "store-one")).value) == {"version": 3}
+    await registry.session_destroy(session)
+    assert await registry.kv_get(PROXIES + "store-one") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"", "Expecting value"),
+        (b"[]", "not a JSON object"),
+        (b'{"service": "x"}', "neither a path nor a domain"),
+        (b'{"service": "other", "paths": ["/"]}', "it is a route of other"),
+        (b'{"service": "x", "paths": ["/a b"]}', "is not allowed"),
+        (b'{"service": "x", "paths": "/a"}', "a list"),
+        (b'{"paths": ["/"]}', "service"),
+        (b'{"service": "x", "paths": ["/\\nbackend evil"]}', "is not allowed"),
+    ],
+)
+def test_what_is_no_route_is_told_and_leaves_the_others(value, why):
+    good = KvPair(ROUTES + "good", json.dumps(Route("good", ("/",)).as_dict()).encode(), 7)
+    stored = parse_routes([KvPair(ROUTES + "x", value, 6), good], 9)
+    assert stored.routes == {"good": StoredRoute(Route("good", ("/",)), 7)}
+    assert why in stored.bad["x"]
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"7", b'{"nowhere": "id"}', b'{"10.0.0.1:99999": "id"}', b"[" * 100_000])
+def test_what_is_no_mark_is_left_out(value):
+    assert parse_drains(value) == {}
+
+
+async def test_the_copy_on_disk_comes_back(tmp_path):
+    stored = {BOOKS.service: StoredRoute(BOOKS, 12)}
+    drains = {BOOKS.service: {HERE: "id"}}
+    await LocalCopy(tmp_path / "routes.json").save(stored, drains, "first")
+    back, marks = LocalCopy(tmp_path / "routes.json").read()
+    assert (back.routes, marks, back.lineage) == (stored, drains, "first")
+    assert oct((tmp_path / "routes.json").stat().st_mode)[-3:] == "600"
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"routes": []}', '{"routes": {"x": 1}, "drains": {}}'])
+def test_a_copy_that_cannot_be_read_is_none(tmp_path, text):
+    if text is not None:
+        (tmp_path / "routes.json").write_text(text)
+    back, marks = LocalCopy(tmp_path / "routes.json").read()
+    assert (dict(back.routes), dict(marks)) == ({}, {})
+
+
+async def test_a_full_disk_leaves_the_copy_of_before(tmp_path, monkeypatch):
+    copy = LocalCopy(tmp_path / "routes.json")
+    await copy.save({BOOKS.service: StoredRoute(BOOKS, 12)}, {}, "")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        await copy.save({}, {}, "")
+    assert list(LocalCopy(tmp_path / "routes.json").read()[0].routes) == [BOOKS.service]

@@ -1,0 +1,118 @@
+"""Which entries are desired after which events."""
+
+from __future__ import annotations
+
+import pytest
+
+from jenkins_proxy.registrator.service_entries import Entry
+from jenkins_proxy.registrator.sync import STOPS_WITHIN, Desired, signal_number
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def desired(clock):
+    return Desired(clock)
+
+
+def running(container_id="c1", started="2026-01-01", stop_signal=None):
+    return {"Id": container_id, "State": {"StartedAt": started}, "Config": {"StopSignal": stop_signal}}
+
+
+def entry(port=1, id_="h:a:80"):
+    return Entry(id_, "a", "10.0.0.1", port)
+
+
+def test_a_running_container_is_desired_until_it_ends(desired):
+    assert desired.run(running(), [entry()]) == {"h:a:80"}
+    assert desired.entries() == {"h:a:80": entry()}
+    assert desired.containers == {"c1"}
+    assert desired.end("c1") == {"h:a:80"}
+    assert desired.entries() == {}
+    assert desired.end("c1") == set()
+
+
+def test_what_a_container_published_before_is_concerned_too(desired):
+    desired.run(running(), [entry(id_="old")])
+    assert desired.run(running(), [entry(id_="new")]) == {"old", "new"}
+    assert set(desired.entries()) == {"new"}
+
+
+@pytest.mark.parametrize(
+    ("number", "stop_signal", "leaves"),
+    [
+        (15, None, True),
+        (2, None, True),
+        (9, None, True),
+        (1, None, False),
+        (3, None, False),
+        (28, "", False),
+        (3, "SIGQUIT", True),
+        (3, "QUIT", True),
+        (3, "3", True),
+        (15, "SIGQUIT", True),
+        (1, "SIGQUIT", False),
+        (1, "SIGNONSENSE", False),
+    ],
+)
+def test_a_signal_that_stops_ends_an_entry(desired, number, stop_signal, leaves):
+    desired.run(running(stop_signal=stop_signal), [entry()])
+    assert desired.kill("c1", number) == ({"h:a:80"} if leaves else set())
+    assert bool(desired.entries()) is not leaves
+
+
+def test_a_container_that_was_told_to_stop_stays_out_while_it_stops(desired):
+    desired.run(running(), [entry()])
+    desired.kill("c1", 15)
+    desired.run(running(), [entry()])
+    assert desired.entries() == {}
+
+
+def test_it_is_back_when_it_starts_again(desired):
+    desired.run(running(), [entry(1)])
+    desired.kill("c1", 15)
+    desired.end("c1")
+    desired.start("c1")
+    desired.run(running(started="2026-01-02"), [entry(2)])
+    assert desired.entries()["h:a:80"].port == 2
+
+
+def test_it_is_back_when_it_evidently_does_not_stop(desired, clock):
+    desired.run(running(), [entry()])
+    desired.kill("c1", 2)
+    clock.now += STOPS_WITHIN
+    assert set(desired.entries()) == {"h:a:80"}
+
+
+@pytest.mark.parametrize("old_first", [True, False])
+def test_the_container_that_was_made_anew_has_the_entry(desired, old_first):
+    containers = [
+        (running("old", "2026-01-01T00:00:00Z"), [entry(1)]),
+        (running("new", "2026-01-01T00:00:05Z"), [entry(2)]),
+    ]
+    for container, its_entries in containers if old_first else reversed(containers):
+        desired.run(container, its_entries)
+    assert desired.entries()["h:a:80"].port == 2
+    desired.end("old")
+    assert desired.entries()["h:a:80"].port == 2
+
+
+def test_a_signal_to_an_unknown_container_is_nothing(desired):
+    assert desired.kill("nobody", 15) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("SIGTERM", 15), ("term", 15), ("9", 9), ("", 0), ("SIG", 0), ("RTMIN", 34)]
+)
+def test_signal_numbers(text, number):
+    assert signal_number(text) == number

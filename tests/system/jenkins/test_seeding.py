@@ -1,0 +1,224 @@
+"""Seeding against a real Jenkins, given by JENKINS_URL, JENKINS_USER and JENKINS_TOKEN of an administrator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from jenkins_proxy.seeding import library, node
+from jenkins_proxy.seeding.build import follow, start
+from jenkins_proxy.seeding.items import FOLDER, JOB
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
+from jenkins_proxy.seeding.library import Library
+
+pytestmark = pytest.mark.jenkins
+
+EVERYTHING = """
+seed: {name}
+folders:
+- {{name: {name}, description: "Ünïcode & <b>\\nin two lines"}}
+services:
+- name: books-ms
+  path: /api/v1/books
+  composeFile: docker-compose.yml
+  folder: {name}/services
+  git: {{url: "file:///nowhere", credentialsId: nobody-has-these}}
+  jobs: [{{template: deploy}}, {{template: scale}}, {{template: remove}}, {{name: scm, scm: {{}}}}]
+jobs:
+- name: parameters
+  folder: {name}
+  script: |
+    // ünï <&> ${{COLOUR}}
+    echo "${{params.NAME}} ${{params.COLOUR}} ${{params.FLAG}} ${{params.TEXT}}"
+  parameters:
+  - {{name: NAME, default: " x ", description: "a <b>"}}
+  - {{name: TEXT, type: text, default: "one\\ntwo"}}
+  - {{name: FLAG, type: boolean, default: true}}
+  - {{name: COLOUR, type: choice, choices: [blue, green], default: green}}
+  triggers: {{cron: "# yearly\\nH H 1 1 *", pollScm: "@yearly"}}
+- {{name: disabled, folder: {name}, disabled: true, script: echo 'x'}}
+- name: declarative
+  folder: {name}
+  script: |
+    pipeline {{
+        agent none
+        options {{ disableConcurrentBuilds() }}
+        stages {{ stage('x') {{ steps {{ echo 'x' }} }} }}
+    }}
+- {{name: broken, folder: {name}, script: "pipeline {{ agent any }}"}}
+views:
+- {{name: Some, folder: {name}, jobs: [parameters, disabled]}}
+- {{name: Matching, folder: {name}, description: d, regex: "d.*"}}
+"""
+
+
+def connect(token: str = "") -> JenkinsServer:
+    return JenkinsServer(os.environ["JENKINS_URL"], os.environ["JENKINS_USER"], token or _token())
+
+
+def _token() -> str:
+    file = os.environ.get("JENKINS_TOKEN_FILE")
+    return os.environ.get("JENKINS_TOKEN") or Path(file).read_text().strip()
+
+
+@pytest.fixture
+def jenkins() -> JenkinsServer:
+    server = connect()
+    server.connect()
+    return server
+
+
+@pytest.fixture
+def name(jenkins: JenkinsServer):
+    """A folder's name that nobody else has; it is deleted in the end."""
+    made = f"s-{uuid.uuid4().hex[:8]}"
+    yield made
+    try:
+        jenkins.delete(FOLDER, made)
+    except Refused as error:
+        assert error.status == 404
+
+
+@pytest.fixture
+def seed(name: str, tmp_path: Path):
+    """``seed("--prune", text=…)`` runs the command: exit code, stderr without its prefix, report."""
+
+    def run(*words: str, text: str = EVERYTHING.format(name=name)):
+        (tmp_path / "jobs.yaml").write_text(text)
+        argv = [sys.executable, "-m", "jenkins_proxy", "seed", "jobs.yaml", *words]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr.replace("[jenkins-proxy] ", ""), json.loads(done.stdout)
+
+    return run
+
+
+def test_what_jenkins_saves_of_a_seeded_item_is_no_difference(jenkins: JenkinsServer, seed, name: str) -> None:
+    code, text, report = seed()
+    assert code == 1, "one script is broken"
+    assert f'! {name}/broken (Jenkins refuses the script: Missing required section "stages"' in text
+    assert "WARNING: no credentials nobody-has-these where this user can see them" in text
+    assert report["counts"] == {"create": 11, "change": 0, "keep": 0, "delete": 0, "refuse": 1}
+    saved = jenkins.run_script(f"""def folder = Jenkins.get().getItem('{name}')
+        ([folder] + folder.allItems).each {{ it.save() }}
+        println folder.allItems.size()""")
+    assert saved == "8"
+    assert b"plugin=" in jenkins.config(JOB, f"{name}/parameters"), "Jenkins has saved it in its own form"
+    _, text, report = seed("--dry-run", "--diff")
+    assert report["counts"] == {"create": 0, "change": 0, "keep": 11, "delete": 0, "refuse": 1}, text
+
+
+def test_jobs_run_as_seeded(jenkins: JenkinsServer, seed, name: str) -> None:
+    seed()
+    shown: list[str] = []
+    queued = start(jenkins, f"{name}/parameters", {"NAME": "ö $x"})
+    done = follow(jenkins, f"{name}/parameters", queued, shown.append, lambda text: None)
+    assert done.result == "SUCCESS", shown
+    assert "ö $x green true one" in shown
+    queued = start(jenkins, f"{name}/declarative", {})
+    done = follow(jenkins, f"{name}/declarative", queued, shown.append, lambda text: None)
+    assert done.result == "SUCCESS", shown
+    assert b"DisableConcurrentBuildsJobProperty" in jenkins.config(JOB, f"{name}/declarative")
+    assert "~" not in seed("--dry-run")[1], "what a run adds to a job's configuration is its own"
+    with pytest.raises(Refused) as caught:
+        start(jenkins, f"{name}/disabled", {})
+    assert caught.value.status == 409
+
+
+def test_changes_prune_and_what_people_made(jenkins: JenkinsServer, seed, name: str) -> None:
+    seed()
+    jenkins.create(JOB, f"{name}/services/by-hand", "<flow-definition/>")
+    jenkins.run_script(f"Jenkins.get().getItemByFullName('{name}/parameters').makeDisabled(true)")
+    less = f"seed: {name}\njobs:\n- {{name: parameters, folder: {name}, script: echo 'new'}}\n"
+    code, text, report = seed("--prune", "--max-prune", "99", text=less)
+    assert code == 0, text
+    assert f"= {name}/services/ (no longer seeded, but holds what others made)" in text
+    assert (report["counts"]["change"], report["counts"]["delete"]) == (1, 8)
+    there = {one.path for one in jenkins.listing() if one.path.startswith(f"{name}/") and one.kind == JOB}
+    assert there == {f"{name}/parameters", f"{name}/services/by-hand"}
+    config = jenkins.config(JOB, f"{name}/parameters")
+    assert b"<disabled>true</disabled>" in config
+    assert b"ParametersDefinitionProperty" not in config
+
+
+def test_another_case_is_another_name_that_jenkins_does_not_know(jenkins: JenkinsServer, seed, name: str) -> None:
+    jenkins.create(JOB, name.upper(), "<flow-definition/>")
+    try:
+        code, text, _ = seed()
+        assert code == 1
+        assert f"! {name}/ (Jenkins has it as {name.upper()}, and does not tell upper from lower case)" in text
+    finally:
+        jenkins.delete(JOB, name.upper())
+
+
+def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> None:
+    secret = uuid.uuid4().hex
+    jenkins.run_script(f"""hudson.model.User.getById('{name}', true).addProperty(
+        hudson.security.HudsonPrivateSecurityRealm.Details.fromPlainPassword('{secret}'))""")
+    try:
+        server = JenkinsServer(os.environ["JENKINS_URL"], name, secret)
+        server.connect()
+        server.create(FOLDER, name, "<com.cloudbees.hudson.plugins.folder.Folder/>")
+        assert server._client.crumb
+        # What a restart does to the crumb of a client that goes on.
+        server._client.crumb["crumb"] = "stale"
+        server.delete(FOLDER, name)
+    finally:
+        jenkins.run_script(f"hudson.model.User.getById('{name}', false).delete()")
+
+
+def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> None:
+    wanted = Library(name, "main", "https://example.com/it's.git")
+    try:
+        outcomes = [library.register(jenkins, wanted, dry_run=dry_run) for dry_run in (True, False, False)]
+        other = Library(name, "v2", wanted.remote)
+        outcomes += [library.register(jenkins, other, dry_run=False)]
+    finally:
+        jenkins.run_script(f"""def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
+            all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
+    assert outcomes == ["+", "+", "=", "~"]
+
+
+def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
+    try:
+        made = [node.ensure(jenkins, name, dry_run=dry_run) for dry_run in (True, False, False)]
+    finally:
+        jenkins.run_script(f"Jenkins.get().getNode('{name}')?.with {{ Jenkins.get().removeNode(it) }}")
+    assert [(one.created, one.ready) for one in made] == [(True, False), (True, False), (False, False)]
+    assert made[2].advice == f"the label {name} is on {name}, which is offline"
+
+
+def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: str, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    script = f"node {{ echo 'begun'; sh 'while [ ! -e {gate} ]; do sleep 0.1; done; echo over' }}"
+    seed(text=f'seed: {name}\njobs: [{{name: slow, folder: {name}, script: "{script}"}}]\n')
+    begun, shown = threading.Event(), []
+
+    def show(line: str) -> None:
+        shown.append(line)
+        if line == "begun":
+            gate.touch()
+            begun.set()
+
+    done = follow(jenkins, f"{name}/slow", start(jenkins, f"{name}/slow", {}), show, lambda text: None)
+    assert (done.result, begun.is_set(), "over" in shown) == ("SUCCESS", True, True)
+
+
+def test_five_hundred_jobs_are_read_again_without_a_write(seed, name: str) -> None:
+    text = f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n" + "".join(
+        f"- {{name: j{number}, folder: {name}, script: echo 'x'}}\n" for number in range(500)
+    )
+    assert seed(text=text)[2]["counts"]["create"] == 501
+    assert seed("--connections", "4", text=text)[2]["counts"] == {
+        "create": 0,
+        "change": 0,
+        "keep": 501,
+        "delete": 0,
+        "refuse": 0,
+    }

@@ -1,0 +1,340 @@
+"""A real Jenkins with this checkout as its library, and a machine with everything to deploy to."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pytest
+
+from jenkins_proxy.seeding.build import follow, start
+from jenkins_proxy.seeding.items import FOLDER, JOB
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
+
+# What Jenkins says when a step does what it should not.
+COMPLAINTS = (
+    "Scripts not permitted",
+    "Groovy String interpolation",
+    "expected to call",
+    "NotSerializableException",
+    "Configuration error",
+)
+DOCKERFILE = """FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /bin/sh
+EXPOSE 8080
+STOPSIGNAL SIGKILL
+CMD ["/bin/sh", "-c", "/bin/busybox mkdir -p /www/$SERVICE_NAME; echo hello > /www/$SERVICE_NAME/index.html; \
+exec /bin/busybox httpd -f -p 8080 -h /www"]
+"""
+COMPOSE = """services:
+  app:
+    image: {image}
+    ports: ["8080"]
+    environment:
+      SERVICE_NAME: {service}
+      {check}
+      SERVICE_CHECK_INTERVAL: 1s
+      VERSION: "${{VERSION:-1}}"
+"""
+CREDENTIALS = """
+import com.cloudbees.plugins.credentials.*
+import com.cloudbees.plugins.credentials.domains.Domain
+import com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl
+import org.jenkinsci.plugins.plaincredentials.impl.*
+def store = SystemCredentialsProvider.instance.store
+def zip = SecretBytes.fromBytes('{certificates}'.decodeBase64())
+def tls = new FileCredentialsImpl(CredentialsScope.GLOBAL, '{name}-tls', '', 'tls.zip', zip)
+if (Jenkins.get().pluginManager.getPlugin('docker-commons')) {{
+    def kind = 'org.jenkinsci.plugins.docker.commons.credentials.DockerServerCredentials'
+    tls = Jenkins.get().pluginManager.uberClassLoader.loadClass(kind).newInstance(CredentialsScope.GLOBAL,
+        '{name}-tls', '', hudson.util.Secret.fromString('the key.pem'), 'the cert.pem', 'the ca.pem')
+}}
+[new StringCredentialsImpl(CredentialsScope.GLOBAL, '{name}', '', hudson.util.Secret.fromString('{secret}')),
+ new UsernamePasswordCredentialsImpl(CredentialsScope.GLOBAL, '{name}-login', '', 'deployer', '{secret}-login'),
+ tls,
+].each {{ store.addCredentials(Domain.global(), it) }}
+null
+"""
+FORGET = """
+import com.cloudbees.plugins.credentials.SystemCredentialsProvider
+import com.cloudbees.plugins.credentials.domains.Domain
+def store = SystemCredentialsProvider.instance.store
+def ours = store.getCredentials(Domain.global()).findAll {{ it.id.startsWith('{name}') }}
+ours.each {{ store.removeCredentials(Domain.global(), it) }}
+def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
+all.libraries = all.libraries.findAll {{ it.name != '{name}-trusted' }}
+null
+"""
+LIBRARIES = """
+import com.cloudbees.hudson.plugins.folder.Folder
+import jenkins.plugins.git.GitSCMSource
+import org.jenkinsci.plugins.workflow.libs.*
+def source = new SCMSourceRetriever(new GitSCMSource('file://{repository}'))
+def library = {{ new LibraryConfiguration(it, source).with {{ defaultVersion = 'main'; delegate }} }}
+def all = GlobalLibraries.get()
+all.libraries = all.libraries + library('{name}-trusted')
+def folder = Jenkins.get().createProject(Folder, '{name}')
+folder.properties.replace(new FolderLibraries([library('{name}-sandboxed')]))
+folder.save()
+"""
+
+
+@pytest.fixture(scope="session")
+def secret() -> str:
+    """The token of the proxy that is deployed to: what no console may show."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture(scope="module")
+def server() -> JenkinsServer:
+    made = JenkinsServer(os.environ["JENKINS_URL"], os.environ["JENKINS_USER"], os.environ["JENKINS_TOKEN"])
+    made.connect()
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factory):
+    """The name of a folder whose jobs have this checkout as ``<name>-sandboxed`` and as ``<name>-trusted``."""
+    name = f"j-{uuid.uuid4().hex[:8]}"
+    library = tmp_path_factory.mktemp("library")
+    for part in ("vars", "resources"):
+        shutil.copytree(repository / part, library / part)
+    for words in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@example.com commit -q -m library"):
+        subprocess.run(["git", "-C", str(library), *words.split()], check=True)
+    assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for part in ("ca.pem", "cert.pem", "key.pem"):
+            archive.writestr(part, f"the {part}")
+    certificates = base64.b64encode(packed.getvalue()).decode()
+    assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
+    yield name
+    server.delete(FOLDER, name)
+    assert server.run_script(FORGET.format(name=name)) == ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A build that has ended.
+
+    :ivar lines: its console without Jenkins' own notes.
+    """
+
+    server: JenkinsServer
+    path: str
+    result: str
+    lines: list[str]
+
+    @property
+    def about(self) -> dict:
+        return self.server.json(self.server.call("GET", f"{self.path}/api/json", doing="read"))
+
+    def artifact(self, name: str) -> dict:
+        return self.server.json(self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of"))
+
+    @property
+    def error(self) -> str:
+        return next(line for line in reversed(self.lines) if line.startswith("ERROR: "))
+
+    def value(self, mark: str) -> str:
+        (line,) = [line for line in self.lines if line.startswith(mark + " ")]
+        return line[len(mark) + 1 :]
+
+
+class Job:
+    """A pipeline of its own for each test.
+
+    :ivar library: whose steps it runs; ``sandboxed`` or ``trusted``. Every job's own script is sandboxed.
+    """
+
+    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str) -> None:
+        self._secret = secret
+        self._server, self._path = server, f"{folder}/{uuid.uuid4().hex[:8]}"
+        self._library = f"{folder}-{library}"
+
+    def build(self, script: str, on_line=lambda line: None) -> Ended:
+        """Run a pipeline to its end; ``on_line`` sees each line of its console when it comes."""
+        text = f"@Library('{self._library}') _\n{script}"
+        xml = (
+            "<flow-definition><definition class='org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition'>"
+            f"<script>{escape(text)}</script><sandbox>true</sandbox></definition></flow-definition>"
+        )
+        try:
+            self._server.create(JOB, self._path, xml)
+        except Refused:
+            self._server.update(JOB, self._path, xml)
+        lines: list[str] = []
+
+        def show(line: str) -> None:
+            line = re.sub(r"\x1b\[8m.*?\x1b\[0m", "", line)
+            lines.append(line)
+            on_line(line)
+
+        queued = start(self._server, self._path, {})
+        done = follow(self._server, self._path, queued, show, lambda text: None)
+        text = "\n".join(lines)
+        assert not [complaint for complaint in COMPLAINTS if complaint in text], text
+        assert self._secret not in text
+        return Ended(
+            self._server,
+            f"{item_path(JOB, self._path)}/{done.number}",
+            done.result,
+            [line for line in lines if not line.startswith("[Pipeline]")],
+        )
+
+    def stop(self) -> None:
+        self._server.call("POST", f"{item_path(JOB, self._path)}/lastBuild/stop", doing="stop a build in")
+
+
+@pytest.fixture(params=["sandboxed", "trusted"])
+def any_job(server, folder, secret, request) -> Job:
+    return Job(server, folder, request.param, secret)
+
+
+@pytest.fixture
+def job(server, folder, secret) -> Job:
+    return Job(server, folder, "sandboxed", secret)
+
+
+@pytest.fixture(scope="module")
+def machine(program, docker, secret, free_port, wait_for, tmp_path_factory):
+    """One machine with everything: the environment that a pipeline needs to deploy to it."""
+    state = tmp_path_factory.mktemp("serve")
+    proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    argv = [
+        sys.executable,
+        "-m",
+        "jenkins_proxy",
+        "serve",
+        "--listen",
+        proxy,
+        "--registry-listen",
+        consul,
+        "--bind",
+        entry,
+        "--state-dir",
+        str(state / "state"),
+    ]
+    environment = {
+        **os.environ,
+        "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}",
+        "JENKINS_PROXY_TOKEN": secret,
+    }
+    with (state / "log").open("wb") as log:
+        process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
+
+    def ready() -> bool:
+        assert process.poll() is None, (state / "log").read_text()
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{proxy}/healthz", timeout=5) as answer:
+            return answer.status == 200
+        return False
+
+    try:
+        wait_for(ready, "serve to be ready")
+        yield {"proxy": f"http://{proxy}", "consul": f"http://{consul}", "entry": f"http://{entry}"}
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def image(docker, program, tmp_path_factory):
+    context = tmp_path_factory.mktemp("image")
+    shutil.copy(program("busybox"), context / "busybox")
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    name = f"j-{uuid.uuid4().hex[:8]}"
+    subprocess.run(
+        [docker, "build", "-q", "-t", name, str(context)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+    )
+    yield name
+    subprocess.run([docker, "rmi", "-f", name], check=True, capture_output=True)
+
+
+@dataclass
+class Service:
+    """A service to deploy from a pipeline; its containers are gone after the test."""
+
+    name: str
+    machine: dict
+    image: str
+    docker: str
+    folder: Path
+    credentials: str
+
+    def arguments(self, **more: str) -> str:
+        """What every step of a test is called with, as Groovy."""
+        given = dict(self.machine, service=self.name, python=sys.executable, proxyTokenCredentialsId=self.credentials)
+        return ", ".join(
+            [f"{key}: '{value}'" for key, value in given.items()] + [f"{key}: {value}" for key, value in more.items()]
+        )
+
+    def deploy(self, *, passes: bool = True, **more: str) -> str:
+        # Without passing, it is registered and its check asks for a path that it does not have.
+        check = 'SERVICE_CHECK_TCP: "true"' if passes else "SERVICE_CHECK_HTTP: /missing"
+        path = self.folder / f"{self.name}.yml"
+        path.write_text(COMPOSE.format(image=self.image, service=self.name, check=check))
+        return (
+            "deployWithProxy("
+            + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
+            + ")"
+        )
+
+    def scale(self, amount: str) -> str:
+        return "scaleWithProxy(" + self.arguments(scale=amount, file=f"'{self.folder / self.name}.yml'") + ")"
+
+    def get(self) -> int:
+        """The status that a user meets."""
+        try:
+            with urllib.request.urlopen(f"{self.machine['entry']}/{self.name}/", timeout=10) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+
+    def containers(self) -> list[str]:
+        return self._docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
+
+    def let_it_pass(self) -> None:
+        """Give the check of a service that does not pass what it asks for."""
+        self._docker("exec", *self.containers(), "/bin/busybox", "touch", "/www/missing")
+
+    def remove(self) -> None:
+        for kind, end in ((("ps", "-aq"), ("rm", "-f")), (("network", "ls", "-q"), ("network", "rm"))):
+            found = self._docker(*kind, "--filter", f"label=com.docker.compose.project={self.name}")
+            if found:
+                self._docker(*end, *found)
+
+    def _docker(self, *words: str) -> list[str]:
+        done = subprocess.run([self.docker, *words], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+
+@pytest.fixture
+def services(machine, image, docker, folder, tmp_path):
+    """``services()`` is one more service."""
+    made: list[Service] = []
+
+    def make() -> Service:
+        made.append(Service(f"j-{uuid.uuid4().hex[:8]}", machine, image, docker, tmp_path, folder))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.remove()

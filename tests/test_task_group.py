@@ -1,0 +1,32 @@
+"""Work in the background: told when it fails, and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jenkins_proxy.aio import Tasks
+
+
+async def test_a_task_that_fails_is_told():
+    failures: list[BaseException] = []
+    told = asyncio.Event()
+
+    def failed(error: BaseException) -> None:
+        failures.append(error)
+        told.set()
+
+    async def fail() -> None:
+        raise ValueError("a bug")
+
+    Tasks(failed).start(fail())
+    await told.wait()
+    assert repr(failures) == "[ValueError('a bug')]"
+
+
+async def test_ended_tasks_are_no_failures():
+    failures: list[BaseException] = []
+    tasks = Tasks(failures.append)
+    for _ in range(3):
+        tasks.start(asyncio.sleep(3600))
+    await tasks.end()
+    assert (failures, len(asyncio.all_tasks())) == ([], 1)
