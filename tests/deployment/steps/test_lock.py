@@ -21,8 +21,8 @@ from jenkins_proxy.errors import RegistryError
 HOLDER = """
 import sys
 from jenkins_proxy.console import Console
-from jenkins_proxy.flow import lock
-from jenkins_proxy.registry.consul import Consul
+from jenkins_proxy.deployment.steps import lock
+from jenkins_proxy.clients.consul.client import Consul
 with lock.hold(Consul(sys.argv[1]), sys.argv[2], 0, Console()):
     print("held", flush=True)
     sys.stdin.read()
