@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 _AGAIN = 0.2
 
 
-async def in_time(work: Awaitable[Result], seconds: float) -> Result:
+async def with_timeout(work: Awaitable[Result], seconds: float) -> Result:
     """What the work gives, if it ends within so many seconds; it is cancelled otherwise.
 
     Before Python 3.12 ``asyncio.wait_for`` drops a cancellation that comes together with the result: a loop that waits
@@ -41,7 +41,7 @@ async def end(tasks: Iterable[asyncio.Future]) -> None:
         _done, pending = await asyncio.wait(pending, timeout=_AGAIN)
 
 
-class Tasks:
+class TaskGroup:
     """A set of tasks.
 
     :param failed: called with the error of a task that failed: a bug, as each handles what it expects.

@@ -5,7 +5,7 @@
     [jenkins-proxy] < Creating booksms_app_1 ... done       its output
     [jenkins-proxy] WARNING: …    ERROR: …    HINT: …
 
-ASCII, a line at a time, flushed: a Jenkins console shows it as it happens. Colour only on a terminal or with
+ASCII, a line at a time, flushed: a Jenkins console shows it as it happens. Color only on a terminal or with
 FORCE_COLOR, never with NO_COLOR.
 """
 
@@ -53,7 +53,7 @@ class Console:
         # A control character in a container's output must not move the cursor or forge a line of ours.
         clean = "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
         line = f"{PREFIX} {clean}"
-        if _coloured(stream):
+        if _colored(stream):
             line = f"\x1b[{_COLOURS[kind]}m{line}\x1b[0m"
         with _unread(stream):
             try:
@@ -63,7 +63,7 @@ class Console:
             stream.flush()
 
 
-def _coloured(stream: TextIO) -> bool:
+def _colored(stream: TextIO) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()

@@ -22,7 +22,7 @@ _TRUE = ("1", "t", "true")
 
 
 @dataclass(frozen=True)
-class Known:
+class SettingSpec:
     """A setting that exists.
 
     :ivar environment: the variable that gives it; ``<variable>_FILE`` names a file with the value, for secrets.
@@ -38,19 +38,19 @@ class Known:
     file: bool = False
 
 
-KNOWN = (
-    Known("docker_host", "DOCKER_HOST", "--docker-host", "unix:///var/run/docker.sock"),
-    Known("docker_tls_verify", "DOCKER_TLS_VERIFY"),
-    Known("docker_cert_path", "DOCKER_CERT_PATH"),
-    Known("consul", "CONSUL_HTTP_ADDR", "--consul", "http://127.0.0.1:8500", url=True),
-    Known("consul_token", "CONSUL_HTTP_TOKEN", secret=True),
-    Known("consul_cacert", "CONSUL_CACERT", file=True),
-    Known("consul_client_cert", "CONSUL_CLIENT_CERT", file=True),
-    Known("consul_client_key", "CONSUL_CLIENT_KEY", file=True),
-    Known("proxy", "JENKINS_PROXY_URL", "--proxy", "http://127.0.0.1:8081", url=True),
-    Known("proxy_cacert", "JENKINS_PROXY_CACERT", file=True),
-    Known("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
-    Known("token", "JENKINS_PROXY_TOKEN", secret=True),
+SETTINGS = (
+    SettingSpec("docker_host", "DOCKER_HOST", "--docker-host", "unix:///var/run/docker.sock"),
+    SettingSpec("docker_tls_verify", "DOCKER_TLS_VERIFY"),
+    SettingSpec("docker_cert_path", "DOCKER_CERT_PATH"),
+    SettingSpec("consul", "CONSUL_HTTP_ADDR", "--consul", "http://127.0.0.1:8500", url=True),
+    SettingSpec("consul_token", "CONSUL_HTTP_TOKEN", secret=True),
+    SettingSpec("consul_cacert", "CONSUL_CACERT", file=True),
+    SettingSpec("consul_client_cert", "CONSUL_CLIENT_CERT", file=True),
+    SettingSpec("consul_client_key", "CONSUL_CLIENT_KEY", file=True),
+    SettingSpec("proxy", "JENKINS_PROXY_URL", "--proxy", "http://127.0.0.1:8081", url=True),
+    SettingSpec("proxy_cacert", "JENKINS_PROXY_CACERT", file=True),
+    SettingSpec("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
+    SettingSpec("token", "JENKINS_PROXY_TOKEN", secret=True),
 )
 
 
@@ -86,9 +86,9 @@ class Settings:
 
         Secrets of ours are left out: a compose file could print or pass on what it finds there.
         """
-        hidden = {known.environment for known in KNOWN if known.secret} | {"JENKINS_TOKEN", "JENKINS_PROXY_PARAMS"}
+        hidden = {known.environment for known in SETTINGS if known.secret} | {"JENKINS_TOKEN", "JENKINS_PROXY_PARAMS"}
         env = {name: value for name, value in os.environ.items() if name not in hidden}
-        for known in KNOWN:
+        for known in SETTINGS:
             if known.name.startswith("docker_") and self.given(known.name):
                 env[known.environment] = self._values[known.name].value
         return env
@@ -105,13 +105,13 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     path, from_file = _read_file(file or environ.get("JENKINS_PROXY_CONFIG", ""))
     values = {}
-    for known in KNOWN:
+    for known in SETTINGS:
         secure = known.name == "consul" and environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
         values[known.name] = _check(known, _pick(known, arguments, environ, from_file, path), secure)
     return Settings(values)
 
 
-def _pick(known: Known, arguments: Mapping, environ: Mapping, from_file: Mapping, path: str) -> Setting:
+def _pick(known: SettingSpec, arguments: Mapping, environ: Mapping, from_file: Mapping, path: str) -> Setting:
     if known.argument and arguments.get(known.name) is not None:
         return Setting(str(arguments[known.name]), known.argument)
     if environ.get(known.environment):
@@ -143,14 +143,14 @@ def _read_file(given: str) -> tuple[str, Mapping[str, Any]]:
         raise UsageError(f"cannot read the settings file {path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise UsageError(f"the settings file {path} holds no mapping")
-    names = [known.name for known in KNOWN if not known.secret]
+    names = [known.name for known in SETTINGS if not known.secret]
     for key in data:
         if key not in names:
             raise UsageError(f"{path}: unknown setting {key!r}", f"known: {', '.join(names)}")
     return path, data
 
 
-def _check(known: Known, setting: Setting, secure: bool) -> Setting:
+def _check(known: SettingSpec, setting: Setting, secure: bool) -> Setting:
     value = setting.value
     if known.secret:
         # A newline in a header would start another header.

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jenkins_proxy.aio import end, in_time
+from jenkins_proxy.aio import end, with_timeout
 
 
 async def test_a_cancellation_that_was_swallowed_comes_again():
@@ -28,7 +28,7 @@ async def test_a_cancellation_that_comes_with_the_result_is_not_lost(turns):
 
     async def work() -> None:
         while True:
-            await in_time(come.wait(), 3600)
+            await with_timeout(come.wait(), 3600)
             come.clear()
 
     task = asyncio.create_task(work())
@@ -44,9 +44,9 @@ async def test_a_cancellation_that_comes_with_the_result_is_not_lost(turns):
 async def test_what_takes_too_long_is_cancelled():
     task = asyncio.create_task(asyncio.sleep(3600))
     with pytest.raises(asyncio.TimeoutError):
-        await in_time(task, 0.01)
+        await with_timeout(task, 0.01)
     assert task.cancelled()
 
 
 async def test_a_result_in_time():
-    assert await in_time(asyncio.sleep(0, "done"), 5) == "done"
+    assert await with_timeout(asyncio.sleep(0, "done"), 5) == "done"

@@ -45,7 +45,7 @@ def test_a_console_that_takes_ascii_only():
 
 
 @pytest.mark.parametrize(
-    "environ, terminal, coloured",
+    "environ, terminal, colored",
     [
         ({}, False, False),
         ({}, True, True),
@@ -53,14 +53,14 @@ def test_a_console_that_takes_ascii_only():
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
     ],
 )
-def test_colour(stream, monkeypatch, environ, terminal, coloured):
+def test_color(stream, monkeypatch, environ, terminal, colored):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     Console(stream).error("no")
-    assert stream.getvalue().startswith("\x1b[31m") is coloured
+    assert stream.getvalue().startswith("\x1b[31m") is colored
 
 
 def test_people_read_stderr_and_machines_stdout(capsys):

@@ -22,7 +22,7 @@ def test_only_running_is_running():
     assert found == [True, *[False] * 5]
 
 
-def test_the_registry_knows_a_colour_by_the_name():
+def test_the_registry_knows_a_color_by_the_name():
     assert Route("books-ms").registry_name == "books-ms"
     assert Route("books-ms", color="blue").registry_name == "books-ms-blue"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from jenkins_proxy.aio import Tasks
+from jenkins_proxy.aio import TaskGroup
 
 
 async def test_a_task_that_fails_is_told():
@@ -18,14 +18,14 @@ async def test_a_task_that_fails_is_told():
     async def fail() -> None:
         raise ValueError("a bug")
 
-    Tasks(failed).start(fail())
+    TaskGroup(failed).start(fail())
     await told.wait()
     assert repr(failures) == "[ValueError('a bug')]"
 
 
 async def test_ended_tasks_are_no_failures():
     failures: list[BaseException] = []
-    tasks = Tasks(failures.append)
+    tasks = TaskGroup(failures.append)
     for _ in range(3):
         tasks.start(asyncio.sleep(3600))
     await tasks.end()

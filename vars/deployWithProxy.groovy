@@ -17,7 +17,7 @@ import groovy.transform.Field
     pull: false,       // pull the images first
     strategy: '',      // auto, recreate, rolling or blue-green ('': auto)
     batch: 0,          // rolling: how many containers to replace at a time (0: all)
-    keepOld: false,    // blue-green: leave the other colour running
+    keepOld: false,    // blue-green: leave the other color running
     timeout: 0,        // seconds for the whole command (0: 120)
     settle: 0,         // seconds of steady health before an instance counts
     lockTimeout: 0,    // seconds to wait for another deploy of the service to end

@@ -1,4 +1,4 @@
-// Switches a blue-green service back to its other colour, at once.
+// Switches a blue-green service back to its other color, at once.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [

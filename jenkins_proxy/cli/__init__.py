@@ -24,7 +24,7 @@ COMMANDS = {
     "scale": "change how many instances of a service run",
     "reconfigure": "route a service that runs already",
     "remove": "take a service's route away",
-    "rollback": "switch a blue-green service back to its other colour",
+    "rollback": "switch a blue-green service back to its other color",
     "wait": "wait until the registry shows passing instances of a service",
     "status": "show services, instances and routes",
     "serve": "run the proxy daemon, with an embedded registry unless --consul is given",
@@ -108,7 +108,7 @@ def _parser(chosen: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.Ar
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where things are (settings file < environment < argument)")
     group.add_argument("--config", metavar="FILE", help=f"settings file (default: {settings.DEFAULT_FILE}, if present)")
-    for known in settings.KNOWN:
+    for known in settings.SETTINGS:
         if known.argument:
             group.add_argument(
                 known.argument,

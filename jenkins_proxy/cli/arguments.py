@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jenkins_proxy import validation
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.context import AUTO, STRATEGIES, Request, World
+from jenkins_proxy.deployment.context import AUTO, STRATEGIES, Context, DeployOptions
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.settings import Settings
@@ -94,7 +94,7 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rolling: how many containers to replace at a time (default: all)",
     )
-    group.add_argument("--keep-old", action="store_true", help="blue-green: leave the other colour running")
+    group.add_argument("--keep-old", action="store_true", help="blue-green: leave the other color running")
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -133,9 +133,9 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", default="", metavar="FILE", help="write the result there, not to stdout (JSON)")
 
 
-def world(args: argparse.Namespace, settings: Settings, console: Console) -> World:
+def context(args: argparse.Namespace, settings: Settings, console: Console) -> Context:
     """What the command speaks to, within its ``--timeout``."""
-    return World.from_settings(settings, console, args.timeout)
+    return Context.from_settings(settings, console, args.timeout)
 
 
 def route(args: argparse.Namespace) -> Route:
@@ -143,12 +143,12 @@ def route(args: argparse.Namespace) -> Route:
     return Route(args.service, _commas(args.path), _commas(args.domain), args.path_type, slow_start=args.slow_start)
 
 
-def request(args: argparse.Namespace, **more: object) -> Request:
+def request(args: argparse.Namespace, **more: object) -> DeployOptions:
     """The request of a command that has compose options.
 
-    :param more: the fields of :class:`Request` that only this command has.
+    :param more: the fields of :class:`DeployOptions` that only this command has.
     """
-    return Request(
+    return DeployOptions(
         service=args.service,
         project=project_name(args.service) if args.project is None else args.project,
         files=tuple(args.file),

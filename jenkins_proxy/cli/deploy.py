@@ -39,5 +39,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         keep_old=args.keep_old,
     )
     with recording(report, args.report):
-        deploy(request, arguments.world(args, settings, console), report, dry_run=args.dry_run)
+        deploy(request, arguments.context(args, settings, console), report, dry_run=args.dry_run)
     return 0

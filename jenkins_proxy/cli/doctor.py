@@ -8,7 +8,7 @@ import dataclasses
 from jenkins_proxy.console import Console, print_json
 from jenkins_proxy.doctor import Finding, examine
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.settings import KNOWN, Settings
+from jenkins_proxy.settings import SETTINGS, Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def _told(settings: Settings) -> list[dict[str, str]]:
             if known.secret
             else getattr(settings, known.name),
         }
-        for known in KNOWN
+        for known in SETTINGS
     ]
 
 

@@ -1,4 +1,4 @@
-"""``rollback``: switch a blue-green service back to its other colour, at once."""
+"""``rollback``: switch a blue-green service back to its other color, at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.report import Report, recording
-from jenkins_proxy.deployment.rollback import switch_back
+from jenkins_proxy.deployment.rollback import rollback_to_other_color
 from jenkins_proxy.settings import Settings
 
 
@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     with recording(report, args.report):
-        world = arguments.world(args, settings, console)
-        switch_back(args.service, world, report, probe_path=args.probe_path, lock_timeout=args.lock_timeout)
+        context = arguments.context(args, settings, console)
+        rollback_to_other_color(
+            args.service, context, report, probe_path=args.probe_path, lock_timeout=args.lock_timeout
+        )
     return 0

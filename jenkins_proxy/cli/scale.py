@@ -27,5 +27,5 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     route = arguments.route(args)
     request = arguments.request(args, route=route if route.paths or route.domains else None)
     with recording(report, args.report):
-        scale(request, args.amount, arguments.world(args, settings, console), report, allow_empty=args.allow_empty)
+        scale(request, args.amount, arguments.context(args, settings, console), report, allow_empty=args.allow_empty)
     return 0

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     with recording(report, args.report):
         validation.check_service(args.service)
-        world = arguments.world(args, settings, console)
+        context = arguments.context(args, settings, console)
         with report.phase("wait"):
-            report.registered(wait.for_count(world, args.service, args.instances, settle=args.settle))
+            report.registered(wait.for_count(context, args.service, args.instances, settle=args.settle))
     return 0

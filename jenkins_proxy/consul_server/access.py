@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from aiohttp import hdrs, web
 
 from jenkins_proxy import hostnames
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 
 
 class Access:
@@ -36,10 +36,10 @@ class Access:
         writes = request.method != "GET"
         if self._token:
             if writes and not self._presented(request):
-                raise Refusal(403, "Permission denied")
+                raise ConsulError(403, "Permission denied")
             return
         if writes and hdrs.ORIGIN in request.headers:
-            raise Refusal(
+            raise ConsulError(
                 403,
                 "Permission denied: this looks like a request that a web page makes; use curl, or give "
                 "the registry a token",
@@ -47,7 +47,7 @@ class Access:
         # Not request.host: without the header, as HAProxy's checks come, aiohttp 3.9 makes up this machine's full name.
         name = hostnames.in_header(request.headers.get(hdrs.HOST, ""))
         if self._loopback and hostnames.can_be_strangers(name, self._names):
-            raise Refusal(
+            raise ConsulError(
                 403,
                 f"Permission denied: called by the unknown host name {name[:80]!r}; serve's option "
                 "--allow-host makes it known",

@@ -8,7 +8,7 @@ from typing import Any, Union
 from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.checks import Poll, TtlClock
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import check_row, service_row
 from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
@@ -74,10 +74,10 @@ class Agent:
         """
         name, service_id = service["Name"], service["ID"] or service["Name"]
         if not name:
-            raise Refusal(400, "Missing service name")
+            raise ConsulError(400, "Missing service name")
         _check_address(service["Address"])
         if any(service[field] for field in ("Kind", "Proxy", "Connect")):
-            raise Refusal(400, "Invalid Service: the embedded registry has no Connect")
+            raise ConsulError(400, "Invalid Service: the embedded registry has no Connect")
         checks = _checks_of(service, service_id)
         self._store.advance()
         self._catalog.put_service(self.node, service_row(service, service_id))
@@ -101,10 +101,10 @@ class Agent:
         :param check: the structure ``decode.CHECK``.
         """
         if not check["Name"]:
-            raise Refusal(400, "Missing check name")
+            raise ConsulError(400, "Missing check name")
         validate(check)
         if check["ServiceID"] and not self._catalog.service(self.node, check["ServiceID"]):
-            raise Refusal(500, f'ServiceID "{check["ServiceID"]}" does not exist')
+            raise ConsulError(500, f'ServiceID "{check["ServiceID"]}" does not exist')
         self._store.advance()
         self._put_check(check["CheckID"] or check["ID"] or check["Name"], check, keep_status=False)
 
@@ -116,13 +116,13 @@ class Agent:
         """Report a TTL check."""
         clock = self._monitors.get(check_id)
         if not isinstance(clock, TtlClock):
-            raise Refusal(500, f'CheckID "{check_id}" does not have associated TTL')
+            raise ConsulError(500, f'CheckID "{check_id}" does not have associated TTL')
         clock.heard(status, output)
 
     def service_maintenance(self, service_id: str, enable: bool, reason: str) -> None:
         """Take a service out of passing, or back."""
         if not self._catalog.service(self.node, service_id):
-            raise Refusal(404, f'No service registered with ID "{service_id}"')
+            raise ConsulError(404, f'No service registered with ID "{service_id}"')
         self._maintenance(f"_service_maintenance:{service_id}", "Service", service_id, enable, reason)
 
     def node_maintenance(self, enable: bool, reason: str) -> None:
@@ -227,22 +227,22 @@ def kind_of(check: dict[str, Any]) -> str:
 def validate(check: dict[str, Any]) -> None:
     """:raises Refusal: for a check that Consul refuses, or that the embedded registry does not have."""
     if check["Status"] and check["Status"] not in STATUSES:
-        raise Refusal(400, "Status for checks must 'passing', 'warning', 'critical'")
+        raise ConsulError(400, "Status for checks must 'passing', 'warning', 'critical'")
     if check["Args"] or check["ScriptArgs"] or check["Script"]:
-        raise Refusal(
+        raise ConsulError(
             500,
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         )
     foreign = next((field for field in _FOREIGN if check[field]), "")
     if foreign:
-        raise Refusal(400, f"Invalid check: the embedded registry has no {foreign} checks")
+        raise ConsulError(400, f"Invalid check: the embedded registry has no {foreign} checks")
     polled = check["HTTP"] or check["TCP"]
     if polled and check["TTL"]:
-        raise Refusal(400, "Invalid check: Interval and TTL cannot both be specified")
+        raise ConsulError(400, "Invalid check: Interval and TTL cannot both be specified")
     if polled and check["Interval"] <= 0:
-        raise Refusal(400, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks")
+        raise ConsulError(400, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks")
     if not polled and check["TTL"] <= 0:
-        raise Refusal(400, "Invalid check: TTL must be > 0 for TTL checks")
+        raise ConsulError(400, "Invalid check: TTL must be > 0 for TTL checks")
 
 
 def _checks_of(service: dict[str, Any], service_id: str) -> dict[str, dict[str, Any]]:
@@ -261,4 +261,4 @@ def _checks_of(service: dict[str, Any], service_id: str) -> dict[str, dict[str, 
 
 def _check_address(address: str) -> None:
     if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - refused here, not bound
-        raise Refusal(400, "Invalid service address")
+        raise ConsulError(400, "Invalid service address")

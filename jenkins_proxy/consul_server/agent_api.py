@@ -8,7 +8,7 @@ from aiohttp import web
 
 from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.agent import STATUSES, Agent
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.http import answer, done, name
 from jenkins_proxy.consul_server.records import DATACENTER
 from jenkins_proxy.consul_server.state_store import Row
@@ -120,7 +120,7 @@ class AgentApi:
     async def _update(self, request: web.Request) -> web.Response:
         update = go_json.body(await request.read(), {"Status": "string", "Output": "string"})
         if update["Status"] not in STATUSES:
-            raise Refusal(400, f"Invalid check status: '{update['Status']}'")
+            raise ConsulError(400, f"Invalid check status: '{update['Status']}'")
         self._agent.update_ttl(name(request, "check ID"), update["Status"], update["Output"])
         return done()
 
@@ -128,9 +128,9 @@ class AgentApi:
 def _enable(request: web.Request) -> bool:
     text = request.query.get("enable")
     if text is None:
-        raise Refusal(400, "Missing value for enable")
+        raise ConsulError(400, "Missing value for enable")
     if text not in ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"):
-        raise Refusal(400, f'Invalid value for enable: "{text}"')
+        raise ConsulError(400, f'Invalid value for enable: "{text}"')
     return text in ("1", "t", "T", "true", "TRUE", "True")
 
 

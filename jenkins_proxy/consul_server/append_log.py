@@ -18,7 +18,7 @@ from jenkins_proxy.errors import UsageError
 Record = tuple[int, str, Hashable, Any]
 
 
-class Journal:
+class AppendLog:
     """The file.
 
     :param path: where it is; None keeps nothing.

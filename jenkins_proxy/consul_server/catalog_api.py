@@ -8,7 +8,7 @@ from aiohttp import web
 
 from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.http import Query, answer, blocking, name
 from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, service_row
 from jenkins_proxy.consul_server.state_store import Row, Store
@@ -115,9 +115,9 @@ class CatalogApi:
         entry = go_json.body(await request.read(), go_json.CATALOG)
         node = entry["Node"]
         if not node:
-            raise Refusal(500, "Must provide node")
+            raise ConsulError(500, "Must provide node")
         if not entry["Address"] and not entry["SkipNodeUpdate"]:
-            raise Refusal(500, "Must provide address if SkipNodeUpdate is not set")
+            raise ConsulError(500, "Must provide address if SkipNodeUpdate is not set")
         self._store.advance()
         if not (entry["SkipNodeUpdate"] and self._catalog.node(node)):
             self._catalog.put_node(
@@ -138,7 +138,7 @@ class CatalogApi:
     def _put_check(self, node: str, check: dict[str, Any]) -> None:
         service = self._catalog.service(node, check["ServiceID"]) if check["ServiceID"] else None
         if check["ServiceID"] and not service:
-            raise Refusal(500, f'failed inserting check: Missing service registration on node "{node}"')
+            raise ConsulError(500, f'failed inserting check: Missing service registration on node "{node}"')
         self._catalog.put_check(
             check_row(
                 node,
@@ -155,7 +155,7 @@ class CatalogApi:
     async def _deregister(self, request: web.Request) -> web.Response:
         entry = go_json.body(await request.read(), go_json.CATALOG)
         if not entry["Node"]:
-            raise Refusal(500, "Must provide node")
+            raise ConsulError(500, "Must provide node")
         self._store.advance()
         if entry["ServiceID"]:
             self._catalog.remove_service(entry["Node"], entry["ServiceID"])

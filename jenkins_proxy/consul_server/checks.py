@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import aiohttp
 
-from jenkins_proxy.aio import end, in_time
+from jenkins_proxy.aio import end, with_timeout
 from jenkins_proxy.clients.consul.requests import cause
 from jenkins_proxy.consul_server.state_store import AGAIN
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
@@ -111,8 +111,8 @@ async def probe(definition: dict[str, Any]) -> tuple[str, str]:
     timeout = definition["Timeout"] or _TIMEOUT
     try:
         if definition["HTTP"]:
-            return await in_time(_http(definition), timeout)
-        return await in_time(_tcp(definition["TCP"]), timeout)
+            return await with_timeout(_http(definition), timeout)
+        return await with_timeout(_tcp(definition["TCP"]), timeout)
     except asyncio.TimeoutError:
         return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
     except (OSError, aiohttp.ClientError, ValueError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class ConsulError(Exception):
     """An answer that is not 200.
 
     :param status: the HTTP status.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.clients.consul import go_duration
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 
 DURATION = "duration"
 ANY = "any"
@@ -188,5 +188,5 @@ def _go_kind(value: Any) -> str:
     return next((word for kind, word in kinds if isinstance(value, kind)), "object")
 
 
-def _failed(text: str) -> Refusal:
-    return Refusal(400, f"Request decode failed: {text}")
+def _failed(text: str) -> ConsulError:
+    return ConsulError(400, f"Request decode failed: {text}")

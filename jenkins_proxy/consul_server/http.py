@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.access import Access
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import DATACENTER
 from jenkins_proxy.consul_server.state_store import Store
 
@@ -59,11 +59,11 @@ async def blocking(request: web.Request, store: Store, query: Query) -> web.Resp
 def _asked(request: web.Request) -> tuple[int, float]:
     text = request.query.get("index", "")
     if text and not text.isdecimal():
-        raise Refusal(400, "Invalid index")
+        raise ConsulError(400, "Invalid index")
     try:
         wait = go_duration.parse(request.query["wait"]) if request.query.get("wait") else 0.0
     except ValueError as error:
-        raise Refusal(400, "Invalid wait time") from error
+        raise ConsulError(400, "Invalid wait time") from error
     wait = min(wait or _DEFAULT_WAIT, _LONGEST_WAIT)
     # As Consul does it: watchers that began together must not come back together.
     return int(text or 0), time.monotonic() + wait + random.uniform(0, wait / 16)
@@ -89,7 +89,7 @@ def name(request: web.Request, what: str) -> str:
     """The name at the end of the path. :raises Refusal: when it is missing."""
     found = request.match_info["name"]
     if not found:
-        raise Refusal(400, f"Missing {what}")
+        raise ConsulError(400, f"Missing {what}")
     return found
 
 
@@ -102,7 +102,7 @@ def middleware(access: Access) -> Callable[[web.Request, Handler], Awaitable[web
             access.check(request)
             _check_options(request)
             return await handler(request)
-        except Refusal as refusal:
+        except ConsulError as refusal:
             return web.Response(status=refusal.status, text=refusal.text)
         except web.HTTPException as error:
             return _refused(request, error)
@@ -131,10 +131,10 @@ def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
 
 def _check_options(request: web.Request) -> None:
     if "stale" in request.query and "consistent" in request.query:
-        raise Refusal(400, "Cannot specify ?stale with ?consistent, conflicting semantics.")
+        raise ConsulError(400, "Cannot specify ?stale with ?consistent, conflicting semantics.")
     if request.query.get("dc", DATACENTER) != DATACENTER:
-        raise Refusal(500, "No path to datacenter")
+        raise ConsulError(500, "No path to datacenter")
     for option in ("filter", "node-meta"):
         # Left out, it would give more than was asked for, and nobody would notice.
         if option in request.query:
-            raise Refusal(400, f"the embedded registry does not know ?{option}=")
+            raise ConsulError(400, f"the embedded registry does not know ?{option}=")

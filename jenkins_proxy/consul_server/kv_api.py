@@ -7,7 +7,7 @@ import base64
 from aiohttp import web
 
 from jenkins_proxy.consul_server import go_json
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.http import KV_MAX, Query, answer, blocking, name
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.sessions import TOPIC, Sessions
@@ -73,7 +73,7 @@ class KvApi:
         flags = _number(request, "flags")
         query = request.query
         if "" in (query.get("acquire"), query.get("release")):
-            raise Refusal(500, "missing session")
+            raise ConsulError(500, "missing session")
         if "acquire" in query:
             return answer(request, self._lock(key, value, flags, query["acquire"]))
         self._store.advance()
@@ -86,7 +86,7 @@ class KvApi:
 
     def _lock(self, key: str, value: bytes, flags: int, session: str) -> bool:
         if self._sessions.get(session) is None:
-            raise Refusal(500, f'invalid session "{session}"')
+            raise ConsulError(500, f'invalid session "{session}"')
         if self._sessions.delayed(key):
             return False
         self._store.advance()
@@ -131,7 +131,9 @@ class SessionApi:
     async def _create(self, request: web.Request) -> web.Response:
         given = go_json.body(await request.read() or b"{}", go_json.SESSION, strict=False)
         if given["ServiceChecks"]:
-            raise Refusal(400, "the embedded registry does not know ServiceChecks of a session: name them in Checks")
+            raise ConsulError(
+                400, "the embedded registry does not know ServiceChecks of a session: name them in Checks"
+            )
         delay = go_json.nanoseconds(given["LockDelay"]) if given["LockDelay"] is not None else _LOCK_DELAY
         if isinstance(given["LockDelay"], int) and given["LockDelay"] < _NANOSECONDS_FROM:
             delay *= 10**9
@@ -156,7 +158,7 @@ class SessionApi:
         session_id = name(request, "session")
         row = self._sessions.renew(session_id)
         if row is None:
-            raise Refusal(404, f"Session id '{session_id}' not found")
+            raise ConsulError(404, f"Session id '{session_id}' not found")
         return answer(request, [row])
 
     async def _info(self, request: web.Request) -> web.Response:
@@ -203,11 +205,13 @@ def _levels(keys: list[str], prefix: str, separator: str) -> list[str]:
 def _number(request: web.Request, option: str) -> int:
     text = request.query.get(option, "0")
     if not text.isdecimal():
-        raise Refusal(500, f'strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise ConsulError(500, f'strconv.ParseUint: parsing "{text}": invalid syntax')
     return int(text)
 
 
 def _no_conflict(request: web.Request, *options: str) -> None:
     given = sorted(option for option in options if option in request.query)
     if len(given) > 1:
-        raise Refusal(400, "Conflicting flags: " + "&".join(f"{option}={request.query[option]}" for option in given))
+        raise ConsulError(
+            400, "Conflicting flags: " + "&".join(f"{option}={request.query[option]}" for option in given)
+        )

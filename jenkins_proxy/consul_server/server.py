@@ -26,7 +26,7 @@ from aiohttp import web
 from jenkins_proxy.consul_server.access import Access
 from jenkins_proxy.consul_server.agent import DEREGISTER_AFTER_AT_LEAST, Agent
 from jenkins_proxy.consul_server.agent_api import AgentApi
-from jenkins_proxy.consul_server.append_log import Journal
+from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.http import KV_MAX, middleware
@@ -113,7 +113,7 @@ class EmbeddedRegistry:
         return self._store.waiting
 
     def _application(self, address: str, host: str) -> web.Application:
-        store = self._store = Store(Journal(self._state_file), self._warn)
+        store = self._store = Store(AppendLog(self._state_file), self._warn)
         catalog = Catalog(store)
         keys = Keys(store)
         node = socket.gethostname()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.catalog import Catalog
-from jenkins_proxy.consul_server.errors import Refusal
+from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
 from jenkins_proxy.model import CRITICAL
@@ -44,7 +44,7 @@ class Sessions:
     def get(self, session_id: str) -> Row | None:
         """A session. :raises Refusal: for what is no ID."""
         if len(session_id) != 36:
-            raise Refusal(500, "failed session lookup: index error: UUID must be 36 characters")
+            raise ConsulError(500, "failed session lookup: index error: UUID must be 36 characters")
         return self._rows.get(session_id)
 
     def all(self) -> list[Row]:
@@ -61,16 +61,16 @@ class Sessions:
         :raises Refusal: for what Consul refuses.
         """
         if self._catalog.node(node) is None:
-            raise Refusal(500, "Missing node registration")
+            raise ConsulError(500, "Missing node registration")
         if behavior not in ("release", "delete"):
-            raise Refusal(500, f"Invalid Behavior setting '{behavior}'")
+            raise ConsulError(500, f"Invalid Behavior setting '{behavior}'")
         _check_ttl(ttl)
         for check_id in checks:
             check = self._catalog.check(node, check_id)
             if check is None:
-                raise Refusal(500, f"Missing check '{check_id}' registration")
+                raise ConsulError(500, f"Missing check '{check_id}' registration")
             if check["Status"] == CRITICAL:
-                raise Refusal(500, f"Check '{check_id}' is in critical state")
+                raise ConsulError(500, f"Check '{check_id}' is in critical state")
         session_id = str(uuid.uuid4())
         index = self._store.advance()
         self._store.put(
@@ -161,6 +161,6 @@ def _check_ttl(ttl: str) -> None:
     try:
         seconds = go_duration.parse(ttl)
     except ValueError as error:
-        raise Refusal(500, f"Session TTL '{ttl}' invalid: {error}") from error
+        raise ConsulError(500, f"Session TTL '{ttl}' invalid: {error}") from error
     if seconds and not _SHORTEST <= seconds <= _LONGEST:
-        raise Refusal(500, f"Invalid Session TTL '{round(seconds * 1e9)}', must be between [10s=24h0m0s]")
+        raise ConsulError(500, f"Invalid Session TTL '{round(seconds * 1e9)}', must be between [10s=24h0m0s]")

@@ -12,8 +12,8 @@ import contextlib
 from collections.abc import Hashable, Iterator
 from typing import Any, Callable
 
-from jenkins_proxy.aio import in_time
-from jenkins_proxy.consul_server.append_log import Journal
+from jenkins_proxy.aio import with_timeout
+from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.errors import UsageError
 
 Row = dict[str, Any]
@@ -33,8 +33,8 @@ class Store:
     :param warn: called with a line for people when changes cannot be kept any more.
     """
 
-    def __init__(self, journal: Journal, warn: Callable[[str], None] = lambda _text: None) -> None:
-        self._journal = journal
+    def __init__(self, append_log: AppendLog, warn: Callable[[str], None] = lambda _text: None) -> None:
+        self._append_log = append_log
         self._warn = warn
         self._complaint = ""
         self._compact_after = _COMPACT_AFTER
@@ -42,12 +42,12 @@ class Store:
         self._topics: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, set[asyncio.Future]] = {}
         self.index = 1
-        for index, table, key, row in journal.load():
+        for index, table, key, row in append_log.load():
             self.index = max(self.index, index)
             self._apply(table, key, row)
         # Above every index ever answered: a watcher that outlived a restart gets an answer at once, and never a stall.
         self._floor = self.index = self.index + 1 if self.index > 1 else 1
-        journal.rewrite(self._records())
+        append_log.rewrite(self._records())
 
     def advance(self) -> int:
         """Begin a change: the index that its rows and topics get."""
@@ -90,7 +90,7 @@ class Store:
         self._waiting.setdefault(topic, set()).add(future)
         try:
             with contextlib.suppress(asyncio.TimeoutError):
-                await in_time(future, seconds)
+                await with_timeout(future, seconds)
         finally:
             waiting = self._waiting.get(topic)
             if waiting is not None:
@@ -104,11 +104,11 @@ class Store:
         return sum(len(futures) for futures in self._waiting.values())
 
     def close(self) -> None:
-        self._journal.close()
+        self._append_log.close()
 
     def _keep(self, table: str, key: Key, row: Row | None) -> None:
         try:
-            self._journal.append(self.index, table, key, row)
+            self._append_log.append(self.index, table, key, row)
         except OSError as error:
             self._complain(f"the registry's state file cannot be written: {error.strerror}")
             raise
@@ -130,15 +130,15 @@ class Store:
 
     def _compact(self) -> None:
         live = sum(len(rows) for rows in self.tables.values())
-        if self._journal.appended <= max(self._compact_after, 2 * live):
+        if self._append_log.appended <= max(self._compact_after, 2 * live):
             return
         try:
-            self._journal.rewrite(self._records())
+            self._append_log.rewrite(self._records())
             self._compact_after = _COMPACT_AFTER
         except UsageError as error:
             # The change that led here is kept, and the old file goes on. So much more history, and it is tried again.
             self._warn(error.message)
-            self._compact_after = self._journal.appended + _COMPACT_AFTER
+            self._compact_after = self._append_log.appended + _COMPACT_AFTER
 
     def _records(self) -> Iterator[tuple[int, str, Key, Row]]:
         for table, rows in self.tables.items():

@@ -23,7 +23,7 @@ STRATEGIES = (AUTO, RECREATE, ROLLING, BLUE_GREEN)
 
 
 @dataclass(frozen=True)
-class Request:
+class DeployOptions:
     """The command line's options as data; none of them is checked yet.
 
     :ivar route: None with ``--no-proxy``.
@@ -32,7 +32,7 @@ class Request:
     :ivar scale: how many instances; None keeps what runs now.
     :ivar probe_path: the path to probe; empty means the route's first one.
     :ivar batch: how many containers a rolling deploy replaces at a time; 0 means all.
-    :ivar keep_old: whether blue-green leaves the other colour running.
+    :ivar keep_old: whether blue-green leaves the other color running.
     :ivar settle: seconds of steady health before an instance counts.
     :ivar lock_timeout: seconds to wait for another deploy of the same service.
     """
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class World:
+class Context:
     """What is around a deploy: registry, proxy, the reader, and the time that all of it may take."""
 
     settings: Settings
@@ -63,12 +63,12 @@ class World:
     proxy: ProxyClient
     deadline: Deadline
 
-    def anew(self) -> World:
+    def with_fresh_deadline(self) -> Context:
         """The same with all of its time: what another deploy took, which held the lock, is not ours."""
         return dataclasses.replace(self, deadline=Deadline(self.deadline.seconds))
 
     @classmethod
-    def from_settings(cls, settings: Settings, console: Console, seconds: float) -> World:
+    def from_settings(cls, settings: Settings, console: Console, seconds: float) -> Context:
         """The parts that the settings name.
 
         :param seconds: the time limit of the whole command.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import proxy_route
-from jenkins_proxy.deployment.strategies.base import Change
+from jenkins_proxy.deployment.strategies.base import Strategy
 
 
-def show(change: Change, world: World) -> dict[str, Any]:
+def show(change: Strategy, context: Context) -> dict[str, Any]:
     """Print the plan and return it: ``steps, containers, instances, route, diff``."""
     running = [container.name for container in change.before.running]
     diff = change.ready.preview.get("diff", "")
@@ -20,15 +20,15 @@ def show(change: Change, world: World) -> dict[str, Any]:
         "route": change.route.as_dict() if change.route else None,
         "diff": diff,
     }
-    world.console.step(f"dry run: nothing is changed; now running: {', '.join(running) or 'nothing'}")
+    context.console.step(f"dry run: nothing is changed; now running: {', '.join(running) or 'nothing'}")
     for number, step in enumerate(plan["steps"], 1):
-        world.console.step(f"{number}. {step}")
+        context.console.step(f"{number}. {step}")
     for line in diff.splitlines():
-        world.console.output(line)
+        context.console.output(line)
     return plan
 
 
-def steps(change: Change) -> list[str]:
+def steps(change: Strategy) -> list[str]:
     """What would be done, in order."""
     found = change.describe()
     found.append(f"wait until {change.registry_name} shows {change.wanted} passing instance(s) in the registry")

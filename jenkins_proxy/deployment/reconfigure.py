@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import preflight, proxy_route, wait
 from jenkins_proxy.deployment.steps.probe import prove
 from jenkins_proxy.model import Route
 
 
-def reconfigure(route: Route, world: World, report: Report, *, probe_path: str = "", allow_empty: bool = False) -> None:
-    """Make the proxy serve the route, with the instances of the colour that serves now; else what it served before.
+def reconfigure(
+    route: Route, context: Context, report: Report, *, probe_path: str = "", allow_empty: bool = False
+) -> None:
+    """Make the proxy serve the route, with the instances of the color that serves now; else what it served before.
 
     :param probe_path: what to request as the proof; empty means the route's first path.
     :param allow_empty: also while the registry shows no passing instance: then nothing is waited for or proven.
@@ -22,16 +24,16 @@ def reconfigure(route: Route, world: World, report: Report, *, probe_path: str =
     :raises ProbeFailed: when no instance answers through it.
     """
     preflight.check_route(route, probe_path)
-    current = proxy_route.current(world.proxy, route.service)
+    current = proxy_route.current(context.proxy, route.service)
     report.route = route = dataclasses.replace(route, color=current.color if current else "")
     if not allow_empty:
         with report.phase("wait"):
-            report.registered(wait.for_count(world, route.registry_name, 1))
-    with proxy_route.as_before_on_failure(world, route.service, current, report):
+            report.registered(wait.for_count(context, route.registry_name, 1))
+    with proxy_route.as_before_on_failure(context, route.service, current, report):
         with report.phase("reconfigure"):
-            answer = proxy_route.put(world, route, allow_empty=allow_empty)
+            answer = proxy_route.put(context, route, allow_empty=allow_empty)
         serving = proxy_route.serving(answer)
         if serving:
             with report.phase("probe"):
-                prove(world, route, probe_path, answer, serving)
-    report.url = proxy_route.url(world.settings.entry, route)
+                prove(context, route, probe_path, answer, serving)
+    report.url = proxy_route.url(context.settings.entry, route)

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.deployment import context
-from jenkins_proxy.deployment.context import Ready, Request, World
+from jenkins_proxy.deployment.context import PATIENCE, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure import container_logs, resume
-from jenkins_proxy.deployment.failure.intent_log import Journal
+from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, wait
 from jenkins_proxy.deployment.steps.probe import prove
@@ -50,7 +49,7 @@ def target_count(amount: str, running: int, *, allow_empty: bool = False) -> int
     return count
 
 
-def scale(request: Request, amount: str, world: World, report: Report, *, allow_empty: bool = False) -> None:
+def scale(options: DeployOptions, amount: str, context: Context, report: Report, *, allow_empty: bool = False) -> None:
     """Have so many instances, in the registry and in the proxy; when new ones fail, go back to those that served.
 
     :param amount: ``3``, or ``+2`` and ``-1`` from what runs now.
@@ -59,37 +58,39 @@ def scale(request: Request, amount: str, world: World, report: Report, *, allow_
     """
     target_count(amount, 10_000, allow_empty=True)  # what is no amount is said before anything is looked at
     report.afterwards = "nothing was changed"
-    ready = preflight.check(request, world)
+    ready = preflight.check(options, context)
     report.orchestrator = ready.orchestrator.name
-    with lock.hold(Consul.from_settings(world.settings), request.service, request.lock_timeout, world.console) as held:
-        world = world.anew()
-        journal = Journal(world.registry, request.service)
-        resume.recover(journal, world, ready, report)
-        journal.end()
+    with lock.hold(
+        Consul.from_settings(context.settings), options.service, options.lock_timeout, context.console
+    ) as held:
+        context = context.with_fresh_deadline()
+        intent_log = IntentLog(context.registry, options.service)
+        resume.recover(intent_log, context, ready, report)
+        intent_log.end()
         report.afterwards = ""
-        before = proxy_route.if_reachable(world, request.service)
-        report.route = route = _route(request, before)
-        orchestrator = _where(ready, request.service, route)
+        before = proxy_route.if_reachable(context, options.service)
+        report.route = route = _route(options, before)
+        orchestrator = _where(ready, options.service, route)
         there = tuple(orchestrator.containers(ready.target.name))
-        scaling = _Scaling(request, world, report, held, orchestrator, ready.target.name, before, route, there)
+        scaling = _Scaling(options, context, report, held, orchestrator, ready.target.name, before, route, there)
         count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
-        world.console.step(f"scale {request.service} from {len(scaling.running)} to {count}")
+        context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
         scaling.go(count)
-    world.console.step(f"done: {request.service} has {count} instance(s)")
+    context.console.step(f"done: {options.service} has {count} instance(s)")
 
 
-def _route(request: Request, current: Route | None) -> Route | None:
-    """The route to serve: as asked, else as it is; of the colour that serves."""
-    if request.route is None or current is None:
-        return request.route or current
-    return dataclasses.replace(request.route, color=current.color)
+def _route(options: DeployOptions, current: Route | None) -> Route | None:
+    """The route to serve: as asked, else as it is; of the color that serves."""
+    if options.route is None or current is None:
+        return options.route or current
+    return dataclasses.replace(options.route, color=current.color)
 
 
 def _where(ready: Ready, service: str, route: Route | None) -> Orchestrator:
-    """The project that serves: the one of the route's colour, or the base project."""
+    """The project that serves: the one of the route's color, or the base project."""
     if route is None or not route.color:
         return ready.orchestrator
-    return ready.orchestrator.coloured(ready.target.name, service=service, colour=route.color)
+    return ready.orchestrator.for_color(ready.target.name, service=service, color=route.color)
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ class _Scaling:
     :ivar there: the target's containers before, in every state.
     """
 
-    request: Request
-    world: World
+    options: DeployOptions
+    context: Context
     report: Report
     held: lock.Lock
     orchestrator: Orchestrator
@@ -127,7 +128,7 @@ class _Scaling:
                 containers = self._resize(count)
             new = self._wait(containers)
             if self.route is not None:
-                with proxy_route.as_before_on_failure(self.world, self.request.service, self.before, self.report):
+                with proxy_route.as_before_on_failure(self.context, self.options.service, self.before, self.report):
                     self._serve(self.route, new or self.report.addresses)
         except lock.LockLost:
             raise
@@ -141,23 +142,23 @@ class _Scaling:
         surplus = self.running[count:]
         with contextlib.ExitStack() as stack:
             if surplus and self.orchestrator.surges:
-                drain.retire(self.world, self.orchestrator, self.route, surplus)
+                drain.retire(self.context, self.orchestrator, self.route, surplus)
             elif surplus and self.route and count:
                 # A Swarm picks by itself which tasks end, and would replace one that we stop.
                 stack.enter_context(
-                    swarm_rolling.covered(self.world, self.orchestrator, self.target, self.route, self.running)
+                    swarm_rolling.with_standby(self.context, self.orchestrator, self.target, self.route, self.running)
                 )
             # Also after a way down: compose agrees, and what had ended by itself is started again.
-            self.orchestrator.scale(self.target, count, deadline=self.world.deadline)
+            self.orchestrator.scale(self.target, count, deadline=self.context.deadline)
         return present(self.orchestrator, self.target, self.known)
 
     def _wait(self, containers: Sequence[Container]) -> list[Address]:
         """Wait for all containers, and return the addresses of the new ones."""
         if not containers:
             return []
-        name = self.route.registry_name if self.route else self.request.service
+        name = self.route.registry_name if self.route else self.options.service
         with self.report.phase("wait"):
-            found = wait.for_containers(self.world, self.orchestrator, name, containers, settle=self.request.settle)
+            found = wait.for_containers(self.context, self.orchestrator, name, containers, settle=self.options.settle)
             self.report.found(found)
         before = {container.id for container in self.running}
         return [i.address for match in found.matches if match.container.id not in before for i in match.instances]
@@ -166,11 +167,11 @@ class _Scaling:
         """Have the proxy serve the route, and prove it by one of these instances."""
         with self.report.phase("reconfigure"):
             self.held.confirm()
-            answer = proxy_route.put(self.world, route, allow_empty=not instances)
-        self.report.url = proxy_route.url(self.world.settings.entry, route)
-        if instances and (self.request.probe_path or probe.names_page(route)):
+            answer = proxy_route.put(self.context, route, allow_empty=not instances)
+        self.report.url = proxy_route.url(self.context.settings.entry, route)
+        if instances and (self.options.probe_path or probe.names_page(route)):
             with self.report.phase("probe"):
-                prove(self.world, route, self.request.probe_path, answer, instances)
+                prove(self.context, route, self.options.probe_path, answer, instances)
 
     def _go_back(self, count: int) -> tuple[bool, str]:
         """Take the new containers away again; those that served still do.
@@ -182,13 +183,13 @@ class _Scaling:
             return False, "not rolled back: what has ended on the way down stays so"
         if count == before:
             return True, ""
-        world = dataclasses.replace(self.world, deadline=Deadline(context.PATIENCE))
-        container_logs.keep(self.orchestrator, self._started, world, self.report)
+        context = dataclasses.replace(self.context, deadline=Deadline(PATIENCE))
+        container_logs.keep(self.orchestrator, self._started, context, self.report)
         try:
             started = self._started()
             if started and self.orchestrator.surges:
-                drain.retire(world, self.orchestrator, self.route, started)
-            self.orchestrator.scale(self.target, before, deadline=world.deadline)
+                drain.retire(context, self.orchestrator, self.route, started)
+            self.orchestrator.scale(self.target, before, deadline=context.deadline)
         except JenkinsProxyError as error:
             return False, f"NOT back to {before} instance(s): {error.message}"
         return True, f"back to {before} instance(s)"
@@ -200,10 +201,10 @@ class _Scaling:
         report.rolled_back = back and (report.rolled_back or report.during not in ("reconfigure", "probe"))
         report.afterwards = "; ".join(filter(None, (told, report.afterwards)))
         if report.afterwards:
-            self.world.console.step(report.afterwards)
+            self.context.console.step(report.afterwards)
         report.instances = []
-        soon = dataclasses.replace(self.world, deadline=Deadline(_LOOK))
-        name = self.before.registry_name if self.before else self.request.service
+        soon = dataclasses.replace(self.context, deadline=Deadline(_LOOK))
+        name = self.before.registry_name if self.before else self.options.service
         with contextlib.suppress(JenkinsProxyError):
             present = [one for one in self.orchestrator.containers(self.target) if one.running]
             report.found(wait.for_containers(soon, self.orchestrator, name, present))

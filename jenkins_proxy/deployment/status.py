@@ -54,7 +54,7 @@ def look(registry: Consul, proxy: ProxyClient, service: str = "") -> tuple[list[
     except ProxyError as error:
         problem = error
     behind = {Route.from_dict(answer["route"]).registry_name: name for name, answer in routes.items()}
-    # The instances of a routed colour are shown with the service that they serve.
+    # The instances of a routed color are shown with the service that they serve.
     names = {service} if service else {behind.get(name, name) for name in registry.services()} | set(routes)
     return [_service(registry, name, routes.get(name)) for name in sorted(names)], problem
 

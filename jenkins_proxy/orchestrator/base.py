@@ -37,7 +37,7 @@ class Orchestrator(Protocol):
     :ivar version: of the program: ``2.26.1``.
     :ivar project: the compose project's or the stack's name.
     :ivar surges: whether :meth:`surge` is possible, and containers can be stopped one by one. A Swarm replaces and
-        stops its tasks by itself: there :meth:`stand_in` and :meth:`twin` keep the users served meanwhile.
+        stops its tasks by itself: there :meth:`start_standby` and :meth:`twin` keep the users served meanwhile.
     """
 
     name: str
@@ -67,21 +67,21 @@ class Orchestrator(Protocol):
         :return: the new containers.
         """
 
-    def stand_in(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+    def start_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         """Start ``count`` containers of the files' present state as a service of their own beside the old one.
 
         The services that the target does not need to wait for are brought up with it. Only where not :attr:`surges`.
 
-        :return: the stand-ins. :meth:`stand_ins` lists them, :meth:`end_stand_in` takes them away.
+        :return: the stand-ins. :meth:`standby` lists them, :meth:`remove_standby` takes them away.
         """
 
     def twin(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         """The same, of what runs now instead of what the files say."""
 
-    def stand_ins(self, service: str) -> list[Container]:
+    def standby(self, service: str) -> list[Container]:
         """The stand-ins of a service, in every state. Only where not :attr:`surges`."""
 
-    def end_stand_in(self, service: str, *, deadline: Deadline) -> None:
+    def remove_standby(self, service: str, *, deadline: Deadline) -> None:
         """Stop and remove a service's stand-ins; none there is fine. Only where not :attr:`surges`."""
 
     def scale(self, service: str, count: int, *, deadline: Deadline) -> None:
@@ -90,13 +90,13 @@ class Orchestrator(Protocol):
     def containers(self, service: str = "") -> list[Container]:
         """The containers of a service, or of the project, in every state; by container number."""
 
-    def coloured(self, target: str, *, service: str, colour: str) -> Orchestrator:
-        """The same orchestrator for a project of its own, of one colour, that holds only the target.
+    def for_color(self, target: str, *, service: str, color: str) -> Orchestrator:
+        """The same orchestrator for a project of its own, of one color, that holds only the target.
 
-        Its name is ``<project>-<colour>``, and its containers register as ``<service>-<colour>``. Networks, volumes
+        Its name is ``<project>-<color>``, and its containers register as ``<service>-<color>``. Networks, volumes
         and side services are this project's, so these have to be up. Only where :attr:`surges`.
 
-        :param service: the name in the registry, without the colour.
+        :param service: the name in the registry, without the color.
         """
 
     def stop(self, container: Container) -> None:

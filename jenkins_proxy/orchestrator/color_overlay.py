@@ -1,7 +1,7 @@
-"""A compose project's target as a project of its own, of one colour. Pure: rendered configuration in, document out.
+"""A compose project's target as a project of its own, of one color. Pure: rendered configuration in, document out.
 
-Both colours share the networks, volumes and side services of the base project. Only the target is doubled, under a name
-in the registry that tells its colour: Registrator takes it from ``SERVICE_NAME``.
+Both colors share the networks, volumes and side services of the base project. Only the target is doubled, under a name
+in the registry that tells its color: Registrator takes it from ``SERVICE_NAME``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _SHARED = ("network_mode", "ipc", "pid")
 
 
 def document(
-    config: Mapping[str, Any], target: str, *, service: str, colour: str, project: str, sides: Mapping[str, str]
+    config: Mapping[str, Any], target: str, *, service: str, color: str, project: str, sides: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The compose file of one colour.
+    """The compose file of one color.
 
     :param config: what compose's ``config`` printed, v1's or v2's.
     :param target: the compose service to double.
-    :param service: the name in the registry, without the colour.
+    :param service: the name in the registry, without the color.
     :param project: the base project, whose networks and volumes are used.
     :param sides: the name of a container for each side service: what links lead to.
     :raises UsageError: when the target lives in another container's namespace, which it cannot from another project.
@@ -40,7 +40,7 @@ def document(
         ]
     for key in ("environment", "labels"):
         made[key] = dict(made.get(key) or {})
-    _name(made, service, colour)
+    _name(made, service, color)
     result: dict[str, Any] = {"services": {target: made}}
     # v2 prints no version, and finds the older form of `external` worth a warning; v1 knows it in every version.
     modern = "version" not in config
@@ -66,21 +66,21 @@ def _check(target: str, made: Mapping[str, Any]) -> None:
         )
 
 
-def _name(made: dict[str, Any], service: str, colour: str) -> None:
-    """Give the colour to every name and ID that Registrator would take: from labels, and from the environment."""
-    coloured = f"{service}-{colour}"
+def _name(made: dict[str, Any], service: str, color: str) -> None:
+    """Give the color to every name and ID that Registrator would take: from labels, and from the environment."""
+    for_color = f"{service}-{color}"
     named = False
     for key in ("environment", "labels"):
         for variable, value in made[key].items():
             if _NAMES.fullmatch(variable) and value == service:
-                made[key][variable] = coloured
+                made[key][variable] = for_color
                 named = True
             elif _IDS.fullmatch(variable):
-                made[key][variable] = f"{value}-{colour}"
+                made[key][variable] = f"{value}-{color}"
     if not named:
         ports = made.get("ports") or ()
         # With several ports Registrator adds each one's number to a name that was not given for that port.
-        made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = coloured
+        made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = for_color
 
 
 def _exposed(port: Any) -> str:

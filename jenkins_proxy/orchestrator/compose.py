@@ -71,15 +71,15 @@ class Compose:
     def containers(self, service: str = "") -> list[Container]:
         return containers.of_project(self._engine, self.project, service)
 
-    def coloured(self, target: str, *, service: str, colour: str) -> Compose:
+    def for_color(self, target: str, *, service: str, color: str) -> Compose:
         self.validate()
         sides = {container.service: container.name for container in self.containers()}
         twin = copy.copy(self)
-        twin.project = f"{self.project}-{colour}"
+        twin.project = f"{self.project}-{color}"
         twin._config = {}
         twin._document = json.dumps(
             color_overlay.document(
-                self._config, target, service=service, colour=colour, project=self.project, sides=sides
+                self._config, target, service=service, color=color, project=self.project, sides=sides
             )
         )
         return twin

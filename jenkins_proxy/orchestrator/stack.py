@@ -62,7 +62,7 @@ class Stack:
     def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         raise UsageError(f"a stack cannot start containers of {service} beside the old ones", "use stand_in instead")
 
-    def stand_in(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+    def start_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         before = self.validate().before(service)
         name = service + _STAND_IN
         document = deployed(self._config, {service: count})
@@ -72,7 +72,7 @@ class Stack:
         return self._running(service + _STAND_IN)
 
     def twin(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
-        self.end_stand_in(service, deadline=deadline)
+        self.remove_standby(service, deadline=deadline)
         spec = copy.deepcopy(self._present(service)["Spec"])
         spec["Name"] += _STAND_IN
         if "Replicated" in spec["Mode"]:
@@ -81,10 +81,10 @@ class Stack:
         self._settle(service + _STAND_IN, deadline)
         return self._running(service + _STAND_IN)
 
-    def stand_ins(self, service: str) -> list[Container]:
+    def standby(self, service: str) -> list[Container]:
         return self.containers(service + _STAND_IN)
 
-    def end_stand_in(self, service: str, *, deadline: Deadline) -> None:
+    def remove_standby(self, service: str, *, deadline: Deadline) -> None:
         name = service + _STAND_IN
         present = self._service(name)
         if present:

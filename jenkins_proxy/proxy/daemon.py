@@ -1,4 +1,4 @@
-"""The daemon: registry, reconciler with HAProxy, and API, started in this order and ended in the other."""
+"""The daemon: registry, proxy service with HAProxy, and API, started in this order and ended in the other."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from jenkins_proxy.proxy.api.app import application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Access
 from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
-from jenkins_proxy.proxy.events import Event, Journal
+from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.service import Arrivals, Reconciler
+from jenkins_proxy.proxy.service import Arrivals, ProxyService
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from jenkins_proxy.registrator.agent import run_agent
 from jenkins_proxy.settings import Settings
@@ -97,23 +97,23 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
             for connections in (options.connections - _WAITERS, _WAITERS)
         ]
         haproxy = HAProxy(options.haproxy, options.state_dir / "haproxy")
-        reconciler = Reconciler(
+        proxy_service = ProxyService(
             registry,
             haproxy,
             state_dir=options.state_dir,
             name=_name(options),
             connections=options.connections - _WAITERS,
         )
-        journal, meter = Journal(), Meter()
-        await stack.enter_async_context(_background(_follow(reconciler.events(), journal, meter, console), console))
-        stack.push_async_callback(reconciler.stop)
-        await reconciler.start()
+        journal, meter = EventLog(), Meter()
+        await stack.enter_async_context(_background(_follow(proxy_service.events(), journal, meter, console), console))
+        stack.push_async_callback(proxy_service.stop)
+        await proxy_service.start()
         if options.embedded:
             await stack.enter_async_context(_agent(url, options, settings, console))
         about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
-        dashboard = Dashboard(reconciler, journal, meter, TrafficReader(haproxy.runtime.ask), about)
+        dashboard = Dashboard(proxy_service, journal, meter, TrafficReader(haproxy.runtime.ask), about)
         gate = Access(options.token, options.names)
-        app = application(reconciler, Arrivals(reconciler, patient), gate, dashboard)
+        app = application(proxy_service, Arrivals(proxy_service, patient), gate, dashboard)
         await stack.enter_async_context(_served(app, port, options.tls, journal))
         console.step(_ready(options, url))
         await stop.wait()
@@ -175,7 +175,7 @@ async def _background(work: Coroutine[Any, Any, None], console: Console) -> Asyn
         await asyncio.wait([task])
 
 
-async def _follow(events: AsyncIterator[Event], journal: Journal, meter: Meter, console: Console) -> None:
+async def _follow(events: AsyncIterator[Event], journal: EventLog, meter: Meter, console: Console) -> None:
     async for event in events:
         journal.add(event)
         meter.observe(event)
@@ -186,7 +186,7 @@ async def _follow(events: AsyncIterator[Event], journal: Journal, meter: Meter, 
 
 @contextlib.asynccontextmanager
 async def _served(
-    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: Journal
+    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: EventLog
 ) -> AsyncIterator[None]:
     runner = app_runner(app)
     await runner.setup()

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.model import Address
 
 _LOG_CAPACITY = 1000
@@ -18,7 +18,7 @@ _LOG_CAPACITY = 1000
 _SUBSCRIPTION_CAPACITY = 10_000
 
 
-class Broadcast:
+class EventBus:
     """Tells events to whoever subscribed before."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Event:
     seconds: float = 0.0
 
 
-class Journal:
+class EventLog:
     """A bounded ring of events. Readers hold a position and ask for what came after it, so that a slow one costs
     nothing and misses only what the ring has lost.
 
@@ -127,7 +127,7 @@ class Journal:
         if self._last > position or self._closed:
             return
         with contextlib.suppress(asyncio.TimeoutError):
-            await in_time(self._arrival.wait(), timeout)
+            await with_timeout(self._arrival.wait(), timeout)
 
     def identifier(self, position: int) -> str:
         """A position in the form that a reader may keep over our restart."""

@@ -1,4 +1,4 @@
-"""What the reconciler tells: the state of routes and of the proxy, and the events between two states. Data only."""
+"""The state of routes and of the proxy. Data only."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ Drains = Mapping[str, Mapping[Address, str]]
 """The IDs of the drained instances by address, by service."""
 
 
-class Store:
+class RouteStore:
     """The key-value store. Every method raises RegistryError when the registry does not answer."""
 
     def __init__(self, registry: AsyncConsul) -> None:
@@ -161,7 +161,7 @@ def parse_drains(value: bytes) -> dict[Address, str]:
         return {}
 
 
-class LocalCopy:
+class RouteCache:
     """The routes and drains on disk.
 
     :param path: of the file.

@@ -24,13 +24,13 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from jenkins_proxy.aio import end, in_time
+from jenkins_proxy.aio import end, with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.docker.async_engine import AsyncEngine
 from jenkins_proxy.clients.docker.endpoint import Endpoint
 from jenkins_proxy.errors import DockerError, RegistryError, UsageError
 from jenkins_proxy.registrator import service_entries
-from jenkins_proxy.registrator.sync import Desired, Entries, Log, Pauses
+from jenkins_proxy.registrator.sync import Backoff, DesiredEntries, EntrySync, Log
 
 COMPARE_EVERY = 30.0
 """Seconds between two comparisons when nothing gives a reason for one."""
@@ -87,9 +87,9 @@ class Registrator:
     ) -> None:
         self._engine, self._log = engine, log
         self._hostname, self._ip, self._host_ip = hostname, ip, host_ip
-        self._desired = Desired()
+        self._desired = DesiredEntries()
         self._compare = asyncio.Event()
-        self._entries = Entries(registry, self._desired, hostname, log, self._compare.set)
+        self._entries = EntrySync(registry, self._desired, hostname, log, self._compare.set)
         self._registry = registry
         self._counter = itertools.count()
         self._turns: dict[str, int] = {}
@@ -106,7 +106,7 @@ class Registrator:
             await end([*loops, *self._looks, *self._entries.tasks])
 
     async def _follow_engine(self) -> None:
-        pauses = Pauses()
+        pauses = Backoff()
         while True:
             try:
                 async for event in self._engine.events():
@@ -169,7 +169,7 @@ class Registrator:
 
     async def _follow_registry(self) -> None:
         """Notice at once that the registry is back, or begins anew, by waiting for a change of its list of services."""
-        pauses, index = Pauses(), 0
+        pauses, index = Backoff(), 0
         while True:
             try:
                 _, following = await self._registry.services(index=index, wait=_REGISTRY_WAIT)
@@ -185,10 +185,10 @@ class Registrator:
                 await pauses.wait()
 
     async def _repair(self) -> None:
-        pauses = Pauses()
+        pauses = Backoff()
         while True:
             with contextlib.suppress(asyncio.TimeoutError):
-                await in_time(self._compare.wait(), COMPARE_EVERY * random.uniform(0.8, 1.0))
+                await with_timeout(self._compare.wait(), COMPARE_EVERY * random.uniform(0.8, 1.0))
             everything = self._compare.is_set()
             self._compare.clear()
             try:

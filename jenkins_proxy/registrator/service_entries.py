@@ -31,7 +31,7 @@ _INTERVAL = "10s"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ServiceEntry:
     """A service as it is registered.
 
     :ivar check: Consul's ``AgentServiceCheck`` JSON, or None.
@@ -95,7 +95,9 @@ class _Port:
         return "::1" if (self.host_ip, host_ip) == ("::", "127.0.0.1") else host_ip
 
 
-def entries(container: Mapping[str, Any], *, hostname: str, ip: str, host_ip: str, network_ip: str = "") -> list[Entry]:
+def entries(
+    container: Mapping[str, Any], *, hostname: str, ip: str, host_ip: str, network_ip: str = ""
+) -> list[ServiceEntry]:
     """The entries of a running container.
 
     :param container: the engine's ``/containers/<id>/json``.
@@ -149,7 +151,9 @@ def _port_order(name: str) -> tuple[int, str]:
     return int(number), protocol
 
 
-def _entry(container: Mapping[str, Any], port: _Port, metadata: dict[str, str], address: str, hostname: str) -> Entry:
+def _entry(
+    container: Mapping[str, Any], port: _Port, metadata: dict[str, str], address: str, hostname: str
+) -> ServiceEntry:
     name = metadata.get("name") or _image_name(container["Config"]["Image"])
     own_id = metadata.get("id")
     meta = {key: value for key, value in metadata.items() if key not in ("id", "tags", "name")}
@@ -157,7 +161,7 @@ def _entry(container: Mapping[str, Any], port: _Port, metadata: dict[str, str], 
     health = "" if check else health_of(container)
     if health:
         check = {"Name": f"HEALTHCHECK of {_name(container)}", "TTL": f"{HEALTH_TTL:.0f}s"}
-    return Entry(
+    return ServiceEntry(
         id=own_id or f"{hostname}:{_name(container)}:{port.suffix}",
         name=name,
         address=address,

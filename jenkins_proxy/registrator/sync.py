@@ -14,7 +14,7 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.registrator import service_entries
-from jenkins_proxy.registrator.service_entries import Entry
+from jenkins_proxy.registrator.service_entries import ServiceEntry
 
 STOPS_WITHIN = 600.0
 """Seconds after which a container that was told to stop and still runs evidently does not mean to."""
@@ -33,7 +33,7 @@ class Log(Protocol):
     def warning(self, text: str) -> None: ...
 
 
-class Entries:
+class EntrySync:
     """The entries of this host.
 
     :param hostname: whose entries, found in the registry and desired no more, are removed.
@@ -41,11 +41,16 @@ class Entries:
     """
 
     def __init__(
-        self, registry: AsyncConsul, desired: Desired, hostname: str, log: Log, ask_to_compare: Callable[[], None]
+        self,
+        registry: AsyncConsul,
+        desired: DesiredEntries,
+        hostname: str,
+        log: Log,
+        ask_to_compare: Callable[[], None],
     ) -> None:
         self._registry, self._desired, self._hostname, self._log = registry, desired, hostname, log
         self._ask_to_compare = ask_to_compare
-        self._registered: dict[str, Entry] = {}
+        self._registered: dict[str, ServiceEntry] = {}
         self._told: dict[str, tuple[str, float]] = {}
         self._written: dict[str, float] = {}
         self._complaints: dict[str, str] = {}
@@ -87,11 +92,11 @@ class Entries:
                 self.converge([entry_id])
         self._written = {entry_id: when for entry_id, when in self._written.items() if when >= asked}
 
-    def _see(self, entry_id: str, wanted: Entry | None, row: Mapping[str, Any] | None, checks: Mapping) -> None:
+    def _see(self, entry_id: str, wanted: ServiceEntry | None, row: Mapping[str, Any] | None, checks: Mapping) -> None:
         if row is not None and wanted is not None and wanted.same_as(row):
             found = wanted if bool(wanted.check) == (wanted.check_id in checks) else None
         elif row is not None and (wanted is not None or service_entries.ours(row, self._hostname)):
-            found = Entry(entry_id, row["Service"], row["Address"], row["Port"])
+            found = ServiceEntry(entry_id, row["Service"], row["Address"], row["Port"])
         else:
             found = None
         if found is None:
@@ -132,7 +137,7 @@ class Entries:
             return True
         return await self._tell_health(wanted)
 
-    async def _tell_health(self, entry: Entry) -> bool:
+    async def _tell_health(self, entry: ServiceEntry) -> bool:
         status, when = self._told.get(entry.id, ("", 0.0))
         now = time.monotonic()
         if not entry.health or (status == entry.health and now - when < _HEALTH_EVERY):
@@ -150,7 +155,7 @@ class Entries:
             del self._tasks[entry_id]
 
 
-class Pauses:
+class Backoff:
     """Growing, jittered pauses between attempts."""
 
     def __init__(self) -> None:
@@ -173,10 +178,10 @@ class Pauses:
 class _Running:
     started: str
     stop_signal: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ServiceEntry, ...]
 
 
-class Desired:
+class DesiredEntries:
     """What is to be registered.
 
     :param clock: seconds that never run backwards.
@@ -187,7 +192,7 @@ class Desired:
         self._running: dict[str, _Running] = {}
         self._told_to_stop: dict[str, float] = {}
 
-    def run(self, container: Mapping[str, Any], entries: list[Entry]) -> set[str]:
+    def run(self, container: Mapping[str, Any], entries: list[ServiceEntry]) -> set[str]:
         """A container runs, with these entries. Gives the IDs of the entries that this concerns."""
         known = _Running(container["State"]["StartedAt"], container["Config"].get("StopSignal") or "", tuple(entries))
         before = self._running.get(container["Id"])
@@ -217,7 +222,7 @@ class Desired:
         """The IDs of the containers that are known to run."""
         return set(self._running)
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, ServiceEntry]:
         """The entries by their IDs. A container made anew has its forerunner's names: the last one started has them."""
         wanted = [known for container_id, known in self._running.items() if not self._stops(container_id)]
         return {entry.id: entry for known in sorted(wanted, key=lambda known: known.started) for entry in known.entries}

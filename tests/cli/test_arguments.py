@@ -58,7 +58,7 @@ def test_files_in_order(parse):
 
 
 def test_the_time_limit_is_the_whole_commands(parse):
-    made = arguments.world(parse("s", "--timeout", "7.5"), settings.resolve({}), Console())
+    made = arguments.context(parse("s", "--timeout", "7.5"), settings.resolve({}), Console())
 
     assert made.deadline.seconds == 7.5
 

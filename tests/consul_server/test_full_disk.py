@@ -11,7 +11,7 @@ import requests
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server import append_log, sessions
-from jenkins_proxy.consul_server.append_log import Journal
+from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.state_store import Store
 from jenkins_proxy.errors import RegistryError
 
@@ -133,7 +133,7 @@ def test_a_session_that_ended_half_way_leaves_no_lock(client, disk):
 
 
 def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
-    store = Store(Journal(state))
+    store = Store(AppendLog(state))
     disk.rewrites = False
 
     def put(numbers: range) -> None:
@@ -150,7 +150,7 @@ def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
     put(range(1100, 2200))
     store.close()
     assert len(state.read_bytes().splitlines()) < 1000
-    assert Store(Journal(state)).tables["kv"] == {f"k{number % 3}": {"n": number} for number in (2197, 2198, 2199)}
+    assert Store(AppendLog(state)).tables["kv"] == {f"k{number % 3}": {"n": number} for number in (2197, 2198, 2199)}
 
 
 def test_it_is_told_once_until_it_is_over(disk, embed, state):

@@ -14,7 +14,7 @@ import requests
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server import checks
-from jenkins_proxy.consul_server.append_log import Journal
+from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
 from jenkins_proxy.errors import RegistryError, UsageError
 
@@ -120,7 +120,7 @@ def test_a_change_that_cannot_be_kept_is_refused(embed, state, monkeypatch):
         def full(self, *_record):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Journal, "append", full)
+        monkeypatch.setattr(AppendLog, "append", full)
         with pytest.raises(RegistryError, match="state file cannot be written: No space left on device"):
             client.kv_put("k", b"new")
         assert client.kv_get("k").value == b"old"

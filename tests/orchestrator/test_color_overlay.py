@@ -1,4 +1,4 @@
-"""The compose file of one colour: a table from rendered configuration to document."""
+"""The compose file of one color: a table from rendered configuration to document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def document(service: dict, config: dict = V2, **sides: str) -> dict:
         {**config, "services": {"app": {"image": "books:1", **service}, "db": {"image": "db"}}},
         "app",
         service="books-ms",
-        colour="blue",
+        color="blue",
         project="books",
         sides=sides,
     )

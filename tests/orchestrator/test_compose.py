@@ -203,12 +203,12 @@ def test_stop_takes_as_long_as_the_file_gives_the_container(compose, deadline):
     assert [one.state for one in books.containers("app")] == ["exited"]
 
 
-def test_a_colour_has_its_secrets(compose, deadline, docker, tmp_path):
+def test_a_color_has_its_secrets(compose, deadline, docker, tmp_path):
     (tmp_path / "word").write_text("open sesame")
     text = BOOKS.replace('"2"', '"3.7"').replace("    depends_on", "    secrets: [word]\n    depends_on")
     books = compose(text + "secrets: {word: {file: ./word}}\n")
     books.up(["app"], deadline=deadline)
-    blue = books.coloured("app", service="books-ms", colour="blue")
+    blue = books.for_color("app", service="books-ms", color="blue")
     try:
         blue.up(["app"], deadline=deadline)
         argv = [docker, "exec", blue.containers()[0].id, "/bin/busybox", "cat", "/run/secrets/word"]

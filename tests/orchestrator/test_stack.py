@@ -187,11 +187,11 @@ def test_whatever_reads_the_files_the_tasks_stay(books, deadline, tmp_path):
 def test_a_stand_in_serves_beside_the_old_tasks(books, deadline, image, reader):
     books(BOOKS, reader).up(deadline=deadline)
     two = books(NEW_BOOKS, reader)
-    beside = two.stand_in("app", 1, deadline=deadline)
+    beside = two.start_standby("app", 1, deadline=deadline)
     assert [container.image for container in beside] == [image(2)]
     assert [container.image for container in running(two)] == [image(1)] * 2
-    two.end_stand_in("app", deadline=deadline)
-    assert two.stand_ins("app") == []
+    two.remove_standby("app", deadline=deadline)
+    assert two.standby("app") == []
 
 
 @pytest.mark.docker

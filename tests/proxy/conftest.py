@@ -1,4 +1,4 @@
-"""A reconciler that stands in where a test is about the API alone: its states and its failures can be told."""
+"""A proxy service that stands in where a test is about the API alone: its states and its failures can be told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState, S
 
 
 class StandIn:
-    """The reconciler's methods over a dictionary. ``failure`` is raised by the next call that changes something."""
+    """The proxy service's methods over a dictionary. ``failure`` is raised by the next call that changes something."""
 
     def __init__(self) -> None:
         self.probe_key = "the-probe-key"
@@ -82,7 +82,7 @@ def served(service: str, *statuses: str) -> tuple[ServedInstance, ...]:
 
 
 @pytest.fixture
-async def reconciler() -> StandIn:
+async def proxy_service() -> StandIn:
     # A coroutine, so that it is made within the test's event loop: before Python 3.10 its events belong to one.
     return StandIn()
 

@@ -7,17 +7,17 @@ import asyncio
 import pytest
 
 from jenkins_proxy.model import Address
-from jenkins_proxy.proxy.events import Event, Journal, event_json
+from jenkins_proxy.proxy.events import Event, EventLog, event_json
 
 
-def filled(count: int, capacity: int = 5) -> Journal:
-    journal = Journal(capacity, epoch=1000)
+def filled(count: int, capacity: int = 5) -> EventLog:
+    journal = EventLog(capacity, epoch=1000)
     for number in range(1, count + 1):
         journal.add(Event(float(number), "reload"))
     return journal
 
 
-def times(journal: Journal, position: int) -> list[float]:
+def times(journal: EventLog, position: int) -> list[float]:
     return [event.time for _, event in journal.after(position)]
 
 

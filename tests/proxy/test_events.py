@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jenkins_proxy.proxy import events
-from jenkins_proxy.proxy.events import Broadcast
+from jenkins_proxy.proxy.events import EventBus
 
 
 async def test_each_reader_gets_what_comes_after_it_subscribed():
-    feed = Broadcast()
+    feed = EventBus()
     first = feed.subscribe()
     feed.tell("reload")
     second = feed.subscribe()
@@ -18,7 +18,7 @@ async def test_each_reader_gets_what_comes_after_it_subscribed():
 
 async def test_a_slow_reader_loses_the_oldest(monkeypatch):
     monkeypatch.setattr(events, "_SUBSCRIPTION_CAPACITY", 3)
-    feed = Broadcast()
+    feed = EventBus()
     slow = feed.subscribe()
     for number in range(10):
         feed.tell("reload", detail=str(number))

@@ -14,8 +14,8 @@ from jenkins_proxy.proxy.route_store import (
     DRAINS,
     PROXIES,
     ROUTES,
-    LocalCopy,
-    Store,
+    RouteCache,
+    RouteStore,
     StoredRoute,
     parse_drains,
     parse_routes,
@@ -35,7 +35,7 @@ async def registry(consul_url):
 
 @pytest.fixture
 def store(registry):
-    return Store(registry)
+    return RouteStore(registry)
 
 
 @pytest.mark.consul
@@ -124,8 +124,8 @@ def test_what_is_no_mark_is_left_out(value):
 async def test_the_copy_on_disk_comes_back(tmp_path):
     stored = {BOOKS.service: StoredRoute(BOOKS, 12)}
     drains = {BOOKS.service: {HERE: "id"}}
-    await LocalCopy(tmp_path / "routes.json").save(stored, drains, "first")
-    back, marks = LocalCopy(tmp_path / "routes.json").read()
+    await RouteCache(tmp_path / "routes.json").save(stored, drains, "first")
+    back, marks = RouteCache(tmp_path / "routes.json").read()
     assert (back.routes, marks, back.lineage) == (stored, drains, "first")
     assert oct((tmp_path / "routes.json").stat().st_mode)[-3:] == "600"
 
@@ -134,12 +134,12 @@ async def test_the_copy_on_disk_comes_back(tmp_path):
 def test_a_copy_that_cannot_be_read_is_none(tmp_path, text):
     if text is not None:
         (tmp_path / "routes.json").write_text(text)
-    back, marks = LocalCopy(tmp_path / "routes.json").read()
+    back, marks = RouteCache(tmp_path / "routes.json").read()
     assert (dict(back.routes), dict(marks)) == ({}, {})
 
 
 async def test_a_full_disk_leaves_the_copy_of_before(tmp_path, monkeypatch):
-    copy = LocalCopy(tmp_path / "routes.json")
+    copy = RouteCache(tmp_path / "routes.json")
     await copy.save({BOOKS.service: StoredRoute(BOOKS, 12)}, {}, "")
 
     def full(_descriptor: int) -> None:
@@ -148,4 +148,4 @@ async def test_a_full_disk_leaves_the_copy_of_before(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         await copy.save({}, {}, "")
-    assert list(LocalCopy(tmp_path / "routes.json").read()[0].routes) == [BOOKS.service]
+    assert list(RouteCache(tmp_path / "routes.json").read()[0].routes) == [BOOKS.service]

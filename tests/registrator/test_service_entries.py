@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.registrator import service_entries
-from jenkins_proxy.registrator.service_entries import HOST_META, Entry
+from jenkins_proxy.registrator.service_entries import HOST_META, ServiceEntry
 
 ID = "0123456789abcdef" * 4
 
@@ -50,7 +50,9 @@ TWO = {"8080/tcp": ["0.0.0.0:32768"], "9090/tcp": ["0.0.0.0:32769"]}
 
 
 def test_an_article_container():
-    assert entries(container(ports=ONE)) == [Entry("node-1:booksms_app_1:8080", "books-ms", "10.100.192.202", 32768)]
+    assert entries(container(ports=ONE)) == [
+        ServiceEntry("node-1:booksms_app_1:8080", "books-ms", "10.100.192.202", 32768)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -277,7 +279,7 @@ def row(**changes):
     ],
 )
 def test_the_same_as_a_registered_row(changes, same):
-    assert Entry("node-1:a_1:80", "a", "10.0.0.1", 1, ("t",)).same_as(row(**changes)) is same
+    assert ServiceEntry("node-1:a_1:80", "a", "10.0.0.1", 1, ("t",)).same_as(row(**changes)) is same
 
 
 @pytest.mark.parametrize(

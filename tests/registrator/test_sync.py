@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jenkins_proxy.registrator.service_entries import Entry
-from jenkins_proxy.registrator.sync import STOPS_WITHIN, Desired, signal_number
+from jenkins_proxy.registrator.service_entries import ServiceEntry
+from jenkins_proxy.registrator.sync import STOPS_WITHIN, DesiredEntries, signal_number
 
 
 class Clock:
@@ -22,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def desired(clock):
-    return Desired(clock)
+    return DesiredEntries(clock)
 
 
 def running(container_id="c1", started="2026-01-01", stop_signal=None):
@@ -30,7 +30,7 @@ def running(container_id="c1", started="2026-01-01", stop_signal=None):
 
 
 def entry(port=1, id_="h:a:80"):
-    return Entry(id_, "a", "10.0.0.1", port)
+    return ServiceEntry(id_, "a", "10.0.0.1", port)
 
 
 def test_a_running_container_is_desired_until_it_ends(desired):

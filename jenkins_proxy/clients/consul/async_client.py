@@ -14,7 +14,7 @@ from typing import Any, Callable, TypeVar
 import aiohttp
 from yarl import URL
 
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import pipelining, requests
 from jenkins_proxy.clients.consul.models import Check, KvPair
 from jenkins_proxy.errors import UsageError
@@ -95,7 +95,7 @@ class AsyncConsul:
             connections=SWEEPERS,
         )
         try:
-            await in_time(sweep, _SWEEP_SECONDS)
+            await with_timeout(sweep, _SWEEP_SECONDS)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise requests.unreachable(self.url, error) from error
         except (ValueError, IndexError) as error:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Callable
 
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.model import Container
@@ -16,7 +16,9 @@ _CONTAINERS = 5
 _LINES = 50
 
 
-def keep(orchestrator: Orchestrator, started: Callable[[], Sequence[Container]], world: World, report: Report) -> None:
+def keep(
+    orchestrator: Orchestrator, started: Callable[[], Sequence[Container]], context: Context, report: Report
+) -> None:
     """Put the last lines and the health check's output of the new containers on the console and in the report.
 
     An engine that does not answer has nothing to say: that must not hide why it is asked.
@@ -37,8 +39,8 @@ def keep(orchestrator: Orchestrator, started: Callable[[], Sequence[Container]],
                     "log": lines,
                 }
             )
-            world.console.step(f"the last lines of {container.name} ({container.state}):")
+            context.console.step(f"the last lines of {container.name} ({container.state}):")
             for line in lines or ["(it wrote nothing)"]:
-                world.console.output(line)
+                context.console.output(line)
             for line in health.splitlines():
-                world.console.output(f"health check: {line}")
+                context.console.output(f"health check: {line}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.deployment.strategies.base import Change
+from jenkins_proxy.deployment.strategies.base import Strategy
 from jenkins_proxy.model import Route
 
 PREFIX = "jenkins-proxy/deploys/"
@@ -20,7 +20,7 @@ PROVING, RETIRING = "proving", "retiring"
 
 
 @dataclass(frozen=True)
-class Entry:
+class DeployRecord:
     """A deploy that has begun.
 
     :ivar phase: PROVING until the new containers have proven themselves, RETIRING from then on.
@@ -42,7 +42,7 @@ class Entry:
     since: str = ""
 
 
-class Journal:
+class IntentLog:
     """The entry of one service. Only who holds the service's lock writes it."""
 
     def __init__(self, registry: Consul, service: str) -> None:
@@ -50,15 +50,15 @@ class Journal:
         self._registry = registry
         self._key = PREFIX + service
 
-    def read(self) -> Entry | None:
+    def read(self) -> DeployRecord | None:
         """What a deploy before us has left behind; None when it ended in order."""
         found = self._registry.kv_get(self._key)
         return _parse(found.value) if found else None
 
-    def begin(self, change: Change) -> None:
+    def begin(self, change: Strategy) -> None:
         """Write what is about to be replaced."""
         self._write(
-            Entry(
+            DeployRecord(
                 strategy=change.name,
                 phase=PROVING,
                 project=change.orchestrator.project,
@@ -80,16 +80,16 @@ class Journal:
         """The deploy has ended in order, by success or by a roll-back."""
         self._registry.kv_delete(self._key)
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: DeployRecord) -> None:
         data = {**dataclasses.asdict(entry), "route": entry.route.as_dict() if entry.route else None}
         self._registry.kv_put(self._key, json.dumps(data).encode())
 
 
-def _parse(value: bytes) -> Entry | None:
+def _parse(value: bytes) -> DeployRecord | None:
     """An entry; None for what a later version, or a person, may have written there."""
     try:
         data: dict[str, Any] = json.loads(value)
         route = Route.from_dict(data["route"]) if data["route"] else None
-        return Entry(**{**data, "old": tuple(data["old"]), "route": route})
+        return DeployRecord(**{**data, "old": tuple(data["old"]), "route": route})
     except (ValueError, TypeError, KeyError):
         return None

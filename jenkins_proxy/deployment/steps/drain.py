@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from jenkins_proxy.deployment import matching
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RemoteError
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
@@ -16,7 +16,7 @@ _SHORTEST_DRAIN = 5.0
 _AT_ONCE = 10
 
 
-def retire(world: World, orchestrator: Orchestrator, route: Route | None, containers: Sequence[Container]) -> None:
+def retire(context: Context, orchestrator: Orchestrator, route: Route | None, containers: Sequence[Container]) -> None:
     """Drain containers in the proxy, stop them and remove them.
 
     :param route: the one that leads to them, as the proxy has it; None when none does.
@@ -24,8 +24,8 @@ def retire(world: World, orchestrator: Orchestrator, route: Route | None, contai
     if not containers:
         return
     if route is not None:
-        drain(world, route, containers)
-    world.console.step(f"stopping {', '.join(container.name for container in containers)}")
+        drain(context, route, containers)
+    context.console.step(f"stopping {', '.join(container.name for container in containers)}")
 
     def end(container: Container) -> None:
         orchestrator.stop(container)
@@ -36,34 +36,34 @@ def retire(world: World, orchestrator: Orchestrator, route: Route | None, contai
         list(pool.map(end, containers))
 
 
-def drain(world: World, route: Route, containers: Sequence[Container]) -> None:
+def drain(context: Context, route: Route, containers: Sequence[Container]) -> None:
     """Have the proxy send no new request to them, and wait until none is in flight.
 
     A request that takes longer than 30 s, or than the command may, is not waited for: the reader is told, and the
     containers are stopped.
     """
     try:
-        addresses = registered(world, route, containers)
+        addresses = registered(context, route, containers)
         if addresses:
-            world.console.step(f"draining {', '.join(str(address) for address in addresses)}")
-            seconds = max(_SHORTEST_DRAIN, min(_DRAIN_SECONDS, world.deadline.remaining))
-            world.proxy.drain(route.service, addresses, seconds)
+            context.console.step(f"draining {', '.join(str(address) for address in addresses)}")
+            seconds = max(_SHORTEST_DRAIN, min(_DRAIN_SECONDS, context.deadline.remaining))
+            context.proxy.drain(route.service, addresses, seconds)
     except RemoteError as error:
-        world.console.warning(f"not drained: {error.message}")
+        context.console.warning(f"not drained: {error.message}")
 
 
-def resume(world: World, route: Route, containers: Sequence[Container]) -> None:
+def resume(context: Context, route: Route, containers: Sequence[Container]) -> None:
     """Have the proxy send requests to containers again that may have been drained."""
     try:
-        addresses = registered(world, route, containers)
+        addresses = registered(context, route, containers)
         if addresses:
-            world.proxy.resume(route.service, addresses)
+            context.proxy.resume(route.service, addresses)
     except RemoteError as error:
-        world.console.warning(f"not resumed: {error.message}")
+        context.console.warning(f"not resumed: {error.message}")
 
 
-def registered(world: World, route: Route, containers: Sequence[Container]) -> list[Address]:
+def registered(context: Context, route: Route, containers: Sequence[Container]) -> list[Address]:
     """Where the registry shows these containers, of those that the route leads to."""
-    instances, _ = world.registry.instances(route.registry_name)
+    instances, _ = context.registry.instances(route.registry_name)
     found = matching.match(containers, instances)
     return [instance.address for match in found.matches for instance in match.instances]

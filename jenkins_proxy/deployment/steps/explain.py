@@ -12,7 +12,7 @@ _LINE = 300
 
 
 @dataclass(frozen=True)
-class Missing:
+class Diagnosis:
     """A container that did not become an instance.
 
     :ivar reason: what was seen instead, in one line.
@@ -32,7 +32,7 @@ def explain(
     found: matching.Matching,
     everything: Mapping[str, Sequence[Instance]],
     health: Mapping[str, str] | None = None,
-) -> tuple[Missing, ...]:
+) -> tuple[Diagnosis, ...]:
     """Say of each container that is not ready what is wrong with it.
 
     :param service: the name under which the registry should hold the containers.
@@ -45,18 +45,18 @@ def explain(
     return (*unready, *(_absent(service, container, everything) for container in found.missing))
 
 
-def _unready(match: matching.Match, health: str) -> Missing:
+def _unready(match: matching.Match, health: str) -> Diagnosis:
     container = match.container
     if container.health not in ("", "healthy"):
         # A registrator may turn the HEALTHCHECK into the registry's check: then this says the same, and more.
-        return Missing(
+        return Diagnosis(
             container,
             f"its HEALTHCHECK says {container.health}: {_line(health) or 'it printed nothing'}",
             f"docker inspect {container.name} shows its last runs",
         )
     failing = next(i for i in match.instances if not matching.passes(i))
     output = _line(failing.output) or "the check has not run yet, or says nothing"
-    return Missing(
+    return Diagnosis(
         container,
         f"{failing.status} at {failing.address}: {output}",
         "the check is the registry's: see SERVICE_CHECK_… in the compose file",
@@ -67,11 +67,11 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_LINE]
 
 
-def _absent(service: str, container: Container, everything: Mapping[str, Sequence[Instance]]) -> Missing:
+def _absent(service: str, container: Container, everything: Mapping[str, Sequence[Instance]]) -> Diagnosis:
     if not container.running:
-        return Missing(container, f"it is {container.state}", f"docker logs {container.name} shows why")
+        return Diagnosis(container, f"it is {container.state}", f"docker logs {container.name} shows why")
     if not matching.published(container):
-        return Missing(
+        return Diagnosis(
             container,
             "it publishes no port, so nothing can reach it",
             'add `ports: ["8080"]`, with the port that it listens on, to its service in the compose file',
@@ -88,14 +88,14 @@ def _absent(service: str, container: Container, everything: Mapping[str, Sequenc
             return reason
     expected = ", ".join(str(address) for address in matching.addresses(container))
     where = f" on {container.node}" if container.node else ""
-    return Missing(
+    return Diagnosis(
         container,
         f"no entry at {expected or 'any known address'}",
         f"is a Registrator running{where}, and does it write into this registry?",
     )
 
 
-def _renamed(service: str, container: Container, others: Iterable[Instance]) -> Missing | None:
+def _renamed(service: str, container: Container, others: Iterable[Instance]) -> Diagnosis | None:
     expected = matching.addresses(container)
     names = {instance.service: instance for instance in others if instance.address in expected}
     if not names:
@@ -104,19 +104,19 @@ def _renamed(service: str, container: Container, others: Iterable[Instance]) -> 
     port = next(b.container_port for b in matching.published(container) if b.host_port == entry.address.port)
     listed = ", ".join(f"{n} at {i.address}" for n, i in sorted(names.items()))
     if name == f"{service}-{port}":
-        return Missing(
+        return Diagnosis(
             container,
             f"it publishes several ports, so Registrator renamed it: {listed}",
             f"set SERVICE_{port}_NAME={service} in the compose file",
         )
     base = image_name(container.image)
     if name in (base, f"{base}-{port}"):
-        return Missing(
+        return Diagnosis(
             container,
             f"it is registered under the name of its image: {listed}",
             f"set SERVICE_{port}_NAME={service} in the compose file, or deploy the service {name}",
         )
-    return Missing(
+    return Diagnosis(
         container,
         f"it is registered under another name: {listed}",
         f"set SERVICE_NAME={service} in the compose file, or deploy the service {name}",
@@ -128,7 +128,7 @@ def image_name(image: str) -> str:
     return image.rpartition("/")[2].partition(":")[0]
 
 
-def _internal(container: Container, own: Iterable[Instance]) -> Missing | None:
+def _internal(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     published = matching.published(container)
     exposed = {binding.container_port for binding in published} - {binding.host_port for binding in published}
     for instance in own:
@@ -137,7 +137,7 @@ def _internal(container: Container, own: Iterable[Instance]) -> Missing | None:
             and instance.address.port in exposed
             and instance.address.host not in container.node_addresses
         ):
-            return Missing(
+            return Diagnosis(
                 container,
                 f"it is registered at {instance.address}, its address inside Docker's network, "
                 "which nothing beyond its node reaches",
@@ -146,12 +146,12 @@ def _internal(container: Container, own: Iterable[Instance]) -> Missing | None:
     return None
 
 
-def _twin(container: Container, own: Iterable[Instance]) -> Missing | None:
+def _twin(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     ports = {binding.host_port for binding in matching.published(container)}
     for instance in own:
         if matching.names_container(instance, container) and instance.address.port not in ports:
             now = ", ".join(str(port) for port in sorted(ports))
-            return Missing(
+            return Diagnosis(
                 container,
                 f"the registry still holds its predecessor at {instance.address} "
                 f"under the same ID {instance.id}; the published port is {now}",
@@ -160,12 +160,12 @@ def _twin(container: Container, own: Iterable[Instance]) -> Missing | None:
     return None
 
 
-def _elsewhere(container: Container, own: Iterable[Instance]) -> Missing | None:
+def _elsewhere(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     ports = {binding.host_port for binding in matching.published(container)}
     known = ", ".join(container.node_addresses) or "no address"
     for instance in own:
         if instance.address.port in ports:
-            return Missing(
+            return Diagnosis(
                 container,
                 f"port {instance.address.port} is registered at {instance.address.host}, "
                 f"an address other than expected ({known})",

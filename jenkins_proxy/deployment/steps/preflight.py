@@ -7,7 +7,7 @@ import os
 from typing import Any, Callable, TypeVar
 
 from jenkins_proxy import validation
-from jenkins_proxy.deployment.context import BLUE_GREEN, Ready, Request, World
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps.probe import names_page
 from jenkins_proxy.deployment.strategies.select import choose_strategy
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, UsageError
@@ -53,35 +53,35 @@ class Problems:
         raise type(found[0])(f"{len(found)} problems: {message}", hint)
 
 
-def check(request: Request, world: World) -> Ready:
+def check(options: DeployOptions, context: Context) -> Ready:
     """Look at everything that the request needs; nothing is changed.
 
     :raises UsageError: when a word of the request is wrong, or a compose file.
     :raises RemoteError: when nothing is wrong with the request, but the engine, registry or proxy does not answer.
     """
     problems = Problems()
-    service_is_good = problems.gather(lambda: validation.check_service(request.service)) is not None
-    route_is_good = _check_words(request, problems)
+    service_is_good = problems.gather(lambda: validation.check_service(options.service)) is not None
+    route_is_good = _check_words(options, problems)
     # The project that is made from a bad name would be a second problem of the same mistake.
-    looked_for = request if service_is_good else dataclasses.replace(request, project="x")
-    found = _check_orchestrator(looked_for, world, problems)
-    problems.gather(lambda: _check_registry(world))
+    looked_for = options if service_is_good else dataclasses.replace(options, project="x")
+    found = _check_orchestrator(looked_for, context, problems)
+    problems.gather(lambda: _check_registry(context))
     preview = None
-    if request.route is not None:
-        preview = problems.gather(lambda: _check_proxy(world, request.route if route_is_good else None))
+    if options.route is not None:
+        preview = problems.gather(lambda: _check_proxy(context, options.route if route_is_good else None))
     problems.raise_any()
     orchestrator, project, target = found
-    strategy, why = choose_strategy(request, orchestrator, project, target)
+    strategy, why = choose_strategy(options, orchestrator, project, target)
     return Ready(orchestrator, project, target, strategy, why, preview or {})
 
 
-def _check_words(request: Request, problems: Problems) -> bool:
+def _check_words(options: DeployOptions, problems: Problems) -> bool:
     """Whether the route's words are good; what is wrong is gathered."""
-    if request.route is None:
-        if request.strategy == BLUE_GREEN:
+    if options.route is None:
+        if options.strategy == BLUE_GREEN:
             problems.gather(_refuse_blue_green)
         return False
-    good = problems.gather(lambda: check_route(request.route, request.probe_path))
+    good = problems.gather(lambda: check_route(options.route, options.probe_path))
     return good is not None
 
 
@@ -107,22 +107,22 @@ def check_route(route: Route, probe_path: str) -> Route:
 
 
 def _check_orchestrator(
-    request: Request, world: World, problems: Problems
+    options: DeployOptions, context: Context, problems: Problems
 ) -> tuple[Orchestrator, ComposeProject, Service] | None:
     chosen = problems.gather(
         lambda: detect.choose(
-            world.settings, world.console, project=request.project, files=request.files, wanted=request.orchestrator
+            context.settings, context.console, project=options.project, files=options.files, wanted=options.orchestrator
         )
     )
     if chosen is None:
         # Nobody is there to read the files, but whether they exist can be said.
-        for file in request.files:
+        for file in options.files:
             problems.gather(lambda file=file: _check_file(file))
         return None
     orchestrator, why = chosen
-    world.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
+    context.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
     project = problems.gather(orchestrator.validate)
-    target = problems.gather(lambda: project.target(request.target)) if project else None
+    target = problems.gather(lambda: project.target(options.target)) if project else None
     return (orchestrator, project, target) if target else None
 
 
@@ -131,15 +131,15 @@ def _check_file(file: str) -> None:
         raise UsageError(f"the compose file {file} is not there")
 
 
-def _check_registry(world: World) -> None:
-    if not world.registry.leader():
+def _check_registry(context: Context) -> None:
+    if not context.registry.leader():
         raise RegistryError(
-            f"the registry at {world.settings.consul} has no leader", "it answers, but takes no entries: see its log"
+            f"the registry at {context.settings.consul} has no leader", "it answers, but takes no entries: see its log"
         )
 
 
-def _check_proxy(world: World, route: Route | None) -> dict[str, Any]:
+def _check_proxy(context: Context, route: Route | None) -> dict[str, Any]:
     """A dry run shows at once whether the daemon answers, knows our token and would take the route."""
     if route is None:
-        return world.proxy.health()
-    return world.proxy.put_route(route, allow_empty=True, dry_run=True, timeout=min(10.0, world.deadline.remaining))
+        return context.proxy.health()
+    return context.proxy.put_route(route, allow_empty=True, dry_run=True, timeout=min(10.0, context.deadline.remaining))

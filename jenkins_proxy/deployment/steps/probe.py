@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import requests
 
 from jenkins_proxy import retry
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
 from jenkins_proxy.model import Address, Route
 
@@ -182,17 +182,17 @@ def names_page(route: Route) -> bool:
     return bool(own_path(route))
 
 
-def prove(world: World, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
+def prove(context: Context, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
     """Ask the entry until one of the instances has answered through the route.
 
     :param answer: the daemon's, about the route.
     :return: the instance that answered.
     """
-    settings = world.settings
+    settings = context.settings
     asked = question(settings.entry, route, probe_path, answer["probe"], cacert=settings.proxy_cacert)
     if not asked.path:
         raise UsageError(f"the route of {route.service} names no page to probe", "give --probe-path")
-    world.console.step(f"probe: {asked}")
-    answered = until_new(asked, instances, world.deadline)
-    world.console.step(f"probe: answered by {answered}")
+    context.console.step(f"probe: {asked}")
+    answered = until_new(asked, instances, context.deadline)
+    context.console.step(f"probe: answered by {answered}")
     return answered

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jenkins_proxy.clients.proxy import ProxyClient
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import probe
 from jenkins_proxy.deployment.steps.lock import LockLost
@@ -21,16 +21,16 @@ from jenkins_proxy.signals import undisturbed
 _PATIENCE = 30.0
 
 
-def put(world: World, route: Route, *, allow_empty: bool = False) -> dict[str, Any]:
+def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[str, Any]:
     """Make the proxy serve the route, and say what it did.
 
     :return: the daemon's answer: ``instances, probe, applied, version`` …
     :raises ProxyError: when the daemon refuses, or does not serve it in time.
     """
-    timeout = max(1.0, min(_PATIENCE, world.deadline.remaining))
-    answer = world.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
+    timeout = max(1.0, min(_PATIENCE, context.deadline.remaining))
+    answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
-    world.console.step(
+    context.console.step(
         f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
         f"{how.get(answer['applied'], answer['applied'])}"
     )
@@ -43,33 +43,33 @@ def current(proxy: ProxyClient, service: str) -> Route | None:
     return Route.from_dict(answer["route"]) if answer else None
 
 
-def if_reachable(world: World, service: str) -> Route | None:
+def if_reachable(context: Context, service: str) -> Route | None:
     """The service's route, or None where there is none or no proxy: a service can be scaled without one.
 
     :raises ProxyError: when someone said where a proxy is, and it does not answer.
     """
     try:
-        return current(world.proxy, service)
+        return current(context.proxy, service)
     except ProxyError as error:
-        if world.settings.given("proxy"):
+        if context.settings.given("proxy"):
             raise
-        world.console.warning(f"{error.message}; going on without the proxy")
+        context.console.warning(f"{error.message}; going on without the proxy")
         return None
 
 
-def put_back(world: World, service: str, before: Route | None) -> dict[str, Any] | None:
+def put_back(context: Context, service: str, before: Route | None) -> dict[str, Any] | None:
     """The route that was before a deploy, or none where there was none.
 
     :return: the daemon's answer about the route; None when it was taken away.
     """
     if before is not None:
-        return put(world, before, allow_empty=True)
-    world.proxy.remove_route(service)
+        return put(context, before, allow_empty=True)
+    context.proxy.remove_route(service)
     return None
 
 
 @contextlib.contextmanager
-def as_before_on_failure(world: World, service: str, before: Route | None, report: Report) -> Iterator[None]:
+def as_before_on_failure(context: Context, service: str, before: Route | None, report: Report) -> Iterator[None]:
     """Put the route of before back when the block fails or is stopped, and say in the report what serves then."""
     try:
         yield
@@ -78,7 +78,7 @@ def as_before_on_failure(world: World, service: str, before: Route | None, repor
     except (Exception, Stopped):
         with undisturbed():
             try:
-                put_back(dataclasses.replace(world, deadline=Deadline(_PATIENCE)), service, before)
+                put_back(dataclasses.replace(context, deadline=Deadline(_PATIENCE)), service, before)
             except JenkinsProxyError as error:
                 report.afterwards = f"the route is NOT as before: {error.message}"
             else:
@@ -100,8 +100,8 @@ def words(route: Route) -> str:
     """A route in a line: ``example.com/api/v1/books (books-ms-blue)``."""
     domains = route.domains or ("",)
     places = [f"{domain}{path}" for domain in domains for path in (route.paths or ("/",))]
-    colour = f" ({route.registry_name})" if route.color else ""
-    return ", ".join(places) + colour
+    color = f" ({route.registry_name})" if route.color else ""
+    return ", ".join(places) + color
 
 
 def url(entry: str, route: Route) -> str:

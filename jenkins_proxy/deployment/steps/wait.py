@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from jenkins_proxy import retry
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment import matching
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import explain
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import PASSING, Container, Instance
@@ -37,7 +37,7 @@ class ContainerDied(DeployFailed):
 
 
 def for_containers(
-    world: World,
+    context: Context,
     orchestrator: Orchestrator,
     service: str,
     wanted: Sequence[Container],
@@ -57,14 +57,14 @@ def for_containers(
     """
     if not wanted:
         raise DeployFailed(f"no container of {service} was started", "see the orchestrator's output above")
-    return _Wait(world, orchestrator, service, list(wanted), list(beside), settle).run()
+    return _Wait(context, orchestrator, service, list(wanted), list(beside), settle).run()
 
 
 @dataclass
 class _Wait:
     """What one wait knows so far."""
 
-    _world: World
+    _context: Context
     _orchestrator: Orchestrator
     _service: str
     _wanted: list[Container]
@@ -74,24 +74,24 @@ class _Wait:
     _restarting: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._progress = Progress(self._world, self._service, len(self._wanted))
+        self._progress = Progress(self._context, self._service, len(self._wanted))
 
     def run(self) -> matching.Matching:
         complete = clean = None
         while True:
             found = self._look()
-            clock = self._world.deadline.elapsed
+            clock = self._context.deadline.elapsed
             complete = (complete if complete is not None else clock) if found.complete else None
             clean = (clean if clean is not None else clock) if found.complete and not found.stale else None
             if complete is not None:
                 settled = clock - complete >= self._settle
                 if settled and (clean is not None or clock - complete >= _STALE_GRACE):
                     return self._told(found)
-            if self._world.deadline.expired:
+            if self._context.deadline.expired:
                 raise self._timeout(found)
 
     def _look(self) -> matching.Matching:
-        instances, self._index = _entries(self._world, self._service, self._index)
+        instances, self._index = _entries(self._context, self._service, self._index)
         self._refresh()
         found = matching.match(self._wanted, instances, self._beside)
         self._progress.show(len(found.ready))
@@ -107,14 +107,14 @@ class _Wait:
         self._beside = [now[container.id] for container in self._beside if container.id in now]
 
     def _check_alive(self, container: Container) -> None:
-        clock = self._world.deadline.elapsed
+        clock = self._context.deadline.elapsed
         if container.state == "restarting" and clock - self._restarting.setdefault(container.id, clock) < _RESTART_LOOP:
             return
         if container.state not in ("created", "running"):
             raise died(self._orchestrator, container)
 
     def _told(self, found: matching.Matching) -> matching.Matching:
-        console = self._world.console
+        console = self._context.console
         for match in found.matches:
             if match.unexpected:
                 console.warning(
@@ -134,75 +134,75 @@ class _Wait:
             for match in found.matches
             if not match.ready
         }
-        everything = entries(self._world.registry, self._service, self._wanted)
+        everything = entries(self._context.registry, self._service, self._wanted)
         missing = explain.explain(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
         told = "; ".join(str(reason) for reason in missing)
         hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
         if not missing:  # complete, but not for long enough
             told, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
-        seconds = self._world.deadline.seconds
+        seconds = self._context.deadline.seconds
         return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {told}", hints)
 
 
-def _entries(world: World, service: str, index: int) -> tuple[list[Instance], int]:
+def _entries(context: Context, service: str, index: int) -> tuple[list[Instance], int]:
     # The first answer comes at once; the next ones when something has changed.
-    wait = min(_WAKE_UP, world.deadline.remaining) if index else 0.0
+    wait = min(_WAKE_UP, context.deadline.remaining) if index else 0.0
     try:
-        return world.registry.instances(service, index=index, wait=wait)
+        return context.registry.instances(service, index=index, wait=wait)
     except RegistryError as error:
-        world.console.warning(f"{error.message}; waiting for it to come back")
-        answer = retry.retry(lambda: world.registry.instances(service), world.deadline, (RegistryError,))
-        world.console.step("the registry is back")
+        context.console.warning(f"{error.message}; waiting for it to come back")
+        answer = retry.retry(lambda: context.registry.instances(service), context.deadline, (RegistryError,))
+        context.console.step("the registry is back")
         return answer
 
 
 class Progress:
     """Says how far a wait is: when the number changes, and every few seconds."""
 
-    def __init__(self, world: World, service: str, wanted: int) -> None:
-        self._world, self._service, self._wanted = world, service, wanted
+    def __init__(self, context: Context, service: str, wanted: int) -> None:
+        self._context, self._service, self._wanted = context, service, wanted
         self._said: tuple[int, float] = (-1, 0.0)
 
     def show(self, ready: int) -> None:
-        deadline = self._world.deadline
+        deadline = self._context.deadline
         if ready != self._said[0] or deadline.elapsed - self._said[1] >= _PROGRESS:
             self._said = (ready, deadline.elapsed)
             passing = f"{ready}/{self._wanted} instances passing"
-            self._world.console.step(f"waiting for {self._service}: {passing} ({deadline})")
+            self._context.console.step(f"waiting for {self._service}: {passing} ({deadline})")
 
 
-def for_count(world: World, service: str, count: int, *, settle: float = 0.0) -> list[Instance]:
+def for_count(context: Context, service: str, count: int, *, settle: float = 0.0) -> list[Instance]:
     """Come back when the registry shows at least so many passing instances.
 
     :raises WaitTimeout: when the world's deadline passes, with what each of the others is.
     :raises RegistryError: when the registry is not there, or goes away and does not come back in time.
     """
-    progress = Progress(world, service, count)
+    progress = Progress(context, service, count)
     since = None
     # A registry that is not there at first is at a wrong address: that is said at once.
-    instances, index = world.registry.instances(service)
+    instances, index = context.registry.instances(service)
     while True:
         passing = [instance for instance in instances if instance.status == PASSING]
         progress.show(len(passing))
-        clock = world.deadline.elapsed
+        clock = context.deadline.elapsed
         since = (since if since is not None else clock) if len(passing) >= count else None
         if since is not None and clock - since >= settle:
             return passing
-        if world.deadline.expired:
+        if context.deadline.expired:
             others = "; ".join(
                 f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
                 for i in instances
                 if i.status != PASSING
             )
             raise WaitTimeout(
-                f"{service}: {len(passing)}/{count} instances passing after {world.deadline.seconds:g} s"
+                f"{service}: {len(passing)}/{count} instances passing after {context.deadline.seconds:g} s"
                 + (f": {others}" if others else ""),
                 ""
                 if instances
                 else f"the registry has no service {service}: is it deployed, and does a registrator run?",
             )
-        instances, index = _entries(world, service, index)
+        instances, index = _entries(context, service, index)
 
 
 def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> None:

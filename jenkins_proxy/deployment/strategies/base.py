@@ -6,7 +6,7 @@ import abc
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from jenkins_proxy.deployment.context import Ready, Request, World
+from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.steps import drain
 from jenkins_proxy.model import Container, Route
@@ -14,13 +14,13 @@ from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot
 
 
 @dataclass(frozen=True)
-class Before:
+class PreviousState:
     """What served before the deploy touched anything: where a roll-back leads.
 
     :ivar route: as the proxy had it; None when it had none.
     :ivar snapshot: of the target in the project that is deployed into; empty for a first deploy.
     :ivar known: the IDs of all of the target's containers there, also of those that had ended.
-    :ivar elsewhere: the project that serves when that is another one, of another colour; else None.
+    :ivar elsewhere: the project that serves when that is another one, of another color; else None.
     :ivar others: the target's containers in it.
     :ivar count: how many instances there were, as a deploy that was killed has left it written.
     """
@@ -53,7 +53,7 @@ def present(orchestrator: Orchestrator, target: str, known: Collection[str]) -> 
     return found if orchestrator.surges else [c for c in found if c.running or c.id not in known]
 
 
-class Change(abc.ABC):
+class Strategy(abc.ABC):
     """One deploy by one strategy: recreate, rolling or blue-green.
 
     :ivar name: of the strategy.
@@ -64,14 +64,14 @@ class Change(abc.ABC):
 
     name: str
 
-    def __init__(self, request: Request, world: World, ready: Ready, before: Before) -> None:
-        self.request = request
+    def __init__(self, options: DeployOptions, context: Context, ready: Ready, before: PreviousState) -> None:
+        self.options = options
         self.ready = ready
         self.before = before
         self.orchestrator: Orchestrator = ready.orchestrator
-        self.route: Route | None = request.route
-        self.registry_name = request.service
-        self._world = world
+        self.route: Route | None = options.route
+        self.registry_name = options.service
+        self._context = context
 
     @property
     def target(self) -> str:
@@ -81,7 +81,7 @@ class Change(abc.ABC):
     @property
     def wanted(self) -> int:
         """How many instances there shall be: as asked, else as many as serve now, else as the files say."""
-        return self.request.scale or self.before.serving or self.ready.target.replicas or 1
+        return self.options.scale or self.before.serving or self.ready.target.replicas or 1
 
     @property
     def steps(self) -> Sequence[int]:
@@ -97,13 +97,13 @@ class Change(abc.ABC):
     def bring_up(self, count: int) -> list[Container]:
         """Start so many new containers; returns all that this deploy has started so far."""
 
-    def restore(self, world: World) -> list[Container]:
+    def restore(self, context: Context) -> list[Container]:
         """Bring back what ran before in the project, and take away what was started.
 
         :param world: with the time that a roll-back has.
         :return: the containers that run now.
         """
-        return self.orchestrator.restore(self.before.snapshot, deadline=world.deadline)
+        return self.orchestrator.restore(self.before.snapshot, deadline=context.deadline)
 
     def finish(self) -> Matching | None:
         """Drain and remove what the new containers replace: they have proven themselves.
@@ -111,7 +111,7 @@ class Change(abc.ABC):
         :return: the instances in the end, where they are others than those that have proven themselves.
         """
         if self.before.elsewhere is not None:
-            drain.retire(self._world, self.before.elsewhere, self.before.route, self.before.others)
+            drain.retire(self._context, self.before.elsewhere, self.before.route, self.before.others)
         return None
 
     def started(self) -> list[Container]:

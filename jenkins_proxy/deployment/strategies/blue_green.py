@@ -1,43 +1,43 @@
-"""The strategy ``blue-green``: the other colour comes up as a project of its own, and then the route switches."""
+"""The strategy ``blue-green``: the other color comes up as a project of its own, and then the route switches."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from jenkins_proxy.deployment.context import BLUE_GREEN, Ready, Request, World
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import Before, Change
+from jenkins_proxy.deployment.strategies.base import PreviousState, Strategy
 from jenkins_proxy.model import Container
 
 
-class BlueGreen(Change):
-    """All users meet the old colour, and from one moment on all meet the new one."""
+class BlueGreen(Strategy):
+    """All users meet the old color, and from one moment on all meet the new one."""
 
     name = BLUE_GREEN
 
-    def __init__(self, request: Request, world: World, ready: Ready, before: Before) -> None:
-        super().__init__(request, world, ready, before)
-        self.colour = colors.next_after(before.route)
-        self.route = dataclasses.replace(request.route, color=self.colour)
+    def __init__(self, options: DeployOptions, context: Context, ready: Ready, before: PreviousState) -> None:
+        super().__init__(options, context, ready, before)
+        self.color = colors.next_after(before.route)
+        self.route = dataclasses.replace(options.route, color=self.color)
         self.registry_name = self.route.registry_name
-        self.orchestrator = colors.orchestrator(request, world, self.colour, ready.orchestrator.name)
+        self.orchestrator = colors.orchestrator(options, context, self.color, ready.orchestrator.name)
 
     def bring_up(self, count: int) -> list[Container]:
-        base, deadline = self.ready.orchestrator, self._world.deadline
-        # The side services stay in the base project: both colours use the same database.
+        base, deadline = self.ready.orchestrator, self._context.deadline
+        # The side services stay in the base project: both colors use the same database.
         sides = self.ready.project.before(self.target)
         if sides:
             base.up(sides, deadline=deadline)
         if not base.containers(self.target):
-            # Starts none: compose makes the networks and volumes that the colours share and no side service has.
+            # Starts none: compose makes the networks and volumes that the colors share and no side service has.
             base.scale(self.target, 0, deadline=deadline)
-        self.orchestrator = base.coloured(self.target, service=self.request.service, colour=self.colour)
+        self.orchestrator = base.for_color(self.target, service=self.options.service, color=self.color)
         self.orchestrator.up([self.target], scale={self.target: count}, deadline=deadline)
         return self.orchestrator.containers(self.target)
 
     def finish(self) -> None:
-        if self.request.keep_old:
-            self._world.console.step(f"the old containers are kept: rollback {self.request.service} switches back")
+        if self.options.keep_old:
+            self._context.console.step(f"the old containers are kept: rollback {self.request.service} switches back")
         else:
             super().finish()
 
@@ -50,4 +50,4 @@ class BlueGreen(Change):
         ]
 
     def describe_finish(self) -> list[str]:
-        return ["keep the old containers"] if self.request.keep_old else super().describe_finish()
+        return ["keep the old containers"] if self.options.keep_old else super().describe_finish()

@@ -1,11 +1,11 @@
-"""The two colours of a blue-green service: which is next, and where each one's containers are.
+"""The two colors of a blue-green service: which is next, and where each one's containers are.
 
-The colour that serves is the route's, which is in the registry: no file of one agent can be wrong about it.
+The color that serves is the route's, which is in the registry: no file of one agent can be wrong about it.
 """
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import Request, World
+from jenkins_proxy.deployment.context import Context, DeployOptions
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.base import Orchestrator
@@ -14,26 +14,26 @@ BLUE, GREEN = "blue", "green"
 
 
 def next_after(route: Route | None) -> str:
-    """The colour to deploy while this route serves; blue for a service that has none yet."""
+    """The color to deploy while this route serves; blue for a service that has none yet."""
     return GREEN if route is not None and route.color == BLUE else BLUE
 
 
 def rivals(route: Route) -> tuple[str, ...]:
-    """The colours that may have served before this one, the likeliest first; an empty one is the base project's."""
+    """The colors that may have served before this one, the likeliest first; an empty one is the base project's."""
     return (next_after(route), "") if route.color else (BLUE, GREEN)
 
 
-def project(base: str, colour: str) -> str:
-    """The compose project of a colour; the base project itself for none."""
-    return f"{base}-{colour}" if colour else base
+def project(base: str, color: str) -> str:
+    """The compose project of a color; the base project itself for none."""
+    return f"{base}-{color}" if color else base
 
 
-def orchestrator(request: Request, world: World, colour: str, kind: str) -> Orchestrator:
-    """The orchestrator of a colour's containers, without files: enough to list, stop, remove and restore them.
+def orchestrator(options: DeployOptions, context: Context, color: str, kind: str) -> Orchestrator:
+    """The orchestrator of a color's containers, without files: enough to list, stop, remove and restore them.
 
     :param kind: the name of the orchestrator that made them.
     """
     found, _ = detect.choose(
-        world.settings, world.console, project=project(request.project, colour), files=(), wanted=kind
+        context.settings, context.console, project=project(options.project, color), files=(), wanted=kind
     )
     return found

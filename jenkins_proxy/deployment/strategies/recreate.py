@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jenkins_proxy.deployment.context import RECREATE
-from jenkins_proxy.deployment.strategies.base import Change, present
+from jenkins_proxy.deployment.strategies.base import Strategy, present
 from jenkins_proxy.model import Container
 
 
-class Recreate(Change):
+class Recreate(Strategy):
     """Compose stops each old container and starts a new one in its place."""
 
     name = RECREATE
 
     def bring_up(self, count: int) -> list[Container]:
         for services, scale in self._ups(count):
-            self.orchestrator.up(services, scale=scale, deadline=self._world.deadline)
+            self.orchestrator.up(services, scale=scale, deadline=self._context.deadline)
         return present(self.orchestrator, self.target, self.before.known)
 
     def describe(self) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jenkins_proxy.deployment.context import ROLLING, Ready, Request, World
+from jenkins_proxy.deployment.context import ROLLING, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps import drain
-from jenkins_proxy.deployment.strategies.base import Before, Change
+from jenkins_proxy.deployment.strategies.base import PreviousState, Strategy
 from jenkins_proxy.model import Container
 
 
@@ -30,19 +30,19 @@ def leaving(old: int, proven: int, wanted: int) -> int:
     return max(0, min(old, old + proven - wanted)) if proven else 0
 
 
-class Rolling(Change):
+class Rolling(Strategy):
     """Requests are answered all the time: an old container is drained before it is stopped."""
 
     name = ROLLING
 
-    def __init__(self, request: Request, world: World, ready: Ready, before: Before) -> None:
-        super().__init__(request, world, ready, before)
+    def __init__(self, options: DeployOptions, context: Context, ready: Ready, before: PreviousState) -> None:
+        super().__init__(options, context, ready, before)
         self._old = list(before.running)
         self._new: list[Container] = []
 
     @property
     def steps(self) -> Sequence[int]:
-        return batches(self.wanted, self.request.batch)
+        return batches(self.wanted, self.options.batch)
 
     @property
     def beside(self) -> Sequence[Container]:
@@ -51,9 +51,9 @@ class Rolling(Change):
     def bring_up(self, count: int) -> list[Container]:
         side_services = self.ready.project.before(self.target)
         if side_services and not self._new:
-            self.orchestrator.up(side_services, deadline=self._world.deadline)
+            self.orchestrator.up(side_services, deadline=self._context.deadline)
         self._retire(leaving(len(self._old), len(self._new), self.wanted))
-        self._new += self.orchestrator.surge(self.target, count, deadline=self._world.deadline)
+        self._new += self.orchestrator.surge(self.target, count, deadline=self._context.deadline)
         return self._new
 
     def finish(self) -> None:
@@ -61,12 +61,12 @@ class Rolling(Change):
         super().finish()
         last = self.ready.project.after(self.target)
         if last:
-            self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._world.deadline)
+            self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._context.deadline)
 
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)
         found = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
-        size = f", {self.request.batch} at a time" if self.request.batch else ""
+        size = f", {self.request.batch} at a time" if self.options.batch else ""
         return [*found, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
 
     def describe_finish(self) -> list[str]:
@@ -79,4 +79,4 @@ class Rolling(Change):
 
     def _retire(self, count: int) -> None:
         leaving_now, self._old = self._old[:count], self._old[count:]
-        drain.retire(self._world, self.orchestrator, self.route, leaving_now)
+        drain.retire(self._context, self.orchestrator, self.route, leaving_now)

@@ -34,7 +34,7 @@ from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.service import Arrivals, Reconciler
+from jenkins_proxy.proxy.service import Arrivals, ProxyService
 
 MOST_BODY = 256 * 1024
 """Bytes. A route with as many of the longest paths as the grammar allows has 100 KiB."""
@@ -45,15 +45,15 @@ _STOP_WITHIN = 5.0
 _log = logging.getLogger(__name__)
 
 
-def application(reconciler: Reconciler, arrivals: Arrivals, gate: Access, dashboard: Dashboard) -> web.Application:
+def application(proxy_service: ProxyService, arrivals: Arrivals, gate: Access, dashboard: Dashboard) -> web.Application:
     """All of the API."""
     app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors, auth.middleware(gate)])
     app.on_response_prepare.append(_headers)
-    for part in (Routes(reconciler, arrivals, gate), DockerFlow(reconciler, arrivals), dashboard):
+    for part in (Routes(proxy_service, arrivals, gate), DockerFlow(proxy_service, arrivals), dashboard):
         part.add_to(app)
 
     async def healthz(_request: web.Request) -> web.Response:
-        state = reconciler.state()
+        state = proxy_service.state()
         if state.serving:
             return web.json_response(serializers.health_json(state))
         return _refusal(503, state.problem or "HAProxy does not serve", "the daemon's log says why")

@@ -47,7 +47,7 @@ class Access:
 
     def __init__(self, token: str, names: Iterable[str] = ()) -> None:
         self._expected = token.encode()
-        self._names = {name.lower() for name in names}
+        self._resolver = {name.lower() for name in names}
 
     def check(self, request: web.Request, guarded: bool) -> None:
         """Let a request go on.
@@ -87,7 +87,7 @@ class Access:
 
     def _check_name(self, request: web.Request) -> None:
         name = hostnames.in_header(request.host)
-        if hostnames.can_be_strangers(name, self._names):
+        if hostnames.can_be_strangers(name, self._resolver):
             raise AccessDenied(
                 f"called by the unknown host name {name[:80]!r}",
                 "start the daemon with a token, or with --allow-host for that name",

@@ -12,13 +12,13 @@ from typing import Any, Callable
 from aiohttp import web
 
 from jenkins_proxy import __version__
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.params import Query
-from jenkins_proxy.proxy.events import Journal, event_json
+from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.models import ProxyState, RouteState
-from jenkins_proxy.proxy.service import Reconciler
+from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.telemetry import haproxy_stats, metrics
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
 from jenkins_proxy.resources import resource
@@ -78,13 +78,13 @@ class Dashboard:
 
     def __init__(
         self,
-        reconciler: Reconciler,
-        journal: Journal,
+        proxy_service: ProxyService,
+        journal: EventLog,
         meter: metrics.Meter,
         reader: TrafficReader,
         about: Mapping[str, Any],
     ) -> None:
-        self._reconciler = reconciler
+        self._service = proxy_service
         self._journal = journal
         self._meter = meter
         self._reader = reader
@@ -101,7 +101,7 @@ class Dashboard:
     async def metrics(self, _request: web.Request) -> web.Response:
         # In a thread, here and below: of thousands of services the loop brings instances into rotation meanwhile.
         text = await asyncio.to_thread(
-            metrics.render, __version__, self._reconciler.state(), self._meter, await self._reader.read()
+            metrics.render, __version__, self._service.state(), self._meter, await self._reader.read()
         )
         return web.Response(text=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
@@ -115,7 +115,7 @@ class Dashboard:
             "events": [{"id": self._journal.identifier(position), **event_json(event)} for position, event in recent],
             "position": self._journal.identifier(self._journal.last),
         }
-        text = await asyncio.to_thread(_state_text, self._reconciler.state(), counted, query, rest)
+        text = await asyncio.to_thread(_state_text, self._service.state(), counted, query, rest)
         return web.json_response(text=text)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -159,7 +159,7 @@ def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Respons
 
 
 async def _send(response: web.StreamResponse, text: str) -> None:
-    await in_time(response.write(text.encode()), _STALLED)
+    await with_timeout(response.write(text.encode()), _STALLED)
 
 
 def _state_text(state: ProxyState, counted: Mapping[str, Traffic], query: Query, rest: Mapping[str, Any]) -> str:

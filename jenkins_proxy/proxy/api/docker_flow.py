@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.service import Arrivals, Reconciler
+from jenkins_proxy.proxy.service import Arrivals, ProxyService
 
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
@@ -23,8 +23,8 @@ _NOTHING = Query(())
 class DockerFlow:
     """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500."""
 
-    def __init__(self, reconciler: Reconciler, arrivals: Arrivals) -> None:
-        self._reconciler = reconciler
+    def __init__(self, proxy_service: ProxyService, arrivals: Arrivals) -> None:
+        self._service = proxy_service
         self._arrivals = arrivals
 
     def add_to(self, app: web.Application) -> None:
@@ -48,7 +48,7 @@ class DockerFlow:
         try:
             call = docker_flow_params.parse_reconfigure(query)
             if call.dry_run:
-                state = await self._reconciler.put(call.route, allow_empty=call.allow_empty, dry_run=True)
+                state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
             await self._arrivals.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
         except JenkinsProxyError as error:
@@ -63,9 +63,9 @@ class DockerFlow:
         try:
             service = docker_flow_params.parse_remove(query)
             if query.flag("dryRun"):
-                message = _DRY_RUN + self._reconciler.removal(service)
+                message = _DRY_RUN + self._service.removal(service)
             else:
-                message = "" if await self._reconciler.remove(service) else _NO_ROUTE
+                message = "" if await self._service.remove(service) else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE
         except JenkinsProxyError as error:
@@ -76,7 +76,7 @@ class DockerFlow:
     async def reload(self, _request: web.Request) -> web.Response:
         """An empty 200, as ever."""
         try:
-            await self._reconciler.reload()
+            await self._service.reload()
         except JenkinsProxyError as error:
             return _failed(error)
         return web.Response()
@@ -85,7 +85,7 @@ class DockerFlow:
     async def config(self, _request: web.Request) -> web.Response:
         """The haproxy.cfg that runs."""
         # Whoever knows the key could ask any client's HAProxy which instance answered.
-        return web.Response(text=self._reconciler.config().replace(self._reconciler.probe_key, "<hidden>"))
+        return web.Response(text=self._service.config().replace(self._service.probe_key, "<hidden>"))
 
     async def ping(self, _request: web.Request) -> web.Response:
         return _json(docker_flow_params.answer())

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy import validation
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import serializers
@@ -18,7 +18,7 @@ from jenkins_proxy.proxy.api.auth import Access, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.service import Arrivals, Reconciler
+from jenkins_proxy.proxy.service import Arrivals, ProxyService
 
 _BODY_SECONDS = 10.0
 _LONGEST_DRAIN = 3600.0
@@ -28,8 +28,8 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(Route))
 class Routes:
     """The handlers. Their errors are raised, and made into answers in ``api.py``."""
 
-    def __init__(self, reconciler: Reconciler, arrivals: Arrivals, gate: Access) -> None:
-        self._reconciler = reconciler
+    def __init__(self, proxy_service: ProxyService, arrivals: Arrivals, gate: Access) -> None:
+        self._service = proxy_service
         self._arrivals = arrivals
         self._gate = gate
 
@@ -47,11 +47,11 @@ class Routes:
 
     async def list(self, _request: web.Request) -> web.Response:
         # In a thread: with thousands of services the loop has instances to bring into rotation meanwhile.
-        return web.json_response(text=await asyncio.to_thread(_list_text, self._reconciler.state()))
+        return web.json_response(text=await asyncio.to_thread(_list_text, self._service.state()))
 
     async def get(self, request: web.Request) -> web.Response:
         service = _service(request)
-        state = self._reconciler.route(service)
+        state = self._service.route(service)
         if state is None:
             raise NotRoutedError(f"there is no route of {service}")
         return self._answer(request, state)
@@ -61,20 +61,20 @@ class Routes:
         query = Query(request.query.items())
         route = _route(_service(request), await _body(request))
         if query.flag("dryRun"):
-            state = await self._reconciler.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
+            state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
         else:
-            before = self._reconciler.text() if query.flag("diff") else ""
+            before = self._service.text() if query.flag("diff") else ""
             state = await self._arrivals.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
             if query.flag("diff"):
-                state = dataclasses.replace(state, diff=difference(before, self._reconciler.text()))
+                state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
 
     @guarded
     async def delete(self, request: web.Request) -> web.Response:
         service, query = _service(request), Query(request.query.items())
         if query.flag("dryRun"):
-            return web.json_response({"service": service, "removed": False, "diff": self._reconciler.removal(service)})
-        if not await self._reconciler.remove(service):
+            return web.json_response({"service": service, "removed": False, "diff": self._service.removal(service)})
+        if not await self._service.remove(service):
             raise NotRoutedError(f"there is no route of {service}")
         return web.json_response({"service": service, "removed": True})
 
@@ -85,15 +85,15 @@ class Routes:
         timeout = body.get("timeout", _LONGEST_DRAIN)
         if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _LONGEST_DRAIN:
             raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_LONGEST_DRAIN:g}")
-        return self._answer(request, await self._reconciler.drain(_service(request), _addresses(body), timeout))
+        return self._answer(request, await self._service.drain(_service(request), _addresses(body), timeout))
 
     @guarded
     async def resume(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        return self._answer(request, await self._reconciler.resume(_service(request), _addresses(body)))
+        return self._answer(request, await self._service.resume(_service(request), _addresses(body)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
-        key = self._reconciler.probe_key if self._gate.trusts(request) else ""
+        key = self._service.probe_key if self._gate.trusts(request) else ""
         return web.json_response(serializers.route_json(state, probe_key=key, diff=diff))
 
 
@@ -107,7 +107,7 @@ def _service(request: web.Request) -> str:
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    text = await in_time(request.text(), _BODY_SECONDS)
+    text = await with_timeout(request.text(), _BODY_SECONDS)
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

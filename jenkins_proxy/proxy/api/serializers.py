@@ -1,4 +1,4 @@
-"""The reconciler's states as the API's JSON. Pure; the shapes are documented in the README."""
+"""The states of routes and proxy as the API's JSON. Pure; the shapes are documented in the README."""
 
 from __future__ import annotations
 

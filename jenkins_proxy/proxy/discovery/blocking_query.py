@@ -34,7 +34,7 @@ class Reachability:
         self.back_at = float("-inf")
         """When it came back last, by the monotonic clock."""
 
-    async def insist(
+    async def retry_forever(
         self, ask: Callable[[], Awaitable[Result]], again: Callable[[], Awaitable[Result]] | None = None
     ) -> Result:
         """Ask until there is an answer, with a growing, jittered pause after each failure.
@@ -65,9 +65,9 @@ class Reachability:
             # A registry that was started anew counts from the beginning: with the index of before the query would not
             # return until its wait is over.
             first, again = functools.partial(ask, index=index), functools.partial(ask, index=0)
-            answer, following = await self.insist(first, again)
-            moved = following != index
-            index = following
+            answer, informer = await self.retry_forever(first, again)
+            moved = informer != index
+            index = informer
             yield answer, moved
 
     def _failed(self, error: RegistryError) -> None:

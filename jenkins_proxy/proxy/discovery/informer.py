@@ -8,45 +8,45 @@ import functools
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from jenkins_proxy.aio import Tasks
+from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.model import Address, Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
-from jenkins_proxy.proxy.discovery.readiness import Knocker
-from jenkins_proxy.proxy.discovery.resolver import Names
-from jenkins_proxy.proxy.discovery.service_watcher import WAIT, Watcher
-from jenkins_proxy.proxy.events import Broadcast
-from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
-from jenkins_proxy.proxy.reconcile.loop import Rounds
-from jenkins_proxy.proxy.route_store import LocalCopy, Store, StoredRoute
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
+from jenkins_proxy.proxy.discovery.resolver import Resolver
+from jenkins_proxy.proxy.discovery.service_watcher import WAIT, ServiceWatcher
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.route_store import RouteCache, RouteStore, StoredRoute
 
 _HELD = 60.0
 
 
-class Following:
+class Informer:
     """The watches."""
 
     def __init__(
         self,
         registry: AsyncConsul,
         *,
-        store: Store,
-        local: LocalCopy,
-        knowledge: Knowledge,
-        names: Names,
-        knocker: Knocker,
-        rounds: Rounds,
-        events: Broadcast,
-        tasks: Tasks,
+        store: RouteStore,
+        local: RouteCache,
+        desired: DesiredState,
+        names: Resolver,
+        readiness: ReadinessGate,
+        loop: ReconcileLoop,
+        events: EventBus,
+        tasks: TaskGroup,
         connections: int,
     ) -> None:
         self._store = store
         self._local = local
-        self._knowledge = knowledge
-        self._names = names
-        self._knocker = knocker
-        self._rounds = rounds
+        self._desired = desired
+        self._resolver = names
+        self._readiness = readiness
+        self._loop = loop
         self._events = events
         self._tasks = tasks
         self._unsaved = asyncio.Event()
@@ -54,7 +54,7 @@ class Following:
             lambda reason: events.tell("registry-lost", detail=reason),
             lambda away: events.tell("registry-back", seconds=away),
         )
-        self._watcher = Watcher(registry, self.reachability, self._see, tasks=tasks, connections=connections)
+        self._watcher = ServiceWatcher(registry, self.reachability, self._see, tasks=tasks, connections=connections)
         self._began = time.monotonic()
         self._held: set[str] = set()
         self._bad: Mapping[str, str] = {}
@@ -66,17 +66,17 @@ class Following:
         return next(iter(self._bad.values()), self._disk)
 
     def start(self) -> None:
-        self._watcher.follow(self._knowledge.registry_names)
+        self._watcher.follow(self._desired.registry_names)
         for work in (self._watch_routes(), self._watch_drains(), self._save()):
             self._tasks.start(work)
 
     def routes_changed(self, services: Iterable[str]) -> None:
         """The routes of these are others now: follow what they need, and keep them on disk."""
         for name in services:
-            self._events.tell("route-put" if name in self._knowledge.routes else "route-removed", name)
-        self._knowledge.forget_instances()
-        self._watcher.follow(self._knowledge.registry_names)
-        self._rounds.mark(services)
+            self._events.tell("route-put" if name in self._desired.routes else "route-removed", name)
+        self._desired.forget_instances()
+        self._watcher.follow(self._desired.registry_names)
+        self._loop.mark(services)
         self._unsaved.set()
 
     def learn(
@@ -88,22 +88,22 @@ class Following:
         :param proven: whether they may serve without being asked.
         """
         self._held.discard(registry_name)
-        before = self._knowledge.known_instances(registry_name)
-        if not self._knowledge.take_instances(registry_name, instances):
+        before = self._desired.known_instances(registry_name)
+        if not self._desired.take_instances(registry_name, instances):
             return
-        self._knocker.look(registry_name, instances if proven else before, instances, woke)
-        services = self._knowledge.services_of(registry_name)
-        self._rounds.mark(services, woke)
+        self._readiness.look(registry_name, instances if proven else before, instances, woke)
+        services = self._desired.services_of(registry_name)
+        self._loop.mark(services, woke)
         for service in services:
-            outlived = self._knowledge.outlived_drains(service)
+            outlived = self._desired.outlived_drains(service)
             if outlived:
                 self._tasks.start(self._forget_drains(service, outlived))
         self._tasks.start(self._learn_names(services, instances))
 
     async def _watch_routes(self) -> None:
         async for stored, _moved in self.reachability.watch(functools.partial(self._store.routes, wait=WAIT)):
-            lineage = self._knowledge.lineage
-            changed, missing = self._knowledge.take_routes(stored)
+            lineage = self._desired.lineage
+            changed, missing = self._desired.take_routes(stored)
             if missing or not stored.lineage:
                 self._tasks.start(self._write_again(missing))
             for name in stored.bad.keys() - self._bad.keys():
@@ -111,14 +111,14 @@ class Following:
             self._bad = stored.bad
             if changed:
                 self.routes_changed(changed)
-            if self._knowledge.lineage != lineage:
+            if self._desired.lineage != lineage:
                 self._unsaved.set()
 
     async def _watch_drains(self) -> None:
         async for drains, _moved in self.reachability.watch(functools.partial(self._store.drains, wait=WAIT)):
-            changed = self._knowledge.take_drains(drains)
+            changed = self._desired.take_drains(drains)
             if changed:
-                self._rounds.mark(changed)
+                self._loop.mark(changed)
                 self._unsaved.set()
 
     def _see(self, registry_name: str, instances: Sequence[Instance], woke: float) -> None:
@@ -143,28 +143,28 @@ class Following:
             self.learn(registry_name, ())
 
     async def _learn_names(self, services: Iterable[str], instances: Iterable[Instance]) -> None:
-        if await self._names.learn(instance.address for instance in instances):
-            self._rounds.mark(services)
+        if await self._resolver.learn(instance.address for instance in instances):
+            self._loop.mark(services)
 
     async def _write_again(self, missing: Iterable[StoredRoute]) -> None:
         """The registry lost its data: give it our routes back, and mark it when they are all there."""
         with contextlib.suppress(RegistryError):
             for one in missing:
                 version = await self._store.put_route(one.route)
-                if self._knowledge.routes.get(one.route.service) == one:
-                    self._knowledge.put_route(StoredRoute(one.route, version))
+                if self._desired.routes.get(one.route.service) == one:
+                    self._desired.put_route(StoredRoute(one.route, version))
             await self._store.mark_lineage()
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):
-            self._knowledge.put_drains(service, await self._store.change_drains(service, remove=addresses))
+            self._desired.put_drains(service, await self._store.change_drains(service, remove=addresses))
 
     async def _save(self) -> None:
         while True:
             await self._unsaved.wait()
             self._unsaved.clear()
             try:
-                await self._local.save(self._knowledge.routes, self._knowledge.drains, self._knowledge.lineage)
+                await self._local.save(self._desired.routes, self._desired.drains, self._desired.lineage)
                 self._disk = ""
             except OSError as error:
                 self._disk = f"cannot keep the routes on disk: {error}"

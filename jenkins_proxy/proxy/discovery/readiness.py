@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Callable
 
-from jenkins_proxy.aio import Tasks, in_time
+from jenkins_proxy.aio import TaskGroup, with_timeout
 from jenkins_proxy.model import Address, Instance
 from jenkins_proxy.proxy.reconcile.desired_state import live
 
@@ -30,7 +30,7 @@ Numeric = Callable[[Address], Sequence[Address]]
 Identity = tuple[str, Address]
 
 
-class Knocker:
+class ReadinessGate:
     """Knows which instances have not answered yet.
 
     :param numeric: the numeric addresses behind one.
@@ -38,7 +38,7 @@ class Knocker:
         instance, when it is fit for users.
     """
 
-    def __init__(self, numeric: Numeric, answered: Callable[[str, float], None], tasks: Tasks) -> None:
+    def __init__(self, numeric: Numeric, answered: Callable[[str, float], None], tasks: TaskGroup) -> None:
         self._numeric = numeric
         self._answered = answered
         self._tasks = tasks
@@ -71,7 +71,7 @@ class Knocker:
 
     async def _knock(self, registry_name: str, instance: Instance) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await in_time(self._until_listening(instance), _PATIENCE)
+            await with_timeout(self._until_listening(instance), _PATIENCE)
         woke = self._waiting.get(registry_name, {}).pop(_identity(instance), None)
         if woke is not None:
             self._answered(registry_name, woke)
@@ -87,12 +87,12 @@ class Knocker:
 async def listens(address: Address) -> bool:
     """False only for who takes a connection and closes it without a word."""
     try:
-        reader, writer = await in_time(asyncio.open_connection(address.host, address.port), _SILENT)
+        reader, writer = await with_timeout(asyncio.open_connection(address.host, address.port), _SILENT)
     except (OSError, asyncio.TimeoutError):
         return True
     try:
         writer.write(_QUESTION % str(address).encode())
-        return bool(await in_time(reader.read(1), _SILENT))
+        return bool(await with_timeout(reader.read(1), _SILENT))
     except asyncio.TimeoutError:
         return True
     except OSError:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 from jenkins_proxy import hostnames
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.model import Address
 
 _REFRESH = 30.0
@@ -22,7 +22,7 @@ def is_numeric(host: str) -> bool:
     return "%" not in host and hostnames.is_address(host)
 
 
-class Names:
+class Resolver:
     """The names in use, looked up again every half a minute.
 
     :param changed: called when a name has other addresses than before.
@@ -55,7 +55,7 @@ class Names:
     async def _look_up(self, host: str) -> None:
         query = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         try:
-            found = await in_time(query, _WITHIN)
+            found = await with_timeout(query, _WITHIN)
         except (OSError, UnicodeError, asyncio.TimeoutError):
             # A name that was known keeps its addresses: a name server that is away must not take servers out.
             self._known.setdefault(host, ())

@@ -2,8 +2,9 @@
 
 Consul serves 200 connections of one client address by default, and a query that its asker gave up can keep counting
 until its wait is over. So no query is cancelled while the daemon runs, and there is a fixed number of *slots*, each
-with a dedicated watch of one service. Services without a slot have a :class:`SharedWatch`: it tells that some of them
-changed, a sweep over their indexes tells which, and each of these is read at once, over a few kept-alive connections.
+with a dedicated watch of one service. Services without a slot have a :class:`CatalogWatcher`: it tells that some of
+them changed, a sweep over their indexes tells which, and each of these is read at once, over a few kept-alive
+connections.
 A slot goes over to a service that changed more recently than its own when its own has been quiet for a wait.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Callable
 
-from jenkins_proxy.aio import Tasks
+from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul
 from jenkins_proxy.clients.consul.models import Check
 from jenkins_proxy.model import CRITICAL, Instance
@@ -56,7 +57,7 @@ class _Batch:
 _NEVER = _Batch(0.0, 0.0)
 
 
-class Watcher:
+class ServiceWatcher:
     """Tells the instances of services, at first and after each change, from the first :meth:`follow` on.
 
     :param seen: called with a service, its instances and the monotonic time at which the registry told of the change.
@@ -65,7 +66,7 @@ class Watcher:
     """
 
     def __init__(
-        self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: Tasks, connections: int
+        self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: TaskGroup, connections: int
     ) -> None:
         self._registry = registry
         self._reach = reachability
@@ -74,7 +75,7 @@ class Watcher:
         self._free = max(4, connections - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
         # So many quiet queries that end each second are work enough for nothing.
         self._wait = WAIT * max(1.0, self._free / _SLOTS_A_WAIT)
-        self._shared = SharedWatch(registry, reachability, self._changed, tasks=tasks, wait=WAIT)
+        self._shared = CatalogWatcher(registry, reachability, self._changed, tasks=tasks, wait=WAIT)
         self._sharing = False
         self._followed: frozenset[str] = frozenset()
         self._slotted: set[str] = set()
@@ -180,7 +181,7 @@ class Watcher:
             told = functools.partial(self._read_if_moved, {name: self._asked[name].woke or begin for name in due})
             self._fresh.append(_Batch(begin))
             self._asked.update(dict.fromkeys(due, self._fresh[-1]))
-            await self._reach.insist(functools.partial(self._registry.service_indexes, due, told))
+            await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, told))
             unrested += len(due)
             # Where changes never end, a third of the registry's time is left to others.
             if unrested > len(self._waiting):
@@ -202,7 +203,7 @@ class Watcher:
                 await self._to_read.wait()
             name = next(iter(self._unread))
             woke = self._unread.pop(name)
-            instances, index = await self._reach.insist(functools.partial(self._registry.instances, name))
+            instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
             # A service that got a slot in between is told by it: this answer may be older than its.
             if name in self._waiting:
                 self._index[name] = index
@@ -227,7 +228,7 @@ class Watcher:
         self._asked.pop(service, None)
 
 
-class SharedWatch:
+class CatalogWatcher:
     """Watches the names of services, and the critical checks.
 
     :param changed: called with the names of the services that may have changed, or with ``EVERY``.
@@ -236,7 +237,7 @@ class SharedWatch:
     """
 
     def __init__(
-        self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: Tasks, wait: float
+        self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: TaskGroup, wait: float
     ) -> None:
         self._registry = registry
         self._reach = reachability
@@ -250,7 +251,7 @@ class SharedWatch:
             self._tasks.start(work)
 
     async def _watch_names(self) -> None:
-        async for _names, moved in self._reach.watch(functools.partial(self._registry.services, wait=self._wait)):
+        async for _resolver, moved in self._reach.watch(functools.partial(self._registry.services, wait=self._wait)):
             if moved:
                 self._changed(EVERY)
 

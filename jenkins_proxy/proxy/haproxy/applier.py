@@ -12,7 +12,7 @@ from typing import Callable
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy import diff
-from jenkins_proxy.proxy.haproxy.diff import Change, Running
+from jenkins_proxy.proxy.haproxy.diff import Running, ServerChange
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Backend, Rendered, Renderer, render, server_name
 from jenkins_proxy.proxy.haproxy.route_table import backend_name
@@ -36,7 +36,7 @@ class Applied:
 
     reloaded: bool = False
     seconds: float = 0.0
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ServerChange, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -196,7 +196,7 @@ class Applier:
                     good[name] = runs
         return good, refused
 
-    async def _change(self, changes: tuple[Change, ...]) -> bool:
+    async def _change(self, changes: tuple[ServerChange, ...]) -> bool:
         """Change servers. :return: whether HAProxy did it all."""
         if not changes:
             return True
@@ -221,9 +221,9 @@ class Applier:
             load = await self._haproxy.runtime.load(backend)
             for address in one.leaving:
                 if not load.get(f"{backend}/{server_name(address)}"):
-                    await self._remove(Change(diff.REMOVE, one.route, address))
+                    await self._remove(ServerChange(diff.REMOVE, one.route, address))
 
-    async def _remove(self, change: Change) -> None:
+    async def _remove(self, change: ServerChange) -> None:
         answers = await self._haproxy.runtime.ask(*change.commands)
         # It may still have an idle connection: then it is tried again.
         if answers[-1] in ("Server deleted.", "No such server."):
@@ -234,7 +234,7 @@ class Applier:
         self._running = diff.fresh(desired)
         self._backends = dict(desired)
 
-    def _note(self, change: Change) -> None:
+    def _note(self, change: ServerChange) -> None:
         service = change.route.service
         running = diff.applied(self._running[service], change)
         self._running[service] = running

@@ -16,7 +16,7 @@ CANDIDATE = CONFIG + ".new"
 PID = "haproxy.pid"
 
 
-class Files:
+class ConfigDir:
     """Writes each file whole or not at all.
 
     :param folder: made when it is missing; only its owner may look into it.

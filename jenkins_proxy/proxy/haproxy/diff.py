@@ -36,7 +36,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Change:
+class ServerChange:
     """One server's change: ``add`` a new one, make a leaving one ``ready`` again, ``drain`` or ``remove`` one."""
 
     verb: str
@@ -64,7 +64,7 @@ class Plan:
     """What to do. Either a reload, or changes of servers, or nothing."""
 
     reload: bool = False
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ServerChange, ...] = ()
 
 
 def plan(running: Mapping[str, Running], desired: Mapping[str, Backend]) -> Plan:
@@ -77,16 +77,16 @@ def plan(running: Mapping[str, Running], desired: Mapping[str, Backend]) -> Plan
     return Plan(changes=tuple(change for name, one in desired.items() for change in _changes(running[name], one)))
 
 
-def _changes(running: Running, desired: Backend) -> Iterator[Change]:
+def _changes(running: Running, desired: Backend) -> Iterator[ServerChange]:
     wanted = frozenset(desired.servers)
     # What comes is in before what goes is out: there is no moment without a server.
     for address in sorted(wanted - running.serving):
-        yield Change(READY if address in running.leaving else ADD, desired.route, address)
+        yield ServerChange(READY if address in running.leaving else ADD, desired.route, address)
     for address in sorted(running.serving - wanted):
-        yield Change(DRAIN, desired.route, address)
+        yield ServerChange(DRAIN, desired.route, address)
 
 
-def applied(running: Running, change: Change) -> Running:
+def applied(running: Running, change: ServerChange) -> Running:
     """The backend after a change."""
     one = frozenset({change.address})
     if change.verb in (ADD, READY):

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Callable
 
 from jenkins_proxy import processes
-from jenkins_proxy.aio import end, in_time
+from jenkins_proxy.aio import end, with_timeout
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.haproxy import output
-from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, Files
+from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
-from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, Runtime, Workers
+from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI, Workers
 
 LEAST_VERSION = (2, 6)
 _STARTED_WITHIN = 30.0
@@ -44,8 +44,8 @@ class HAProxy:
 
     def __init__(self, options: Options, run_dir: Path, *, died: Callable[[str], None] = lambda _why: None) -> None:
         self.options = options
-        self.files = Files(run_dir)
-        self.runtime = Runtime(run_dir)
+        self.files = ConfigDir(run_dir)
+        self.runtime = RuntimeAPI(run_dir)
         self.died = died
         self.serving = False
         self._program = ""
@@ -256,7 +256,7 @@ class HAProxy:
             with contextlib.suppress(ProcessLookupError):
                 self._master.send_signal(signum)
             with contextlib.suppress(asyncio.TimeoutError):
-                await in_time(self._master.wait(), _FINISH_WITHIN)
+                await with_timeout(self._master.wait(), _FINISH_WITHIN)
                 break
         if self._reader:
             # A worker that was left behind would hold the pipe open.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
 
 STATS_SOCKET = "stats.sock"
@@ -53,7 +53,7 @@ class Leftover:
     quiet: bool
 
 
-class Runtime:
+class RuntimeAPI:
     """The sockets of one HAProxy.
 
     :param folder: where its sockets are.
@@ -115,7 +115,7 @@ class Runtime:
 
     async def _guarded(self, conversation, socket: str):
         try:
-            return await in_time(conversation, _TIMEOUT)
+            return await with_timeout(conversation, _TIMEOUT)
         except (OSError, EOFError, asyncio.TimeoutError) as error:
             raise ProxyError(
                 f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",

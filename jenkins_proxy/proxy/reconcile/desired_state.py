@@ -15,7 +15,7 @@ from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 Numeric = Callable[[Address], Sequence[Address]]
 
 
-class Knowledge:
+class DesiredState:
     """What the registry told last, and what was served when it has told nothing yet.
 
     :param numeric: the numeric addresses behind one.

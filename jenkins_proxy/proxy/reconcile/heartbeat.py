@@ -7,22 +7,24 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from jenkins_proxy.aio import in_time
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
-from jenkins_proxy.proxy.route_store import Store
+from jenkins_proxy.proxy.route_store import RouteStore
 
 _TTL = 30.0
 _RENEWAL = _TTL / 3
 
 
-class Presence:
+class Heartbeat:
     """The key ``jenkins-proxy/proxies/<name>``, bound to a session.
 
     :param state: what to tell; asked at each change and each renewal.
     """
 
-    def __init__(self, registry: AsyncConsul, store: Store, name: str, state: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self, registry: AsyncConsul, store: RouteStore, name: str, state: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self._registry = registry
         self._store = store
         self._name = name
@@ -40,7 +42,7 @@ class Presence:
             with contextlib.suppress(RegistryError):
                 await self._publish()
             with contextlib.suppress(asyncio.TimeoutError):
-                await in_time(self._changed.wait(), _RENEWAL)
+                await with_timeout(self._changed.wait(), _RENEWAL)
             self._changed.clear()
 
     async def end(self) -> None:

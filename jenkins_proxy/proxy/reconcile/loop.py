@@ -14,15 +14,15 @@ from typing import Callable
 
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.model import Address
-from jenkins_proxy.proxy.events import Broadcast
+from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.applier import Applied, Applier
 from jenkins_proxy.proxy.haproxy.diff import Running
-from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 
 _RETRY = 1.0
 
 
-class Rounds:
+class ReconcileLoop:
     """The loop.
 
     :param settled: called after each round that did not fail.
@@ -31,9 +31,9 @@ class Rounds:
     :ivar refused: why HAProxy refused routes, by service.
     """
 
-    def __init__(self, applier: Applier, knowledge: Knowledge, events: Broadcast, settled: Callable[[], None]) -> None:
+    def __init__(self, applier: Applier, desired: DesiredState, events: EventBus, settled: Callable[[], None]) -> None:
         self._applier = applier
-        self._knowledge = knowledge
+        self._desired = desired
         self._events = events
         self._settled = settled
         self._marked: dict[str, float] = {}
@@ -77,7 +77,7 @@ class Rounds:
             marked, self._marked = self._marked, {}
             waiters, self._waiters = self._waiters, []
             force, self._force = self._force, False
-            index = self._knowledge.index
+            index = self._desired.index
             try:
                 await self._round(marked, force)
             except Exception as error:
@@ -95,14 +95,14 @@ class Rounds:
 
     async def _round(self, marked: Mapping[str, float], force: bool) -> None:
         before = dict(self._applier.running)
-        wanted = self._knowledge.backends(marked, before)
+        wanted = self._desired.backends(marked, before)
         applied = await self._applier.apply(wanted, marked, self._everything, force=force)
         # A reload takes in what others have become since, too.
         concerned = before.keys() | self._applier.running.keys() if applied.reloaded else marked
         self._tell(applied, before, concerned, marked)
 
     def _everything(self) -> Mapping:
-        return self._knowledge.backends(self._knowledge.routes, self._applier.running)
+        return self._desired.backends(self._desired.routes, self._applier.running)
 
     def _tell(
         self, applied: Applied, before: Mapping[str, Running], services: Iterable[str], marked: Mapping[str, float]

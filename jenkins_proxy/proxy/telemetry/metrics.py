@@ -1,4 +1,4 @@
-"""The daemon's figures in Prometheus' text format 0.0.4, and the counting of what the reconciler tells."""
+"""The daemon's figures in Prometheus' text format 0.0.4, and the counting of the events that the daemon publishes."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure import intent_log
 from jenkins_proxy.model import Route
 
-ENTRY = intent_log.Entry(
+ENTRY = intent_log.DeployRecord(
     "rolling", intent_log.PROVING, "books", "app", ("1", "2"), 2, Route("books-ms", ("/a",)), "now"
 )
 
@@ -26,9 +26,11 @@ def service() -> str:
     return f"f2-{uuid.uuid4().hex[:8]}"
 
 
-@pytest.mark.parametrize("entry", [ENTRY, intent_log.Entry("blue-green", intent_log.RETIRING, "books-blue", "app")])
+@pytest.mark.parametrize(
+    "entry", [ENTRY, intent_log.DeployRecord("blue-green", intent_log.RETIRING, "books-blue", "app")]
+)
 def test_what_is_written_is_read_again(registry, service, entry):
-    written = intent_log.Journal(registry, service)
+    written = intent_log.IntentLog(registry, service)
     written._write(entry)
 
     assert written.read() == entry
@@ -37,7 +39,7 @@ def test_what_is_written_is_read_again(registry, service, entry):
 
 
 def test_proven(registry, service):
-    written = intent_log.Journal(registry, service)
+    written = intent_log.IntentLog(registry, service)
     written._write(ENTRY)
     written.proven()
 
@@ -46,7 +48,7 @@ def test_proven(registry, service):
 
 
 def test_without_an_entry_nothing_is_proven(registry, service):
-    written = intent_log.Journal(registry, service)
+    written = intent_log.IntentLog(registry, service)
     written.proven()
 
     assert written.read() is None
@@ -56,5 +58,5 @@ def test_without_an_entry_nothing_is_proven(registry, service):
 def test_what_nobody_of_us_wrote_is_no_entry(registry, service, value):
     registry.kv_put(intent_log.PREFIX + service, value)
 
-    assert intent_log.Journal(registry, service).read() is None
+    assert intent_log.IntentLog(registry, service).read() is None
     registry.kv_delete(intent_log.PREFIX + service)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jenkins_proxy.deployment.context import Request
+from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.steps import preflight
 from jenkins_proxy.deployment.strategies import select
 from jenkins_proxy.errors import DockerError, ProxyError, UsageError
@@ -83,7 +83,7 @@ FIXED = Service("app", ports=(Port(8080, "80"),))
 def test_the_strategy_and_why(orchestrator, asked, target, strategy, why):
     project = ComposeProject("s", {"app": target, "db": Service("db")})
 
-    found, reason = select.choose_strategy(Request("s", "s", strategy=asked), orchestrator, project, target)
+    found, reason = select.choose_strategy(DeployOptions("s", "s", strategy=asked), orchestrator, project, target)
 
     assert found == strategy
     assert why in reason
@@ -92,7 +92,7 @@ def test_the_strategy_and_why(orchestrator, asked, target, strategy, why):
 def test_what_others_need_in_their_project_is_not_moved_into_another():
     project = ComposeProject("s", {"app": FREE, "web": Service("web", needs=frozenset({"app"}))})
 
-    found, reason = select.choose_strategy(Request("s", "s", strategy="blue-green"), COMPOSE, project, FREE)
+    found, reason = select.choose_strategy(DeployOptions("s", "s", strategy="blue-green"), COMPOSE, project, FREE)
 
     assert (found, reason) == ("rolling", "instead of blue-green: web needs app in the same project")
 

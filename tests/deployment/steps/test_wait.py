@@ -10,7 +10,7 @@ import pytest
 
 from jenkins_proxy import settings
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.context import World
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import wait
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import Container
@@ -39,13 +39,13 @@ def service() -> str:
 
 
 @pytest.fixture
-def world(consul_url):
-    """``world(seconds)`` has so much time, and a Consul."""
+def context(consul_url):
+    """``context(seconds)`` has so much time, and a Consul."""
     made = []
 
-    def make(seconds: float = 20.0, url: str = "") -> World:
+    def make(seconds: float = 20.0, url: str = "") -> Context:
         resolved = settings.resolve({"consul": url or consul_url})
-        made.append(World.from_settings(resolved, Console(), seconds))
+        made.append(Context.from_settings(resolved, Console(), seconds))
         return made[-1]
 
     yield make
@@ -54,9 +54,9 @@ def world(consul_url):
 
 
 @pytest.fixture
-def register(world, service):
+def register(context, service):
     """``register(32768)`` enters an instance as Registrator would; gone after the test."""
-    registry, ids = world().registry, []
+    registry, ids = context().registry, []
 
     def enter(port: int, name: str = "books_app_1", as_service: str = "", **more) -> str:
         ids.append(f"node-1:{name}-{service}:8080")
@@ -68,119 +68,119 @@ def register(world, service):
         registry.deregister(one)
 
 
-def test_it_ends_when_every_container_is_passing(world, service, register, a_container):
+def test_it_ends_when_every_container_is_passing(context, service, register, a_container):
     containers = [a_container("books_app_1", 32768), a_container("books_app_2", 32769)]
     register(32768)
     threading.Timer(0.2, register, (32769, "books_app_2")).start()
 
-    found = wait.for_containers(world(), Played(containers), service, containers)
+    found = wait.for_containers(context(), Played(containers), service, containers)
 
     assert [match.container.name for match in found.ready] == ["books_app_1", "books_app_2"]
 
 
-def test_it_says_how_far_it_is(world, service, register, a_container, capsys):
+def test_it_says_how_far_it_is(context, service, register, a_container, capsys):
     container = a_container("books_app_1", 32768)
     threading.Timer(0.2, register, (32768,)).start()
 
-    wait.for_containers(world(60), Played([container]), service, [container])
+    wait.for_containers(context(60), Played([container]), service, [container])
 
     said = capsys.readouterr().err
     assert f"* waiting for {service}: 0/1 instances passing (0 s of 60 s)" in said
     assert f"* waiting for {service}: 1/1 instances passing" in said
 
 
-def test_the_predecessors_entry_is_not_taken_for_the_new_container(world, service, register, a_container, capsys):
+def test_the_predecessors_entry_is_not_taken_for_the_new_container(context, service, register, a_container, capsys):
     """A recreated container keeps its ID; only the port tells."""
     container = a_container("books_app_1", 32768)
     register(32760)
 
     with pytest.raises(WaitTimeout) as failure:
-        wait.for_containers(world(0.3), Played([container]), service, [container])
+        wait.for_containers(context(0.3), Played([container]), service, [container])
 
     assert failure.value.exit_code == 3
     assert f"{service}: 0/1 instances passing after 0.3 s: books_app_1: no entry at" in failure.value.message
 
 
-def test_it_names_the_container_that_was_renamed(world, service, register, a_container):
+def test_it_names_the_container_that_was_renamed(context, service, register, a_container):
     container = a_container("books_app_1", 32768)
     register(32768, as_service="books-ms")
 
     with pytest.raises(WaitTimeout, match="registered under the name of its image: books-ms at") as failure:
-        wait.for_containers(world(0.3), Played([container]), service, [container])
+        wait.for_containers(context(0.3), Played([container]), service, [container])
 
     assert f"SERVICE_8080_NAME={service}" in failure.value.hint
 
 
-def test_it_shows_the_output_of_the_check(world, service, register, a_container):
+def test_it_shows_the_output_of_the_check(context, service, register, a_container):
     container = a_container("books_app_1", 32768)
     identity = register(32768, Check={"TTL": "60s", "Status": "critical", "Notes": "n"})
 
     with pytest.raises(WaitTimeout, match="critical at 10.0.0.1:32768"):
-        wait.for_containers(world(0.3), Played([container]), service, [container])
+        wait.for_containers(context(0.3), Played([container]), service, [container])
     assert identity
 
 
-def test_a_container_that_ended_is_noticed_although_nothing_changes_in_the_registry(world, service, a_container):
+def test_a_container_that_ended_is_noticed_although_nothing_changes_in_the_registry(context, service, a_container):
     container = a_container("books_app_1", 32768)
     ended = dataclasses.replace(container, state="exited", exit_code=3)
 
     with pytest.raises(DeployFailed, match="books_app_1 ended with exit code 3: cannot reach the database") as failure:
-        wait.for_containers(world(), Played([container], [ended]), service, [container])
+        wait.for_containers(context(), Played([container], [ended]), service, [container])
 
     assert failure.value.exit_code == 5
 
 
-def test_a_container_that_was_removed_is_noticed(world, service, a_container):
+def test_a_container_that_was_removed_is_noticed(context, service, a_container):
     container = a_container("books_app_1", 32768)
 
     with pytest.raises(DeployFailed, match="books_app_1 was removed"):
-        wait.for_containers(world(), Played([container], []), service, [container])
+        wait.for_containers(context(), Played([container], []), service, [container])
 
 
-def test_a_restart_is_borne_and_a_loop_is_not(world, service, register, a_container, monkeypatch):
+def test_a_restart_is_borne_and_a_loop_is_not(context, service, register, a_container, monkeypatch):
     container = a_container("books_app_1", 32768)
     restarting = dataclasses.replace(container, state="restarting", exit_code=1)
     register(32768, Check={"TTL": "60s", "Status": "critical"})
 
     monkeypatch.setattr(wait, "_RESTART_LOOP", 0.0)
     with pytest.raises(DeployFailed, match=r"restarts again and again \(exit code 1\): cannot reach the database"):
-        wait.for_containers(world(), Played([container], [restarting]), service, [container])
+        wait.for_containers(context(), Played([container], [restarting]), service, [container])
 
     monkeypatch.undo()
     with pytest.raises(WaitTimeout):
-        wait.for_containers(world(0.2), Played([restarting], [container]), service, [container])
+        wait.for_containers(context(0.2), Played([restarting], [container]), service, [container])
 
 
-def test_health_that_comes_without_a_change_in_the_registry(world, service, register, a_container):
+def test_health_that_comes_without_a_change_in_the_registry(context, service, register, a_container):
     starting = a_container("books_app_1", 32768, health="starting")
     healthy = dataclasses.replace(starting, health="healthy")
     register(32768)
 
-    found = wait.for_containers(world(), Played([starting], [healthy]), service, [starting])
+    found = wait.for_containers(context(), Played([starting], [healthy]), service, [starting])
 
     assert found.complete
 
 
 def test_an_entry_that_nobody_takes_away_is_told_of_and_borne(
-    world, service, register, a_container, capsys, monkeypatch
+    context, service, register, a_container, capsys, monkeypatch
 ):
     monkeypatch.setattr(wait, "_STALE_GRACE", 0.1)
     container = a_container("books_app_1", 32768)
     register(32768)
     register(32760, "books_app_7")
 
-    found = wait.for_containers(world(), Played([container]), service, [container])
+    found = wait.for_containers(context(), Played([container]), service, [container])
 
     assert found.complete
     assert "WARNING: stale entry node-1:books_app_7" in capsys.readouterr().err
 
 
-def test_those_beside_may_be_of_another_compose_service(world, service, register, a_container, capsys):
+def test_those_beside_may_be_of_another_compose_service(context, service, register, a_container, capsys):
     """A Swarm's stand-ins are: their entries are not stale, and nothing is waited for."""
     old, new = a_container("books_app_1", 32768), a_container("books_app_7", 32769, service="app-stand-in")
     register(32768)
     register(32769, "books_app_7")
-    here = world()
+    here = context()
 
     found = wait.for_containers(here, Played([old, new]), service, [new], beside=[old])
 
@@ -189,24 +189,24 @@ def test_those_beside_may_be_of_another_compose_service(world, service, register
     assert here.deadline.elapsed < wait._STALE_GRACE
 
 
-def test_an_entry_that_goes_in_time_is_waited_for(world, service, register, a_container, capsys):
+def test_an_entry_that_goes_in_time_is_waited_for(context, service, register, a_container, capsys):
     container = a_container("books_app_1", 32768)
     register(32768)
     leaving = register(32760, "books_app_7")
-    threading.Timer(0.2, world().registry.deregister, (leaving,)).start()
+    threading.Timer(0.2, context().registry.deregister, (leaving,)).start()
 
-    found = wait.for_containers(world(), Played([container]), service, [container])
+    found = wait.for_containers(context(), Played([container]), service, [container])
 
     assert not found.stale
     assert "stale" not in capsys.readouterr().err
 
 
-def test_settle_starts_anew_when_health_is_lost(world, service, register, a_container):
+def test_settle_starts_anew_when_health_is_lost(context, service, register, a_container):
     healthy = a_container("books_app_1", 32768, health="healthy")
     unhealthy = dataclasses.replace(healthy, health="unhealthy")
     register(32768)
     played = Played([healthy], [unhealthy], [healthy])
-    here = world()
+    here = context()
 
     wait.for_containers(here, played, service, [healthy], settle=0.5)
 
@@ -215,17 +215,17 @@ def test_settle_starts_anew_when_health_is_lost(world, service, register, a_cont
     assert here.deadline.elapsed >= 0.5
 
 
-def test_what_is_not_steady_for_long_enough_is_said(world, service, register, a_container):
+def test_what_is_not_steady_for_long_enough_is_said(context, service, register, a_container):
     container = a_container("books_app_1", 32768)
     register(32768)
 
     with pytest.raises(WaitTimeout, match="1/1 instances passing after 0.2 s: not steady for 60 s"):
-        wait.for_containers(world(0.2), Played([container]), service, [container], settle=60)
+        wait.for_containers(context(0.2), Played([container]), service, [container], settle=60)
 
 
-def test_a_registry_that_is_away_for_good(world, free_port, service, a_container, capsys):
+def test_a_registry_that_is_away_for_good(context, free_port, service, a_container, capsys):
     container = a_container("books_app_1", 32768)
-    away = world(0.3, f"http://127.0.0.1:{free_port()}")
+    away = context(0.3, f"http://127.0.0.1:{free_port()}")
 
     with pytest.raises(RegistryError):
         wait.for_containers(away, Played([container]), service, [container])
@@ -233,10 +233,10 @@ def test_a_registry_that_is_away_for_good(world, free_port, service, a_container
     assert "waiting for it to come back" in capsys.readouterr().err
 
 
-def test_a_registry_that_comes_back_in_time(world, service, register, a_container, capsys, mocker):
+def test_a_registry_that_comes_back_in_time(context, service, register, a_container, capsys, mocker):
     container = a_container("books_app_1", 32768)
     register(32768)
-    here = world()
+    here = context()
     away = RegistryError("no registry answers")
     answers = [away, away, here.registry.instances(service)]
     mocker.patch.object(here.registry, "instances", side_effect=answers)
@@ -247,35 +247,35 @@ def test_a_registry_that_comes_back_in_time(world, service, register, a_containe
     assert "WARNING: no registry answers; waiting for it to come back" in capsys.readouterr().err
 
 
-def test_an_address_other_than_expected_is_told(world, service, register, a_container, capsys):
+def test_an_address_other_than_expected_is_told(context, service, register, a_container, capsys):
     container = a_container(f"books_app_1-{service}", 32768, node_addresses=("192.168.7.7",))
     register(32768)
 
-    wait.for_containers(world(), Played([container]), service, [container])
+    wait.for_containers(context(), Played([container]), service, [container])
 
     assert "registered at 10.0.0.1:32768, an address other than expected (192.168.7.7)" in capsys.readouterr().err
 
 
-def test_a_count_of_instances_whoever_started_them(world, service, register):
+def test_a_count_of_instances_whoever_started_them(context, service, register):
     register(32768)
     threading.Timer(0.2, register, (32769, "other")).start()
 
-    assert [i.address.port for i in wait.for_count(world(), service, 2)] == [32768, 32769]
+    assert [i.address.port for i in wait.for_count(context(), service, 2)] == [32768, 32769]
 
 
-def test_a_count_that_is_not_reached_names_the_others(world, service, register):
+def test_a_count_that_is_not_reached_names_the_others(context, service, register):
     register(32768)
     register(32769, "other", Check={"TTL": "60s", "Status": "critical"})
 
     with pytest.raises(WaitTimeout) as failure:
-        wait.for_count(world(0.2), service, 2)
+        wait.for_count(context(0.2), service, 2)
 
     assert f"{service}: 1/2 instances passing after 0.2 s: node-1:other-{service}:8080" in failure.value.message
     assert "is critical" in failure.value.message
 
 
-def test_a_count_goes_on_when_the_registry_has_been_away(world, service, register, capsys, mocker):
-    here = world()
+def test_a_count_goes_on_when_the_registry_has_been_away(context, service, register, capsys, mocker):
+    here = context()
     none = here.registry.instances(service)
     register(32768)
     answers = [none, RegistryError("no registry answers"), here.registry.instances(service)]
@@ -285,8 +285,8 @@ def test_a_count_goes_on_when_the_registry_has_been_away(world, service, registe
     assert "the registry is back" in capsys.readouterr().err
 
 
-def test_a_count_of_a_service_that_is_not_there(world, service):
+def test_a_count_of_a_service_that_is_not_there(context, service):
     with pytest.raises(WaitTimeout) as failure:
-        wait.for_count(world(0.1), service, 1)
+        wait.for_count(context(0.1), service, 1)
 
     assert f"no service {service}" in failure.value.hint

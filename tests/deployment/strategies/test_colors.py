@@ -1,4 +1,4 @@
-"""Which colour comes next, and which came before."""
+"""Which color comes next, and which came before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jenkins_proxy.model import Route
 
 
 @pytest.mark.parametrize(("serving", "after"), [(None, "blue"), ("", "blue"), ("blue", "green"), ("green", "blue")])
-def test_the_next_colour(serving, after):
+def test_the_next_color(serving, after):
     route = None if serving is None else Route("s", ("/",), color=serving)
 
     assert colors.next_after(route) == after
@@ -27,6 +27,6 @@ def test_what_may_have_served_before(serving, rivals):
     assert colors.rivals(Route("s", ("/",), color=serving)) == rivals
 
 
-@pytest.mark.parametrize(("colour", "project"), [("", "books"), ("blue", "books-blue")])
-def test_the_project_of_a_colour(colour, project):
-    assert colors.project("books", colour) == project
+@pytest.mark.parametrize(("color", "project"), [("", "books"), ("blue", "books-blue")])
+def test_the_project_of_a_color(color, project):
+    assert colors.project("books", color) == project

@@ -1,4 +1,4 @@
-"""The API over HTTP with a reconciler that stands in: shapes, statuses, limits, and what never leaves."""
+"""The API over HTTP with a proxy service that stands in: shapes, statuses, limits, and what never leaves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Access
 from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
-from jenkins_proxy.proxy.events import Journal
+from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
 from jenkins_proxy.proxy.service import Arrivals
 from jenkins_proxy.proxy.telemetry.metrics import Meter
@@ -26,7 +26,7 @@ ARTICLE = f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/api/v1/books"
 
 
 @pytest.fixture
-async def call(reconciler, consul_url):
+async def call(proxy_service, consul_url):
     """``await call("GET", "/v1/routes")``: status and JSON (or text); ``token=`` makes a daemon that wants one."""
     sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -35,8 +35,8 @@ async def call(reconciler, consul_url):
 
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
-        dashboard = Dashboard(reconciler, Journal(), Meter(), TrafficReader(ask), {})
-        runner = app.runner(app.application(reconciler, Arrivals(reconciler, registry), Access(token), dashboard))
+        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {})
+        runner = app.runner(app.application(proxy_service, Arrivals(proxy_service, registry), Access(token), dashboard))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -56,7 +56,7 @@ async def call(reconciler, consul_url):
         yield call
 
 
-async def test_a_route_is_put_read_listed_and_deleted(call, reconciler) -> None:
+async def test_a_route_is_put_read_listed_and_deleted(call, proxy_service) -> None:
     status, put = await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     assert status == 200
     assert put["instances"][0] == {
@@ -83,11 +83,11 @@ async def test_a_route_is_put_read_listed_and_deleted(call, reconciler) -> None:
     assert (await call("GET", "/v1/routes/books-ms"))[0] == 404
 
 
-async def test_a_dry_run_changes_nothing_and_shows_the_difference(call, reconciler) -> None:
+async def test_a_dry_run_changes_nothing_and_shows_the_difference(call, proxy_service) -> None:
     status, answer = await call("PUT", "/v1/routes/books-ms?dryRun=true&diff=true", json=BOOKS)
     assert (status, answer["diff"]) == (200, "+ a line")
-    assert reconciler.calls == [("put", Route("books-ms", ("/api/v1/books",)), False, True)]
-    assert reconciler.routes == {}
+    assert proxy_service.calls == [("put", Route("books-ms", ("/api/v1/books",)), False, True)]
+    assert proxy_service.routes == {}
 
 
 async def test_a_put_shows_the_difference_that_it_made(call) -> None:
@@ -95,28 +95,28 @@ async def test_a_put_shows_the_difference_that_it_made(call) -> None:
     assert (status, answer["diff"].splitlines()[-1]) == (200, "+books-ms")
 
 
-async def test_a_dry_run_of_a_delete_deletes_nothing(call, reconciler) -> None:
+async def test_a_dry_run_of_a_delete_deletes_nothing(call, proxy_service) -> None:
     assert (await call("DELETE", "/v1/routes/books-ms?dryRun=true"))[0] == 404
     await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     status, answer = await call("DELETE", "/v1/routes/books-ms?dryRun=true")
     assert (status, answer) == (200, {"service": "books-ms", "removed": False, "diff": "- a line"})
-    assert list(reconciler.routes) == ["books-ms"]
+    assert list(proxy_service.routes) == ["books-ms"]
 
 
-async def test_dry_runs_of_docker_flow_calls_change_nothing(call, reconciler) -> None:
+async def test_dry_runs_of_docker_flow_calls_change_nothing(call, proxy_service) -> None:
     status, answer = await call("GET", f"{ARTICLE}&dryRun=true")
     assert (status, answer["Status"], answer["Message"]) == (200, "OK", "dry run, nothing was changed: + a line")
-    assert reconciler.routes == {}
+    assert proxy_service.routes == {}
     absent = await call("GET", f"{PREFIX}/remove?serviceName=books-ms&dryRun=true")
     assert (absent[0], absent[1]["Message"]) == (200, "there was no such route")
     await call("GET", ARTICLE)
     status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms&dryRun=true")
     assert (status, answer["Message"]) == (200, "dry run, nothing was changed: - a line")
-    assert list(reconciler.routes) == ["books-ms"]
+    assert list(proxy_service.routes) == ["books-ms"]
 
 
-async def test_a_docker_flow_call_that_fails_is_repeated_in_the_answer(call, reconciler) -> None:
-    reconciler.failure = UsageError("HAProxy refuses it")
+async def test_a_docker_flow_call_that_fails_is_repeated_in_the_answer(call, proxy_service) -> None:
+    proxy_service.failure = UsageError("HAProxy refuses it")
     status, answer = await call("GET", ARTICLE)
     assert (status, answer["Status"], answer["ServiceName"]) == (400, "NOK", "books-ms")
     assert answer["ServiceDest"][0]["Path"] == ["/api/v1/books"]
@@ -128,13 +128,13 @@ async def test_whether_it_lives_may_be_asked_without_an_answers_body(call, path:
     assert (await call("HEAD", f"{PREFIX}/reload"))[0] == 405
 
 
-async def test_drain_and_resume_take_addresses(call, reconciler) -> None:
+async def test_drain_and_resume_take_addresses(call, proxy_service) -> None:
     await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     body = {"addresses": ["10.0.0.1:32768", "[::1]:80"], "timeout": 4.5}
     assert (await call("POST", "/v1/routes/books-ms/drain", json=body))[0] == 200
     assert (await call("POST", "/v1/routes/books-ms/resume", json=body))[0] == 200
     both = (Address("10.0.0.1", 32768), Address("::1", 80))
-    assert reconciler.calls[1:] == [("drain", "books-ms", both, 4.5), ("resume", "books-ms", both)]
+    assert proxy_service.calls[1:] == [("drain", "books-ms", both, 4.5), ("resume", "books-ms", both)]
 
 
 @pytest.mark.parametrize(
@@ -158,11 +158,11 @@ async def test_drain_and_resume_take_addresses(call, reconciler) -> None:
         ("POST", "/v1/routes/books-ms/resume", {"addresses": []}, "addresses is missing"),
     ],
 )
-async def test_bad_input_is_a_400_that_names_it(call, reconciler, method: str, path: str, body, says: str) -> None:
+async def test_bad_input_is_a_400_that_names_it(call, proxy_service, method: str, path: str, body, says: str) -> None:
     status, answer = await call(method, path, json=body)
     assert status == 400
     assert says in answer["error"]["message"]
-    assert reconciler.calls == []
+    assert proxy_service.calls == []
 
 
 async def test_what_is_not_json_is_a_400(call) -> None:
@@ -181,17 +181,17 @@ async def test_what_is_not_json_is_a_400(call) -> None:
         (RegistryError("the registry does not answer", "look"), 503, 500),
     ],
 )
-async def test_each_failure_has_its_status_and_its_words(call, reconciler, failure, status, dfp_status) -> None:
-    reconciler.failure = failure
+async def test_each_failure_has_its_status_and_its_words(call, proxy_service, failure, status, dfp_status) -> None:
+    proxy_service.failure = failure
     said = {"error": {"message": failure.message, "hint": "look"}}
     assert await call("PUT", "/v1/routes/unknown-ms?wait=0", json=BOOKS) == (status, said)
-    reconciler.failure = failure
+    proxy_service.failure = failure
     got, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=unknown-ms&servicePath=/a&wait=0")
     assert (got, answer["Status"], answer["Message"]) == (dfp_status, "NOK", f"{failure.message}; look")
 
 
-async def test_a_bug_is_a_500_that_tells_no_more_than_its_kind(call, reconciler, caplog) -> None:
-    reconciler.failure = KeyError("s3cret")
+async def test_a_bug_is_a_500_that_tells_no_more_than_its_kind(call, proxy_service, caplog) -> None:
+    proxy_service.failure = KeyError("s3cret")
     status, answer = await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     assert (status, answer["error"]["message"]) == (500, "a bug in the daemon: KeyError")
     assert "KeyError" in caplog.text
@@ -215,20 +215,20 @@ async def test_limits_answer_in_json_too(call) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", [ARTICLE, ARTICLE.replace("?", "/?")])
-async def test_the_articles_call(call, reconciler, method: str, path: str) -> None:
+async def test_the_articles_call(call, proxy_service, method: str, path: str) -> None:
     status, answer = await call(method, path)
     assert (status, answer["Status"], answer["ServiceName"]) == (200, "OK", "books-ms")
-    assert reconciler.routes["books-ms"].route == Route("books-ms", ("/api/v1/books",))
+    assert proxy_service.routes["books-ms"].route == Route("books-ms", ("/api/v1/books",))
 
 
-async def test_a_form_is_as_good_as_a_query(call, reconciler) -> None:
-    form = {"serviceName": "books-ms", "servicePath": "/api/v1/books", "colour": "red"}
+async def test_a_form_is_as_good_as_a_query(call, proxy_service) -> None:
+    form = {"serviceName": "books-ms", "servicePath": "/api/v1/books", "color": "red"}
     status, answer = await call("POST", f"{PREFIX}/reconfigure", data=form)
-    assert (status, answer["Message"]) == (200, "ignored, as it means nothing here: colour")
-    assert list(reconciler.routes) == ["books-ms"]
+    assert (status, answer["Message"]) == (200, "ignored, as it means nothing here: color")
+    assert list(proxy_service.routes) == ["books-ms"]
 
 
-async def test_bad_parameters_are_a_400_in_the_original_shape(call, reconciler) -> None:
+async def test_bad_parameters_are_a_400_in_the_original_shape(call, proxy_service) -> None:
     status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=books-ms")
     assert (status, answer["Status"]) == (400, "NOK")
     assert answer["Message"].startswith("The following queries are mandatory: ")
@@ -236,7 +236,7 @@ async def test_bad_parameters_are_a_400_in_the_original_shape(call, reconciler) 
     assert (status, "10001 characters" in answer["Message"]) == (400, True)
     status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&users=u:s3cret")
     assert (status, "s3cret" in str(answer)) == (400, False)
-    assert reconciler.calls == []
+    assert proxy_service.calls == []
 
 
 async def test_remove_answers_200_as_ever(call) -> None:
@@ -249,10 +249,10 @@ async def test_remove_answers_200_as_ever(call) -> None:
     assert (status, answer["Message"]) == (400, "The serviceName query is mandatory")
 
 
-async def test_reload_ping_and_test(call, reconciler) -> None:
+async def test_reload_ping_and_test(call, proxy_service) -> None:
     assert await call("GET", f"{PREFIX}/reload") == (200, "")
-    assert reconciler.calls == [("reload",)]
-    reconciler.failure = ProxyError("HAProxy refuses")
+    assert proxy_service.calls == [("reload",)]
+    proxy_service.failure = ProxyError("HAProxy refuses")
     assert (await call("GET", f"{PREFIX}/reload"))[0] == 500
     for path in (f"{PREFIX}/ping", "/v1/test", "/v2/test", "/v1/test/"):
         status, answer = await call("GET", path)
@@ -284,15 +284,15 @@ async def test_the_configuration_is_shown_without_the_probe_key(call) -> None:
         ("GET", f"{PREFIX}/config"),
     ],
 )
-async def test_with_a_token_whatever_changes_or_tells_needs_it(call, reconciler, method: str, path: str) -> None:
+async def test_with_a_token_whatever_changes_or_tells_needs_it(call, proxy_service, method: str, path: str) -> None:
     status, answer = await call(method, path, token="s3cret")
     assert (status, answer["error"]["message"]) == (401, "a token is needed")
     wrong = {"Authorization": "Bearer wrong"}
     assert (await call(method, path, token="s3cret", headers=wrong))[1]["error"]["message"] == "wrong token"
-    assert reconciler.calls == []
+    assert proxy_service.calls == []
     page = {"Origin": "https://evil.example"}
     assert (await call(method, path, headers=page))[0] == 403
-    assert reconciler.calls == []
+    assert proxy_service.calls == []
 
 
 async def test_the_token_opens_and_only_it_shows_the_probe_key(call) -> None:
@@ -309,13 +309,13 @@ async def test_the_token_opens_and_only_it_shows_the_probe_key(call) -> None:
 # Health.
 
 
-async def test_health_is_503_with_the_reason_while_nothing_serves(call, reconciler) -> None:
+async def test_health_is_503_with_the_reason_while_nothing_serves(call, proxy_service) -> None:
     status, answer = await call("GET", "/healthz")
     assert (status, answer["status"], answer["version"]) == (200, "serving", 7)
-    reconciler.proxy = ProxyState(7, serving=True, routes=(), registry_lost_since=1000.0)
+    proxy_service.proxy = ProxyState(7, serving=True, routes=(), registry_lost_since=1000.0)
     status, answer = await call("GET", "/healthz")
     assert (status, answer["registry"]) == (200, {"up": False, "lost_since": 1000.0})
-    reconciler.proxy = ProxyState(7, serving=False, routes=(), problem="HAProxy ended with code 1")
+    proxy_service.proxy = ProxyState(7, serving=False, routes=(), problem="HAProxy ended with code 1")
     status, answer = await call("GET", "/healthz")
     assert (status, answer["error"]["message"]) == (503, "HAProxy ended with code 1")
 
@@ -323,19 +323,19 @@ async def test_health_is_503_with_the_reason_while_nothing_serves(call, reconcil
 # Waiting for a first instance, on a real registry.
 
 
-async def test_reconfigure_waits_for_the_first_instance_by_the_registrys_watch(call, reconciler, consul_url) -> None:
-    reconciler.failure = ConflictError("no live instance of late-ms")
+async def test_reconfigure_waits_for_the_first_instance_by_the_registrys_watch(call, proxy_service, consul_url) -> None:
+    proxy_service.failure = ConflictError("no live instance of late-ms")
     task = asyncio.ensure_future(call("GET", f"{PREFIX}/reconfigure?serviceName=late-ms&servicePath=/late"))
     async with AsyncConsul(consul_url) as registry:
-        await reconciler.called.wait()
+        await proxy_service.called.wait()
         await registry.register({"ID": "late-1", "Name": "late-ms", "Port": 1})
         status, answer = await task
         await registry.deregister("late-1")
     assert (status, answer["Status"]) == (200, "OK")
-    assert [dry_run for _, _, _, dry_run in reconciler.calls] == [False, True, False], "it did not poll"
+    assert [dry_run for _, _, _, dry_run in proxy_service.calls] == [False, True, False], "it did not poll"
 
 
-async def test_the_wait_ends_with_the_reconcilers_own_reason(call, reconciler) -> None:
-    reconciler.failure = ConflictError("no live instance of never-ms")
+async def test_the_wait_ends_with_the_reconcilers_own_reason(call, proxy_service) -> None:
+    proxy_service.failure = ConflictError("no live instance of never-ms")
     status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=never-ms&servicePath=/never&wait=0.1")
     assert (status, answer["Message"]) == (409, "no live instance of never-ms")

@@ -19,7 +19,7 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Access
 from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
-from jenkins_proxy.proxy.events import Event, Journal
+from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ProxyState, RouteState
 from jenkins_proxy.proxy.service import Arrivals
 from jenkins_proxy.proxy.telemetry import haproxy_stats
@@ -29,27 +29,27 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def journal() -> Journal:
-    return Journal(epoch=1000)
+async def journal() -> EventLog:
+    return EventLog(epoch=1000)
 
 
 @pytest.fixture
-async def url(reconciler, served, journal):
+async def url(proxy_service, served, journal):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
         (Route("users-ms", ("/api/v1/users",), ("users.example.com",)), ("passing", "critical")),
         (Route("shop", ("/",)), ("passing",)),
     ):
-        reconciler.routes[route.service] = RouteState(route, 1, served(route.service, *statuses))
+        proxy_service.routes[route.service] = RouteState(route, 1, served(route.service, *statuses))
 
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
-    dashboard = Dashboard(reconciler, journal, Meter(), TrafficReader(ask), about)
-    arrivals = Arrivals(reconciler, AsyncConsul("http://127.0.0.1:1"))
-    runner = app.runner(app.application(reconciler, arrivals, Access(""), dashboard))
+    dashboard = Dashboard(proxy_service, journal, Meter(), TrafficReader(ask), about)
+    arrivals = Arrivals(proxy_service, AsyncConsul("http://127.0.0.1:1"))
+    runner = app.runner(app.application(proxy_service, arrivals, Access(""), dashboard))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -260,7 +260,7 @@ async def browser(program, tmp_path: Path):
 
 
 @pytest.mark.chromium
-async def test_a_live_event_changes_the_page(browser: Browser, url: str, reconciler, served, journal) -> None:
+async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_service, served, journal) -> None:
     await browser.send("Page.navigate", url=url + "/")
     await browser.until(
         "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
@@ -269,7 +269,9 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, reconci
     assert await browser.value("document.querySelector('.service .name').firstChild.textContent") == "users-ms"
 
     hostile = "<img src=x onerror=alert(1)>"
-    reconciler.routes["shop"] = RouteState(Route("shop", ("/",)), 2, served("shop", *["passing"] * 4), refused=hostile)
+    proxy_service.routes["shop"] = RouteState(
+        Route("shop", ("/",)), 2, served("shop", *["passing"] * 4), refused=hostile
+    )
     journal.add(Event(2.0, "instance-up", "shop", Address("10.0.0.9", 80), hostile))
     await browser.until("document.getElementById('total-instances').textContent === '7'")
     told = await browser.value("document.querySelector('#events li .what').textContent")
@@ -277,7 +279,9 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, reconci
     assert hostile in await browser.value("document.body.textContent")
     assert await browser.value("document.images.length") == 0
 
-    reconciler.proxy = ProxyState(7, serving=True, routes=(), registry_lost_since=1.0, problem="the registry is away")
+    proxy_service.proxy = ProxyState(
+        7, serving=True, routes=(), registry_lost_since=1.0, problem="the registry is away"
+    )
     journal.add(Event(3.0, "registry-lost"))
     await browser.until("document.getElementById('registry').textContent.startsWith('Registry away for ')")
     assert await browser.value("document.getElementById('problem').textContent") == "the registry is away"

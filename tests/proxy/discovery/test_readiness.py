@@ -8,10 +8,10 @@ import struct
 
 import pytest
 
-from jenkins_proxy.aio import Tasks
+from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.model import CRITICAL, Address, Instance
-from jenkins_proxy.proxy.discovery import readiness
-from jenkins_proxy.proxy.discovery.readiness import Knocker, listens
+from jenkins_proxy.proxy.discovery import readiness as readiness_module
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, listens
 
 pytestmark = pytest.mark.asyncio
 OLD = Instance("books", "old", Address("127.0.0.1", 1))
@@ -54,25 +54,25 @@ async def newcomer():
 
 
 @pytest.fixture
-async def knocker():
+async def readiness():
     failures: list[BaseException] = []
     answered: list[tuple[str, float]] = []
-    tasks = Tasks(failures.append)
-    made = Knocker(lambda address: (address,), lambda name, woke: answered.append((name, woke)), tasks)
+    tasks = TaskGroup(failures.append)
+    made = ReadinessGate(lambda address: (address,), lambda name, woke: answered.append((name, woke)), tasks)
     made.told = answered
     yield made
     await tasks.end()
     assert failures == []
 
 
-async def test_who_joins_others_serves_once_it_has_answered(knocker, newcomer, wait_until):
+async def test_who_joins_others_serves_once_it_has_answered(readiness, newcomer, wait_until):
     new = newcomer.instance
-    knocker.look("books", [OLD], [OLD, new], 7.0)
+    readiness.look("books", [OLD], [OLD, new], 7.0)
     await wait_until(lambda: len(newcomer.knocks) > 2)
-    assert (knocker.unproven("books"), knocker.told) == ({new.address}, [])
+    assert (readiness.unproven("books"), readiness.told) == ({new.address}, [])
     newcomer.listens = True
-    await wait_until(lambda: knocker.told == [("books", 7.0)])
-    assert knocker.unproven("books") == set()
+    await wait_until(lambda: readiness.told == [("books", 7.0)])
+    assert readiness.unproven("books") == set()
     assert newcomer.knocks[-1].startswith(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:")
 
 
@@ -85,46 +85,46 @@ async def test_who_joins_others_serves_once_it_has_answered(knocker, newcomer, w
     ],
     ids=["with nobody else there", "whom the registry checks", "who is not fit anyway"],
 )
-async def test_who_is_not_asked(knocker, newcomer, before, change):
+async def test_who_is_not_asked(readiness, newcomer, before, change):
     new = Instance(**{**vars(newcomer.instance), **change})
-    knocker.look("books", before, [OLD, new], 7.0)
-    assert knocker.unproven("books") == set()
+    readiness.look("books", before, [OLD, new], 7.0)
+    assert readiness.unproven("books") == set()
 
 
-async def test_who_was_there_already_is_not_asked_again(knocker, newcomer, wait_until):
+async def test_who_was_there_already_is_not_asked_again(readiness, newcomer, wait_until):
     newcomer.listens = True
     new = newcomer.instance
-    knocker.look("books", [OLD], [OLD, new], 7.0)
-    await wait_until(lambda: knocker.told)
+    readiness.look("books", [OLD], [OLD, new], 7.0)
+    await wait_until(lambda: readiness.told)
     tagged = Instance(**{**vars(new), "tags": ("v2",)})
-    knocker.look("books", [OLD, new], [OLD, tagged], 8.0)
-    assert knocker.unproven("books") == set()
+    readiness.look("books", [OLD, new], [OLD, tagged], 8.0)
+    assert readiness.unproven("books") == set()
 
 
-async def test_who_leaves_before_it_answers_is_forgotten(knocker, newcomer, wait_until):
-    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
-    knocker.look("books", [OLD, newcomer.instance], [OLD], 8.0)
-    assert knocker.unproven("books") == set()
+async def test_who_leaves_before_it_answers_is_forgotten(readiness, newcomer, wait_until):
+    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    readiness.look("books", [OLD, newcomer.instance], [OLD], 8.0)
+    assert readiness.unproven("books") == set()
     newcomer.listens = True
     await wait_until(lambda: newcomer.knocks)
-    assert knocker.told == []
+    assert readiness.told == []
 
 
-async def test_who_never_answers_is_let_in_after_a_while(knocker, newcomer, wait_until, monkeypatch):
-    monkeypatch.setattr(readiness, "_PATIENCE", 0.3)
-    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
-    assert knocker.unproven("books") == {newcomer.instance.address}
-    await wait_until(lambda: knocker.told == [("books", 7.0)])
+async def test_who_never_answers_is_let_in_after_a_while(readiness, newcomer, wait_until, monkeypatch):
+    monkeypatch.setattr(readiness_module, "_PATIENCE", 0.3)
+    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    assert readiness.unproven("books") == {newcomer.instance.address}
+    await wait_until(lambda: readiness.told == [("books", 7.0)])
 
 
-async def test_a_route_that_is_put_waits_for_them(knocker, newcomer, wait_until):
-    knocker.look("books", [OLD], [OLD, newcomer.instance], 7.0)
-    proof = asyncio.ensure_future(knocker.prove("books", [newcomer.instance]))
+async def test_a_route_that_is_put_waits_for_them(readiness, newcomer, wait_until):
+    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    proof = asyncio.ensure_future(readiness.prove("books", [newcomer.instance]))
     await wait_until(lambda: len(newcomer.knocks) > 2)
     assert not proof.done()
     newcomer.listens = True
     await proof
-    assert (knocker.unproven("books"), knocker.told) == (set(), [("books", 7.0)])
+    assert (readiness.unproven("books"), readiness.told) == (set(), [("books", 7.0)])
 
 
 @pytest.mark.parametrize("dropping", [lambda writer: writer.close(), reset])

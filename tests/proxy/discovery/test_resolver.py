@@ -9,7 +9,7 @@ import pytest
 
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.discovery import resolver
-from jenkins_proxy.proxy.discovery.resolver import Names
+from jenkins_proxy.proxy.discovery.resolver import Resolver
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def server(monkeypatch):
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1", "2001:db8::1"])
 def test_a_number_is_itself(host):
-    assert Names(lambda: None).numeric(Address(host, 80)) == (Address(host, 80),)
+    assert Resolver(lambda: None).numeric(Address(host, 80)) == (Address(host, 80),)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_number_is_itself(host):
 )
 async def test_what_no_server_can_be_is_none(server, host, port):
     server[host] = [host]
-    known = Names(lambda: None)
+    known = Resolver(lambda: None)
     await known.learn([Address(host, port)])
     assert known.numeric(Address(host, port)) == ()
 
@@ -51,7 +51,7 @@ async def test_what_no_server_can_be_is_none(server, host, port):
 async def test_a_name_is_all_its_addresses_once_it_is_learnt(server):
     server["a.local"] = ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
     changes: list[bool] = []
-    known = Names(lambda: changes.append(True))
+    known = Resolver(lambda: changes.append(True))
     assert known.numeric(Address("a.local", 80)) == ()
     assert await known.learn([Address("a.local", 80), Address("10.9.9.9", 80)])
     assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.1", 80), Address("10.0.0.2", 80))
@@ -62,7 +62,7 @@ async def test_a_name_is_all_its_addresses_once_it_is_learnt(server):
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".local"])
 async def test_what_can_be_no_name_has_no_address(host):
     # Asked of the real resolver: it is Python's own IDNA that refuses them.
-    known = Names(lambda: None)
+    known = Resolver(lambda: None)
     assert await known.learn([Address(host, 80)])
     assert known.numeric(Address(host, 80)) == ()
 
@@ -70,7 +70,7 @@ async def test_what_can_be_no_name_has_no_address(host):
 async def test_a_name_follows_its_server_and_keeps_its_addresses_while_that_is_away(server, monkeypatch):
     monkeypatch.setattr(resolver, "_REFRESH", 0.0)
     changed = asyncio.Event()
-    known = Names(changed.set)
+    known = Resolver(changed.set)
     server["a.local"] = ["10.0.0.1"]
     await known.learn([Address("a.local", 80)])
     changed.clear()

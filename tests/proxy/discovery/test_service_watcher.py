@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.aio import Tasks
+from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import CRITICAL, PASSING
 from jenkins_proxy.proxy.discovery import service_watcher
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
-from jenkins_proxy.proxy.discovery.service_watcher import Watcher
+from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 
 pytestmark = pytest.mark.consul
 ESTABLISHED = "01"
@@ -73,14 +73,14 @@ class Catalogue:
 class Told:
     """A watcher, and what it told last of each service."""
 
-    def __init__(self, registry: AsyncConsul, tasks: Tasks, connections: int) -> None:
+    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, connections: int) -> None:
         self.last: dict[str, dict[int, str]] = {}
         self.count = 0
         self.events: list[str] = []
         self.reachability = Reachability(
             lambda why: self.events.append(f"lost: {why}"), lambda _seconds: self.events.append("back")
         )
-        self.watcher = Watcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
+        self.watcher = ServiceWatcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
 
     def see(self, service: str, instances, woke: float) -> None:
         assert woke <= asyncio.get_running_loop().time()
@@ -102,12 +102,12 @@ async def catalogue(own_consul):
 @pytest.fixture
 async def watching(own_consul):
     """``watching(services, connections)`` follows them until the test ends."""
-    running: list[tuple[AsyncConsul, Tasks]] = []
+    running: list[tuple[AsyncConsul, TaskGroup]] = []
     failures: list[BaseException] = []
 
     def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
         registry = kind(url or own_consul[0], connections=connections)
-        tasks = Tasks(failures.append)
+        tasks = TaskGroup(failures.append)
         running.append((registry, tasks))
         told = Told(registry, tasks, connections)
         told.watcher.follow(services)

@@ -205,7 +205,7 @@ async def test_an_idle_user_of_before_a_reload_keeps_the_old_servers_from_being_
     await proxy.serve(BOOKS, old)
     async with visitor(proxy.port) as user:
         assert (await user.ask("/")).body == "old"
-        # Another colour: a reload, as the route itself changes.
+        # Another color: a reload, as the route itself changes.
         await proxy.serve(Route("books", ("/",), color="green"), new)
         with pytest.raises(ProxyError):
             await proxy.applier.wait_idle("books", [old.address], Deadline(0.2))

@@ -8,7 +8,7 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import diff
-from jenkins_proxy.proxy.haproxy.diff import ADD, DRAIN, READY, Change, Plan, Running, applied
+from jenkins_proxy.proxy.haproxy.diff import ADD, DRAIN, READY, Plan, Running, ServerChange, applied
 from jenkins_proxy.proxy.haproxy.render import Backend
 
 BOOKS = Route("books", ("/books",))
@@ -27,12 +27,17 @@ def desired(*servers, route=BOOKS):
     ("runs", "wanted", "expected"),
     [
         pytest.param(running([A]), desired(A), Plan(), id="nothing-to-do"),
-        pytest.param(running([A]), desired(A, B), Plan(changes=(Change(ADD, BOOKS, B),)), id="one-comes"),
-        pytest.param(running([A, B]), desired(A), Plan(changes=(Change(DRAIN, BOOKS, B),)), id="one-goes"),
-        pytest.param(running([A], [B]), desired(A, B), Plan(changes=(Change(READY, BOOKS, B),)), id="one-comes-back"),
+        pytest.param(running([A]), desired(A, B), Plan(changes=(ServerChange(ADD, BOOKS, B),)), id="one-comes"),
+        pytest.param(running([A, B]), desired(A), Plan(changes=(ServerChange(DRAIN, BOOKS, B),)), id="one-goes"),
+        pytest.param(
+            running([A], [B]), desired(A, B), Plan(changes=(ServerChange(READY, BOOKS, B),)), id="one-comes-back"
+        ),
         pytest.param(running([A], [B]), desired(A), Plan(), id="one-is-leaving-already"),
         pytest.param(
-            running([A]), desired(B), Plan(changes=(Change(ADD, BOOKS, B), Change(DRAIN, BOOKS, A))), id="in-before-out"
+            running([A]),
+            desired(B),
+            Plan(changes=(ServerChange(ADD, BOOKS, B), ServerChange(DRAIN, BOOKS, A))),
+            id="in-before-out",
         ),
         pytest.param({}, desired(A), Plan(reload=True), id="new-route"),
         pytest.param(running([A]), {}, Plan(reload=True), id="route-removed"),
@@ -47,7 +52,7 @@ def test_plan(runs, wanted, expected):
     ("change", "commands"),
     [
         pytest.param(
-            Change(ADD, BOOKS, A),
+            ServerChange(ADD, BOOKS, A),
             [
                 "add server books-be/10.0.0.1:1 10.0.0.1:1 check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
                 "observe layer4 error-limit 1 on-error fail-check pool-purge-delay 5s pool-max-conn -1",
@@ -57,7 +62,7 @@ def test_plan(runs, wanted, expected):
             id="add",
         ),
         pytest.param(
-            Change(ADD, Route("x", ("/",), skip_check=True), Address("::1", 80)),
+            ServerChange(ADD, Route("x", ("/",), skip_check=True), Address("::1", 80)),
             [
                 "add server x-be/::1:80 [::1]:80 pool-purge-delay 5s pool-max-conn -1",
                 "set server x-be/::1:80 state ready",
@@ -65,17 +70,17 @@ def test_plan(runs, wanted, expected):
             id="add-without-check",
         ),
         pytest.param(
-            Change(ADD, Route("x", ("/",), skip_check=True, slow_start=1.5), Address("10.0.0.1", 80)),
+            ServerChange(ADD, Route("x", ("/",), skip_check=True, slow_start=1.5), Address("10.0.0.1", 80)),
             [
                 "add server x-be/10.0.0.1:80 10.0.0.1:80 pool-purge-delay 5s pool-max-conn -1 slowstart 1500ms",
                 "set server x-be/10.0.0.1:80 state ready",
             ],
             id="add-with-slow-start",
         ),
-        pytest.param(Change(DRAIN, BOOKS, A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
-        pytest.param(Change(READY, BOOKS, A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
+        pytest.param(ServerChange(DRAIN, BOOKS, A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
+        pytest.param(ServerChange(READY, BOOKS, A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
         pytest.param(
-            Change(diff.REMOVE, BOOKS, A),
+            ServerChange(diff.REMOVE, BOOKS, A),
             ["set server books-be/10.0.0.1:1 state maint", "del server books-be/10.0.0.1:1"],
             id="remove",
         ),

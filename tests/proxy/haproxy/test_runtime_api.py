@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.proxy.haproxy.runtime_api import Runtime, Workers, parse_leftover, parse_servers, parse_workers
+from jenkins_proxy.proxy.haproxy.runtime_api import RuntimeAPI, Workers, parse_leftover, parse_servers, parse_workers
 
 PROCESSES = """\
 #<PID>          <type>          <reloads>       <uptime>        <version>
@@ -66,7 +66,7 @@ def test_leftover(before, between, after, quiet):
 
 async def test_nobody_at_the_socket_is_told_in_one_line(tmp_path):
     with pytest.raises(ProxyError, match=r"HAProxy does not answer on its socket stats.sock: .*No such file"):
-        await Runtime(tmp_path).ask("show info")
+        await RuntimeAPI(tmp_path).ask("show info")
 
 
 async def test_a_haproxy_that_hangs_is_given_up(tmp_path, monkeypatch):
@@ -75,4 +75,4 @@ async def test_a_haproxy_that_hangs_is_given_up(tmp_path, monkeypatch):
         silent.bind(str(tmp_path / "stats.sock"))
         silent.listen()
         with pytest.raises(ProxyError, match="no answer in time"):
-            await Runtime(tmp_path).ask("show info")
+            await RuntimeAPI(tmp_path).ask("show info")

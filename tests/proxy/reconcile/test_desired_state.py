@@ -6,7 +6,7 @@ import pytest
 
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.diff import Running
-from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
 
 BOOKS = Route("books", ("/books",))
@@ -22,9 +22,9 @@ def instance(address: Address, status: str = PASSING, identity: str = "id") -> I
     return Instance("books", identity, address, status=status)
 
 
-def knowing(route: Route = BOOKS, restored=(), marks=None) -> Knowledge:
+def knowing(route: Route = BOOKS, restored=(), marks=None) -> DesiredState:
     stored = StoredRoutes({route.service: StoredRoute(route, 5)}, 5)
-    return Knowledge(numeric, stored, {route.service: marks or {}}, {route.service: frozenset(restored)})
+    return DesiredState(numeric, stored, {route.service: marks or {}}, {route.service: frozenset(restored)})
 
 
 @pytest.mark.parametrize(
@@ -44,10 +44,10 @@ def knowing(route: Route = BOOKS, restored=(), marks=None) -> Knowledge:
     ],
 )
 def test_what_serves(instances, serving, expected):
-    knowledge = knowing()
+    desired = knowing()
     if instances is not None:
-        knowledge.take_instances("books", instances)
-    backend = knowledge.backends(["books"], {"books": Running(BOOKS, frozenset(serving))})["books"]
+        desired.take_instances("books", instances)
+    backend = desired.backends(["books"], {"books": Running(BOOKS, frozenset(serving))})["books"]
     assert set(backend.servers) == expected
 
 
@@ -61,31 +61,31 @@ def test_what_serves(instances, serving, expected):
     ],
 )
 def test_drained_instances_do_not_serve(status, marks, expected):
-    knowledge = knowing(marks=marks)
-    knowledge.take_instances("books", [instance(A, status), instance(B, status)])
-    backend = knowledge.backends(["books"], {"books": Running(BOOKS, frozenset({A, B}))})["books"]
+    desired = knowing(marks=marks)
+    desired.take_instances("books", [instance(A, status), instance(B, status)])
+    backend = desired.backends(["books"], {"books": Running(BOOKS, frozenset({A, B}))})["books"]
     assert set(backend.servers) == expected
 
 
 def test_after_a_start_what_served_before_serves_until_the_registry_tells():
-    knowledge = knowing(restored=[A, B])
-    assert set(knowledge.backends(["books"], {})["books"].servers) == {A, B}
-    knowledge.take_instances("books", [instance(A)])
-    assert set(knowledge.backends(["books"], {})["books"].servers) == {A}
+    desired = knowing(restored=[A, B])
+    assert set(desired.backends(["books"], {})["books"].servers) == {A, B}
+    desired.take_instances("books", [instance(A)])
+    assert set(desired.backends(["books"], {})["books"].servers) == {A}
 
 
-def test_a_colour_has_the_instances_of_its_own_name():
-    knowledge = knowing(Route("books", ("/books",), color="green"))
-    knowledge.take_instances("books", [instance(A)])
-    knowledge.take_instances("books-green", [instance(B)])
-    assert knowledge.registry_names == {"books-green"}
-    assert knowledge.backends(["books"], {})["books"].servers == (B,)
+def test_a_color_has_the_instances_of_its_own_name():
+    desired = knowing(Route("books", ("/books",), color="green"))
+    desired.take_instances("books", [instance(A)])
+    desired.take_instances("books-green", [instance(B)])
+    assert desired.registry_names == {"books-green"}
+    assert desired.backends(["books"], {})["books"].servers == (B,)
 
 
 def test_an_outbound_host_needs_no_registry():
-    knowledge = knowing(Route("books", ("/books",), outbound_hostname="a.local:80"))
-    assert knowledge.registry_names == set()
-    assert knowledge.backends(["books"], {})["books"].servers == NAMES["a.local"]
+    desired = knowing(Route("books", ("/books",), outbound_hostname="a.local:80"))
+    assert desired.registry_names == set()
+    assert desired.backends(["books"], {})["books"].servers == NAMES["a.local"]
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_an_outbound_host_needs_no_registry():
     ],
 )
 def test_marks_that_outlived_their_instance(instances, outlived):
-    knowledge = knowing(marks={B: "id"})
+    desired = knowing(marks={B: "id"})
     if instances is not None:
-        knowledge.take_instances("books", instances)
-    assert knowledge.outlived_drains("books") == outlived
+        desired.take_instances("books", instances)
+    assert desired.outlived_drains("books") == outlived
 
 
 def stored(version: int, path: str = "/books") -> StoredRoute:
@@ -121,40 +121,40 @@ def stored(version: int, path: str = "/books") -> StoredRoute:
     ],
 )
 def test_what_the_store_tells_is_merged(own, told, index, expected, changed, missing):
-    knowledge = Knowledge(numeric, StoredRoutes({"books": own} if own else {}), {}, {})
+    desired = DesiredState(numeric, StoredRoutes({"books": own} if own else {}), {}, {})
     snapshot = StoredRoutes({"books": told} if told else {}, index)
-    assert knowledge.take_routes(snapshot) == (changed, missing)
-    assert knowledge.routes.get("books") == expected
+    assert desired.take_routes(snapshot) == (changed, missing)
+    assert desired.routes.get("books") == expected
 
 
 def test_a_store_of_another_lineage_has_lost_what_it_does_not_tell():
     """Other keys may have taken its index beyond our versions; what it does tell is newer than all of ours."""
     others = StoredRoute(Route("users", ("/users",)), 600)
-    knowledge = Knowledge(numeric, StoredRoutes({"books": stored(500), "users": others}, lineage="first"), {}, {})
+    desired = DesiredState(numeric, StoredRoutes({"books": stored(500), "users": others}, lineage="first"), {}, {})
     written = StoredRoute(Route("users", ("/new",)), 7)
-    changed, missing = knowledge.take_routes(StoredRoutes({"users": written}, 900, lineage="second"))
+    changed, missing = desired.take_routes(StoredRoutes({"users": written}, 900, lineage="second"))
     assert (changed, missing) == ({"users"}, [stored(500)])
-    assert knowledge.routes == {"users": written, "books": stored(500)}
-    assert knowledge.lineage == "second"
+    assert desired.routes == {"users": written, "books": stored(500)}
+    assert desired.lineage == "second"
 
 
 def test_a_store_that_lost_everything_is_known_until_it_is_marked_again():
-    knowledge = Knowledge(numeric, StoredRoutes({"books": stored(5)}, lineage="first"), {}, {})
+    desired = DesiredState(numeric, StoredRoutes({"books": stored(5)}, lineage="first"), {}, {})
     for _ in range(2):
-        assert knowledge.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
+        assert desired.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
 
 
 def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
-    knowledge = knowing()
-    assert knowledge.remove_route("books")
-    assert knowledge.take_routes(StoredRoutes({"books": stored(5)}, 6)) == (set(), [])
-    assert knowledge.take_routes(StoredRoutes({"books": stored(8)}, 8)) == ({"books"}, [])
+    desired = knowing()
+    assert desired.remove_route("books")
+    assert desired.take_routes(StoredRoutes({"books": stored(5)}, 6)) == (set(), [])
+    assert desired.take_routes(StoredRoutes({"books": stored(8)}, 8)) == ({"books"}, [])
 
 
 def test_the_state_tells_what_serves_and_what_drains():
-    knowledge = knowing(marks={B: "id"})
-    knowledge.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
-    state = knowledge.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
+    desired = knowing(marks={B: "id"})
+    desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
+    state = desired.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
     assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [
         (A, True, False),
         (B, False, True),

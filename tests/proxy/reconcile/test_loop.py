@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.proxy.events import Broadcast
+from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.applier import Applied
 from jenkins_proxy.proxy.reconcile import loop
-from jenkins_proxy.proxy.reconcile.desired_state import Knowledge
-from jenkins_proxy.proxy.reconcile.loop import Rounds
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.route_store import StoredRoutes
 
 
@@ -33,10 +33,10 @@ class Faulty:
 
 async def test_a_bug_in_one_round_is_told_and_is_not_the_end(monkeypatch):
     monkeypatch.setattr(loop, "_RETRY", 0.0)
-    knowledge = Knowledge(lambda address: (address,), StoredRoutes(), {}, {})
-    events, settled = Broadcast(), asyncio.Event()
+    desired = DesiredState(lambda address: (address,), StoredRoutes(), {}, {})
+    events, settled = EventBus(), asyncio.Event()
     told = events.subscribe()
-    work = Rounds(Faulty(), knowledge, events, settled.set)
+    work = ReconcileLoop(Faulty(), desired, events, settled.set)
     task = asyncio.create_task(work.run())
     with pytest.raises(ProxyError, match=r"a change failed by a bug: ValueError\('a bug'\)"):
         await work.settle(["books"])

@@ -323,7 +323,7 @@ def project(machine, docker, image, tmp_path):
     """A service that is deployed with compose v2."""
     made = Project(f"f2-{uuid.uuid4().hex[:8]}", machine, docker, tmp_path, image)
     yield made
-    # The containers of a colour use the base project's network: they go first.
+    # The containers of a color use the base project's network: they go first.
     made.remove()
     machine.client.remove_route(made.name)
 

@@ -115,7 +115,7 @@ def test_blue_green_switches_in_one_step_and_back(either_project):
 
 
 def test_blue_green_of_a_service_that_stands_alone(either_project):
-    """No side service has made the network that both colours share."""
+    """No side service has made the network that both colors share."""
     project = either_project
     project.compose(1, checked=True, depends_on=[])
     file = project.folder / "docker-compose.yml"
@@ -128,7 +128,7 @@ def test_blue_green_of_a_service_that_stands_alone(either_project):
     assert (len(project.containers()), len(project.containers(project=f"{project.name}-blue"))) == (0, 1)
 
 
-def test_from_a_colour_back_to_rolling(project):
+def test_from_a_color_back_to_rolling(project):
     project.compose(1, checked=True)
     assert project.deploy("--strategy", "blue-green").code == 0
 

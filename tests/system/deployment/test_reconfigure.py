@@ -71,7 +71,7 @@ def test_a_route_that_does_not_prove_itself_is_again_as_it_was(project):
     assert project.get() == (200, "version 1\n")
 
 
-def test_a_route_of_a_colour_keeps_it(project):
+def test_a_route_of_a_color_keeps_it(project):
     project.compose(1)
     assert project.deploy("--strategy", "blue-green").code == 0
 

@@ -69,7 +69,7 @@ def test_on_the_way_down_what_has_ended_stays_so(project):
     assert len(done.report["instances"]) == len(project.containers()) == 2
 
 
-def test_the_colour_that_serves_is_scaled(project):
+def test_the_color_that_serves_is_scaled(project):
     project.compose(1)
     assert project.deploy("--strategy", "blue-green").code == 0
 

@@ -1,4 +1,4 @@
-"""The reconciler with a real HAProxy and a real Consul."""
+"""The proxy service with a real HAProxy and a real Consul."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options
-from jenkins_proxy.proxy.service import Reconciler
+from jenkins_proxy.proxy.service import ProxyService
 
 
 class Daemon:
-    """A reconciler with its HAProxy, in a folder that outlives it."""
+    """A proxy service with its HAProxy, in a folder that outlives it."""
 
     def __init__(self, url: str, folder: Path, port: int) -> None:
         self.url, self.folder, self.port = url, folder, port
@@ -24,29 +24,29 @@ class Daemon:
     async def start(self) -> Daemon:
         self.registry = AsyncConsul(self.url)
         self.haproxy = HAProxy(Options(binds=(f"127.0.0.1:{self.port}",)), self.folder / "haproxy")
-        self.reconciler = Reconciler(self.registry, self.haproxy, state_dir=self.folder, name=self.folder.name)
+        self.proxy_service = ProxyService(self.registry, self.haproxy, state_dir=self.folder, name=self.folder.name)
         self.events: list = []
         self.listener = asyncio.create_task(self._listen())
-        await self.reconciler.start()
+        await self.proxy_service.start()
         return self
 
     async def _listen(self) -> None:
-        async for event in self.reconciler.events():
+        async for event in self.proxy_service.events():
             self.events.append(event)
 
     async def stop(self) -> None:
         self.listener.cancel()
-        await self.reconciler.stop()
+        await self.proxy_service.stop()
         await self.registry.close()
 
     def kinds(self, service: str = "books") -> list[str]:
         return [event.kind for event in self.events if event.service == service]
 
     def statuses(self, service: str = "books") -> set[str]:
-        return {served.instance.status for served in self.reconciler.route(service).instances}
+        return {served.instance.status for served in self.proxy_service.route(service).instances}
 
     def serving(self, service: str = "books") -> set[int]:
-        state = self.reconciler.route(service)
+        state = self.proxy_service.route(service)
         return {address.port for address in state.serving} if state else set()
 
 

@@ -21,16 +21,16 @@ BOOKS = Route("books", ("/books",))
 async def test_two_proxies_converge(daemon, origin, enter, registry, ask, wait_until):
     one, two = await daemon("one"), await daemon("two")
     await enter(await origin("here"))
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await wait_until(two.serving)
     assert (await ask(two.port, "/books")).body == "here"
-    state = await two.reconciler.put(BOOKS)
-    assert (state.applied, state.version) == (NONE, one.reconciler.route("books").version)
+    state = await two.proxy_service.put(BOOKS)
+    assert (state.applied, state.version) == (NONE, one.proxy_service.route("books").version)
     pairs, _ = await registry.kv_watch("jenkins-proxy/proxies/")
     published = {pair.key: json.loads(pair.value) for pair in pairs}
     assert set(published) == {"jenkins-proxy/proxies/one", "jenkins-proxy/proxies/two"}
-    await two.reconciler.remove("books")
-    await wait_until(lambda: one.reconciler.route("books") is None)
+    await two.proxy_service.remove("books")
+    await wait_until(lambda: one.proxy_service.route("books") is None)
 
 
 async def test_without_the_registry_it_serves_on_says_so_and_refuses_changes(
@@ -38,29 +38,31 @@ async def test_without_the_registry_it_serves_on_says_so_and_refuses_changes(
 ):
     one = await daemon()
     await enter(await origin("here"))
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     mortal.kill()
-    await wait_until(lambda: one.reconciler.state().registry_lost_since)
-    assert "no registry answers at" in one.reconciler.state().problem
+    await wait_until(lambda: one.proxy_service.state().registry_lost_since)
+    assert "no registry answers at" in one.proxy_service.state().problem
     assert (await ask(one.port, "/books")).body == "here"
     with pytest.raises(RegistryError, match="no registry answers at"):
-        await one.reconciler.put(Route("books", ("/other",)))
-    assert one.reconciler.route("books").route == BOOKS
+        await one.proxy_service.put(Route("books", ("/other",)))
+    assert one.proxy_service.route("books").route == BOOKS
     assert [event.kind for event in one.events].count("registry-lost") == 1
 
 
 async def test_a_start_without_the_registry_serves_what_served_before(daemon, mortal, origin, enter, ask, wait_until):
     one, server = await daemon(), await origin("here")
     await enter(server)
-    await one.reconciler.put(BOOKS)
-    await wait_until(lambda: str(server.address) in one.reconciler.config() and (one.folder / "routes.json").exists())
-    key = one.reconciler.probe_key
+    await one.proxy_service.put(BOOKS)
+    await wait_until(
+        lambda: str(server.address) in one.proxy_service.config() and (one.folder / "routes.json").exists()
+    )
+    key = one.proxy_service.probe_key
     await one.stop()
     mortal.kill()
     again = await daemon()
     assert (await ask(again.port, "/books")).body == "here"
-    await wait_until(lambda: again.reconciler.state().registry_lost_since)
-    assert again.reconciler.probe_key == key
+    await wait_until(lambda: again.proxy_service.state().registry_lost_since)
+    assert again.proxy_service.probe_key == key
 
 
 async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_server_out(
@@ -68,14 +70,14 @@ async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_s
 ):
     one, server = await daemon(), await origin("here")
     await enter(server)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     mortal.kill()
-    await wait_until(lambda: one.reconciler.state().registry_lost_since)
+    await wait_until(lambda: one.proxy_service.state().registry_lost_since)
     empty = await asyncio.create_subprocess_exec(
         *mortal.args, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await wait_until(lambda: one.reconciler.state().registry_lost_since is None)
+        await wait_until(lambda: one.proxy_service.state().registry_lost_since is None)
         while not await registry.kv_get("jenkins-proxy/routes/books"):  # noqa: ASYNC110 - Consul has no event for us
             await asyncio.sleep(0.02)
         assert (await ask(one.port, "/books")).body == "here"
@@ -91,7 +93,7 @@ async def test_after_a_while_an_empty_answer_is_believed(daemon, origin, enter, 
     monkeypatch.setattr(informer, "_HELD", 0.0)
     one = await daemon()
     identity = await enter(await origin())
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await registry.deregister(identity)
     await wait_until(lambda: not one.serving())
 
@@ -103,19 +105,19 @@ async def test_for_a_while_an_empty_answer_is_not_believed(
     monkeypatch.setattr(informer, "_HELD", held)
     one, server = await daemon(), await origin()
     identity = await enter(server)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await registry.deregister(identity)
     if held < 1:
         await wait_until(lambda: not one.serving())
     else:
-        await wait_until(lambda: one.reconciler._following._held)
+        await wait_until(lambda: one.proxy_service._informer._held)
         assert one.serving() == {server.address.port}
 
 
 async def test_a_killed_haproxy_serves_again_with_what_is_known_now(daemon, origin, enter, ask, wait_until):
     one, first = await daemon(), await origin("first")
     await enter(first)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     os.kill(one.haproxy._master.pid, signal.SIGKILL)
     second = await origin("second")
     await enter(second)
@@ -123,7 +125,7 @@ async def test_a_killed_haproxy_serves_again_with_what_is_known_now(daemon, orig
     await wait_until(lambda: " reload " in " ".join((*one.kinds(""), "")).partition("haproxy-died")[2])
     await wait_until(lambda: one.serving() == {first.address.port, second.address.port})
     assert {(await ask(one.port, "/books")).body for _ in range(8)} == {"first", "second"}
-    assert one.reconciler.state().serving
+    assert one.proxy_service.state().serving
 
 
 async def test_the_others_see_a_proxy_leave(daemon, registry):

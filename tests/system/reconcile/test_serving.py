@@ -1,4 +1,4 @@
-"""What is called for is served: routes, instances, colours, drains."""
+"""What is called for is served: routes, instances, colors, drains."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ BOOKS = Route("books", ("/books",))
 async def test_put_answers_when_the_route_serves_and_is_idempotent(daemon, origin, enter, ask):
     one, server = await daemon(), await origin("here")
     await enter(server)
-    state = await one.reconciler.put(BOOKS)
+    state = await one.proxy_service.put(BOOKS)
     assert (await ask(one.port, "/books")).body == "here"
     assert (state.route, state.applied, state.serving) == (BOOKS, RELOAD, (server.address,))
     assert set(state.timings) == {"read", "store", "apply"}
-    version = one.reconciler.state().version
-    again = await one.reconciler.put(BOOKS)
+    version = one.proxy_service.state().version
+    again = await one.proxy_service.put(BOOKS)
     assert (again.applied, again.version) == (NONE, state.version)
-    assert one.reconciler.state().version == version
+    assert one.proxy_service.state().version == version
     assert one.kinds() == ["route-put", "instance-up"]
 
 
 async def test_instances_follow_the_registry_without_a_reload(daemon, origin, enter, registry, ask, wait_until):
     one, first, second = await daemon(), await origin("first"), await origin("second")
     await enter(first)
-    await one.reconciler.put(BOOKS)
-    version = one.reconciler.state().version
+    await one.proxy_service.put(BOOKS)
+    version = one.proxy_service.state().version
     identity = await enter(second)
     await wait_until(lambda: one.serving() == {first.address.port, second.address.port})
     assert {(await ask(one.port, "/books")).body for _ in range(8)} == {"first", "second"}
     await registry.deregister(identity)
     await wait_until(lambda: one.serving() == {first.address.port})
     assert {(await ask(one.port, "/books")).body for _ in range(8)} == {"first"}
-    assert one.reconciler.state().version == version
+    assert one.proxy_service.state().version == version
     assert one.kinds() == ["route-put", "instance-up", "instance-up", "in-rotation", "instance-down"]
 
 
 async def test_no_user_is_sent_to_who_does_not_listen_yet(daemon, origin, enter, ask, wait_until):
     one, first, second = await daemon(), await origin("first"), await origin("second")
     await enter(first)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     second.listens = False
     await enter(second)
-    await wait_until(lambda: len(one.reconciler.route("books").instances) == 2)
+    await wait_until(lambda: len(one.proxy_service.route("books").instances) == 2)
     assert {(await ask(one.port, "/books")).body for _ in range(20)} == {"first"}
     # Whoever asks for a change gets to hear of it when the new one serves, too.
-    change = asyncio.ensure_future(one.reconciler.put(Route("books", ("/books", "/novels"))))
+    change = asyncio.ensure_future(one.proxy_service.put(Route("books", ("/books", "/novels"))))
     await asyncio.sleep(0.1)
     assert not change.done()
     second.listens = True
@@ -61,13 +61,13 @@ async def test_no_user_is_sent_to_who_does_not_listen_yet(daemon, origin, enter,
     assert {(await ask(one.port, "/books")).body for _ in range(8)} == {"first", "second"}
 
 
-async def test_another_colour_gets_the_users_when_it_listens(daemon, origin, enter, ask):
+async def test_another_color_gets_the_users_when_it_listens(daemon, origin, enter, ask):
     one, blue, green = await daemon(), await origin("blue"), await origin("green")
     await enter(blue, "books-blue")
     await enter(green, "books-green")
-    await one.reconciler.put(Route("books", ("/books",), color="blue"))
+    await one.proxy_service.put(Route("books", ("/books",), color="blue"))
     green.listens = False
-    change = asyncio.ensure_future(one.reconciler.put(Route("books", ("/books",), color="green")))
+    change = asyncio.ensure_future(one.proxy_service.put(Route("books", ("/books",), color="green")))
     await asyncio.sleep(0.5)
     assert not change.done()
     assert {(await ask(one.port, "/books")).body for _ in range(20)} == {"blue"}
@@ -79,20 +79,20 @@ async def test_another_colour_gets_the_users_when_it_listens(daemon, origin, ent
 async def test_no_live_instance_is_refused_and_what_served_serves_on(daemon, origin, enter, registry, ask):
     one, server, sick = await daemon(), await origin("here"), await origin()
     with pytest.raises(ConflictError, match="no live instance of books: none is registered"):
-        await one.reconciler.put(BOOKS)
-    assert one.reconciler.route("books") is None
+        await one.proxy_service.put(BOOKS)
+    assert one.proxy_service.route("books") is None
     await enter(server)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await enter(sick, "books-green", "critical")
     with pytest.raises(ConflictError, match=rf"no live instance of books-green: {sick.address} is critical"):
-        await one.reconciler.put(Route("books", ("/books",), color="green"))
+        await one.proxy_service.put(Route("books", ("/books",), color="green"))
     assert (await ask(one.port, "/books")).body == "here"
-    assert one.reconciler.route("books").route == BOOKS
+    assert one.proxy_service.route("books").route == BOOKS
 
 
 async def test_an_empty_route_can_be_forced(daemon, origin, enter, ask, wait_until):
     one, server = await daemon(), await origin("late")
-    state = await one.reconciler.put(BOOKS, allow_empty=True)
+    state = await one.proxy_service.put(BOOKS, allow_empty=True)
     assert (state.applied, state.serving) == (RELOAD, ())
     assert (await ask(one.port, "/books")).status == 503
     await enter(server)
@@ -104,77 +104,77 @@ async def test_a_path_of_another_service_is_refused(daemon, origin, enter):
     one = await daemon()
     for service in ("books", "other"):
         await enter(await origin(), service)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     with pytest.raises(ConflictError, match="/books belongs to the route of books"):
-        await one.reconciler.put(Route("other", ("/x", "/books")))
-    assert one.reconciler.route("other") is None
+        await one.proxy_service.put(Route("other", ("/x", "/books")))
+    assert one.proxy_service.route("other") is None
 
 
 async def test_a_dry_run_tells_and_changes_nothing(daemon, origin, enter, registry):
     one, server = await daemon(), await origin()
     await enter(server)
-    before = one.reconciler.config()
-    state = await one.reconciler.put(BOOKS, dry_run=True)
+    before = one.proxy_service.config()
+    state = await one.proxy_service.put(BOOKS, dry_run=True)
     assert (state.applied, state.serving) == (RELOAD, (server.address,))
     assert "+backend books-be" in state.diff
-    assert (one.reconciler.config(), await registry.kv_get("jenkins-proxy/routes/books")) == (before, None)
-    await one.reconciler.put(BOOKS)
-    assert (await one.reconciler.put(BOOKS, dry_run=True)).applied == NONE
+    assert (one.proxy_service.config(), await registry.kv_get("jenkins-proxy/routes/books")) == (before, None)
+    await one.proxy_service.put(BOOKS)
+    assert (await one.proxy_service.put(BOOKS, dry_run=True)).applied == NONE
 
 
 async def test_a_removal_is_shown_before_it_is_made(daemon, origin, enter):
     one = await daemon()
     await enter(await origin())
     with pytest.raises(NotRoutedError):
-        one.reconciler.removal("books")
-    await one.reconciler.put(BOOKS)
-    assert "-backend books-be" in one.reconciler.removal("books").splitlines()
-    assert one.reconciler.route("books").serving
+        one.proxy_service.removal("books")
+    await one.proxy_service.put(BOOKS)
+    assert "-backend books-be" in one.proxy_service.removal("books").splitlines()
+    assert one.proxy_service.route("books").serving
 
 
 async def test_a_route_that_haproxy_refuses_is_not_stored(daemon, origin, enter, registry):
     one = await daemon()
     await enter(await origin())
     with pytest.raises(UsageError, match=r"HAProxy refuses the configuration: .*\(unclosed"):
-        await one.reconciler.put(Route("books", ("(unclosed",), path_type="path_reg"))
+        await one.proxy_service.put(Route("books", ("(unclosed",), path_type="path_reg"))
     assert await registry.kv_get("jenkins-proxy/routes/books") is None
 
 
 async def test_a_broken_entry_in_the_store_harms_no_other_route(daemon, origin, enter, registry, ask, wait_until):
     one = await daemon()
     await enter(await origin("good"))
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await registry.kv_put("jenkins-proxy/routes/evil", b'{"service": "evil", "paths": ["/\\nbackend evil"]}')
     refused = {"service": "refused", "paths": ["x{70000}"], "path_type": "path_reg"}
     await registry.kv_put("jenkins-proxy/routes/list", b"[]")
     await registry.kv_put("jenkins-proxy/routes/refused", json.dumps(refused).encode())
     await wait_until(lambda: {"route-refused"} <= set(one.kinds("evil")) & set(one.kinds("refused")))
     assert (await ask(one.port, "/books")).body == "good"
-    assert "refuses the configuration" in one.reconciler.route("refused").refused
-    assert "jenkins-proxy/routes/evil holds no route" in one.reconciler.state().problem
+    assert "refuses the configuration" in one.proxy_service.route("refused").refused
+    assert "jenkins-proxy/routes/evil holds no route" in one.proxy_service.state().problem
     await enter(await origin(), "more")
-    assert (await one.reconciler.put(Route("more", ("/more",)))).serving
+    assert (await one.proxy_service.put(Route("more", ("/more",)))).serving
 
 
 async def test_drain_answers_when_nothing_is_in_flight(daemon, origin, enter, visitor, ask):
     one, old, new = await daemon(), await origin("old"), await origin("new")
     await enter(old)
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     async with visitor(one.port) as slow:
         await slow.send("/books/slow")
         await old.arrived.wait()
         await enter(new)
         with pytest.raises(ProxyError, match="requests are still in flight"):
-            await one.reconciler.drain("books", [old.address], 0.3)
+            await one.proxy_service.drain("books", [old.address], 0.3)
         assert {(await ask(one.port, "/books")).body for _ in range(4)} <= {"new"} or one.serving() == set()
-        drained = asyncio.create_task(one.reconciler.drain("books", [old.address], 20))
+        drained = asyncio.create_task(one.proxy_service.drain("books", [old.address], 20))
         old.release.set()
         assert (await slow.receive()).body == "old"
     state = await drained
     assert [
         (served.serving, served.draining) for served in state.instances if served.instance.address == old.address
     ] == [(False, True)]
-    state = await one.reconciler.resume("books", [old.address])
+    state = await one.proxy_service.resume("books", [old.address])
     assert (old.address in state.serving, state.applied) == (True, RUNTIME)
 
 
@@ -182,17 +182,17 @@ async def test_a_mark_does_not_outlive_its_instance(daemon, origin, enter, regis
     one, server = await daemon(), await origin()
     await enter(await origin())
     identity = await enter(server)
-    await one.reconciler.put(BOOKS)
-    await one.reconciler.drain("books", [server.address], 5)
+    await one.proxy_service.put(BOOKS)
+    await one.proxy_service.drain("books", [server.address], 5)
     await registry.deregister(identity)
-    await wait_until(lambda: not one.reconciler._knowledge.marks("books"))
+    await wait_until(lambda: not one.proxy_service._desired.marks("books"))
     await enter(server)
     await wait_until(lambda: server.address.port in one.serving())
 
 
 async def test_who_has_no_route_cannot_be_drained(daemon):
     one = await daemon()
-    for call in (one.reconciler.drain("none", [Address("10.0.0.1", 1)], 1), one.reconciler.resume("none", [])):
+    for call in (one.proxy_service.drain("none", [Address("10.0.0.1", 1)], 1), one.proxy_service.resume("none", [])):
         with pytest.raises(NotRoutedError, match="there is no route of none"):
             await call
 
@@ -200,11 +200,11 @@ async def test_who_has_no_route_cannot_be_drained(daemon):
 async def test_a_removed_route_is_gone_everywhere(daemon, origin, enter, registry, ask):
     one = await daemon()
     await enter(await origin())
-    await one.reconciler.put(BOOKS)
-    assert await one.reconciler.remove("books")
+    await one.proxy_service.put(BOOKS)
+    assert await one.proxy_service.remove("books")
     assert (await ask(one.port, "/books")).body == "jenkins-proxy: no route\n"
     assert await registry.kv_get("jenkins-proxy/routes/books") is None
-    assert not await one.reconciler.remove("books")
+    assert not await one.proxy_service.remove("books")
 
 
 async def test_many_changes_at_once_are_few_reloads(daemon, origin, enter):
@@ -212,16 +212,16 @@ async def test_many_changes_at_once_are_few_reloads(daemon, origin, enter):
     routes = [Route(f"s{number}", (f"/s{number}",)) for number in range(20)]
     for route in routes:
         await enter(server, route.service)
-    version = one.reconciler.state().version
-    states = await asyncio.gather(*map(one.reconciler.put, routes))
+    version = one.proxy_service.state().version
+    states = await asyncio.gather(*map(one.proxy_service.put, routes))
     assert all(state.serving for state in states)
-    assert one.reconciler.state().version - version <= 10
+    assert one.proxy_service.state().version - version <= 10
 
 
 async def test_critical_instances_leave_but_not_the_last_ones(daemon, origin, enter, registry, wait_until):
     one, first, second = await daemon(), await origin(), await origin()
     identities = [await enter(server, status="passing") for server in (first, second)]
-    await one.reconciler.put(BOOKS)
+    await one.proxy_service.put(BOOKS)
     await registry.update_check(identities[0], "critical", "down")
     await wait_until(lambda: one.serving() == {second.address.port})
     await registry.update_check(identities[1], "critical", "down")
@@ -235,9 +235,9 @@ async def test_instances_with_host_names(daemon, origin, enter):
     one, server, lost = await daemon(), await origin(), await origin()
     await enter(lost, host="no-such-host.invalid")
     with pytest.raises(ConflictError, match="has an unknown host name"):
-        await one.reconciler.put(BOOKS)
+        await one.proxy_service.put(BOOKS)
     await enter(server, host="localhost")
-    state = await one.reconciler.put(BOOKS)
+    state = await one.proxy_service.put(BOOKS)
     assert {(served.instance.address.host, served.serving) for served in state.instances} == {
         ("localhost", True),
         ("no-such-host.invalid", False),
@@ -246,25 +246,25 @@ async def test_instances_with_host_names(daemon, origin, enter):
 
 async def test_a_host_outside_the_registry(daemon, origin, ask):
     one, server = await daemon(), await origin("outside")
-    state = await one.reconciler.put(Route("far", ("/far",), outbound_hostname=f"localhost:{server.address.port}"))
+    state = await one.proxy_service.put(Route("far", ("/far",), outbound_hostname=f"localhost:{server.address.port}"))
     assert [served.serving for served in state.instances] == [True]
     assert (await ask(one.port, "/far")).body == "outside"
 
 
 async def test_reload_when_asked_to(daemon):
     one = await daemon()
-    version = one.reconciler.state().version
-    await one.reconciler.reload()
-    assert one.reconciler.state().version == version + 1
+    version = one.proxy_service.state().version
+    await one.proxy_service.reload()
+    assert one.proxy_service.state().version == version + 1
 
 
-async def test_switching_the_colour_and_stopping_the_old_one_loses_nothing(
+async def test_switching_the_color_and_stopping_the_old_one_loses_nothing(
     daemon, origin, enter, registry, visitor, ask, wait_until
 ):
     """What a blue-green deploy does to the proxy: put, drain, stop; with users who keep their connections."""
     one, blue = await daemon(), await origin("blue")
     identity = await enter(blue, "books-blue")
-    await one.reconciler.put(Route("books", ("/books",), color="blue"))
+    await one.proxy_service.put(Route("books", ("/books",), color="blue"))
     bodies: list[str] = []
     stopped = asyncio.Event()
 
@@ -281,37 +281,37 @@ async def test_switching_the_colour_and_stopping_the_old_one_loses_nothing(
             await use()
 
     users = [asyncio.create_task(come_back()) for _ in range(4)]
-    colours = ["green", "blue", "green"]
-    for colour in colours:
-        server = await origin(colour)
-        new_identity = await enter(server, f"books-{colour}")
-        await one.reconciler.put(Route("books", ("/books",), color=colour))
-        await one.reconciler.drain("books", [blue.address], 30)
+    colors = ["green", "blue", "green"]
+    for color in colors:
+        server = await origin(color)
+        new_identity = await enter(server, f"books-{color}")
+        await one.proxy_service.put(Route("books", ("/books",), color=color))
+        await one.proxy_service.drain("books", [blue.address], 30)
         await blue.stop()
         await registry.deregister(identity)
         sent = len(bodies)
-        await wait_until(lambda sent=sent, colour=colour: colour in bodies[sent:])
+        await wait_until(lambda sent=sent, color=color: color in bodies[sent:])
         blue, identity = server, new_identity
     stopped.set()
     await asyncio.gather(*users)
     assert set(bodies) == {"blue", "green"}
 
 
-async def test_a_new_colour_serves_its_own_instances_even_when_the_watch_is_faster_than_the_stores_answer(
+async def test_a_new_color_serves_its_own_instances_even_when_the_watch_is_faster_than_the_stores_answer(
     daemon, origin, enter, wait_until, monkeypatch
 ):
     one, blue, green = await daemon(), await origin("blue"), await origin("green")
     await enter(blue, "books-blue")
     await enter(green, "books-green")
-    await one.reconciler.put(Route("books", ("/books",), color="blue"))
-    write, served = one.reconciler._store.put_route, []
+    await one.proxy_service.put(Route("books", ("/books",), color="blue"))
+    write, served = one.proxy_service._store.put_route, []
 
     async def slowly(route: Route) -> int:
         version = await write(route)
-        await wait_until(lambda: one.reconciler._runs("books") == route)
+        await wait_until(lambda: one.proxy_service._runs("books") == route)
         served.append(one.serving())
         return version
 
-    monkeypatch.setattr(one.reconciler._store, "put_route", slowly)
-    await one.reconciler.put(Route("books", ("/books",), color="green"))
+    monkeypatch.setattr(one.proxy_service._store, "put_route", slowly)
+    await one.proxy_service.put(Route("books", ("/books",), color="green"))
     assert served == [{green.address.port}]
