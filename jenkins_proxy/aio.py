@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Coroutine, Iterable
-from typing import Any, Callable, TypeVar
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout
-else:
-    from async_timeout import timeout
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -25,7 +19,7 @@ async def with_timeout(work: Awaitable[Result], seconds: float) -> Result:
 
     :raises asyncio.TimeoutError: when it does not.
     """
-    async with timeout(seconds):
+    async with asyncio.timeout(seconds):
         return await work
 
 

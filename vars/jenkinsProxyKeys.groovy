@@ -17,7 +17,7 @@ import groovy.transform.Field
     lock: '',                      // true or a resource: hold this lock meanwhile (plugin Lockable Resources)
     image: '',                     // image with jenkins-proxy in it, for agents without
     pipSpec: '',                   // what pip installs on agents without ('': jenkins-proxy==VERSION)
-    python: 'python3',             // Python 3.9 or newer on the agent
+    python: 'python3',             // Python 3.11 or newer on the agent
     registry: '',                  // image registry to log in to ('': Docker Hub)
     registryCredentialsId: '',     // user name and password: login to that registry
     dockerCredentialsId: '',       // client certificate for TLS to dockerHost

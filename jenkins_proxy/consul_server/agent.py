@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Union
+from typing import Any
 
 from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.catalog import Catalog
@@ -13,7 +13,7 @@ from jenkins_proxy.consul_server.records import check_row, service_row
 from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
-Monitor = Union[TtlClock, Poll]
+Monitor = TtlClock | Poll
 
 STATUSES = (PASSING, WARNING, CRITICAL)
 DEREGISTER_AFTER_AT_LEAST = 60.0

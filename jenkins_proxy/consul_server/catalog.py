@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from jenkins_proxy.consul_server.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL

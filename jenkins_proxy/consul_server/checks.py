@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import random
 import ssl
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 
@@ -113,7 +114,7 @@ async def probe(definition: dict[str, Any]) -> tuple[str, str]:
         if definition["HTTP"]:
             return await with_timeout(_http(definition), timeout)
         return await with_timeout(_tcp(definition["TCP"]), timeout)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
     except (OSError, aiohttp.ClientError, ValueError) as error:
         return CRITICAL, f"{definition['HTTP'] or definition['TCP']}: {cause(error)}"

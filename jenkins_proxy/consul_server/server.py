@@ -17,9 +17,8 @@ import errno
 import os
 import socket
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Callable
 
 from aiohttp import web
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Hashable, Iterator
-from typing import Any, Callable
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.consul_server.append_log import AppendLog

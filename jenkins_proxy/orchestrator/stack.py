@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Callable
+from typing import Any
 
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine

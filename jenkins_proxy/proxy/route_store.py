@@ -14,10 +14,10 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul

@@ -329,7 +329,7 @@ class Arrivals:
             try:
                 # The registry adds jitter to a wait: without a limit of ours the answer would come after the deadline.
                 instances, index = await with_timeout(query, deadline.remaining)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 return False
             if live(instances):
                 return True

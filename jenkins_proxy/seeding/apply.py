@@ -6,9 +6,8 @@ import dataclasses
 import functools
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Callable
 
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.items import JOB, Item, Present

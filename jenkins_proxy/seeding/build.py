@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import requests
 

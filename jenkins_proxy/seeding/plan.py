@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Union
 
 from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding import config_xml
@@ -13,7 +12,7 @@ from jenkins_proxy.seeding.items import FOLDER, VIEW, Item, Present, key
 
 CREATE, CHANGE, KEEP, DELETE, REFUSE = "+", "~", "=", "-", "!"
 
-Configs = Mapping[tuple[str, str], Union[bytes, JenkinsServerError]]
+Configs = Mapping[tuple[str, str], bytes | JenkinsServerError]
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class _Generator:
                 reader, writer = connection
                 writer.write(request)
                 reason, reusable = await asyncio.wait_for(_answer(reader), TIMEOUT)
-            except (OSError, EOFError, asyncio.TimeoutError, ValueError) as error:
+            except (TimeoutError, OSError, EOFError, ValueError) as error:
                 reason, reusable = type(error).__name__, False
             count = self._counts[phase]
             count.sent += 1

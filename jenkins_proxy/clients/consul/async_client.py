@@ -6,10 +6,9 @@ is a loop around such a call, which begins with index 0.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
-from typing import Any, Callable, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -96,7 +95,7 @@ class AsyncConsul:
         )
         try:
             await with_timeout(sweep, _SWEEP_SECONDS)
-        except (OSError, EOFError, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError, EOFError) as error:
             raise requests.unreachable(self.url, error) from error
         except (ValueError, IndexError) as error:
             raise requests.RegistryRefused(
@@ -168,7 +167,7 @@ class AsyncConsul:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=requests.TIMEOUT, sock_read=call.timeout),
             ) as answer:
                 reply = requests.Reply(answer.status, await answer.read(), requests.reply_index(answer.headers))
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise requests.unreachable(self.url, error) from error
         return call.result(self.url, reply)
 

@@ -10,8 +10,7 @@ import asyncio
 import functools
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from yarl import URL
 

@@ -5,7 +5,6 @@ Source: the Engine API (https://docs.docker.com/reference/api/engine/), paths wi
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import ssl
@@ -64,7 +63,7 @@ class AsyncEngine:
                 async for line in answer.content:
                     if line.strip():
                         yield json.loads(line)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._unreachable(error) from error
 
     async def _get(self, path: str, absent: bool = False) -> Any:
@@ -74,7 +73,7 @@ class AsyncEngine:
                     return None
                 await self._check(answer)
                 return await answer.json(content_type=None)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise self._unreachable(error) from error
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:

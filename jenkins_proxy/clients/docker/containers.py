@@ -69,7 +69,7 @@ def timestamp(text: str) -> float:
     """Seconds since 1970 of ``2026-11-22T10:02:41.123456789Z``."""
     # Nine digits and a Z are more than Python 3.9's fromisoformat takes.
     seconds, _, fraction = text.rstrip("Z").partition(".")
-    moment = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    moment = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.UTC)
     return moment.timestamp() + float(f"0.{fraction or 0}")
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Callable
+from collections.abc import Callable, Sequence
 
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.report import Report

@@ -66,7 +66,7 @@ class IntentLog:
                 old=tuple(sorted(change.before.known)),
                 count=change.wanted,
                 route=change.before.route,
-                since=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+                since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             )
         )
 

@@ -156,7 +156,7 @@ def _ourselves(environ: Mapping[str, str]) -> dict[str, Any]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "process": _process(os.getpid()),
-        "since": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "build": environ.get("BUILD_URL") or environ.get("BUILD_TAG") or "",
     }
 

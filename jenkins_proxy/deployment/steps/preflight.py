@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any, Callable, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from jenkins_proxy import validation
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready

@@ -20,10 +20,8 @@ Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable
-from typing import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -76,7 +74,7 @@ async def _errors(request: web.Request, handler: Callable[..., Awaitable[web.Str
         if answer.status == 401:
             answer.headers["WWW-Authenticate"] = 'Bearer realm="jenkins-proxy"'
         return answer
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return _refusal(408, "the request did not arrive in time")
     except web.HTTPException as error:
         answer = _refusal(error.status, f"{request.method} {request.path[:80]!r}: {error.reason}")

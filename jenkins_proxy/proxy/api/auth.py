@@ -11,8 +11,8 @@ What is only read (routes, events, metrics, the dashboard) is open in both cases
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Iterable
-from typing import Callable, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web

@@ -6,8 +6,8 @@ import asyncio
 import dataclasses
 import json
 import time
-from collections.abc import Awaitable, Mapping, Sequence, Set
-from typing import Any, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from typing import Any
 
 from aiohttp import web
 
@@ -129,7 +129,7 @@ class Dashboard:
         try:
             await response.prepare(request)
             await self._stream(response, position)
-        except (ConnectionError, asyncio.TimeoutError):
+        except (TimeoutError, ConnectionError):
             pass  # the reader went away, or reads no more: both are its own affair
         finally:
             self._readers -= 1

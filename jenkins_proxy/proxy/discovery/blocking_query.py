@@ -6,8 +6,8 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable
-from typing import Callable, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError

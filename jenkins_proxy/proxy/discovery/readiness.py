@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Iterable, Sequence
-from typing import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from jenkins_proxy.aio import TaskGroup, with_timeout
 from jenkins_proxy.model import Address, Instance
@@ -88,12 +87,12 @@ async def listens(address: Address) -> bool:
     """False only for who takes a connection and closes it without a word."""
     try:
         reader, writer = await with_timeout(asyncio.open_connection(address.host, address.port), _SILENT)
-    except (OSError, asyncio.TimeoutError):
+    except (TimeoutError, OSError):
         return True
     try:
         writer.write(_QUESTION % str(address).encode())
         return bool(await with_timeout(reader.read(1), _SILENT))
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return True
     except OSError:
         return False

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from collections.abc import Iterable
-from typing import Callable
+from collections.abc import Callable, Iterable
 
 from jenkins_proxy import hostnames
 from jenkins_proxy.aio import with_timeout
@@ -56,7 +55,7 @@ class Resolver:
         query = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
         try:
             found = await with_timeout(query, _WITHIN)
-        except (OSError, UnicodeError, asyncio.TimeoutError):
+        except (TimeoutError, OSError, UnicodeError):
             # A name that was known keeps its addresses: a name server that is away must not take servers out.
             self._known.setdefault(host, ())
             return

@@ -14,9 +14,8 @@ import asyncio
 import functools
 import heapq
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Callable
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul

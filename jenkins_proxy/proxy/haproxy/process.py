@@ -12,9 +12,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Callable
 
 from jenkins_proxy import processes
 from jenkins_proxy.aio import end, with_timeout

@@ -116,7 +116,7 @@ class RuntimeAPI:
     async def _guarded(self, conversation, socket: str):
         try:
             return await with_timeout(conversation, _TIMEOUT)
-        except (OSError, EOFError, asyncio.TimeoutError) as error:
+        except (TimeoutError, OSError, EOFError) as error:
             raise ProxyError(
                 f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
                 "its own words are in the daemon's log",

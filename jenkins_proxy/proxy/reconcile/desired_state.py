@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy import validation
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route

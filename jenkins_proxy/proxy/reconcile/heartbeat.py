@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any, Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
-from typing import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.model import Address

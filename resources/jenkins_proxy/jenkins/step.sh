@@ -30,7 +30,7 @@ fail() {
         "$(printf %s "$1" | tr '\n' ' ')" "$version" "${NODE_NAME:-(no name)}" \
         "installed there (pip install jenkins-proxy==$version)" \
         "in a container (image: with jenkins-proxy $version in it)" \
-        "from pipSpec: (with Python 3.9 or newer and its venv module)"
+        "from pipSpec: (with Python 3.11 or newer and its venv module)"
     exit 0
 }
 
@@ -118,8 +118,8 @@ if has_it "$python"; then
     become "installed on ${NODE_NAME:-this agent}" "$python"
 fi
 [ -z "$image" ] || in_image
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' 2>/dev/null ||
-    fail "$python is not a Python 3.9 or newer"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    fail "$python is not a Python 3.11 or newer"
 if ! has_it "$venv/bin/python"; then
     mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || fail "nothing can be written to $cache"
     # Of parallel branches one fills and the others find it. Without flock each fills, and the first to finish wins.

@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).resolve().parents[3] / "resources/jenkins_proxy/jenkins/
 WAYS = (
     f"; jenkins-proxy {__version__} reaches agent swarm-node-1 in one of three ways: installed there "
     f"(pip install jenkins-proxy=={__version__}); in a container (image: with jenkins-proxy {__version__} in it); "
-    "from pipSpec: (with Python 3.9 or newer and its venv module)\n"
+    "from pipSpec: (with Python 3.11 or newer and its venv module)\n"
 )
 
 

@@ -121,12 +121,12 @@ def test_parallel_branches_fill_it_together(agent, small_wheel, flock: bool, tmp
 
 
 def test_no_python(agent):
-    assert agent.run(JENKINS_PROXY_PYTHON="python3.99").refused == "python3.99 is not a Python 3.9 or newer"
+    assert agent.run(JENKINS_PROXY_PYTHON="python3.99").refused == "python3.99 is not a Python 3.11 or newer"
 
 
 def test_an_old_python(agent):
     agent.python("exit 1")
-    assert agent.run().refused == "python3 is not a Python 3.9 or newer"
+    assert agent.run().refused == "python3 is not a Python 3.11 or newer"
 
 
 def test_no_venv_module(agent):
@@ -160,7 +160,7 @@ def test_a_cache_that_cannot_be_written(agent):
 
 def test_a_newline_in_a_value_forges_no_line(agent):
     done = agent.run(JENKINS_PROXY_PYTHON="python9\nexit=0\nstatus=done")
-    assert done.refused == "python9 exit=0 status=done is not a Python 3.9 or newer"
+    assert done.refused == "python9 exit=0 status=done is not a Python 3.11 or newer"
 
 
 # Signals: Jenkins sends SIGTERM to every process of the step and waits for the script to end.
