@@ -1,8 +1,12 @@
 // Runs the steps in plain Groovy 2.4 with steps that only record, many cases in one JVM.
 // groovy harness.groovy <folder of the checkout> <cases.json>: results as JSON on stdout.
+// A case with `parse` asks for the syntax of that text only.
 // What CPS and the sandbox refuse, only a real Jenkins shows: jenkins/test_on_jenkins.py.
 import groovy.json.JsonOutput
 import groovy.json.JsonSlurper
+import org.codehaus.groovy.control.CompilationUnit
+import org.codehaus.groovy.control.MultipleCompilationErrorsException
+import org.codehaus.groovy.control.Phases
 
 class BuildFailed extends RuntimeException {
     BuildFailed(String message) { super(message) }
@@ -93,7 +97,20 @@ Object dressed(Object value) {
     return value instanceof List ? value.collect { dressed(it) } : value
 }
 
+// What is wrong with the syntax of a pipeline; empty when nothing is. Names are not looked up: Jenkins has those.
+Object syntaxError(String text) {
+    CompilationUnit unit = new CompilationUnit()
+    unit.addSource('pipeline', text)
+    try {
+        unit.compile(Phases.CONVERSION)
+        return ''
+    } catch (MultipleCompilationErrorsException failed) {
+        return failed.message
+    }
+}
+
 File checkout = new File(args[0])
 println JsonOutput.toJson(new JsonSlurper().parse(new File(args[1])).collect { one ->
-    new Recorder(checkout: checkout, given: one).run(one.step, dressed(one.config))
+    one.parse ? [error: syntaxError(one.parse)]
+              : new Recorder(checkout: checkout, given: one).run(one.step, dressed(one.config))
 })
