@@ -122,7 +122,7 @@ def root_cause(error: BaseException) -> str:
 
 
 def _is_timeout(error: BaseException) -> bool:
-    # By name: before Python 3.11 asyncio has another class of it, and loading asyncio takes longer than most commands.
+    # By name: urllib3 has a class of its own of that name.
     return any(kind.__name__ == "TimeoutError" for kind in type(error).__mro__)
 
 

@@ -99,5 +99,5 @@ def test_what_was_tried_before_is_no_cause():
 
 
 def test_a_timeout_of_any_library_is_one():
-    # As asyncio's own before Python 3.11.
+    # As that of urllib3.
     assert errors.root_cause(type("TimeoutError", (Exception,), {})()) == "no answer in time"

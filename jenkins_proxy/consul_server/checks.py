@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 
 from jenkins_proxy.aio import end, with_timeout
-from jenkins_proxy.clients.consul.requests import cause
 from jenkins_proxy.consul_server.state_store import AGAIN
+from jenkins_proxy.errors import root_cause
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
 Report = Callable[[str, str], None]
@@ -117,7 +117,7 @@ async def probe(definition: dict[str, Any]) -> tuple[str, str]:
     except TimeoutError:
         return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
     except (OSError, aiohttp.ClientError, ValueError) as error:
-        return CRITICAL, f"{definition['HTTP'] or definition['TCP']}: {cause(error)}"
+        return CRITICAL, f"{definition['HTTP'] or definition['TCP']}: {root_cause(error)}"
 
 
 async def _http(definition: dict[str, Any]) -> tuple[str, str]:

@@ -172,7 +172,7 @@ class Registrator:
         pauses, index = Backoff(), 0
         while True:
             try:
-                _, following = await self._registry.services(index=index, wait=_REGISTRY_WAIT)
+                _, following = await self._registry.watch_services(index=index, wait=_REGISTRY_WAIT)
                 if following == 0 or pauses.taken:
                     self._log.step("the registry is back: comparing")
                     self._compare.set()

@@ -201,13 +201,13 @@ def test_the_index_to_ask_with_next(asked, seen, following):
     ("call", "target", "timeout"),
     [
         (requests.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
-        (requests.instances("a", 7, 16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
-        (requests.instances("a", 7, 10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
-        (requests.instances("a", 0, 16.0), "/v1/health/service/a", 10.0),
+        (requests.instances("a", index=7, wait=16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
+        (requests.instances("a", index=7, wait=10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
+        (requests.instances("a", index=0, wait=16.0), "/v1/health/service/a", 10.0),
         (requests.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
-        (requests.kv_list("a/", 3, 1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
-        (requests.kv_put("a", b"", 0), "/v1/kv/a?cas=0", 10.0),
-        (requests.kv_put("a", b"", None, "s"), "/v1/kv/a?acquire=s", 10.0),
+        (requests.kv_watch("a/", index=3, wait=1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
+        (requests.kv_put("a", b"", cas=0), "/v1/kv/a?cas=0", 10.0),
+        (requests.kv_put("a", b"", acquire="s"), "/v1/kv/a?acquire=s", 10.0),
         (requests.kv_delete("a", recurse=True), "/v1/kv/a?recurse=true", 10.0),
         (requests.deregister("host:a/b:80"), "/v1/agent/service/deregister/host%3Aa%2Fb%3A80", 10.0),
     ],
@@ -219,8 +219,8 @@ def test_targets(call, target, timeout):
 async def test_connections_stay_within_the_budget(embedded_url, embed):
     registry = embed()
     async with AsyncConsul(registry.url, connections=2) as client:
-        _, index = await client.services()
-        asked = [asyncio.ensure_future(client.services(index=index, wait=0.2)) for _ in range(4)]
+        _, index = await client.watch_services()
+        asked = [asyncio.ensure_future(client.watch_services(index=index, wait=0.2)) for _ in range(4)]
         most = 0
         while not all(query.done() for query in asked):
             most = max(most, registry.waiting)

@@ -219,11 +219,11 @@ async def test_the_last_deregistration_wakes_a_query_and_raises_the_index(aconsu
 
 
 async def test_the_lists_that_wake_a_sweep(aconsul, url, name):
-    _, services = await aconsul.services()
+    _, services = await aconsul.watch_services()
     _, state = await aconsul.health_state()
     asked = [
         asyncio.ensure_future(call)
-        for call in (aconsul.services(index=services, wait=30), aconsul.health_state(index=state, wait=30))
+        for call in (aconsul.watch_services(index=services, wait=30), aconsul.health_state(index=state, wait=30))
     ]
     await aconsul.register(entry(name, Check={"TTL": "10m", "CheckID": name}))
     (names, _), (checks, _) = await asyncio.gather(*asked)

@@ -140,8 +140,8 @@ async def test_it_stops_while_queries_wait(until):
     registry = EmbeddedRegistry()
     await registry.start(port=0)
     async with AsyncConsul(registry.url) as client:
-        _, index = await client.services()
-        asked = asyncio.ensure_future(client.services(index=index, wait=600))
+        _, index = await client.watch_services()
+        asked = asyncio.ensure_future(client.watch_services(index=index, wait=600))
         await until(lambda: registry.waiting)
         await registry.stop()
         with pytest.raises(RegistryError):
@@ -172,8 +172,8 @@ async def test_a_query_whose_client_left_is_forgotten(until):
     registry = EmbeddedRegistry()
     await registry.start(port=0)
     async with AsyncConsul(registry.url) as client:
-        _, index = await client.services()
-        asked = asyncio.ensure_future(client.services(index=index, wait=600))
+        _, index = await client.watch_services()
+        asked = asyncio.ensure_future(client.watch_services(index=index, wait=600))
         await until(lambda: registry.waiting)
         asked.cancel()
     await until(lambda: not registry.waiting)

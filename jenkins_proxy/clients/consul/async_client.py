@@ -1,31 +1,44 @@
-"""The registry's client for the daemon and the agent: the verbs of ``consul.py`` as coroutines, and the watches.
+"""The asynchronous driver of Consul's HTTP API, for the daemon and the registrator.
 
-Whatever may block takes ``index`` and ``wait`` (seconds) and gives its result with the index to ask with next. A watch
-is a loop around such a call, which begins with index 0.
+A call that may block takes ``index`` and ``wait`` (seconds) and gives its result with the index to ask with next. A
+watch is a loop around such a call; it begins with index 0.
 """
 
 from __future__ import annotations
 
+import functools
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import aiohttp
 from yarl import URL
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import pipelining, requests
-from jenkins_proxy.clients.consul.models import Check, KvPair
+from jenkins_proxy.clients.consul.requests import Call, Reply
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Instance
 from jenkins_proxy.settings import Settings
 
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 SWEEPERS = 2
 """Connections of one :meth:`AsyncConsul.service_indexes`."""
 
 _SWEEP_SECONDS = 60.0
+
+
+def _method(
+    build: Callable[Params, Call[Result]],
+) -> Callable[Concatenate[AsyncConsul, Params], Coroutine[Any, Any, Result]]:
+    """A method that sends the call that ``build`` makes: arguments, docstring and result are those of the call."""
+
+    @functools.wraps(build)
+    async def method(self: AsyncConsul, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        return await self.call(build(*args, **kwargs))
+
+    return method
 
 
 class AsyncConsul:
@@ -46,7 +59,7 @@ class AsyncConsul:
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, connections: int = 100) -> AsyncConsul:
+    def from_settings(cls, settings: Settings, *, connections: int = 100) -> Self:
         """The registry of the settings ``consul`` and ``consul_*``.
 
         :raises UsageError: when a certificate file cannot be read.
@@ -59,36 +72,24 @@ class AsyncConsul:
             await self._session.close()
             self._session = None
 
-    async def __aenter__(self) -> AsyncConsul:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
-    async def services(self, *, index: int = 0, wait: float = 0.0) -> tuple[dict[str, list[str]], int]:
-        """All services by name, each with all the tags that its instances have."""
-        return await self._do(requests.services(index, wait))
-
-    async def instances(self, service: str, *, index: int = 0, wait: float = 0.0) -> tuple[list[Instance], int]:
-        """All instances of a service, whatever their status."""
-        return await self._do(requests.instances(service, index, wait))
-
-    async def health_state(self, state: str = "any", *, index: int = 0, wait: float = 0.0) -> tuple[list[Check], int]:
-        """All checks in a state: ``any``, ``passing``, ``warning`` or ``critical``."""
-        return await self._do(requests.health_state(state, index, wait))
-
-    async def service_indexes(self, services: Sequence[str], told: Callable[[str, int], None]) -> None:
-        """Ask for the index of each service, as :meth:`instances` would give it: which changed since, at little cost.
+    async def service_indexes(self, services: Sequence[str], on_index: Callable[[str, int], None]) -> None:
+        """Ask for the index of each service, as :meth:`instances` gives it: at little cost it says which one changed.
 
         It takes :data:`SWEEPERS` connections beside the others.
 
-        :param told: called with each service and its index, as soon as it is there.
+        :param on_index: called with each service and its index, as soon as it is there.
         """
         asked = [requests.service_index(name) for name in services]
         sweep = pipelining.ask(
             self.url,
             [call.target for call in asked],
-            lambda number, reply: told(services[number], asked[number].result(self.url, reply)),
+            lambda number, reply: on_index(services[number], asked[number].result(self.url, reply)),
             headers=requests.headers(self._token),
             tls=self._tls,
             connections=SWEEPERS,
@@ -102,61 +103,8 @@ class AsyncConsul:
                 f"{self.url} does not answer as Consul does: {error!r}", "is that address Consul's HTTP API?"
             ) from error
 
-    async def leader(self) -> str:
-        """The address of the leading server; empty without one."""
-        return await self._do(requests.leader())
-
-    async def kv_get(self, key: str) -> KvPair | None:
-        """One key, or None."""
-        return await self._do(requests.kv_get(key))
-
-    async def kv_watch(self, prefix: str, *, index: int = 0, wait: float = 0.0) -> tuple[list[KvPair], int]:
-        """All keys that begin with the prefix."""
-        return await self._do(requests.kv_list(prefix, index, wait))
-
-    async def kv_put(
-        self, key: str, value: bytes, *, cas: int | None = None, acquire: str = "", release: str = ""
-    ) -> bool:
-        """Write a key, as :meth:`Consul.kv_put` does."""
-        return await self._do(requests.kv_put(key, value, cas, acquire, release))
-
-    async def kv_delete(self, key: str, *, cas: int | None = None, recurse: bool = False) -> bool:
-        """Delete a key, as :meth:`Consul.kv_delete` does."""
-        return await self._do(requests.kv_delete(key, cas, recurse))
-
-    async def session_create(self, name: str, ttl: float, *, behavior: str = "delete", lock_delay: float = 0.0) -> str:
-        """Make a session, as :meth:`Consul.session_create` does."""
-        return await self._do(requests.session_create(name, ttl, behavior, lock_delay))
-
-    async def session_renew(self, session_id: str) -> bool:
-        """Start the session's time to live again; False when it is gone."""
-        return await self._do(requests.session_renew(session_id))
-
-    async def session_destroy(self, session_id: str) -> None:
-        """End a session, which releases or deletes what it holds."""
-        await self._do(requests.session_destroy(session_id))
-
-    async def register(self, service: Mapping[str, Any]) -> None:
-        """Register with the agent at this address, as :meth:`Consul.register` does."""
-        await self._do(requests.register(service))
-
-    async def deregister(self, service_id: str) -> None:
-        """Take an entry of this agent away; one that is not there is no error."""
-        await self._do(requests.deregister(service_id))
-
-    async def agent_services(self) -> dict[str, dict[str, Any]]:
-        """The entries of this agent by ID, in Consul's JSON."""
-        return await self._do(requests.agent_services())
-
-    async def agent_checks(self) -> dict[str, dict[str, Any]]:
-        """The checks of this agent by ID, in Consul's JSON."""
-        return await self._do(requests.agent_checks())
-
-    async def update_check(self, check_id: str, status: str, output: str = "") -> None:
-        """Say how a TTL check stands: ``passing``, ``warning`` or ``critical``."""
-        await self._do(requests.update_check(check_id, status, output))
-
-    async def _do(self, call: requests.Call[Result]) -> Result:
+    async def call(self, call: Call[Result]) -> Result:
+        """Send one call and give its result."""
         url = URL(self.url + call.target, encoded=True)
         try:
             async with self._open().request(
@@ -166,10 +114,27 @@ class AsyncConsul:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=requests.TIMEOUT, sock_read=call.timeout),
             ) as answer:
-                reply = requests.Reply(answer.status, await answer.read(), requests.reply_index(answer.headers))
+                reply = Reply(answer.status, await answer.read(), requests.reply_index(answer.headers))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise requests.unreachable(self.url, error) from error
         return call.result(self.url, reply)
+
+    watch_services = _method(requests.watch_services)
+    instances = _method(requests.instances)
+    health_state = _method(requests.health_state)
+    leader = _method(requests.leader)
+    kv_get = _method(requests.kv_get)
+    kv_watch = _method(requests.kv_watch)
+    kv_put = _method(requests.kv_put)
+    kv_delete = _method(requests.kv_delete)
+    session_create = _method(requests.session_create)
+    session_renew = _method(requests.session_renew)
+    session_destroy = _method(requests.session_destroy)
+    register = _method(requests.register)
+    deregister = _method(requests.deregister)
+    agent_services = _method(requests.agent_services)
+    agent_checks = _method(requests.agent_checks)
+    update_check = _method(requests.update_check)
 
     def _open(self) -> aiohttp.ClientSession:
         # Made at the first call: aiohttp wants a running event loop around it.

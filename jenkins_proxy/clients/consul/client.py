@@ -1,18 +1,30 @@
-"""The registry's client for commands: Consul's HTTP API, or the embedded registry's, through requests."""
+"""The synchronous driver of Consul's HTTP API, for commands; it speaks to the embedded registry just as well."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-import requests
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from jenkins_proxy.clients.consul import requests as consul_requests
-from jenkins_proxy.clients.consul.models import KvPair, Session
-from jenkins_proxy.model import Instance
+from jenkins_proxy.clients.consul.requests import Call, Reply
 from jenkins_proxy.settings import Settings
 
+if TYPE_CHECKING:
+    import requests
+
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
+
+
+def _method(build: Callable[Params, Call[Result]]) -> Callable[Concatenate[Consul, Params], Result]:
+    """A method that sends the call that ``build`` makes: arguments, docstring and result are those of the call."""
+
+    @functools.wraps(build)
+    def method(self: Consul, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+        return self.call(build(*args, **kwargs))
+
+    return method
 
 
 class Consul:
@@ -28,16 +40,12 @@ class Consul:
         self, url: str, token: str = "", *, cacert: str = "", client_cert: str = "", client_key: str = ""
     ) -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        # A proxy for the Internet and the passwords of netrc are for other hosts than the registry.
-        self._session.trust_env = False
-        self._session.headers.update(consul_requests.headers(token))
-        self._session.verify = cacert or True
-        if client_cert:
-            self._session.cert = (client_cert, client_key) if client_key else client_cert
+        self._token = token
+        self._cacert = cacert
+        self._cert = (client_cert, client_key) if client_key else client_cert or None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Consul:
+    def from_settings(cls, settings: Settings) -> Self:
         """The registry of the settings ``consul`` and ``consul_*``."""
         return cls(
             settings.consul,
@@ -49,89 +57,20 @@ class Consul:
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._session.close()
+        if "_session" in self.__dict__:
+            self._session.close()
+            del self._session
 
-    def __enter__(self) -> Consul:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def services(self) -> dict[str, list[str]]:
-        """All services by name, each with all the tags that its instances have."""
-        return self._do(consul_requests.services())[0]
+    def call(self, call: Call[Result]) -> Result:
+        """Send one call and give its result."""
+        import requests
 
-    def instances(self, service: str, *, index: int = 0, wait: float = 0.0) -> tuple[list[Instance], int]:
-        """All instances of a service, whatever their status, and the index to ask with next.
-
-        :param index: what the last answer gave; above 0 the call blocks until something changes.
-        :param wait: how many seconds it blocks at the most; 600 is the registry's own limit.
-        """
-        return self._do(consul_requests.instances(service, index, wait))
-
-    def agent(self) -> dict[str, Any]:
-        """What the agent at this address says of itself (``/v1/agent/self``); with ACLs it needs ``agent:read``."""
-        return self._do(consul_requests.agent())
-
-    def leader(self) -> str:
-        """The address of the leading server; empty without one."""
-        return self._do(consul_requests.leader())
-
-    def kv_get(self, key: str) -> KvPair | None:
-        """One key, or None."""
-        return self._do(consul_requests.kv_get(key))
-
-    def kv_list(self, prefix: str) -> list[KvPair]:
-        """All keys that begin with the prefix."""
-        return self._do(consul_requests.kv_list(prefix))[0]
-
-    def kv_put(self, key: str, value: bytes, *, cas: int | None = None, acquire: str = "", release: str = "") -> bool:
-        """Write a key; False says that a condition did not hold, and nothing was written.
-
-        :param cas: write only when the key's modify index is this; 0: only when there is no such key.
-        :param acquire: the ID of a session to lock the key with; False when another one holds it.
-        :param release: the ID of the session that gives the key up.
-        """
-        return self._do(consul_requests.kv_put(key, value, cas, acquire, release))
-
-    def kv_delete(self, key: str, *, cas: int | None = None, recurse: bool = False) -> bool:
-        """Delete a key, or with ``recurse`` all that begin with it; False only where ``cas`` did not hold."""
-        return self._do(consul_requests.kv_delete(key, cas, recurse))
-
-    def session_create(self, name: str, ttl: float, *, behavior: str = "delete", lock_delay: float = 0.0) -> str:
-        """Make a session, and give its ID.
-
-        :param ttl: seconds after which it ends unless renewed, 10 to 86400 (the registry may take twice as long);
-            0 is without end.
-        :param behavior: what its end does to the keys it holds: ``delete`` or ``release``.
-        :param lock_delay: seconds for which nobody can lock what an ended session held.
-        """
-        return self._do(consul_requests.session_create(name, ttl, behavior, lock_delay))
-
-    def session_renew(self, session_id: str) -> bool:
-        """Start the session's time to live again; False when it is gone."""
-        return self._do(consul_requests.session_renew(session_id))
-
-    def session_destroy(self, session_id: str) -> None:
-        """End a session, which releases or deletes what it holds."""
-        self._do(consul_requests.session_destroy(session_id))
-
-    def session_info(self, session_id: str) -> Session | None:
-        """A session, or None when it is gone."""
-        return self._do(consul_requests.session_info(session_id))
-
-    def register(self, service: Mapping[str, Any]) -> None:
-        """Register with the agent at this address.
-
-        :param service: the JSON of Consul's ``/v1/agent/service/register``: ``{"ID", "Name", "Address", "Port", …}``.
-        """
-        self._do(consul_requests.register(service))
-
-    def deregister(self, service_id: str) -> None:
-        """Take an entry of this agent away; one that is not there is no error."""
-        self._do(consul_requests.deregister(service_id))
-
-    def _do(self, call: consul_requests.Call[Result]) -> Result:
         try:
             answer = self._session.request(
                 call.method, self.url + call.target, data=call.body, timeout=call.timeout, allow_redirects=False
@@ -139,6 +78,33 @@ class Consul:
         except requests.RequestException as error:
             raise consul_requests.unreachable(self.url, error) from error
         return call.result(
-            self.url,
-            consul_requests.Reply(answer.status_code, answer.content, consul_requests.reply_index(answer.headers)),
+            self.url, Reply(answer.status_code, answer.content, consul_requests.reply_index(answer.headers))
         )
+
+    agent = _method(consul_requests.agent)
+    leader = _method(consul_requests.leader)
+    services = _method(consul_requests.services)
+    instances = _method(consul_requests.instances)
+    register = _method(consul_requests.register)
+    deregister = _method(consul_requests.deregister)
+    kv_get = _method(consul_requests.kv_get)
+    kv_list = _method(consul_requests.kv_list)
+    kv_put = _method(consul_requests.kv_put)
+    kv_delete = _method(consul_requests.kv_delete)
+    session_create = _method(consul_requests.session_create)
+    session_renew = _method(consul_requests.session_renew)
+    session_destroy = _method(consul_requests.session_destroy)
+    session_info = _method(consul_requests.session_info)
+
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        # Loaded at the first call: it takes as long as everything else before a command's first line.
+        import requests
+
+        session = requests.Session()
+        # A proxy for the Internet and the passwords of netrc are for other hosts than the registry.
+        session.trust_env = False
+        session.headers.update(consul_requests.headers(self._token))
+        session.verify = self._cacert or True
+        session.cert = self._cert
+        return session

@@ -1,7 +1,8 @@
-"""What to ask the registry and how to read its answer, without asking: shared by the sync and the async client.
+"""Consul's HTTP API without input and output: how each request is built and its answer read.
 
-Each function makes a :class:`Call`; ``consul.py`` and ``aio.py`` only carry it there and back. Consul's HTTP API:
-https://developer.hashicorp.com/consul/api-docs (the calls used here are the same from 1.0 on).
+Each function makes a :class:`Call`, which the drivers ``client.py`` and ``async_client.py`` send; their methods of the
+same names have its arguments. Consul's HTTP API: https://developer.hashicorp.com/consul/api-docs (the calls used here
+are the same from 1.0 on).
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ Result = TypeVar("Result")
 TIMEOUT = 10.0
 """Seconds for an answer to a call that does not block."""
 
-_LONGEST_WAIT = 600.0
+_MAX_WAIT = 600.0
 _INDEX = "X-Consul-Index"
+_RECURSE = {"recurse": "true"}
 
 
 class RegistryRefused(RegistryError):
@@ -125,7 +127,7 @@ _CLOSED = ("connection reset", "without response", "disconnected")
 
 def unreachable(url: str, error: BaseException) -> RegistryError:
     """The error for a registry that did not answer; ``error`` is what the HTTP library raised."""
-    words = cause(error)
+    words = root_cause(error)
     if "certificate" in words.lower():
         return RegistryError(f"no trust in the registry at {url}: {words}", "set CONSUL_CACERT to its authority's file")
     if any(word in words.lower() for word in _CLOSED):
@@ -140,13 +142,7 @@ def unreachable(url: str, error: BaseException) -> RegistryError:
     )
 
 
-def cause(error: BaseException) -> str:
-    """Why nothing answered, in the operating system's words; asyncio puts its own where those belong."""
-    words = root_cause(error)
-    return "connection refused" if words.startswith("connect call failed") else words
-
-
-def _refusal(url: str, call: Call, reply: Reply) -> RegistryRefused:
+def _refusal(url: str, call: Call[Any], reply: Reply) -> RegistryRefused:
     said = " ".join(reply.body.decode("utf-8", "replace").split())[:300] or f"HTTP {reply.status}"
     hint = ""
     if reply.status in (401, 403):
@@ -177,7 +173,7 @@ def _watch(
     def absent(reply: Reply) -> tuple[Result, int]:
         return read(empty), following(index, reply.index)
 
-    wait = min(wait, _LONGEST_WAIT) if index else 0.0
+    wait = min(wait, _MAX_WAIT) if index else 0.0
     blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
     return Call("GET", path, given, {**(query or {}), **blocking}, wait=wait, absent=None if empty is None else absent)
 
@@ -204,13 +200,22 @@ def leader() -> Call[str]:
     return Call("GET", "/v1/status/leader", Reply.json)
 
 
-def services(index: int = 0, wait: float = 0.0) -> Call[tuple[dict[str, list[str]], int]]:
+def services() -> Call[dict[str, list[str]]]:
     """All services by name, each with all the tags that its instances have."""
+    return Call("GET", "/v1/catalog/services", lambda reply: dict(reply.json()))
+
+
+def watch_services(*, index: int = 0, wait: float = 0.0) -> Call[tuple[dict[str, list[str]], int]]:
+    """:func:`services`, and the index to ask with next. The arguments are those of :func:`instances`."""
     return _watch("/v1/catalog/services", dict, index, wait)
 
 
-def instances(service: str, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:
-    """All instances of a service, whatever their status."""
+def instances(service: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:
+    """All instances of a service, whatever their status, and the index to ask with next.
+
+    :param index: what the last answer gave; above 0 the call blocks until something changes.
+    :param wait: how many seconds it blocks at most; 600 is the registry's own limit.
+    """
     return _watch(f"/v1/health/service/{_segment(service)}", models.parse_health, index, wait)
 
 
@@ -230,13 +235,16 @@ def service_index(service: str) -> Call[int]:
     )
 
 
-def health_state(state: str = "any", index: int = 0, wait: float = 0.0) -> Call[tuple[list[Check], int]]:
-    """All checks in a state: ``any``, ``passing``, ``warning`` or ``critical``."""
+def health_state(state: str = "any", *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Check], int]]:
+    """All checks in a state (``any``, ``passing``, ``warning``, ``critical``), and the index to ask with next."""
     return _watch(f"/v1/health/state/{_segment(state)}", models.parse_checks, index, wait)
 
 
 def register(service: Mapping[str, Any]) -> Call[None]:
-    """Register with the agent. :param service: Consul's ``Service`` JSON: ``{"ID", "Name", "Port", "Check", …}``."""
+    """Register with the agent at this address.
+
+    :param service: the JSON of Consul's ``/v1/agent/service/register``: ``{"ID", "Name", "Address", "Port", …}``.
+    """
     # Without it Consul keeps the checks of the entry's former life beside the new one.
     return Call("PUT", "/v1/agent/service/register", _nothing, {"replace-existing-checks": "true"}, _json_body(service))
 
@@ -257,7 +265,7 @@ def agent_checks() -> Call[dict[str, dict[str, Any]]]:
 
 
 def update_check(check_id: str, status: str, output: str = "") -> Call[None]:
-    """Say how a TTL check stands: ``passing``, ``warning`` or ``critical``."""
+    """Report the status of a TTL check: ``passing``, ``warning`` or ``critical``."""
     return Call(
         "PUT",
         f"/v1/agent/check/update/{_segment(check_id)}",
@@ -271,19 +279,29 @@ def kv_get(key: str) -> Call[KvPair | None]:
     return Call("GET", _kv(key), lambda reply: models.parse_pairs(reply.json())[0], absent=_nothing)
 
 
-def kv_list(prefix: str, index: int = 0, wait: float = 0.0) -> Call[tuple[list[KvPair], int]]:
+def kv_list(prefix: str) -> Call[list[KvPair]]:
     """All keys that begin with the prefix."""
-    return _watch(_kv(prefix), models.parse_pairs, index, wait, query={"recurse": "true"}, empty=())
+    return Call("GET", _kv(prefix), lambda reply: models.parse_pairs(reply.json()), _RECURSE, absent=lambda _reply: [])
 
 
-def kv_put(key: str, value: bytes, cas: int | None = None, acquire: str = "", release: str = "") -> Call[bool]:
-    """Write a key. The options are those of the clients' ``kv_put``."""
+def kv_watch(prefix: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[KvPair], int]]:
+    """:func:`kv_list`, and the index to ask with next. The arguments are those of :func:`instances`."""
+    return _watch(_kv(prefix), models.parse_pairs, index, wait, query=_RECURSE, empty=())
+
+
+def kv_put(key: str, value: bytes, *, cas: int | None = None, acquire: str = "", release: str = "") -> Call[bool]:
+    """Write a key; False says that a condition did not hold and nothing was written.
+
+    :param cas: write only when the key's modify index is this; 0: only when there is no such key.
+    :param acquire: the ID of a session to lock the key with; False when another session holds it.
+    :param release: the ID of the session that gives the key up.
+    """
     query = {"cas": "" if cas is None else str(cas), "acquire": acquire, "release": release}
     return Call("PUT", _kv(key), Reply.json, {name: value for name, value in query.items() if value}, value)
 
 
-def kv_delete(key: str, cas: int | None = None, recurse: bool = False) -> Call[bool]:
-    """Delete a key, or with ``recurse`` all that begin with it."""
+def kv_delete(key: str, *, cas: int | None = None, recurse: bool = False) -> Call[bool]:
+    """Delete a key, or with ``recurse`` all that begin with it; False only where ``cas`` did not hold."""
     query = {"cas": "" if cas is None else str(cas), "recurse": "true" if recurse else ""}
     return Call("DELETE", _kv(key), Reply.json, {name: value for name, value in query.items() if value})
 
@@ -292,8 +310,14 @@ def _kv(key: str) -> str:
     return "/v1/kv/" + quote(key, safe="/")
 
 
-def session_create(name: str, ttl: float, behavior: str = "delete", lock_delay: float = 0.0) -> Call[str]:
-    """Make a session. The arguments are those of the clients' ``session_create``."""
+def session_create(name: str, ttl: float, *, behavior: str = "delete", lock_delay: float = 0.0) -> Call[str]:
+    """Make a session and give its ID.
+
+    :param ttl: seconds after which it ends unless renewed, 10 to 86400 (the registry may take twice as long);
+        0 is without end.
+    :param behavior: what its end does to the keys it holds: ``delete`` or ``release``.
+    :param lock_delay: seconds for which nobody can lock what an ended session held.
+    """
     body = {"Name": name, "Behavior": behavior, "LockDelay": go_duration.text(lock_delay)}
     if ttl:
         body["TTL"] = go_duration.text(ttl)

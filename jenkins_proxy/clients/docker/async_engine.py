@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from jenkins_proxy.clients.consul.requests import cause
 from jenkins_proxy.clients.docker.endpoint import Endpoint
-from jenkins_proxy.errors import DockerError, UsageError
+from jenkins_proxy.errors import DockerError, UsageError, root_cause
 
 _TIMEOUT = 30.0
 # Without the filter, each run of each HEALTHCHECK would be told too.
@@ -96,7 +95,7 @@ class AsyncEngine:
 
     def _unreachable(self, error: BaseException) -> DockerError:
         return DockerError(
-            f"no Docker Engine answers at {self._endpoint.url}: {cause(error)}",
+            f"no Docker Engine answers at {self._endpoint.url}: {root_cause(error)}",
             f"{self._endpoint.source} says where it is; is it running, and may this user use it?",
         )
 
