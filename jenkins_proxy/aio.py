@@ -8,22 +8,23 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_AGAIN = 0.2
+_CANCEL_AGAIN = 0.2
+"""Seconds after which a task that swallowed its cancellation is cancelled again."""
 
 
 async def with_timeout(work: Awaitable[Result], seconds: float) -> Result:
-    """What the work gives, if it ends within so many seconds; it is cancelled otherwise.
+    """What the work gives, if it ends within so many seconds; otherwise it is cancelled.
 
     Before Python 3.12 ``asyncio.wait_for`` drops a cancellation that comes together with the result: a loop that waits
     with it could miss its end, and whoever ended it would wait for ever.
 
-    :raises asyncio.TimeoutError: when it does not.
+    :raises TimeoutError: when the work takes longer.
     """
     async with asyncio.timeout(seconds):
         return await work
 
 
-async def end(tasks: Iterable[asyncio.Future]) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Cancel tasks and wait until they have ended, however they end.
 
     A library may drop a cancellation, as ``asyncio.wait_for`` does: then it comes again.
@@ -32,30 +33,31 @@ async def end(tasks: Iterable[asyncio.Future]) -> None:
     while pending:
         for task in pending:
             task.cancel()
-        _done, pending = await asyncio.wait(pending, timeout=_AGAIN)
+        _done, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN)
 
 
 class TaskGroup:
-    """A set of tasks.
+    """A set of tasks that come and go one by one, where the failure of one does not end the others.
 
     :param failed: called with the error of a task that failed: a bug, as each handles what it expects.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed
-        self._tasks: set[asyncio.Task] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         # The loop itself holds a task only weakly.
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def end(self) -> None:
+    async def cancel_all(self) -> None:
         """Cancel all, and wait until they have ended."""
-        await end(self._tasks)
+        await cancel_all(self._tasks)
 
-    def _done(self, task: asyncio.Task) -> None:
+    def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception():
-            self._failed(task.exception())
+        error = None if task.cancelled() else task.exception()
+        if error:
+            self._failed(error)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jenkins_proxy.aio import end, with_timeout
+from jenkins_proxy.aio import cancel_all, with_timeout
 
 
 async def test_a_cancellation_that_was_swallowed_comes_again():
@@ -18,7 +18,7 @@ async def test_a_cancellation_that_was_swallowed_comes_again():
 
     task = asyncio.create_task(deaf())
     await asyncio.sleep(0)
-    await end([task])
+    await cancel_all([task])
     assert task.cancelled()
 
 
@@ -43,7 +43,7 @@ async def test_a_cancellation_that_comes_with_the_result_is_not_lost(turns):
 
 async def test_what_takes_too_long_is_cancelled():
     task = asyncio.create_task(asyncio.sleep(3600))
-    with pytest.raises(asyncio.TimeoutError):
+    with pytest.raises(TimeoutError):
         await with_timeout(task, 0.01)
     assert task.cancelled()
 

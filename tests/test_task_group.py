@@ -28,5 +28,5 @@ async def test_ended_tasks_are_no_failures():
     tasks = TaskGroup(failures.append)
     for _ in range(3):
         tasks.start(asyncio.sleep(3600))
-    await tasks.end()
+    await tasks.cancel_all()
     assert (failures, len(asyncio.all_tasks())) == ([], 1)

@@ -7,6 +7,7 @@ left out. The file is written anew, beside the old one and then over it, at each
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Hashable, Iterable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.files import atomic_file
 
 Record = tuple[int, str, Hashable, Any]
 
@@ -77,7 +79,7 @@ class AppendLog:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = _replace(self._path, b"".join(map(_line, records)))
+            file = _replace(self._path, records)
         except OSError as error:
             raise UsageError(f"cannot write the registry's state file {self._path}: {error.strerror}") from error
         self.close()
@@ -89,20 +91,15 @@ class AppendLog:
             self._file = None
 
 
-def _replace(path: Path, data: bytes) -> int:
-    """Put a file in another one's place, whole or not at all, and keep it open."""
-    fresh = path.with_name(path.name + ".new")
-    # Only its owner may read it: values of keys may be secrets.
-    file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-    try:
-        _write(file, data)
-        os.fsync(file)
-        os.replace(fresh, path)
-    except OSError:
-        os.close(file)
-        # What fits of it would take the last room from the file that is in use.
-        fresh.unlink(missing_ok=True)
-        raise
+def _replace(path: Path, records: Iterable[Record]) -> int:
+    """Put a new file in the place of the one that is there, and keep it open."""
+    with contextlib.ExitStack() as undo:
+        # Only its owner may read it: values of keys may be secrets.
+        with atomic_file(path, mode=0o600, fsync=True) as fresh:
+            fresh.writelines(map(_line, records))
+            file = os.dup(fresh.fileno())
+            undo.callback(os.close, file)
+        undo.pop_all()
     return file
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from jenkins_proxy.aio import end, with_timeout
+from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.consul_server.state_store import AGAIN
 from jenkins_proxy.errors import root_cause
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
@@ -85,7 +85,7 @@ class Poll:
     async def ended(self) -> None:
         """Wait until a stopped check is really over."""
         if self._task:
-            await end([self._task])
+            await cancel_all([self._task])
 
     async def _run(self) -> None:
         interval = self._definition["Interval"]

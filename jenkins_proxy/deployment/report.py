@@ -12,7 +12,7 @@ from typing import Any
 from jenkins_proxy.console import Console, print_json
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
-from jenkins_proxy.files import write_atomically
+from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Instance, Route
 
 PHASES = ("bring_up", "wait", "reconfigure", "probe")
@@ -147,7 +147,7 @@ def _write(report: Report, path: str) -> None:
         print_json(report.as_dict())
         return
     try:
-        write_atomically(path, json.dumps(report.as_dict(), indent=2) + "\n")
+        atomic_write(path, json.dumps(report.as_dict(), indent=2) + "\n")
     except OSError as error:
         lost = f"--report {path}: cannot be written: {error.strerror}"
         if report.error is None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError
+from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
 
 ROUTES = "jenkins-proxy/routes/"
@@ -197,17 +197,8 @@ class RouteCache:
             }
         )
         if data != self._written:
-            await asyncio.to_thread(self._replace, data)
+            await asyncio.to_thread(atomic_write, self._path, data, mode=0o600, fsync=True)
             self._written = data
-
-    def _replace(self, data: bytes) -> None:
-        between = self._path.with_suffix(".part")
-        descriptor = os.open(between, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(between, self._path)
 
 
 def _json(data: Any) -> bytes:

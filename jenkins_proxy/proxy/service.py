@@ -111,7 +111,7 @@ class ProxyService:
 
     async def stop(self) -> None:
         """End HAProxy and every task. Requests in flight get a few seconds."""
-        await self._tasks.end()
+        await self._tasks.cancel_all()
         await asyncio.gather(self._heartbeat.end(), self._haproxy.stop())
 
     async def put(self, route: Route, *, allow_empty: bool = False, dry_run: bool = False) -> RouteState:

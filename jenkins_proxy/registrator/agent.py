@@ -24,7 +24,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from jenkins_proxy.aio import end, with_timeout
+from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.docker.async_engine import AsyncEngine
 from jenkins_proxy.clients.docker.endpoint import Endpoint
@@ -103,7 +103,7 @@ class Registrator:
             # None of them ends but by an error that is a bug: then the others must not go on alone.
             await asyncio.gather(*loops)
         finally:
-            await end([*loops, *self._looks, *self._entries.tasks])
+            await cancel_all([*loops, *self._looks, *self._entries.tasks])
 
     async def _follow_engine(self) -> None:
         pauses = Backoff()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 import requests
 
+from jenkins_proxy import files
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server import append_log, sessions
 from jenkins_proxy.consul_server.append_log import AppendLog
@@ -33,10 +38,19 @@ class Disk:
         self._write = append_log._write
 
     def write(self, file: int, data: bytes) -> None:
-        if self.room == 0 or (not self.rewrites and data.count(b"\n") > 1):
+        self._take(self.room != 0)
+        self._write(file, data)
+
+    @contextlib.contextmanager
+    def atomic_file(self, path: Path, **options: Any) -> Iterator[BinaryIO]:
+        with files.atomic_file(path, **options) as file:
+            yield file
+            self._take(self.room != 0 and self.rewrites)
+
+    def _take(self, fits: bool) -> None:
+        if not fits:
             self.refused += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._write(file, data)
         if self.room:
             self.room -= 1
 
@@ -45,6 +59,7 @@ class Disk:
 def disk(monkeypatch):
     made = Disk()
     monkeypatch.setattr(append_log, "_write", made.write)
+    monkeypatch.setattr(append_log, "atomic_file", made.atomic_file)
     yield made
     made.room, made.rewrites = None, True
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jenkins_proxy.errors import ProxyError, UsageError
+from jenkins_proxy.files import atomic_write
 from jenkins_proxy.proxy.haproxy.render import CONFIG, PROBE_FILE, Rendered
 
 GOOD = CONFIG + ".good"
@@ -85,18 +86,8 @@ class ConfigDir:
             os.replace(between, self.folder / target)
 
     def _write(self, name: str, text: str) -> None:
-        between = self.folder / f"{name}.part"
         with self._telling(self.folder / name):
-            try:
-                descriptor = os.open(between, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-                with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                    file.write(text)
-                    file.flush()
-                    # Without it a power cut can leave a new name on old or no contents.
-                    os.fsync(file.fileno())
-                os.replace(between, self.folder / name)
-            finally:
-                between.unlink(missing_ok=True)
+            atomic_write(self.folder / name, text.encode("ascii"), mode=0o600, fsync=True)
 
     @contextlib.contextmanager
     def _telling(self, path: Path) -> Iterator[None]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from jenkins_proxy import processes
-from jenkins_proxy.aio import end, with_timeout
+from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.haproxy import output
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
@@ -75,7 +75,7 @@ class HAProxy:
     async def stop(self) -> None:
         """End it: requests in flight get a few seconds."""
         if self._keeper:
-            await end([self._keeper])
+            await cancel_all([self._keeper])
         if self._master:
             await self._end()
             (self.files.folder / PID).unlink(missing_ok=True)

@@ -61,7 +61,7 @@ async def readiness():
     made = ReadinessGate(lambda address: (address,), lambda name, woke: answered.append((name, woke)), tasks)
     made.told = answered
     yield made
-    await tasks.end()
+    await tasks.cancel_all()
     assert failures == []
 
 

@@ -115,7 +115,7 @@ async def watching(own_consul):
 
     yield start
     for registry, tasks in running:
-        await tasks.end()
+        await tasks.cancel_all()
         await registry.close()
     assert failures == []
 

@@ -140,7 +140,7 @@ async def test_a_full_disk_changes_nothing(child, ask, monkeypatch):
         await child.reload(child.rendered(2), 2)
     assert child.files.read() == before
     assert (await ask(child.port, "/")).status == 200
-    assert not list(child.files.folder.glob("*.part"))
+    assert not list(child.files.folder.glob(".haproxy.cfg*"))
 
 
 @pytest.mark.parametrize("victim", ["master", "worker"])
