@@ -24,6 +24,11 @@ def is_address(name: str) -> bool:
     return True
 
 
+def is_specific_address(text: str) -> bool:
+    """Whether it is the IP address of one machine: not ``0.0.0.0`` or ``::``, which stand for all addresses."""
+    return is_address(text) and not ipaddress.ip_address(text).is_unspecified
+
+
 def in_header(host: str) -> str:
     """The name or address in a ``Host`` header, without its port."""
     if host.startswith("["):

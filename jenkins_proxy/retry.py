@@ -1,4 +1,4 @@
-"""Waiting has its one home here: a deadline for a whole command, with the clock and the sleep passed in."""
+"""Time limits and retries: a deadline for a whole command, pauses that grow, with the clock and the sleep passed in."""
 
 from __future__ import annotations
 
@@ -43,27 +43,52 @@ class Deadline:
         return f"{self.elapsed:.0f} s of {self.seconds:g} s"
 
 
+class Backoff:
+    """Pauses between attempts: each is twice as long as the one before, with jitter.
+
+    :param min_pause: the first pause, in seconds.
+    :param max_pause: the longest pause, in seconds.
+    """
+
+    def __init__(self, min_pause: float = 0.1, max_pause: float = 2.0) -> None:
+        self._min_pause, self._max_pause = min_pause, max_pause
+        self._next = min_pause
+        self.started = False
+        """Whether there was a pause since the last success."""
+
+    def next_pause(self) -> float:
+        """The seconds to wait now: from half of the pause to all of it, so that many who failed together come apart."""
+        pause, self._next = self._next, min(self._next * 2, self._max_pause)
+        self.started = True
+        return pause * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """Begin anew, after a success."""
+        self._next = self._min_pause
+        self.started = False
+
+
 def retry(
     action: Callable[[], Result],
     deadline: Deadline,
     retriable: tuple[type[Exception], ...],
     *,
-    first: float = 0.1,
-    most: float = 2.0,
+    min_pause: float = 0.1,
+    max_pause: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Result:
-    """Do it until it succeeds, with a jittered, doubling pause after each failure.
+    """Do it until it succeeds, with a pause of :class:`Backoff` after each failure.
 
     :param retriable: the errors to try again after; any other one is raised at once.
-    :param first: the first pause in seconds; each next one is twice as long, ``most`` at the most.
+    :param min_pause: the first pause, in seconds.
+    :param max_pause: the longest pause, in seconds.
     :raises Exception: the last retriable error, once the deadline has passed.
     """
-    pause = first
+    backoff = Backoff(min_pause, max_pause)
     while True:
         try:
             return action()
         except retriable:
             if deadline.expired:
                 raise
-        sleep(min(pause * random.uniform(0.5, 1.0), deadline.remaining))
-        pause = min(pause * 2, most)
+        sleep(min(backoff.next_pause(), deadline.remaining))

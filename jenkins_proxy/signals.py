@@ -1,10 +1,10 @@
-"""How a command is stopped: the first SIGTERM or Ctrl-C raises Stopped, and no other breaks off what it then tidies."""
+"""How a command is stopped: the first SIGTERM or Ctrl-C raises Stopped, and no other interrupts its clean-up."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from jenkins_proxy.errors import Stopped
@@ -22,6 +22,18 @@ def raise_stopped() -> None:
 
     for signum in _SIGNALS:
         signal.signal(signum, stop)
+
+
+def call_when_stopped(stop: Callable[[str], object]) -> None:
+    """Within an event loop: call ``stop`` with the name of each SIGTERM or SIGINT, between two steps of tasks.
+
+    An exception raised by a signal handler, as :func:`raise_stopped` has it, would end up in whatever task just ran.
+    """
+    import asyncio  # here, as most commands have no loop, and it takes its time to load
+
+    loop = asyncio.get_running_loop()
+    for signum in _SIGNALS:
+        loop.add_signal_handler(signum, stop, signum.name)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jenkins_proxy.retry import Deadline, retry
+from jenkins_proxy.retry import Backoff, Deadline, retry
 
 
 class Clock:
@@ -53,10 +53,24 @@ def failing(times: int, error: Exception):
 
 
 def test_retry_pauses_longer_each_time_with_jitter(clock):
-    assert retry(failing(6, OSError()), Deadline(60, clock), (OSError,), first=1, most=4, sleep=clock.sleep) == "done"
+    assert (
+        retry(failing(6, OSError()), Deadline(60, clock), (OSError,), min_pause=1, max_pause=4, sleep=clock.sleep)
+        == "done"
+    )
     for pause, longest in zip(clock.pauses, (1, 2, 4, 4, 4, 4)):
         assert longest / 2 <= pause <= longest
     assert len(clock.pauses) == 6
+
+
+def test_pauses_begin_anew_after_a_success():
+    backoff = Backoff(1, 60)
+    assert not backoff.started
+    for longest in (1, 2, 4):
+        assert longest / 2 <= backoff.next_pause() <= longest
+    assert backoff.started
+    backoff.reset()
+    assert not backoff.started
+    assert 0.5 <= backoff.next_pause() <= 1
 
 
 def test_retry_raises_the_last_error_when_time_runs_out(clock):

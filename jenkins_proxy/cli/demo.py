@@ -154,7 +154,7 @@ class Demo:
             if requests.get(self.proxy + "/healthz", timeout=5).status_code != 200:
                 raise ProxyError("not ready")
 
-        retry.retry(ready, retry.Deadline(_READY), (requests.RequestException, ProxyError), most=0.2)
+        retry.retry(ready, retry.Deadline(_READY), (requests.RequestException, ProxyError), max_pause=0.2)
 
     def _compose(self, project: str) -> list[str]:
         return ["-p", project, "-f", str(resource(f"demo/{PROJECTS[project]}"))]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ipaddress
 import signal
 
+from jenkins_proxy.cli import addresses
 from jenkins_proxy.clients.docker import endpoint
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
@@ -21,7 +21,9 @@ _CONNECTIONS = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--ip", type=_address, help="the address of every entry (default: the published port's own, else this host's)"
+        "--ip",
+        type=addresses.reachable_ip,
+        help="the address of every entry (default: the published port's own, else this host's)",
     )
 
 
@@ -33,16 +35,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
             "registrator needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'"
         ) from error
     return asyncio.run(_run(args.ip or "", settings, console))
-
-
-def _address(text: str) -> str:
-    try:
-        good = not ipaddress.ip_address(text).is_unspecified
-    except ValueError:
-        good = False
-    if not good:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address under which containers can be reached")
-    return text
 
 
 async def _run(ip: str, settings: Settings, console: Console) -> int:

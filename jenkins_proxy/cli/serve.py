@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import grp
-import ipaddress
 import os
 import pwd
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import addresses, arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -64,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     registry.add_argument(
         "--ip",
-        default="",
+        type=addresses.reachable_ip,
         metavar="IP",
         help="the address of every container in the embedded registry (default: the published "
         "port's own, else 127.0.0.1 for this machine's own engine)",
@@ -95,7 +94,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _options(args: argparse.Namespace, settings: Settings, console: Console) -> Options:
     from jenkins_proxy import validation
-    from jenkins_proxy.proxy.api import sockets
     from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
 
@@ -107,12 +105,12 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
             )
     if args.connections < _FEWEST_CONNECTIONS:
         raise UsageError(f"--connections {args.connections} is too few: {_FEWEST_CONNECTIONS} at the least")
-    listen = sockets.parse_listen(args.listen, "--listen")
-    sockets.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
+    listen = addresses.parse_listen(args.listen, "--listen")
+    addresses.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
     made = Options(
         listen=listen,
         haproxy=render.Options(
-            tuple(_bind(value) for value in args.bind or ["*:80"]),
+            tuple(addresses.bind(value) for value in args.bind or ["*:80"]),
             render.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
@@ -120,7 +118,7 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
-        tls=sockets.tls_context(args.tls_cert, args.tls_key),
+        tls=addresses.tls_context(args.tls_cert, args.tls_key),
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )
@@ -130,32 +128,14 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:
     from jenkins_proxy.clients.docker import endpoint
-    from jenkins_proxy.proxy.api import sockets
     from jenkins_proxy.proxy.daemon import Embedded
 
-    listen = sockets.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
+    listen = addresses.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
     safe = bool(settings.consul_token) or args.insecure
-    sockets.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
+    addresses.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
     engine = endpoint.resolve(settings)
     # What this machine's engine publishes is reached on loopback, whatever the machine's name resolves to.
-    return Embedded(listen, engine, _address(args.ip), _LOOPBACK if engine.local else "")
-
-
-def _address(text: str) -> str:
-    try:
-        good = not text or not ipaddress.ip_address(text).is_unspecified
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError(f"--ip {text[:60]!r} is not an address under which containers can be reached")
-    return text
-
-
-def _bind(value: str) -> str:
-    from jenkins_proxy.proxy.api import sockets
-
-    address = sockets.parse_listen(value, "--bind")
-    return f"*:{address.port}" if value.startswith(("*", ":")) else str(address)
+    return Embedded(listen, engine, args.ip or "", _LOOPBACK if engine.local else "")
 
 
 def _state_dir() -> Path:
@@ -163,7 +143,7 @@ def _state_dir() -> Path:
         return Path("/var/lib/jenkins-proxy")
     try:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jenkins-proxy"
-    except (RuntimeError, KeyError):  # the latter before Python 3.10
+    except RuntimeError:
         raise UsageError("there is no home folder to keep the state in", "give one with --state-dir") from None
 
 

@@ -189,7 +189,7 @@ class Stack:
 
         try:
             # Swarm has no blocking query for this; its events tell nothing of an update's progress.
-            retry(attempt, deadline, (_NotYet,), first=0.1, most=0.5)
+            retry(attempt, deadline, (_NotYet,), min_pause=0.1, max_pause=0.5)
         except _NotYet:
             raise DeployFailed(f"waited in vain for {what} ({deadline})", f"docker stack ps {self.project}") from None
 

@@ -154,7 +154,7 @@ def _patiently(
                 raise
             return error
 
-    answer = retry(ask, Deadline(_PATIENCE), (JenkinsServerError,), first=1.0, sleep=sleep)
+    answer = retry(ask, Deadline(_PATIENCE), (JenkinsServerError,), min_pause=1.0, sleep=sleep)
     if isinstance(answer, Refused):
         raise answer
     return answer

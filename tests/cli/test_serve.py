@@ -72,7 +72,7 @@ def test_a_taken_port_is_named(serve, taken: int, option: str, hint: str) -> Non
         (["--listen", "8081"], "--listen '8081' is not allowed", ""),
         (["--bind", "*:80 ssl crt /etc/passwd"], "--bind '*:80 ssl crt /etc/passwd' is not allowed", ""),
         (["--allow-host", "a b"], "--allow-host 'a b' is not allowed", ""),
-        (["--ip", "0.0.0.0"], "--ip '0.0.0.0' is not an address", ""),
+        (["--ip", "0.0.0.0"], "argument --ip: '0.0.0.0' is not an address", "--help"),
         (["--connections", "3"], "--connections 3 is too few", ""),
         (["--tls-cert", "/absent.pem"], "cannot use the certificate /absent.pem", ""),
         (["--consul", "ftp://x"], "--consul: 'ftp://x' is not an http:// or https:// address", ""),

@@ -14,10 +14,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import aiohttp
 from yarl import URL
 
+from jenkins_proxy import tls
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import pipelining, requests
 from jenkins_proxy.clients.consul.requests import Call, Reply
-from jenkins_proxy.errors import UsageError
 from jenkins_proxy.settings import Settings
 
 Params = ParamSpec("Params")
@@ -147,13 +147,10 @@ class AsyncConsul:
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if not (settings.consul_cacert or settings.consul_client_cert):
         return None
-    try:
-        context = ssl.create_default_context(cafile=settings.consul_cacert or None)
-        if settings.consul_client_cert:
-            context.load_cert_chain(settings.consul_client_cert, settings.consul_client_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot use the registry's certificates: {error}",
-            "CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY name PEM files",
-        ) from error
-    return context
+    return tls.client_context(
+        settings.consul_cacert,
+        settings.consul_client_cert,
+        settings.consul_client_key,
+        what="the registry's certificates",
+        hint="CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY name PEM files",
+    )

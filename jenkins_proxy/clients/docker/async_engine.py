@@ -6,21 +6,19 @@ Source: the Engine API (https://docs.docker.com/reference/api/engine/), paths wi
 from __future__ import annotations
 
 import json
-import os
-import ssl
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
+from jenkins_proxy import tls
 from jenkins_proxy.clients.docker.endpoint import Endpoint
-from jenkins_proxy.errors import DockerError, UsageError, root_cause
+from jenkins_proxy.errors import DockerError, root_cause
 
 _TIMEOUT = 30.0
 # Without the filter, each run of each HEALTHCHECK would be told too.
 _EVENTS = ("start", "kill", "die", "destroy", "rename", "health_status")
-_LONGEST_LINE = 4 * 2**20
+_MAX_LINE = 4 * 2**20
 
 
 class AsyncEngine:
@@ -32,7 +30,17 @@ class AsyncEngine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
-        self._tls = _tls(endpoint.certificates)
+        self._tls = (
+            tls.client_context(
+                endpoint.cacert,
+                endpoint.cert,
+                endpoint.key,
+                what=f"the Docker certificates in {endpoint.certificates}",
+                hint="DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem",
+            )
+            if endpoint.certificates
+            else None
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -63,7 +71,7 @@ class AsyncEngine:
                     if line.strip():
                         yield json.loads(line)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._unreachable(error) from error
+            raise self._endpoint.unreachable(f": {root_cause(error)}") from error
 
     async def _get(self, path: str, absent: bool = False) -> Any:
         try:
@@ -73,7 +81,7 @@ class AsyncEngine:
                 await self._check(answer)
                 return await answer.json(content_type=None)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._unreachable(error) from error
+            raise self._endpoint.unreachable(f": {root_cause(error)}") from error
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status != 200:
@@ -86,29 +94,9 @@ class AsyncEngine:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = (
-                aiohttp.UnixConnector(urlsplit(self._endpoint.url).path)
+                aiohttp.UnixConnector(self._endpoint.socket)
                 if self._endpoint.local
                 else aiohttp.TCPConnector(ssl=self._tls or True)
             )
-            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_LONGEST_LINE)
+            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_MAX_LINE)
         return self._session
-
-    def _unreachable(self, error: BaseException) -> DockerError:
-        return DockerError(
-            f"no Docker Engine answers at {self._endpoint.url}: {root_cause(error)}",
-            f"{self._endpoint.source} says where it is; is it running, and may this user use it?",
-        )
-
-
-def _tls(folder: str) -> ssl.SSLContext | None:
-    if not folder:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=os.path.join(folder, "ca.pem"))
-        context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot use the Docker certificates in {folder}: {error}",
-            "DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem",
-        ) from error
-    return context

@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jenkins_proxy import processes
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import DockerError, UsageError
 from jenkins_proxy.settings import Settings
 
 _SECONDS = 20.0
+_TLS_HINT = "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with the client's certificates"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,49 @@ class Endpoint:
         return self.url.startswith("unix://")
 
     @property
+    def socket(self) -> str:
+        """The path of a socket of this machine, else empty."""
+        return self.url.removeprefix("unix://") if self.local else ""
+
+    @property
     def host(self) -> str:
         """The host of a ``tcp://`` endpoint, else empty."""
         return "" if self.local else urlsplit(self.url).hostname or ""
+
+    @property
+    def cacert(self) -> str:
+        """The file with the authority that signs the engine's certificate; empty: no TLS."""
+        return self._file("ca.pem")
+
+    @property
+    def cert(self) -> str:
+        """The file with our own certificate; empty: no TLS."""
+        return self._file("cert.pem")
+
+    @property
+    def key(self) -> str:
+        """The file with the key of our own certificate; empty: no TLS."""
+        return self._file("key.pem")
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.certificates, name) if self.certificates else ""
+
+    def unreachable(self, reason: str) -> DockerError:
+        """The error for an engine that does not answer, or not as an engine does."""
+        return DockerError(
+            f"no Docker Engine answers at {self.url}{reason}",
+            f"start it, or set DOCKER_HOST to where it is ({self.source} says so); may this user use it?",
+        )
+
+    def refused(self, request: str, answer: str) -> DockerError:
+        """The error for a request that the engine refuses.
+
+        :param request: method and path.
+        :param answer: what the engine says.
+        """
+        return DockerError(
+            f"Docker Engine at {self.url}: {request}: {answer}", _TLS_HINT if "HTTPS server" in answer else ""
+        )
 
     @property
     def base_url(self) -> str:
@@ -78,7 +119,7 @@ def _context(environ: Mapping[str, str]) -> str:
         return environ["DOCKER_CONTEXT"]
     file = config_folder(environ) / "config.json"
     try:
-        return json.loads(file.read_text(encoding="utf-8")).get("currentContext", "")
+        return str(json.loads(file.read_text(encoding="utf-8")).get("currentContext", ""))
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, AttributeError) as error:
@@ -115,14 +156,11 @@ def _check(endpoint: Endpoint) -> Endpoint:
         good = False
     if not good:
         raise UsageError(f"{where} is no Docker Engine address", "unix:///var/run/docker.sock or tcp://HOST:PORT")
-    missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not _readable(endpoint.certificates, name)]
-    if endpoint.certificates and missing:
+    files = (endpoint.cacert, endpoint.cert, endpoint.key)
+    missing = [os.path.basename(file) for file in files if file and not os.access(file, os.R_OK)]
+    if missing:
         raise UsageError(
             f"DOCKER_TLS_VERIFY is set, but {endpoint.certificates} lacks {', '.join(missing)}",
             "set DOCKER_CERT_PATH to the folder with the client's certificates",
         )
     return endpoint
-
-
-def _readable(folder: str, name: str) -> bool:
-    return os.access(os.path.join(folder, name), os.R_OK)

@@ -6,19 +6,20 @@ the version it speaks. Source: https://docs.docker.com/reference/api/engine/vers
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
-
-import requests
 
 from jenkins_proxy.clients.docker import endpoint as endpoints
 from jenkins_proxy.clients.docker.endpoint import Endpoint
-from jenkins_proxy.clients.docker.unix_socket import UnixAdapter
-from jenkins_proxy.errors import DockerError, root_cause
+from jenkins_proxy.errors import root_cause
 from jenkins_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
 
 _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
@@ -34,17 +35,9 @@ class Engine:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._session = requests.Session()
-        # HTTP_PROXY is for the internet: an engine's address is never behind it.
-        self._session.trust_env = False
-        if endpoint.local:
-            self._session.mount("http://", UnixAdapter(endpoint.url[len("unix://") :]))
-        if endpoint.certificates:
-            self._session.verify = f"{endpoint.certificates}/ca.pem"
-            self._session.cert = (f"{endpoint.certificates}/cert.pem", f"{endpoint.certificates}/key.pem")
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Engine:
+    def from_settings(cls, settings: Settings) -> Self:
         """:raises UsageError: when the settings name no usable endpoint."""
         return cls(endpoints.resolve(settings))
 
@@ -54,13 +47,34 @@ class Engine:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._session.close()
+        if "_session" in self.__dict__:
+            self._session.close()
+            del self._session
+
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        # Loaded at the first call: it takes as long as everything else before a command's first line.
+        import requests
+
+        from jenkins_proxy.clients.docker.unix_socket import UnixAdapter
+
+        session = requests.Session()
+        # HTTP_PROXY is for the internet: an engine's address is never behind it.
+        session.trust_env = False
+        if self.endpoint.local:
+            session.mount("http://", UnixAdapter(self.endpoint.socket))
+        if self.endpoint.certificates:
+            session.verify = self.endpoint.cacert
+            session.cert = (self.endpoint.cert, self.endpoint.key)
+        return session
 
     def version(self) -> Mapping[str, Any]:
-        return self.get("/version")
+        version: Mapping[str, Any] = self.get("/version")
+        return version
 
     def info(self) -> Mapping[str, Any]:
-        return self.get("/info")
+        info: Mapping[str, Any] = self.get("/info")
+        return info
 
     def containers(self, labels: Mapping[str, str]) -> list[str]:
         """The IDs of the containers, in every state, that carry all of these labels."""
@@ -85,7 +99,7 @@ class Engine:
 
     def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its ID."""
-        return self._send("POST", "/containers/create", params={"name": name}, body=body).json()["Id"]
+        return str(self._send("POST", "/containers/create", params={"name": name}, body=body).json()["Id"])
 
     def start(self, container: str) -> None:
         """Start a container; one that runs is left alone."""
@@ -149,6 +163,8 @@ class Engine:
         allow: tuple[int, ...] = (),
         read_seconds: float = _READ_SECONDS,
     ) -> requests.Response:
+        import requests
+
         url = self.endpoint.base_url + path
         try:
             response = self._session.request(
@@ -156,23 +172,16 @@ class Engine:
             )
         except requests.RequestException as error:
             limit = f" ({read_seconds:g} s)" if isinstance(error, requests.ReadTimeout) else ""
-            raise DockerError(f"no Docker Engine answers at {self.url}: {root_cause(error)}{limit}", _HINT) from error
+            raise self.endpoint.unreachable(f": {root_cause(error)}{limit}") from error
         if response.status_code >= 300 and response.status_code not in allow:
-            said = _message(response)
-            raise DockerError(
-                f"Docker Engine at {self.url}: {method} {path}: {said}", _TLS_HINT if "HTTPS server" in said else ""
-            )
+            raise self.endpoint.refused(f"{method} {path}", _message(response))
         return response
 
     def _json(self, response: requests.Response) -> Any:
         try:
             return response.json()
         except ValueError:
-            raise DockerError(f"no Docker Engine answers at {self.url}, but something without JSON", _HINT) from None
-
-
-_TLS_HINT = "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with the client's certificates"
-_HINT = "start it, or set DOCKER_HOST to where it is"
+            raise self.endpoint.unreachable(", but something without JSON") from None
 
 
 def _message(response: requests.Response) -> str:

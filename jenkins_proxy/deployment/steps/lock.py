@@ -123,7 +123,7 @@ def hold(
 
     try:
         try:
-            retry.retry(acquire, deadline, (_Held,), first=0.2, most=1.0)
+            retry.retry(acquire, deadline, (_Held,), min_pause=0.2, max_pause=1.0)
         except _Held as held:
             after = f" after {timeout:g} s" if timeout else ""
             raise RegistryError(

@@ -118,7 +118,7 @@ def until_new(asked: Question, new: Collection[Address], deadline: retry.Deadlin
                 raise
 
         try:
-            return retry.retry(once, deadline, (_NotYet,), first=0.02, most=0.5)
+            return retry.retry(once, deadline, (_NotYet,), min_pause=0.02, max_pause=0.5)
         except _NotYet as seen:
             raise _failed(asked, error or seen) from seen
 

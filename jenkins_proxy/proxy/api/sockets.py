@@ -1,4 +1,4 @@
-"""Where the daemon listens: reading the options, taking the ports, and refusing what would stand open by accident."""
+"""What the daemon holds alone: the port that it listens on, and its state directory."""
 
 from __future__ import annotations
 
@@ -6,38 +6,14 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import socket
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.model import Address
-from jenkins_proxy.validation import parse_address
 
 _BACKLOG = 1024
-
-
-def parse_listen(value: str, option: str) -> Address:
-    """``127.0.0.1:8081``, ``[::1]:8081``, ``*:80`` or ``:80`` as an address; ``*`` stands for every IPv4 address."""
-    every = re.fullmatch(r"\*?:([0-9]{1,5})", value)
-    return parse_address(f"0.0.0.0:{every[1]}" if every else value, option)
-
-
-def check_exposure(address: Address, option: str, variable: str, *, safe: bool) -> None:
-    """Refuse to be open to the network by accident.
-
-    :param variable: the setting that gives a token.
-    :param safe: whether callers must know a token, or the person has said that open is meant.
-    :raises UsageError: when any machine that reaches the address could change what users get.
-    """
-    if not safe and not is_loopback(address.host):
-        raise UsageError(
-            f"{option} {address} is open to other machines, and no token protects it",
-            f"set {variable} or {variable}_FILE, or say --insecure if this network is to be trusted",
-        )
 
 
 def take_port(address: Address, option: str) -> socket.socket:
@@ -59,27 +35,6 @@ def take_port(address: Address, option: str) -> socket.socket:
             f"cannot listen on {option} {address}: {reason}", hint if error.errno == errno.EADDRINUSE else ""
         ) from error
     return taken
-
-
-def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
-    """For https on the API; None without a certificate.
-
-    :param key: may be empty when the certificate's file holds it, too.
-    """
-    if not certificate:
-        if key:
-            raise UsageError("--tls-key is given without --tls-cert")
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # An empty password instead of a question on a terminal that nobody sits at.
-        context.load_cert_chain(certificate, key or None, password="")
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"cannot use the certificate {certificate} with the key {key or certificate}: {error.strerror or error}"
-        ) from error
-    return context
 
 
 @contextlib.contextmanager

@@ -250,7 +250,9 @@ class CatalogWatcher:
             self._tasks.start(work)
 
     async def _watch_names(self) -> None:
-        async for _resolver, moved in self._reach.watch(functools.partial(self._registry.watch_services, wait=self._wait)):
+        async for _resolver, moved in self._reach.watch(
+            functools.partial(self._registry.watch_services, wait=self._wait)
+        ):
             if moved:
                 self._changed(EVERY)
 

@@ -1,47 +1,15 @@
-"""Where the daemon listens: the options' forms, taken ports, open doors, certificates, and one daemon a directory."""
+"""What the daemon holds alone: its port and its state directory."""
 
 from __future__ import annotations
 
 import os
-import re
 import socket
-import subprocess
 
 import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.api import sockets
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:8081", Address("127.0.0.1", 8081)),
-        ("*:80", Address("0.0.0.0", 80)),
-        (":80", Address("0.0.0.0", 80)),
-        ("[::]:80", Address("::", 80)),
-        ("localhost:8500", Address("localhost", 8500)),
-    ],
-)
-def test_an_address_to_listen_on(text: str, address: Address) -> None:
-    assert sockets.parse_listen(text, "--listen") == address
-
-
-@pytest.mark.parametrize("text", ["", "8081", "127.0.0.1", "*:0", ":65536", "*:80 ssl", "*:80\nx", "a b:80", "**:80"])
-def test_what_is_no_address_to_listen_on(text: str) -> None:
-    with pytest.raises(UsageError, match="^--listen "):
-        sockets.parse_listen(text, "--listen")
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "proxy"])
-def test_an_open_door_without_a_token_must_be_meant(host: str) -> None:
-    with pytest.raises(UsageError, match=re.escape("--listen")) as caught:
-        sockets.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
-    assert "JENKINS_PROXY_TOKEN" in caught.value.hint
-    assert "--insecure" in caught.value.hint
-    sockets.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=True)
-    sockets.check_exposure(Address("127.0.0.1", 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
 
 
 def test_a_taken_port_is_named() -> None:
@@ -62,30 +30,6 @@ def test_an_address_of_another_machine_is_named() -> None:
 def test_ipv6() -> None:
     with sockets.take_port(Address("::1", 0), "--listen") as taken:
         assert taken.family == socket.AF_INET6
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "1", "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out",
-            str(folder / "cert.pem")]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder
-
-
-def test_certificates(certificate) -> None:
-    assert sockets.tls_context("", "") is None
-    assert sockets.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
-    for arguments, says in (
-        (("", "key.pem"), "--tls-key is given without --tls-cert"),
-        (("/absent.pem", ""), "cannot use the certificate /absent.pem"),
-        ((str(certificate / "cert.pem"), ""), "cannot use the certificate"),
-        ((str(certificate / "key.pem"), str(certificate / "cert.pem")), "cannot use the certificate"),
-    ):
-        with pytest.raises(UsageError, match=says) as caught:
-            sockets.tls_context(*arguments)
-        assert caught.value.message.isprintable()
 
 
 def test_a_state_directory_is_made_and_belongs_to_one_daemon(tmp_path) -> None:

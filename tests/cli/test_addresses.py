@@ -1,0 +1,85 @@
+"""The arguments that name an address: their forms, open doors and certificates."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+
+import pytest
+
+from jenkins_proxy.cli import addresses
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:8081", Address("127.0.0.1", 8081)),
+        ("*:80", Address("0.0.0.0", 80)),
+        (":80", Address("0.0.0.0", 80)),
+        ("[::]:80", Address("::", 80)),
+        ("localhost:8500", Address("localhost", 8500)),
+    ],
+)
+def test_an_address_to_listen_on(text: str, address: Address) -> None:
+    assert addresses.parse_listen(text, "--listen") == address
+
+
+@pytest.mark.parametrize("text", ["", "8081", "127.0.0.1", "*:0", ":65536", "*:80 ssl", "*:80\nx", "a b:80", "**:80"])
+def test_what_is_no_address_to_listen_on(text: str) -> None:
+    with pytest.raises(UsageError, match="^--listen "):
+        addresses.parse_listen(text, "--listen")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "proxy"])
+def test_an_open_door_without_a_token_must_be_meant(host: str) -> None:
+    with pytest.raises(UsageError, match=re.escape("--listen")) as caught:
+        addresses.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
+    assert "JENKINS_PROXY_TOKEN" in caught.value.hint
+    assert "--insecure" in caught.value.hint
+    addresses.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=True)
+    addresses.check_exposure(Address("127.0.0.1", 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "bind"), [("*:80", "*:80"), (":80", "*:80"), ("127.0.0.1:80", "127.0.0.1:80"), ("[::]:80", "[::]:80")]
+)
+def test_an_address_that_users_enter_at(text: str, bind: str) -> None:
+    assert addresses.bind(text) == bind
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1", "127.0.0.1", "fd00::1"])
+def test_an_address_of_containers(text: str) -> None:
+    assert addresses.reachable_ip(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "0.0.0.0", "::", "host", "10.0.0.1:80"])
+def test_what_is_no_address_of_containers(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not an address under which containers can be reached"):
+        addresses.reachable_ip(text)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "1", "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out",
+            str(folder / "cert.pem")]  # fmt: skip
+    subprocess.run(argv, check=True, capture_output=True)
+    return folder
+
+
+def test_certificates(certificate) -> None:
+    assert addresses.tls_context("", "") is None
+    assert addresses.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
+    for arguments, says in (
+        (("", "key.pem"), "--tls-key is given without --tls-cert"),
+        (("/absent.pem", ""), "cannot use the certificate /absent.pem"),
+        ((str(certificate / "cert.pem"), ""), "cannot use the certificate"),
+        ((str(certificate / "key.pem"), str(certificate / "cert.pem")), "cannot use the certificate"),
+    ):
+        with pytest.raises(UsageError, match=says) as caught:
+            addresses.tls_context(*arguments)
+        assert caught.value.message.isprintable()
