@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 PREFIX = "[jenkins-proxy]"
-_COLOURS = {"ERROR": "31", "WARNING": "33", "HINT": "36", "*": "1", ">": "2", "<": "2"}
+_COLORS = {"ERROR": "31", "WARNING": "33", "HINT": "36", "*": "1", ">": "2", "<": "2"}
 
 
 class Console:
@@ -51,16 +51,20 @@ class Console:
     def _write(self, kind: str, text: str) -> None:
         stream = self._stream or sys.stderr
         # A control character in a container's output must not move the cursor or forge a line of ours.
-        clean = "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
-        line = f"{PREFIX} {clean}"
+        line = f"{PREFIX} {printable(text)}"
         if _colored(stream):
-            line = f"\x1b[{_COLOURS[kind]}m{line}\x1b[0m"
-        with _unread(stream):
+            line = f"\x1b[{_COLORS[kind]}m{line}\x1b[0m"
+        with _survive_closed(stream):
             try:
                 stream.write(line + "\n")
             except UnicodeEncodeError:
                 stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
             stream.flush()
+
+
+def printable(text: str) -> str:
+    """The text in one line, with a question mark for each control character but the tab."""
+    return "".join(c if c.isprintable() or c == "\t" else "?" for c in text)
 
 
 def _colored(stream: TextIO) -> bool:
@@ -76,13 +80,13 @@ def print_json(data: Any) -> None:
 
 def print_text(text: str) -> None:
     """An answer on stdout."""
-    with _unread(sys.stdout):
+    with _survive_closed(sys.stdout):
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _unread(stream: TextIO) -> Iterator[None]:
+def _survive_closed(stream: TextIO) -> Iterator[None]:
     """Write to a pipe that may have been closed, as by ``| head``: a deploy is not broken off for want of a reader."""
     try:
         yield

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
+import logging
 
-from jenkins_proxy.cli import addresses
+from jenkins_proxy.cli import daemon_arguments
 from jenkins_proxy.clients.docker import endpoint
 from jenkins_proxy.console import Console
-from jenkins_proxy.errors import Stopped, UsageError
+from jenkins_proxy.errors import Stopped
 from jenkins_proxy.settings import Settings
+from jenkins_proxy.signals import call_when_stopped
+
+_LOG = logging.getLogger(__name__)
 
 # One connection waits for changes; the others only matter when many containers start at once.
 _CONNECTIONS = 16
@@ -22,47 +25,35 @@ _CONNECTIONS = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ip",
-        type=addresses.reachable_ip,
+        type=daemon_arguments.reachable_ip,
         help="the address of every entry (default: the published port's own, else this host's)",
     )
+    daemon_arguments.add_log_format(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    try:
-        import aiohttp  # noqa: F401 - asked for here, so that its absence is told in our words
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "registrator needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'"
-        ) from error
-    return asyncio.run(_run(args.ip or "", settings, console))
+    daemon_arguments.require_aiohttp("registrator")
+    return daemon_arguments.run_logged(lambda: asyncio.run(_run(args.ip or "", settings)), args.log_format)
 
 
-async def _run(ip: str, settings: Settings, console: Console) -> int:
+async def _run(ip: str, settings: Settings) -> int:
     from jenkins_proxy.clients.consul.async_client import AsyncConsul
     from jenkins_proxy.registrator.agent import run_agent
 
-    stopped = _cancel_on_signals(asyncio.current_task())
+    task = asyncio.current_task()
+    signal_names: list[str] = []
+
+    def stop(signal_name: str) -> None:
+        signal_names.append(signal_name)
+        if task:
+            task.cancel()
+
+    call_when_stopped(stop)
     where = endpoint.resolve(settings)
     try:
         async with AsyncConsul.from_settings(settings, connections=_CONNECTIONS) as registry:
-            console.step(f"entering the containers of {where.url} into {registry.url}")
-            await run_agent(where, registry, log=console, ip=ip)
+            _LOG.info("entering the containers of %s into %s", where.url, registry.url)
+            await run_agent(where, registry, ip=ip)
     except asyncio.CancelledError:
-        raise Stopped(stopped[0]) from None
+        raise Stopped(signal_names[0]) from None
     return 0
-
-
-def _cancel_on_signals(task: asyncio.Task) -> list[str]:
-    """Let SIGTERM and SIGINT end the task between two steps of its, and give the list that will name the signal.
-
-    An exception raised by a signal handler, as all other commands have it, would end up in whatever task just ran.
-    """
-    names: list[str] = []
-
-    def stop(signum: signal.Signals) -> None:
-        names.append(signum.name)
-        task.cancel()
-
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, stop, signum)
-    return names

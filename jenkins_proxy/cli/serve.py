@@ -1,6 +1,6 @@
 """``serve``: the proxy daemon, with an embedded registry and its agent unless a Consul is given, until it is stopped.
 
-It ends with 143 when it was told to stop, as every command does, after everything has ended in order.
+It ends with 143 when it is stopped, as every command does, after everything has ended in order.
 """
 
 from __future__ import annotations
@@ -8,22 +8,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import grp
+import logging
 import os
 import pwd
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import addresses, arguments
+from jenkins_proxy.cli import arguments, daemon_arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
+from jenkins_proxy.signals import call_when_stopped
 
 if TYPE_CHECKING:
     from jenkins_proxy.proxy.daemon import Embedded, Options
 
+_LOG = logging.getLogger(__name__)
+
 _LOOPBACK = "127.0.0.1"
-_FEWEST_CONNECTIONS = 16
+_MIN_CONNECTIONS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     registry.add_argument(
         "--ip",
-        type=addresses.reachable_ip,
+        type=daemon_arguments.reachable_ip,
         metavar="IP",
         help="the address of every container in the embedded registry (default: the published "
         "port's own, else 127.0.0.1 for this machine's own engine)",
@@ -82,17 +85,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
         "~/.local/state/jenkins-proxy)",
     )
+    daemon_arguments.add_log_format(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    try:
-        import aiohttp  # noqa: F401 - asked for here, so that its absence is told in our words
-    except ModuleNotFoundError as error:
-        raise UsageError("serve needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'") from error
-    raise Stopped(asyncio.run(_serve(_options(args, settings, console), settings, console)))
+    daemon_arguments.require_aiohttp("serve")
+    options = _options(args, settings)
+
+    def serve() -> NoReturn:
+        _warn(options, settings)
+        raise Stopped(asyncio.run(_serve(options, settings, console)))
+
+    return daemon_arguments.run_logged(serve, args.log_format)
 
 
-def _options(args: argparse.Namespace, settings: Settings, console: Console) -> Options:
+def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy import validation
     from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
@@ -103,14 +110,16 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
                 f"{option} is for the embedded registry, but {settings.source('consul')} names a Consul",
                 f"leave out {option}, or the Consul",
             )
-    if args.connections < _FEWEST_CONNECTIONS:
-        raise UsageError(f"--connections {args.connections} is too few: {_FEWEST_CONNECTIONS} at the least")
-    listen = addresses.parse_listen(args.listen, "--listen")
-    addresses.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure)
-    made = Options(
+    if args.connections < _MIN_CONNECTIONS:
+        raise UsageError(f"--connections {args.connections} is too few: {_MIN_CONNECTIONS} at the least")
+    listen = daemon_arguments.parse_listen(args.listen, "--listen")
+    daemon_arguments.check_exposure(
+        listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure
+    )
+    return Options(
         listen=listen,
         haproxy=render.Options(
-            tuple(addresses.bind(value) for value in args.bind or ["*:80"]),
+            tuple(daemon_arguments.bind(value) for value in args.bind or ["*:80"]),
             render.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
@@ -118,21 +127,19 @@ def _options(args: argparse.Namespace, settings: Settings, console: Console) -> 
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
-        tls=addresses.tls_context(args.tls_cert, args.tls_key),
+        tls=daemon_arguments.tls_context(args.tls_cert, args.tls_key),
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )
-    _warn(made, settings, console)
-    return made
 
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:
     from jenkins_proxy.clients.docker import endpoint
     from jenkins_proxy.proxy.daemon import Embedded
 
-    listen = addresses.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
+    listen = daemon_arguments.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
     safe = bool(settings.consul_token) or args.insecure
-    addresses.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
+    daemon_arguments.check_exposure(listen, "--registry-listen", "CONSUL_HTTP_TOKEN", safe=safe)
     engine = endpoint.resolve(settings)
     # What this machine's engine publishes is reached on loopback, whatever the machine's name resolves to.
     return Embedded(listen, engine, args.ip or "", _LOOPBACK if engine.local else "")
@@ -147,39 +154,37 @@ def _state_dir() -> Path:
         raise UsageError("there is no home folder to keep the state in", "give one with --state-dir") from None
 
 
-def _warn(made: Options, settings: Settings, console: Console) -> None:
+def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
 
-    doors = [(made.listen, made.token)]
-    if made.embedded:
-        doors.append((made.embedded.listen, settings.consul_token))
-    for address, token in doors:
+    listening = [(options.listen, options.token)]
+    if options.embedded:
+        listening.append((options.embedded.listen, settings.consul_token))
+    for address, token in listening:
         if not token and not is_loopback(address.host):
-            console.warning(f"whoever reaches {address} can change where users are led: no token is set")
-    if made.token and not made.tls and not is_loopback(made.listen.host):
-        console.warning(f"callers send the token to {made.listen} unencrypted: --tls-cert FILE serves by https")
+            _LOG.warning("whoever reaches %s can change where users are led: no token is set", address)
+    if options.token and not options.tls and not is_loopback(options.listen.host):
+        _LOG.warning("callers send the token to %s unencrypted: --tls-cert FILE serves by https", options.listen)
 
 
-async def _serve(made: Options, settings: Settings, console: Console) -> str:
-    """Run until a signal comes; its name."""
+async def _serve(options: Options, settings: Settings, console: Console) -> str:
+    """Run until a signal comes, and give its name."""
     from jenkins_proxy.proxy import daemon
 
-    names: list[str] = []
-    stop = asyncio.Event()
+    signal_names: list[str] = []
+    stopped = asyncio.Event()
 
-    def on_signal(signum: signal.Signals) -> None:
-        names.append(signum.name)
-        stop.set()
+    def stop(signal_name: str) -> None:
+        signal_names.append(signal_name)
+        stopped.set()
 
-    # An exception raised by a signal handler, as other commands have it, would end up in whatever task just ran.
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
-    await daemon.run(made, settings, console, stop)
-    return names[0]
+    call_when_stopped(stop)
+    await daemon.run(options, settings, console, stopped)
+    return signal_names[0]
 
 
 def _user() -> tuple[str, str]:
-    """Whom HAProxy becomes once it has its ports: nobody it must share rights with. Empty: it stays who we are."""
+    """The user and group that HAProxy runs as once it has its ports, with rights of its own; empty: ours."""
     try:
         return ("haproxy", grp.getgrgid(pwd.getpwnam("haproxy").pw_gid).gr_name) if os.geteuid() == 0 else ("", "")
     except KeyError:

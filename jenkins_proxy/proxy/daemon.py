@@ -128,9 +128,7 @@ def _is_ours(record: logging.LogRecord) -> bool:
 @contextlib.asynccontextmanager
 async def _embedded(options: Options, settings: Settings, console: Console) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
-    registry = EmbeddedRegistry(
-        options.state_dir / "registry", settings.consul_token, names=options.names, warn=console.warning
-    )
+    registry = EmbeddedRegistry(options.state_dir / "registry", settings.consul_token, names=options.names)
     await registry.start(options.embedded.listen.host, options.embedded.listen.port)
     try:
         yield registry.url
@@ -148,9 +146,7 @@ def _client(url: str, settings: Settings, options: Options, connections: int) ->
 async def _agent(url: str, options: Options, settings: Settings, console: Console) -> AsyncIterator[None]:
     """The agent that enters this machine's containers, for as long as this lasts. Without Docker it keeps trying."""
     async with _client(url, settings, options, _AGENT) as registry:
-        work = run_agent(
-            options.embedded.engine, registry, log=console, ip=options.embedded.ip, host_ip=options.embedded.host_ip
-        )
+        work = run_agent(options.embedded.engine, registry, ip=options.embedded.ip, host_ip=options.embedded.host_ip)
         async with _background(work, console):
             yield
 

@@ -1,4 +1,4 @@
-"""What a container is called in the registry: names, IDs, tags and checks exactly as gliderlabs/registrator gives them.
+"""The entries of a container in the registry: names, IDs, tags and checks exactly as gliderlabs/registrator gives them.
 
 Sources: ``bridge/bridge.go`` (``add``, ``newService``), ``bridge/util.go`` (``serviceMetaData``, ``servicePort``,
 ``recParseEscapedComma``) and ``consul/consul.go`` (``buildCheck``) of its v7. Three things differ, each on purpose:
@@ -7,8 +7,8 @@ Sources: ``bridge/bridge.go`` (``add``, ``newService``), ``bridge/util.go`` (``s
   user-defined network together with the *host's* port, where nothing listens; every compose project has such a network.
 * A container with a HEALTHCHECK and without ``SERVICE_CHECK_*`` has a check that follows its health, so that
   ``passing`` means healthy.
-* An entry with an ID of its own (``SERVICE_ID``) names this host in its meta data: the ID does not, and the entry could
-  never be told to be ours again.
+* An entry with an ID of its own (``SERVICE_ID``) names this host in its meta data: the ID does not, and nothing else
+  would show that the entry is ours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from jenkins_proxy.model import CRITICAL, PASSING
 
 HOST_META = "registrator_host"
 HEALTH_TTL = 24 * 3600.0
-"""Seconds. Health is told when it changes, so the time to live only ends what an agent that is gone for good left."""
+"""Seconds. Health is reported when it changes: the time to live only ends what an agent that is gone for good left."""
 
 _OWN_ID = re.compile(r"(?P<host>.+?):[a-zA-Z0-9][a-zA-Z0-9_.-]+:[0-9]+(:udp)?")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
@@ -107,7 +107,7 @@ def entries(
     :param network_ip: the address of the container whose network this one shares, where it does.
     """
     ports = list(_published(container))
-    found = {}
+    made = {}
     for port in ports:
         metadata, from_port = _metadata(container["Config"], port.exposed)
         if metadata.get("ignore"):
@@ -116,16 +116,16 @@ def entries(
         if len(ports) > 1 and "name" not in from_port:
             entry = dataclasses.replace(entry, name=f"{entry.name}-{port.exposed}")
         # One SERVICE_ID for two ports is one entry: the last one's, as it would be in Consul.
-        found[entry.id] = entry
-    return list(found.values())
+        made[entry.id] = entry
+    return list(made.values())
 
 
 def ours(row: Mapping[str, Any], hostname: str) -> bool:
     """Whether a row of ``/v1/agent/services`` was registered for a container of this host."""
     if HOST_META in (row["Meta"] or {}):
-        return row["Meta"][HOST_META] == hostname
+        return bool(row["Meta"][HOST_META] == hostname)
     match = _OWN_ID.fullmatch(row["ID"])
-    return bool(match) and match["host"] == hostname
+    return match is not None and match["host"] == hostname
 
 
 def health_of(container: Mapping[str, Any]) -> str:
@@ -174,7 +174,7 @@ def _entry(
 
 
 def _name(container: Mapping[str, Any]) -> str:
-    return container["Name"][1:]
+    return str(container["Name"])[1:]
 
 
 def _image_name(image: str) -> str:

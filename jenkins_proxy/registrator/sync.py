@@ -1,42 +1,56 @@
-"""The agent's hand: brings entries of the registry, one task each, to what is desired of them."""
+"""Keeps the registry's entries equal to the desired ones: one task for each entry that differs."""
 
 from __future__ import annotations
 
 import asyncio
-import random
+import functools
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.registrator import service_entries
 from jenkins_proxy.registrator.service_entries import ServiceEntry
+from jenkins_proxy.retry import Backoff
 
-STOPS_WITHIN = 600.0
-"""Seconds after which a container that was told to stop and still runs evidently does not mean to."""
+_LOG = logging.getLogger(__name__)
 
 _ALWAYS_STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGKILL}
 
-_HEALTH_EVERY = service_entries.HEALTH_TTL / 4
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
+@dataclass(frozen=True)
+class Timing:
+    """The times of the registrator, in seconds.
 
-class Log(Protocol):
-    """Where the agent says what it does; :class:`~jenkins_proxy.console.Console` is one."""
+    :ivar compare_every: between two comparisons when nothing gives a reason for one.
+    :ivar registry_wait: how long a query waits for a change of the registry.
+    :ivar stops_within: after which a container that was told to stop and still runs counts as running again.
+    :ivar health_every: after which an unchanged health is reported again, well before its check's time to live ends.
+    :ivar min_pause: the first pause after a failed call.
+    :ivar max_pause: the longest pause after failed calls.
+    """
 
-    def step(self, text: str) -> None: ...
+    compare_every: float = 30.0
+    registry_wait: float = 60.0
+    stops_within: float = 600.0
+    health_every: float = service_entries.HEALTH_TTL / 4
+    min_pause: float = 0.5
+    max_pause: float = 15.0
 
-    def warning(self, text: str) -> None: ...
+    def backoff(self) -> Backoff:
+        """The pauses after failed calls."""
+        return Backoff(self.min_pause, self.max_pause)
 
 
 class EntrySync:
     """The entries of this host.
 
-    :param hostname: whose entries, found in the registry and desired no more, are removed.
+    :param hostname: whose entries are removed when they are in the registry and not desired.
     :param ask_to_compare: called when a call failed, and nobody knows what it did.
     """
 
@@ -45,20 +59,21 @@ class EntrySync:
         registry: AsyncConsul,
         desired: DesiredEntries,
         hostname: str,
-        log: Log,
         ask_to_compare: Callable[[], None],
+        timing: Timing,
     ) -> None:
-        self._registry, self._desired, self._hostname, self._log = registry, desired, hostname, log
+        self._registry, self._desired, self._hostname = registry, desired, hostname
         self._ask_to_compare = ask_to_compare
+        self._timing = timing
         self._registered: dict[str, ServiceEntry] = {}
-        self._told: dict[str, tuple[str, float]] = {}
+        self._reported: dict[str, tuple[str, float]] = {}
         self._written: dict[str, float] = {}
         self._complaints: dict[str, str] = {}
-        self._tasks: dict[str, asyncio.Task] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._compared = False
 
     @property
-    def tasks(self) -> list[asyncio.Task]:
+    def tasks(self) -> list[asyncio.Task[None]]:
         """What is under way."""
         return list(self._tasks.values())
 
@@ -66,12 +81,12 @@ class EntrySync:
         """Bring these to what is desired. One that is under way looks again by itself before it ends.
 
         Until the first comparison nothing is written: an entry that is there from before would be taken for missing,
-        and one that moved would inherit its forerunner's health.
+        and one that moved would inherit its predecessor's health.
         """
         for entry_id in entry_ids if self._compared else ():
             if not self._busy(entry_id):
-                self._tasks[entry_id] = task = asyncio.create_task(self._settle(entry_id))
-                task.add_done_callback(lambda done, name=entry_id: self._forget_task(name, done))
+                self._tasks[entry_id] = task = asyncio.create_task(self._sync(entry_id))
+                task.add_done_callback(functools.partial(self._forget_task, entry_id))
 
     async def compare(self) -> None:
         """See what is really registered, and converge.
@@ -87,25 +102,27 @@ class EntrySync:
             # What was written since we asked is newer than the answer.
             if self._busy(entry_id) or self._written.get(entry_id, 0.0) >= asked:
                 continue
-            self._see(entry_id, wanted.get(entry_id), rows.get(entry_id), checks)
+            self._on_row(entry_id, wanted.get(entry_id), rows.get(entry_id), checks)
             if entry_id in wanted or entry_id in self._registered:
                 self.converge([entry_id])
         self._written = {entry_id: when for entry_id, when in self._written.items() if when >= asked}
 
-    def _see(self, entry_id: str, wanted: ServiceEntry | None, row: Mapping[str, Any] | None, checks: Mapping) -> None:
+    def _on_row(
+        self, entry_id: str, wanted: ServiceEntry | None, row: Mapping[str, Any] | None, checks: Mapping[str, Any]
+    ) -> None:
         if row is not None and wanted is not None and wanted.same_as(row):
-            found = wanted if bool(wanted.check) == (wanted.check_id in checks) else None
+            registered = wanted if bool(wanted.check) == (wanted.check_id in checks) else None
         elif row is not None and (wanted is not None or service_entries.ours(row, self._hostname)):
-            found = ServiceEntry(entry_id, row["Service"], row["Address"], row["Port"])
+            registered = ServiceEntry(entry_id, row["Service"], row["Address"], row["Port"])
         else:
-            found = None
-        if found is None:
+            registered = None
+        if registered is None:
             self._registered.pop(entry_id, None)
-            self._told.pop(entry_id, None)
+            self._reported.pop(entry_id, None)
         else:
-            self._registered[entry_id] = found
+            self._registered[entry_id] = registered
 
-    async def _settle(self, entry_id: str) -> None:
+    async def _sync(self, entry_id: str) -> None:
         try:
             while await self._step(entry_id):
                 self._written[entry_id] = time.monotonic()
@@ -113,7 +130,7 @@ class EntrySync:
         except RegistryError as error:
             if self._complaints.get(entry_id) != error.message:
                 self._complaints[entry_id] = error.message
-                self._log.warning(f"{entry_id}: {error.message}")
+                _LOG.warning("%s: %s", entry_id, error.message)
             # A refusal is known to have done nothing, and at once again it would be refused again.
             if not isinstance(error, RegistryRefused):
                 self._ask_to_compare()
@@ -127,51 +144,32 @@ class EntrySync:
             # An entry that moved is another instance: registered over the old one, it would inherit its health.
             await self._registry.deregister(entry_id)
             del self._registered[entry_id]
-            self._told.pop(entry_id, None)
-            self._log.step(f"removed {entry_id}")
+            self._reported.pop(entry_id, None)
+            _LOG.info("removed %s", entry_id)
             return True
         if there != wanted:
             await self._registry.register(wanted.as_service())
             self._registered[entry_id] = wanted
-            self._log.step(f"added {entry_id}: {wanted.name} at {wanted.address}:{wanted.port}")
+            _LOG.info("added %s: %s at %s:%s", entry_id, wanted.name, wanted.address, wanted.port)
             return True
-        return await self._tell_health(wanted)
+        return await self._report_health(wanted)
 
-    async def _tell_health(self, entry: ServiceEntry) -> bool:
-        status, when = self._told.get(entry.id, ("", 0.0))
+    async def _report_health(self, entry: ServiceEntry) -> bool:
+        status, when = self._reported.get(entry.id, ("", 0.0))
         now = time.monotonic()
-        if not entry.health or (status == entry.health and now - when < _HEALTH_EVERY):
+        if not entry.health or (status == entry.health and now - when < self._timing.health_every):
             return False
         await self._registry.update_check(entry.check_id, entry.health, "told by the container's HEALTHCHECK")
-        self._told[entry.id] = (entry.health, now)
+        self._reported[entry.id] = (entry.health, now)
         return True
 
     def _busy(self, entry_id: str) -> bool:
         # A task that is done may still be here: its callback runs later, and it looks at nothing any more.
         return entry_id in self._tasks and not self._tasks[entry_id].done()
 
-    def _forget_task(self, entry_id: str, done: asyncio.Task) -> None:
+    def _forget_task(self, entry_id: str, done: asyncio.Task[None]) -> None:
         if self._tasks.get(entry_id) is done:
             del self._tasks[entry_id]
-
-
-class Backoff:
-    """Growing, jittered pauses between attempts."""
-
-    def __init__(self) -> None:
-        self._next = _FIRST_PAUSE
-
-    @property
-    def taken(self) -> bool:
-        """Whether there was a pause since the last success."""
-        return self._next > _FIRST_PAUSE
-
-    def reset(self) -> None:
-        self._next = _FIRST_PAUSE
-
-    async def wait(self) -> None:
-        pause, self._next = self._next, min(self._next * 2, _LONGEST_PAUSE)
-        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
 
 
 @dataclass(frozen=True)
@@ -187,49 +185,54 @@ class DesiredEntries:
     :param clock: seconds that never run backwards.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, timing: Timing | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timing = timing or Timing()
         self._clock = clock
         self._running: dict[str, _Running] = {}
-        self._told_to_stop: dict[str, float] = {}
+        self._stopping_since: dict[str, float] = {}
 
-    def run(self, container: Mapping[str, Any], entries: list[ServiceEntry]) -> set[str]:
-        """A container runs, with these entries. Gives the IDs of the entries that this concerns."""
-        known = _Running(container["State"]["StartedAt"], container["Config"].get("StopSignal") or "", tuple(entries))
+    def runs(self, container: Mapping[str, Any], entries: list[ServiceEntry]) -> set[str]:
+        """A container runs, with these entries.
+
+        :return: the IDs of the entries that this concerns, as for the other events.
+        """
+        running = _Running(container["State"]["StartedAt"], container["Config"].get("StopSignal") or "", tuple(entries))
         before = self._running.get(container["Id"])
-        self._running[container["Id"]] = known
-        return {entry.id for entry in (*known.entries, *(before.entries if before else ()))}
+        self._running[container["Id"]] = running
+        return {entry.id for entry in (*running.entries, *(before.entries if before else ()))}
 
-    def start(self, container_id: str) -> None:
-        """A container started: that it was told to stop is past."""
-        self._told_to_stop.pop(container_id, None)
+    def started(self, container_id: str) -> None:
+        """A container started: an earlier order to stop holds no more."""
+        self._stopping_since.pop(container_id, None)
 
-    def kill(self, container_id: str, number: int) -> set[str]:
+    def killed(self, container_id: str, number: int) -> set[str]:
         """A signal was sent to a container. One that does not stop it, as a SIGHUP, changes nothing."""
-        known = self._running.get(container_id)
-        if known is None or number not in (*_ALWAYS_STOP, signal_number(known.stop_signal)):
+        running = self._running.get(container_id)
+        if running is None or number not in (*_ALWAYS_STOP, signal_number(running.stop_signal)):
             return set()
-        self._told_to_stop[container_id] = self._clock()
-        return {entry.id for entry in known.entries}
+        self._stopping_since[container_id] = self._clock()
+        return {entry.id for entry in running.entries}
 
-    def end(self, container_id: str) -> set[str]:
+    def ended(self, container_id: str) -> set[str]:
         """A container ended."""
-        self._told_to_stop.pop(container_id, None)
-        known = self._running.pop(container_id, None)
-        return {entry.id for entry in known.entries} if known else set()
+        self._stopping_since.pop(container_id, None)
+        running = self._running.pop(container_id, None)
+        return {entry.id for entry in running.entries} if running else set()
 
     @property
     def containers(self) -> set[str]:
-        """The IDs of the containers that are known to run."""
+        """The IDs of the running containers."""
         return set(self._running)
 
     def entries(self) -> dict[str, ServiceEntry]:
-        """The entries by their IDs. A container made anew has its forerunner's names: the last one started has them."""
-        wanted = [known for container_id, known in self._running.items() if not self._stops(container_id)]
-        return {entry.id: entry for known in sorted(wanted, key=lambda known: known.started) for entry in known.entries}
+        """The entries by their IDs. A recreated container has the same ones: those of the last one started count."""
+        wanted = [running for container_id, running in self._running.items() if not self._stops(container_id)]
+        wanted.sort(key=lambda running: running.started)
+        return {entry.id: entry for running in wanted for entry in running.entries}
 
     def _stops(self, container_id: str) -> bool:
-        told = self._told_to_stop.get(container_id)
-        return told is not None and self._clock() - told < STOPS_WITHIN
+        since = self._stopping_since.get(container_id)
+        return since is not None and self._clock() - since < self._timing.stops_within
 
 
 def signal_number(text: str) -> int:
@@ -238,4 +241,4 @@ def signal_number(text: str) -> int:
         return int(text)
     name = text.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
-    return getattr(signal, name).value if name in signal.Signals.__members__ else 0
+    return signal.Signals[name].value if name in signal.Signals.__members__ else 0

@@ -15,7 +15,7 @@ def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
     url, _ = start_consul()
     argv = [sys.executable, "-m", "jenkins_proxy", "registrator", "--consul", url]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr.readline().startswith("[jenkins-proxy] * entering the containers of ")
+        assert " INFO    entering the containers of " in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=30)[1].endswith("ERROR: stopped by SIGTERM\n")
     assert process.returncode == 143

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import socket
 import subprocess
@@ -91,16 +92,25 @@ async def client(registry):
         yield consul
 
 
-class Log:
+class Log(logging.Handler):
+    """What the registrator logs."""
+
     def __init__(self) -> None:
+        super().__init__()
         self.lines: list[str] = []
 
-    step = warning = lambda self, text: self.lines.append(text)
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
 
 
 @pytest.fixture
 def log():
-    return Log()
+    logger, handler = logging.getLogger("jenkins_proxy.registrator"), Log()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.setLevel(logging.NOTSET)
+    logger.removeHandler(handler)
 
 
 @pytest.fixture
@@ -109,7 +119,7 @@ async def agent(log, client, engine):
     tasks = []
 
     def start(consul, endpoint=LOCAL, ip="127.0.0.1", **options):
-        tasks.append(asyncio.ensure_future(run_agent(endpoint, consul, log=log, ip=ip, **options)))
+        tasks.append(asyncio.ensure_future(run_agent(endpoint, consul, ip=ip, **options)))
 
     async def end():
         for task in tasks:

@@ -10,7 +10,7 @@ import pytest
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
-from jenkins_proxy.registrator import agent as registrator_agent
+from jenkins_proxy.registrator.sync import Timing
 
 pytestmark = pytest.mark.docker
 
@@ -167,9 +167,8 @@ async def test_nothing_is_written_for_what_is_right_already(agent, client, engin
     assert (await client.instances((await entry(client, name))["Service"]))[1] == index
 
 
-async def test_entries_that_the_registry_lost_come_back(agent, client, engine, entry, monkeypatch):
-    monkeypatch.setattr(registrator_agent, "COMPARE_EVERY", 0.2)
-    agent(client)
+async def test_entries_that_the_registry_lost_come_back(agent, client, engine, entry):
+    agent(client, timing=Timing(compare_every=0.2))
     name = await engine.run()
     row = await entry(client, name)
     await client.deregister(row["ID"])
@@ -288,11 +287,8 @@ async def test_a_container_that_ends_while_it_is_entered_is_taken_out(agent, cli
     await entry(client, name, there=False)
 
 
-async def test_a_refused_entry_is_told_once_and_holds_up_nothing_else(
-    agent, client, engine, entry, until, log, monkeypatch
-):
-    monkeypatch.setattr(registrator_agent, "COMPARE_EVERY", 0.1)
-    agent(client)
+async def test_a_refused_entry_is_told_once_and_holds_up_nothing_else(agent, client, engine, entry, until, log):
+    agent(client, timing=Timing(compare_every=0.1))
     name = await engine.run("-e", "SERVICE_CHECK_SCRIPT=true")
     await until(lambda: [line for line in log.lines if name in line and "Scripts are disabled" in line])
     await entry(client, await engine.run())

@@ -149,9 +149,9 @@ async def test_an_engine_that_is_not_there_is_waited_for(agent, client, engine, 
     await relay.cut()
 
 
-async def test_a_host_name_that_does_not_resolve_needs_an_address(client, log):
+async def test_a_host_name_that_does_not_resolve_needs_an_address(client):
     with pytest.raises(UsageError, match="the host name nobody.invalid does not resolve") as caught:
-        await run_agent(Endpoint("tcp://nobody.invalid:2375", "the test"), client, log=log)
+        await run_agent(Endpoint("tcp://nobody.invalid:2375", "the test"), client)
     assert "--ip" in caught.value.hint
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.registrator.service_entries import ServiceEntry
-from jenkins_proxy.registrator.sync import STOPS_WITHIN, DesiredEntries, signal_number
+from jenkins_proxy.registrator.sync import DesiredEntries, Timing, signal_number
 
 
 class Clock:
@@ -22,7 +22,7 @@ def clock():
 
 @pytest.fixture
 def desired(clock):
-    return DesiredEntries(clock)
+    return DesiredEntries(clock=clock)
 
 
 def running(container_id="c1", started="2026-01-01", stop_signal=None):
@@ -34,17 +34,17 @@ def entry(port=1, id_="h:a:80"):
 
 
 def test_a_running_container_is_desired_until_it_ends(desired):
-    assert desired.run(running(), [entry()]) == {"h:a:80"}
+    assert desired.runs(running(), [entry()]) == {"h:a:80"}
     assert desired.entries() == {"h:a:80": entry()}
     assert desired.containers == {"c1"}
-    assert desired.end("c1") == {"h:a:80"}
+    assert desired.ended("c1") == {"h:a:80"}
     assert desired.entries() == {}
-    assert desired.end("c1") == set()
+    assert desired.ended("c1") == set()
 
 
 def test_what_a_container_published_before_is_concerned_too(desired):
-    desired.run(running(), [entry(id_="old")])
-    assert desired.run(running(), [entry(id_="new")]) == {"old", "new"}
+    desired.runs(running(), [entry(id_="old")])
+    assert desired.runs(running(), [entry(id_="new")]) == {"old", "new"}
     assert set(desired.entries()) == {"new"}
 
 
@@ -66,31 +66,31 @@ def test_what_a_container_published_before_is_concerned_too(desired):
     ],
 )
 def test_a_signal_that_stops_ends_an_entry(desired, number, stop_signal, leaves):
-    desired.run(running(stop_signal=stop_signal), [entry()])
-    assert desired.kill("c1", number) == ({"h:a:80"} if leaves else set())
+    desired.runs(running(stop_signal=stop_signal), [entry()])
+    assert desired.killed("c1", number) == ({"h:a:80"} if leaves else set())
     assert bool(desired.entries()) is not leaves
 
 
 def test_a_container_that_was_told_to_stop_stays_out_while_it_stops(desired):
-    desired.run(running(), [entry()])
-    desired.kill("c1", 15)
-    desired.run(running(), [entry()])
+    desired.runs(running(), [entry()])
+    desired.killed("c1", 15)
+    desired.runs(running(), [entry()])
     assert desired.entries() == {}
 
 
 def test_it_is_back_when_it_starts_again(desired):
-    desired.run(running(), [entry(1)])
-    desired.kill("c1", 15)
-    desired.end("c1")
-    desired.start("c1")
-    desired.run(running(started="2026-01-02"), [entry(2)])
+    desired.runs(running(), [entry(1)])
+    desired.killed("c1", 15)
+    desired.ended("c1")
+    desired.started("c1")
+    desired.runs(running(started="2026-01-02"), [entry(2)])
     assert desired.entries()["h:a:80"].port == 2
 
 
 def test_it_is_back_when_it_evidently_does_not_stop(desired, clock):
-    desired.run(running(), [entry()])
-    desired.kill("c1", 2)
-    clock.now += STOPS_WITHIN
+    desired.runs(running(), [entry()])
+    desired.killed("c1", 2)
+    clock.now += Timing().stops_within
     assert set(desired.entries()) == {"h:a:80"}
 
 
@@ -101,14 +101,14 @@ def test_the_container_that_was_made_anew_has_the_entry(desired, old_first):
         (running("new", "2026-01-01T00:00:05Z"), [entry(2)]),
     ]
     for container, its_entries in containers if old_first else reversed(containers):
-        desired.run(container, its_entries)
+        desired.runs(container, its_entries)
     assert desired.entries()["h:a:80"].port == 2
-    desired.end("old")
+    desired.ended("old")
     assert desired.entries()["h:a:80"].port == 2
 
 
 def test_a_signal_to_an_unknown_container_is_nothing(desired):
-    assert desired.kill("nobody", 15) == set()
+    assert desired.killed("nobody", 15) == set()
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_an_open_door_is_told(make_daemon, free_port, token: str, warns: list) -
     port = free_port()
     daemon = make_daemon("--listen", f"0.0.0.0:{port}", "--insecure", JENKINS_PROXY_TOKEN=token)
     daemon.start()
-    warnings = [line for line in daemon.said.splitlines() if "WARNING: " in line and "docker" not in line.lower()]
+    warnings = [line for line in daemon.said.splitlines() if " WARNING " in line and "docker" not in line.lower()]
     assert [warning.format(port) in line for warning, line in zip(warns, warnings)] == [True], daemon.said
 
 

@@ -1,16 +1,20 @@
-"""The arguments that name an address: where to listen, and under which address containers are reached."""
+"""What the commands that run for ever have in common: arguments that name an address, and how they log."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import ssl
+from collections.abc import Callable
 
-from jenkins_proxy import tls
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy import logs, tls
+from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.hostnames import is_loopback, is_specific_address
 from jenkins_proxy.model import Address
 from jenkins_proxy.validation import parse_address
+
+_LOG = logging.getLogger(__name__)
 
 
 def parse_listen(value: str, option: str) -> Address:
@@ -56,3 +60,43 @@ def tls_context(cert: str, key: str) -> ssl.SSLContext | None:
     if key:
         raise UsageError("--tls-key is given without --tls-cert")
     return None
+
+
+def add_log_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format",
+        choices=logs.FORMATS,
+        default=logs.TEXT,
+        help="how to log to stderr: text, or json, one object a line (default: text)",
+    )
+
+
+def require_aiohttp(command: str) -> None:
+    """:raises UsageError: when aiohttp is not installed, which only the daemons need."""
+    try:
+        import aiohttp  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{command} needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'"
+        ) from error
+
+
+def run_logged(work: Callable[[], int], log_format: str) -> int:
+    """Do a daemon's work with its log set up.
+
+    :return: the exit code.
+    :raises JenkinsProxyError: what ended it, unless the log is JSON: then it is logged, so that each line is JSON.
+    """
+    logs.set_up(log_format)
+    try:
+        return work()
+    except JenkinsProxyError as error:
+        if log_format != logs.JSON:
+            raise
+        _LOG.error("%s", error.message, extra={"hint": error.hint})
+        return error.exit_code
+    except Stopped as stopped:
+        if log_format != logs.JSON:
+            raise
+        _LOG.error("stopped by %s", stopped.signal_name)
+        return stopped.exit_code

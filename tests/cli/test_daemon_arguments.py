@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from jenkins_proxy.cli import addresses
+from jenkins_proxy.cli import daemon_arguments
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
 
@@ -24,41 +24,41 @@ from jenkins_proxy.model import Address
     ],
 )
 def test_an_address_to_listen_on(text: str, address: Address) -> None:
-    assert addresses.parse_listen(text, "--listen") == address
+    assert daemon_arguments.parse_listen(text, "--listen") == address
 
 
 @pytest.mark.parametrize("text", ["", "8081", "127.0.0.1", "*:0", ":65536", "*:80 ssl", "*:80\nx", "a b:80", "**:80"])
 def test_what_is_no_address_to_listen_on(text: str) -> None:
     with pytest.raises(UsageError, match="^--listen "):
-        addresses.parse_listen(text, "--listen")
+        daemon_arguments.parse_listen(text, "--listen")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "proxy"])
 def test_an_open_door_without_a_token_must_be_meant(host: str) -> None:
     with pytest.raises(UsageError, match=re.escape("--listen")) as caught:
-        addresses.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
+        daemon_arguments.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
     assert "JENKINS_PROXY_TOKEN" in caught.value.hint
     assert "--insecure" in caught.value.hint
-    addresses.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=True)
-    addresses.check_exposure(Address("127.0.0.1", 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
+    daemon_arguments.check_exposure(Address(host, 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=True)
+    daemon_arguments.check_exposure(Address("127.0.0.1", 8081), "--listen", "JENKINS_PROXY_TOKEN", safe=False)
 
 
 @pytest.mark.parametrize(
     ("text", "bind"), [("*:80", "*:80"), (":80", "*:80"), ("127.0.0.1:80", "127.0.0.1:80"), ("[::]:80", "[::]:80")]
 )
 def test_an_address_that_users_enter_at(text: str, bind: str) -> None:
-    assert addresses.bind(text) == bind
+    assert daemon_arguments.bind(text) == bind
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1", "127.0.0.1", "fd00::1"])
 def test_an_address_of_containers(text: str) -> None:
-    assert addresses.reachable_ip(text) == text
+    assert daemon_arguments.reachable_ip(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "0.0.0.0", "::", "host", "10.0.0.1:80"])
 def test_what_is_no_address_of_containers(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not an address under which containers can be reached"):
-        addresses.reachable_ip(text)
+        daemon_arguments.reachable_ip(text)
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def certificate(tmp_path_factory):
 
 
 def test_certificates(certificate) -> None:
-    assert addresses.tls_context("", "") is None
-    assert addresses.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
+    assert daemon_arguments.tls_context("", "") is None
+    assert daemon_arguments.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
     for arguments, says in (
         (("", "key.pem"), "--tls-key is given without --tls-cert"),
         (("/absent.pem", ""), "cannot use the certificate /absent.pem"),
@@ -81,5 +81,5 @@ def test_certificates(certificate) -> None:
         ((str(certificate / "key.pem"), str(certificate / "cert.pem")), "cannot use the certificate"),
     ):
         with pytest.raises(UsageError, match=says) as caught:
-            addresses.tls_context(*arguments)
+            daemon_arguments.tls_context(*arguments)
         assert caught.value.message.isprintable()
