@@ -32,7 +32,7 @@ class Access:
         self._names = {name.lower() for name in names}
 
     def check(self, request: web.Request) -> None:
-        """:raises Refusal: when the request may not go on."""
+        """:raises ConsulError: when the request may not go on."""
         writes = request.method != "GET"
         if self._token:
             if writes and not self._presented(request):

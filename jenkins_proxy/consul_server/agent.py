@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from jenkins_proxy.clients.consul.models import CHECK_KINDS
 from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.catalog import Catalog
-from jenkins_proxy.consul_server.checks import Poll, TtlClock
+from jenkins_proxy.consul_server.checks import PolledCheck, TtlCheck
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import check_row, service_row
-from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
+from jenkins_proxy.consul_server.state_store import Row, Store, Timing
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
-Monitor = TtlClock | Poll
+Monitor = TtlCheck | PolledCheck
 
 STATUSES = (PASSING, WARNING, CRITICAL)
-DEREGISTER_AFTER_AT_LEAST = 60.0
-"""Seconds: Consul takes no shorter DeregisterCriticalServiceAfter."""
-
 _NODE_MAINTENANCE = "_node_maintenance"
 _NO_REASON = "Maintenance mode is enabled for this {}, but no reason was provided. This is a default message."
 _FOREIGN = ("GRPC", "AliasNode", "AliasService", "DockerContainerID")
@@ -28,22 +26,19 @@ class Agent:
     """The node that this process is.
 
     :param node: its name.
-    :param deregister_after_at_least: seconds, the shortest time after which a critical service is taken away.
     """
 
-    def __init__(
-        self, store: Store, catalog: Catalog, node: str, deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST
-    ) -> None:
+    def __init__(self, store: Store, catalog: Catalog, node: str, timing: Timing) -> None:
         self._store = store
         self._catalog = catalog
-        self._at_least = deregister_after_at_least
+        self._timing = timing
         self._definitions: dict[str, dict[str, Any]] = store.tables["definitions"]
         self._monitors: dict[str, Monitor] = {}
         self._reapers: dict[str, asyncio.TimerHandle] = {}
         self.node = node
 
     def start(self) -> None:
-        """Start the checks that were loaded. They keep their status until they know better: a restart of the registry
+        """Start the checks that were loaded. They keep their status until their first run: a restart of the registry
         must not take services out of rotation that never stopped."""
         for check_id, definition in self._definitions.items():
             self._start_monitor(check_id, definition)
@@ -55,8 +50,8 @@ class Agent:
         for monitor in self._monitors.values():
             monitor.stop()
         for monitor in self._monitors.values():
-            if isinstance(monitor, Poll):
-                await monitor.ended()
+            if isinstance(monitor, PolledCheck):
+                await monitor.wait_ended()
 
     def services(self) -> list[Row]:
         return self._catalog.services_on(self.node)
@@ -68,9 +63,9 @@ class Agent:
     def register_service(self, service: dict[str, Any], replace_checks: bool) -> None:
         """Register a service with its checks.
 
-        :param service: the structure ``decode.SERVICE``.
+        :param service: the structure ``go_json.SERVICE``.
         :param replace_checks: take away the checks that it had and does not name again.
-        :raises Refusal: for what Consul refuses.
+        :raises ConsulError: for what Consul refuses.
         """
         name, service_id = service["Name"], service["ID"] or service["Name"]
         if not name:
@@ -96,9 +91,9 @@ class Agent:
         self._catalog.remove_service(self.node, service_id)
 
     def register_check(self, check: dict[str, Any]) -> None:
-        """Register a check of the node, or of a service of its.
+        """Register a check of the node, or of one of its services.
 
-        :param check: the structure ``decode.CHECK``.
+        :param check: the structure ``go_json.CHECK``.
         """
         if not check["Name"]:
             raise ConsulError(400, "Missing check name")
@@ -114,10 +109,10 @@ class Agent:
 
     def update_ttl(self, check_id: str, status: str, output: str) -> None:
         """Report a TTL check."""
-        clock = self._monitors.get(check_id)
-        if not isinstance(clock, TtlClock):
+        check = self._monitors.get(check_id)
+        if not isinstance(check, TtlCheck):
             raise ConsulError(500, f'CheckID "{check_id}" does not have associated TTL')
-        clock.heard(status, output)
+        check.report(status, output)
 
     def service_maintenance(self, service_id: str, enable: bool, reason: str) -> None:
         """Take a service out of passing, or back."""
@@ -166,7 +161,7 @@ class Agent:
         self._start_monitor(check_id, definition)
 
     def _remove_check(self, check_id: str) -> None:
-        # It runs on when this cannot be kept: then the check is still there.
+        # First, as it may fail: then the check is still there and goes on.
         self._store.drop("definitions", check_id)
         self._stop_monitor(check_id)
         self._catalog.remove_check(self.node, check_id)
@@ -178,14 +173,21 @@ class Agent:
             self._report(check_id, status, output)
 
         ttl = definition["TTL"]
-        monitor = self._monitors[check_id] = TtlClock(ttl, report) if ttl else Poll(definition, report)
+        monitor: Monitor = TtlCheck(ttl, report, self._timing) if ttl else PolledCheck(definition, report, self._timing)
+        self._monitors[check_id] = monitor
         monitor.start()
         self._reap_later(check_id)
 
     def _stop_monitor(self, check_id: str) -> None:
-        for running, stop in ((self._monitors, "stop"), (self._reapers, "cancel")):
-            if check_id in running:
-                getattr(running.pop(check_id), stop)()
+        monitor = self._monitors.pop(check_id, None)
+        if monitor:
+            monitor.stop()
+        self._cancel_reaper(check_id)
+
+    def _cancel_reaper(self, check_id: str) -> None:
+        reaper = self._reapers.pop(check_id, None)
+        if reaper:
+            reaper.cancel()
 
     def _report(self, check_id: str, status: str, output: str) -> None:
         row = self._catalog.check(self.node, check_id)
@@ -200,14 +202,12 @@ class Agent:
         """Have a service that stays critical taken away, where its check asks for it."""
         row = self._catalog.check(self.node, check_id)
         seconds = self._definitions[check_id]["DeregisterCriticalServiceAfter"]
-        if not seconds or not row["ServiceID"]:
+        if not seconds or row is None or not row["ServiceID"]:
             return
         if row["Status"] != CRITICAL:
-            timer = self._reapers.pop(check_id, None)
-            if timer:
-                timer.cancel()
+            self._cancel_reaper(check_id)
         elif check_id not in self._reapers:
-            self._reap_in(max(seconds, self._at_least), check_id, row["ServiceID"])
+            self._reap_in(max(seconds, self._timing.min_deregister_after), check_id, row["ServiceID"])
 
     def _reap_in(self, seconds: float, check_id: str, service_id: str) -> None:
         self._reapers[check_id] = asyncio.get_running_loop().call_later(seconds, self._reap, check_id, service_id)
@@ -216,16 +216,16 @@ class Agent:
         try:
             self.deregister_service(service_id)
         except OSError:
-            self._reap_in(AGAIN, check_id, service_id)
+            self._reap_in(self._timing.retry, check_id, service_id)
 
 
 def kind_of(check: dict[str, Any]) -> str:
     """A check's type, in Consul's word."""
-    return next((kind for field, kind in (("HTTP", "http"), ("TCP", "tcp"), ("TTL", "ttl")) if check[field]), "")
+    return next((kind.type for kind in CHECK_KINDS if check[kind.field]), "")
 
 
 def validate(check: dict[str, Any]) -> None:
-    """:raises Refusal: for a check that Consul refuses, or that the embedded registry does not have."""
+    """:raises ConsulError: for a check that Consul refuses, or that the embedded registry does not have."""
     if check["Status"] and check["Status"] not in STATUSES:
         raise ConsulError(400, "Status for checks must 'passing', 'warning', 'critical'")
     if check["Args"] or check["ScriptArgs"] or check["Script"]:
@@ -236,7 +236,7 @@ def validate(check: dict[str, Any]) -> None:
     foreign = next((field for field in _FOREIGN if check[field]), "")
     if foreign:
         raise ConsulError(400, f"Invalid check: the embedded registry has no {foreign} checks")
-    polled = check["HTTP"] or check["TCP"]
+    polled = any(check[kind.field] for kind in CHECK_KINDS if kind.polled)
     if polled and check["TTL"]:
         raise ConsulError(400, "Invalid check: Interval and TTL cannot both be specified")
     if polled and check["Interval"] <= 0:

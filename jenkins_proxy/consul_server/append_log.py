@@ -1,8 +1,8 @@
-"""The embedded registry's file: a line a change, so that a change costs a line however much there is.
+"""The embedded registry's file: a line a change, so that a change costs the same however much there is.
 
 A line is ``[index, table, key, row]``, with null for a deleted row. Lines are handed to the operating system before
 the change is answered: a killed daemon loses nothing. A torn last line, the mark of a machine that lost its power, is
-left out. The file is written anew, beside the old one and then over it, at each start and when half of it is history.
+left out. The file is replaced by one without history at each start and when half of it is history.
 """
 
 from __future__ import annotations

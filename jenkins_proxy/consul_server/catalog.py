@@ -19,7 +19,7 @@ class Catalog:
     """The catalog over the tables ``nodes``, ``services`` and ``checks``.
 
     :param store: the tables.
-    :ivar on_critical: called with ``(node, check_id)`` of a check that became critical or went away: sessions hang
+    :ivar on_critical: called with ``(node, check_id)`` of a check that became critical or went away: sessions depend
         on checks.
     """
 
@@ -36,13 +36,13 @@ class Catalog:
         for (node, check_id), row in self._checks.items():
             self._checks_of[node, row["ServiceID"]].add(check_id)
 
-    # Topics and indexes of the queries.
+    # The indexes of queries.
 
     def service_index(self, name: str) -> int:
         """A service that is gone, or never was, has the index of the last one that went: above all that it had."""
         return self._store.index_of(("service", name), self._store.index_of(_EXTINCTION))
 
-    # What is there.
+    # Reading.
 
     def node(self, node: str) -> Row | None:
         return self._nodes.get(node)
@@ -84,7 +84,7 @@ class Catalog:
     def checks_in(self, state: str) -> list[Row]:
         return [row for _, row in sorted(self._checks.items()) if state in ("any", row["Status"])]
 
-    # Changes. Each gives whether anything changed: what is the same wakes nobody.
+    # Writing: each returns whether anything changed; an equal row wakes nobody.
 
     def put_node(self, row: Row) -> bool:
         node = row["Node"]

@@ -66,7 +66,7 @@ class CatalogApi:
         passing = request.query.get("passing", "false") in ("", "1", "t", "T", "true", "TRUE", "True")
 
         def found() -> list[dict[str, Any]]:
-            entries = [
+            entries: list[dict[str, Any]] = [
                 {
                     "Node": node,
                     "Service": row,

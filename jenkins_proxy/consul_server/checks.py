@@ -1,4 +1,4 @@
-"""Checks that really run: HTTP and TCP at their intervals, TTL clocks, and the end of what stays critical."""
+"""The checks that run: HTTP and TCP at their intervals, and those that become critical when reports stop."""
 
 from __future__ import annotations
 
@@ -12,36 +12,35 @@ from typing import Any
 import aiohttp
 
 from jenkins_proxy.aio import cancel_all, with_timeout
-from jenkins_proxy.consul_server.state_store import AGAIN
+from jenkins_proxy.consul_server.state_store import Timing
 from jenkins_proxy.errors import root_cause
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
 Report = Callable[[str, str], None]
-"""Takes a status and its output. :raises OSError: when it cannot be kept, which the store tells people."""
+"""Takes a status and its output. :raises OSError: when it cannot be kept; the store has logged that."""
 
 _OUTPUT_SIZE = 4096
 _TIMEOUT = 10.0
-# Consul waits a random part of the interval before the first run; a second is enough to spread a start.
-_FIRST_WITHIN = 1.0
 
 
-class TtlClock:
+class TtlCheck:
     """A check that somebody else reports: critical when the reports stop.
 
     :param seconds: the longest time between two reports.
     """
 
-    def __init__(self, seconds: float, report: Report) -> None:
+    def __init__(self, seconds: float, report: Report, timing: Timing) -> None:
         self._seconds = seconds
         self._report = report
+        self._timing = timing
         self._last = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         self._expire_in(self._seconds)
 
-    def heard(self, status: str, output: str) -> None:
-        """A report came in."""
+    def report(self, status: str, output: str) -> None:
+        """Take a report from outside."""
         self._last = output
         self.stop()
         self.start()
@@ -56,22 +55,23 @@ class TtlClock:
         try:
             self._report(CRITICAL, f"TTL expired{last}")
         except OSError:
-            self._expire_in(AGAIN)
+            self._expire_in(self._timing.retry)
 
     def _expire_in(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
 
-class Poll:
+class PolledCheck:
     """A check that asks at an interval.
 
-    :param definition: a check's structure, as ``decode.CHECK`` has it.
+    :param definition: a check's structure, as ``go_json.CHECK`` has it.
     """
 
-    def __init__(self, definition: dict[str, Any], report: Report) -> None:
+    def __init__(self, definition: dict[str, Any], report: Report, timing: Timing) -> None:
         self._definition = definition
         self._report = report
-        self._task: asyncio.Task | None = None
+        self._timing = timing
+        self._task: asyncio.Task[None] | None = None
         self._same = 0
         self._failed = False
 
@@ -82,17 +82,17 @@ class Poll:
         if self._task:
             self._task.cancel()
 
-    async def ended(self) -> None:
+    async def wait_ended(self) -> None:
         """Wait until a stopped check is really over."""
         if self._task:
             await cancel_all([self._task])
 
     async def _run(self) -> None:
         interval = self._definition["Interval"]
-        await asyncio.sleep(random.uniform(0, min(interval, _FIRST_WITHIN)))
+        await asyncio.sleep(random.uniform(0, min(interval, self._timing.first_check_within)))
         while True:
             status, output = await probe(self._definition)
-            # What cannot be kept now is seen again at the next run.
+            # A result that cannot be kept is reported again after the next run.
             with contextlib.suppress(OSError):
                 self._count(status, output[:_OUTPUT_SIZE])
             await asyncio.sleep(interval)

@@ -1,4 +1,4 @@
-"""How the embedded registry says no: Consul's status and text."""
+"""How the embedded registry refuses a call: with Consul's status and text."""
 
 from __future__ import annotations
 

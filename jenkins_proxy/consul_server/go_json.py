@@ -115,7 +115,7 @@ def body(data: bytes, fields: Mapping[str, str], *, strict: bool = True) -> dict
     """A request's body as a complete structure: missing fields are Go's zero values, durations are seconds.
 
     :param strict: refuse unknown fields, as nearly all calls of Consul do.
-    :raises Refusal: 400, for what Consul refuses too.
+    :raises ConsulError: 400, for what Consul refuses too.
     """
     try:
         value = _whole(json.loads(data))

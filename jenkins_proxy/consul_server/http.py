@@ -1,15 +1,16 @@
-"""What all calls of the embedded registry's HTTP API share: blocking queries, Consul's JSON, its errors, the door."""
+"""What all calls of the embedded registry's HTTP API share: blocking queries, JSON, errors, and who may call."""
 
 from __future__ import annotations
 
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.access import Access
@@ -17,12 +18,10 @@ from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import DATACENTER
 from jenkins_proxy.consul_server.state_store import Store
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 KV_MAX = 512 * 1024
 """Bytes: Consul's own limit for a value."""
 
-_DEFAULT_WAIT, _LONGEST_WAIT = 300.0, 600.0
+_DEFAULT_WAIT, _MAX_WAIT = 300.0, 600.0
 # Go escapes these in JSON, so that it can stand in HTML.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -64,7 +63,7 @@ def _asked(request: web.Request) -> tuple[int, float]:
         wait = go_duration.parse(request.query["wait"]) if request.query.get("wait") else 0.0
     except ValueError as error:
         raise ConsulError(400, "Invalid wait time") from error
-    wait = min(wait or _DEFAULT_WAIT, _LONGEST_WAIT)
+    wait = min(wait or _DEFAULT_WAIT, _MAX_WAIT)
     # As Consul does it: watchers that began together must not come back together.
     return int(text or 0), time.monotonic() + wait + random.uniform(0, wait / 16)
 
@@ -86,15 +85,15 @@ def done() -> web.Response:
 
 
 def name(request: web.Request, what: str) -> str:
-    """The name at the end of the path. :raises Refusal: when it is missing."""
+    """The name at the end of the path. :raises ConsulError: when it is missing."""
     found = request.match_info["name"]
     if not found:
         raise ConsulError(400, f"Missing {what}")
     return found
 
 
-def middleware(access: Access) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
-    """What stands before every call."""
+def middleware(access: Access) -> Middleware:
+    """What runs before every call: who may call, and options that no call takes."""
 
     @web.middleware
     async def before(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -107,7 +106,7 @@ def middleware(access: Access) -> Callable[[web.Request, Handler], Awaitable[web
         except web.HTTPException as error:
             return _refused(request, error)
         except OSError as error:
-            # The journal: what cannot be kept is refused, not forgotten later.
+            # From the append log: a change that cannot be kept is refused, not forgotten later.
             return web.Response(status=500, text=f"the registry's state file cannot be written: {error.strerror}")
 
     return before

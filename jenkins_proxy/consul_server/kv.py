@@ -89,7 +89,10 @@ class Keys:
         return True
 
     def release(self, session: str, delete: bool) -> list[str]:
-        """Free, or delete, what an ended session holds; the keys."""
+        """Free, or delete, the keys that an ended session holds.
+
+        :return: the keys.
+        """
         held = [key for key, row in self._rows.items() if row.get("Session") == session]
         for key in held:
             row = self._rows[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -40,10 +41,10 @@ class KvApi:
             )
         name(request, "key name")
         return await blocking(
-            request, self._store, Query(("key", key), lambda: self._keys.get(key)[1], lambda: self._one(request, key))
+            request, self._store, Query(("key", key), lambda: self._keys.get(key)[1], lambda: self._pair(request, key))
         )
 
-    def _one(self, request: web.Request, key: str) -> web.Response:
+    def _pair(self, request: web.Request, key: str) -> web.Response:
         row, _ = self._keys.get(key)
         if row is None:
             return web.Response(status=404)
@@ -181,9 +182,9 @@ class SessionApi:
         node = name(request, "node name")
         return await self._listed(request, lambda: self._sessions.on(node))
 
-    async def _listed(self, request: web.Request, found) -> web.Response:
+    async def _listed(self, request: web.Request, rows: Callable[[], list[Row]]) -> web.Response:
         return await blocking(
-            request, self._store, Query(TOPIC, lambda: self._store.index_of(TOPIC), lambda: answer(request, found()))
+            request, self._store, Query(TOPIC, lambda: self._store.index_of(TOPIC), lambda: answer(request, rows()))
         )
 
 

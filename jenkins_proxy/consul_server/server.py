@@ -7,23 +7,22 @@
 
 Keys, sessions, services and checks are kept in the state file. Services too, though containers are found again by
 the registrator agent: entries that somebody else made are found by nobody (gliderlabs/registrator#81), and a proxy
-whose daemon starts again must not see an empty registry first. ``tests/registry/test_contract.py`` runs the same tests
-against it and against a real Consul.
+whose daemon starts again must not see an empty registry first. ``tests/consul_server/test_contract.py`` runs the same
+tests against it and against a real Consul.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from aiohttp import web
 
 from jenkins_proxy.consul_server.access import Access
-from jenkins_proxy.consul_server.agent import DEREGISTER_AFTER_AT_LEAST, Agent
+from jenkins_proxy.consul_server.agent import Agent
 from jenkins_proxy.consul_server.agent_api import AgentApi
 from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.catalog import Catalog
@@ -33,13 +32,11 @@ from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.kv_api import KvApi, SessionApi
 from jenkins_proxy.consul_server.records import check_row, node_row
 from jenkins_proxy.consul_server.sessions import Sessions
-from jenkins_proxy.consul_server.state_store import Store
+from jenkins_proxy.consul_server.state_store import Row, Store, Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import PASSING
 
 __all__ = ["EmbeddedRegistry"]
-
-_STOP_WITHIN = 1.0
 
 
 class EmbeddedRegistry:
@@ -48,8 +45,6 @@ class EmbeddedRegistry:
     :param state_file: what outlives a restart; None keeps nothing.
     :param token: what writing calls must present, as Consul's ACL token; empty asks for none.
     :param names: domains by which it may be called on loopback without a token.
-    :param warn: called with a line for people when changes cannot be kept any more.
-    :param deregister_after_at_least: seconds; Consul's limit for DeregisterCriticalServiceAfter.
     :ivar url: ``http://127.0.0.1:8500``, once started.
     """
 
@@ -59,14 +54,12 @@ class EmbeddedRegistry:
         token: str = "",
         *,
         names: Iterable[str] = (),
-        warn: Callable[[str], None] = lambda _text: None,
-        deregister_after_at_least: float = DEREGISTER_AFTER_AT_LEAST,
+        timing: Timing | None = None,
     ) -> None:
         self._state_file = state_file
         self._token = token
         self._names = tuple(names)
-        self._warn = warn
-        self._at_least = deregister_after_at_least
+        self._timing = timing or Timing()
         self._runner: web.AppRunner | None = None
         self.url = ""
         self.port = 0
@@ -87,7 +80,7 @@ class EmbeddedRegistry:
                 self._application(f"{shown}:{self.port}", host),
                 access_log=None,
                 handler_cancellation=True,
-                shutdown_timeout=_STOP_WITHIN,
+                shutdown_timeout=self._timing.stop_within,
             )
         except BaseException:
             listener.close()
@@ -112,20 +105,20 @@ class EmbeddedRegistry:
         return self._store.waiting
 
     def _application(self, address: str, host: str) -> web.Application:
-        store = self._store = Store(AppendLog(self._state_file), self._warn)
+        store = self._store = Store(AppendLog(self._state_file))
         catalog = Catalog(store)
         keys = Keys(store)
         node = socket.gethostname()
-        self._sessions = Sessions(store, catalog, keys)
-        self._agent = Agent(store, catalog, node, self._at_least)
-        self._register_self(catalog, node, host)
+        self._sessions = Sessions(store, catalog, keys, self._timing)
+        self._agent = Agent(store, catalog, node, self._timing)
+        own_node = self._register_self(catalog, node, host)
         # One more than the limit: whether a body may reach it differs between versions of aiohttp.
         app = web.Application(
             middlewares=[middleware(Access(self._token, host, self._names))], client_max_size=KV_MAX + 1
         )
         app.add_routes(
             [
-                *AgentApi(self._agent, catalog.node(node), address).routes(),
+                *AgentApi(self._agent, own_node, address).routes(),
                 *CatalogApi(store, catalog).routes(),
                 *KvApi(store, keys, self._sessions).routes(),
                 *SessionApi(store, self._sessions, node).routes(),
@@ -133,17 +126,19 @@ class EmbeddedRegistry:
         )
         return app
 
-    def _register_self(self, catalog: Catalog, node: str, host: str) -> None:
+    def _register_self(self, catalog: Catalog, node: str, host: str) -> Row:
         address = "127.0.0.1" if host in ("0.0.0.0", "::", "localhost") else host  # noqa: S104 - compared, not bound
         # The same name has the same ID after a restart, without a file for it.
         node_id = str(uuid.uuid5(uuid.NAMESPACE_DNS, node))
         self._store.advance()
         family = "ipv6" if ":" in address else "ipv4"
         tagged = {name: address for name in ("lan", f"lan_{family}", "wan", f"wan_{family}")}
-        catalog.put_node(node_row(node_id, node, address, tagged, {"consul-network-segment": ""}))
+        row = node_row(node_id, node, address, tagged, {"consul-network-segment": ""})
+        catalog.put_node(row)
         catalog.put_check(
             check_row(node, "serfHealth", name="Serf Health Status", status=PASSING, output="Agent alive and reachable")
         )
+        return row
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -157,7 +152,5 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         hint = "another registry or Consul listens there" if error.errno == errno.EADDRINUSE else ""
-        raise UsageError(
-            f"the embedded registry cannot listen on {host}:{port}: {os.strerror(error.errno)}", hint
-        ) from error
+        raise UsageError(f"the embedded registry cannot listen on {host}:{port}: {error.strerror}", hint) from error
     return listener

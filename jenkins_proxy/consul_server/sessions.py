@@ -1,4 +1,4 @@
-"""Sessions: what holds locks, until it ends by itself, by its time to live, or with a check that it hangs on."""
+"""Sessions, which hold locks: each ends by a call, by its time to live, or with a check that it depends on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.kv import Keys
-from jenkins_proxy.consul_server.state_store import AGAIN, Row, Store
+from jenkins_proxy.consul_server.state_store import Row, Store, Timing
 from jenkins_proxy.model import CRITICAL
 
 TOPIC = "sessions"
 
-_SHORTEST, _LONGEST = 10.0, 86400.0
 # Consul ends a session only after twice its time to live, so that a slow renewal loses no lock.
 _GRACE = 2
 
@@ -23,10 +22,11 @@ _GRACE = 2
 class Sessions:
     """The sessions' table. Times to live run from :meth:`start` on."""
 
-    def __init__(self, store: Store, catalog: Catalog, keys: Keys) -> None:
+    def __init__(self, store: Store, catalog: Catalog, keys: Keys, timing: Timing) -> None:
         self._store = store
         self._catalog = catalog
         self._keys = keys
+        self._timing = timing
         self._rows: dict[str, Row] = store.tables["sessions"]
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._delays: dict[str, float] = {}
@@ -42,7 +42,7 @@ class Sessions:
             timer.cancel()
 
     def get(self, session_id: str) -> Row | None:
-        """A session. :raises Refusal: for what is no ID."""
+        """A session, or None when it is gone. :raises ConsulError: for a text that is no ID."""
         if len(session_id) != 36:
             raise ConsulError(500, "failed session lookup: index error: UUID must be 36 characters")
         return self._rows.get(session_id)
@@ -58,13 +58,13 @@ class Sessions:
 
         :param ttl: a Go duration, or empty.
         :param lock_delay: nanoseconds.
-        :raises Refusal: for what Consul refuses.
+        :raises ConsulError: for what Consul refuses.
         """
         if self._catalog.node(node) is None:
             raise ConsulError(500, "Missing node registration")
         if behavior not in ("release", "delete"):
             raise ConsulError(500, f"Invalid Behavior setting '{behavior}'")
-        _check_ttl(ttl)
+        self._check_ttl(ttl)
         for check_id in checks:
             check = self._catalog.check(node, check_id)
             if check is None:
@@ -137,12 +137,12 @@ class Sessions:
         self._timers[session_id] = asyncio.get_running_loop().call_later(seconds, self._end, session_id)
 
     def _end(self, session_id: str) -> None:
-        """End a session that nobody asks to end: until it could be kept."""
+        """End a session without a call; when that cannot be kept, try again later."""
         try:
             self.destroy(session_id)
         except OSError:
             self._cancel_timer(session_id)
-            self._end_in(AGAIN, session_id)
+            self._end_in(self._timing.retry, session_id)
 
     def _cancel_timer(self, session_id: str) -> None:
         timer = self._timers.pop(session_id, None)
@@ -154,13 +154,12 @@ class Sessions:
             if row["Node"] == node and check_id in row["NodeChecks"]:
                 self._end(session_id)
 
-
-def _check_ttl(ttl: str) -> None:
-    if not ttl:
-        return
-    try:
-        seconds = go_duration.parse(ttl)
-    except ValueError as error:
-        raise ConsulError(500, f"Session TTL '{ttl}' invalid: {error}") from error
-    if seconds and not _SHORTEST <= seconds <= _LONGEST:
-        raise ConsulError(500, f"Invalid Session TTL '{round(seconds * 1e9)}', must be between [10s=24h0m0s]")
+    def _check_ttl(self, ttl: str) -> None:
+        if not ttl:
+            return
+        try:
+            seconds = go_duration.parse(ttl)
+        except ValueError as error:
+            raise ConsulError(500, f"Session TTL '{ttl}' invalid: {error}") from error
+        if seconds and not self._timing.min_session_ttl <= seconds <= self._timing.max_session_ttl:
+            raise ConsulError(500, f"Invalid Session TTL '{round(seconds * 1e9)}', must be between [10s=24h0m0s]")

@@ -1,51 +1,72 @@
 """The embedded registry's tables: rows, one growing index, and whoever waits for a change of one thing.
 
 A row is the JSON that the API answers with. A *topic* is what a blocking query waits for: ``("service", "books-ms")``,
-``("prefix", "jenkins-proxy/routes/")``. A change wakes the queries on its topics and no others, so that a thousand
-watchers cost nothing while a thousand and first service changes.
+``("prefix", "jenkins-proxy/routes/")``. A change wakes the queries on its topics and no others: the watchers of a
+thousand services cost nothing while another service changes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Hashable, Iterator
+import logging
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.errors import UsageError
 
-Row = dict[str, Any]
-Key = Hashable
+_LOG = logging.getLogger(__name__)
 
-AGAIN = 1.0
-"""Seconds after which a change that could not be kept is tried again, where no caller is told and does it."""
+Row = dict[str, Any]
+Key = Any
+"""A row's key within its table, of one type a table: a name or an ID, or a node's name with an ID."""
 
 _COMPACT_AFTER = 1000
 TABLES = ("nodes", "services", "checks", "definitions", "kv", "sessions")
 
 
+@dataclass(frozen=True)
+class Timing:
+    """The times of the embedded registry, in seconds.
+
+    :ivar retry: after which a change that could not be kept is tried again, where no caller learns of it and does so.
+    :ivar min_deregister_after: Consul takes no shorter ``DeregisterCriticalServiceAfter``.
+    :ivar min_session_ttl: Consul takes no shorter time to live of a session.
+    :ivar max_session_ttl: Consul takes no longer one.
+    :ivar first_check_within: Consul waits a random part of a check's interval before its first run; this much of it is
+        enough to spread a start.
+    :ivar stop_within: how long calls may go on when the registry stops.
+    """
+
+    retry: float = 1.0
+    min_deregister_after: float = 60.0
+    min_session_ttl: float = 10.0
+    max_session_ttl: float = 86400.0
+    first_check_within: float = 1.0
+    stop_within: float = 1.0
+
+
 class Store:
     """Tables of rows by key.
 
-    :param journal: where changes are kept; what it holds is loaded.
-    :param warn: called with a line for people when changes cannot be kept any more.
+    :param append_log: where changes are kept; what it holds is loaded.
     """
 
-    def __init__(self, append_log: AppendLog, warn: Callable[[str], None] = lambda _text: None) -> None:
+    def __init__(self, append_log: AppendLog) -> None:
         self._append_log = append_log
-        self._warn = warn
         self._complaint = ""
         self._compact_after = _COMPACT_AFTER
         self.tables: dict[str, dict[Key, Row]] = {name: {} for name in TABLES}
         self._topics: dict[Hashable, int] = {}
-        self._waiting: dict[Hashable, set[asyncio.Future]] = {}
+        self._waiting: dict[Hashable, set[asyncio.Future[None]]] = {}
         self.index = 1
         for index, table, key, row in append_log.load():
             self.index = max(self.index, index)
             self._apply(table, key, row)
-        # Above every index ever answered: a watcher that outlived a restart gets an answer at once, and never a stall.
+        # Above every index ever answered: a watcher that outlived a restart gets an answer at once, and does not wait.
         self._floor = self.index = self.index + 1 if self.index > 1 else 1
         append_log.rewrite(self._records())
 
@@ -55,7 +76,7 @@ class Store:
         return self.index
 
     def put(self, table: str, key: Key, row: Row) -> None:
-        """Write a row, into the journal first: what cannot be kept is not answered with success."""
+        """Write a row, into the file first: a change that cannot be kept is not answered with success."""
         self._keep(table, key, row)
 
     def drop(self, table: str, key: Key) -> None:
@@ -70,7 +91,7 @@ class Store:
             self.wake(topic)
 
     def forget(self, topic: Hashable) -> None:
-        """Drop a topic's index, for what is no more: the queries on it wake up."""
+        """Drop the index of a topic that is gone: the queries on it wake up."""
         self._topics.pop(topic, None)
         self.wake(topic)
 
@@ -86,10 +107,10 @@ class Store:
 
     async def changed(self, topic: Hashable, seconds: float) -> None:
         """Return when the topic is touched, or after that many seconds."""
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(topic, set()).add(future)
         try:
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await with_timeout(future, seconds)
         finally:
             waiting = self._waiting.get(topic)
@@ -117,10 +138,10 @@ class Store:
         self._compact()
 
     def _complain(self, text: str) -> None:
-        """Say it once, and not with each change, of which there may be thousands a second."""
+        """Log it once, and not with each change, of which there may be thousands a second."""
         if self._complaint != text:
             self._complaint = text
-            self._warn(text)
+            _LOG.warning("%s", text)
 
     def _apply(self, table: str, key: Key, row: Row | None) -> None:
         if row is None:
@@ -136,8 +157,8 @@ class Store:
             self._append_log.rewrite(self._records())
             self._compact_after = _COMPACT_AFTER
         except UsageError as error:
-            # The change that led here is kept, and the old file goes on. So much more history, and it is tried again.
-            self._warn(error.message)
+            # The change that led here is kept, and the old file goes on. It is tried again after as many changes more.
+            _LOG.warning("%s", error.message)
             self._compact_after = self._append_log.appended + _COMPACT_AFTER
 
     def _records(self) -> Iterator[tuple[int, str, Key, Row]]:

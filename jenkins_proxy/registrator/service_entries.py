@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from jenkins_proxy.clients.consul.models import GRPC, HTTP, SCRIPT, TCP, TTL
 from jenkins_proxy.model import CRITICAL, PASSING
 
 HOST_META = "registrator_host"
@@ -28,6 +29,8 @@ HEALTH_TTL = 24 * 3600.0
 _OWN_ID = re.compile(r"(?P<host>.+?):[a-zA-Z0-9][a-zA-Z0-9_.-]+:[0-9]+(:udp)?")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _INTERVAL = "10s"
+# What follows SERVICE_CHECK_, in Registrator's order: the first one that is given counts.
+_CHECK_OPTIONS = {"http": HTTP, "https": HTTP, "cmd": SCRIPT, "script": SCRIPT, "ttl": TTL, "tcp": TCP, "grpc": GRPC}
 
 
 @dataclass(frozen=True)
@@ -213,28 +216,26 @@ def _split_tags(text: str) -> list[str]:
 def _check(metadata: Mapping[str, str], container_id: str, exposed: str, ip: str, port: int) -> dict[str, Any] | None:
     """The check that ``SERVICE_CHECK_*`` asks for: the first kind that is given, in Registrator's order."""
     given = {key[len("check_") :]: value for key, value in metadata.items() if key.startswith("check_") and value}
-    kinds = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
-    kind = next((kind for kind in kinds if kind in given), "")
-    if not kind:
+    option = next((option for option in _CHECK_OPTIONS if option in given), "")
+    if not option:
         return None
-    check: dict[str, Any] = {}
-    if kind in ("http", "https"):
-        check["HTTP"] = f"{kind}://{ip}:{port}{given[kind]}"
-        check["Method"] = given.get(f"{kind}_method")
-    elif kind == "cmd":
-        check["Args"] = ["check-cmd", container_id[:12], exposed, given["cmd"]]
-    elif kind == "script":
-        check["Args"] = [given["script"].replace("$SERVICE_IP", ip).replace("$SERVICE_PORT", str(port))]
-    elif kind == "ttl":
-        check["TTL"] = given["ttl"]
-    else:
-        check["TCP" if kind == "tcp" else "GRPC"] = f"{ip}:{port}"
-    if kind == "grpc" and "grpc_use_tls" in given:
+    kind, value = _CHECK_OPTIONS[option], given[option]
+    target: dict[str, Any] = {
+        "http": f"{option}://{ip}:{port}{value}",
+        "https": f"{option}://{ip}:{port}{value}",
+        "cmd": ["check-cmd", container_id[:12], exposed, value],
+        "script": [value.replace("$SERVICE_IP", ip).replace("$SERVICE_PORT", str(port))],
+        "ttl": value,
+    }
+    check: dict[str, Any] = {kind.field: target.get(option, f"{ip}:{port}")}
+    if kind == HTTP:
+        check["Method"] = given.get(f"{option}_method")
+    if kind == GRPC and "grpc_use_tls" in given:
         check["GRPCUseTLS"] = True
         check["TLSSkipVerify"] = True if "tls_skip_verify" in given else None
-    if kind in ("http", "https", "tcp", "grpc"):
+    if kind.connects:
         check["Timeout"] = given.get("timeout")
-    if kind != "ttl":
+    if kind.polled:
         check["Interval"] = given.get("interval", _INTERVAL)
     check["Status"] = given.get("initial_status")
     check["DeregisterCriticalServiceAfter"] = given.get("deregister_after")

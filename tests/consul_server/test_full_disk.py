@@ -15,9 +15,9 @@ import requests
 
 from jenkins_proxy import files
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.consul_server import append_log, sessions
+from jenkins_proxy.consul_server import append_log
 from jenkins_proxy.consul_server.append_log import AppendLog
-from jenkins_proxy.consul_server.state_store import Store
+from jenkins_proxy.consul_server.state_store import Store, Timing
 from jenkins_proxy.errors import RegistryError
 
 DEAF = {"ID": "a", "Name": "a", "Port": 1}
@@ -71,7 +71,7 @@ def state(tmp_path):
 
 @pytest.fixture
 def client(disk, embed, state):
-    with Consul(embed(state, deregister_after_at_least=1.0).url) as made:
+    with Consul(embed(state, timing=Timing(min_deregister_after=1.0, min_session_ttl=0.1)).url) as made:
         yield made
 
 
@@ -104,8 +104,7 @@ def locked(client: Consul, *keys: str, **session) -> str:
     return made.json()["ID"]
 
 
-def test_a_session_still_ends_with_its_time(client, disk, wait_for, monkeypatch):
-    monkeypatch.setattr(sessions, "_SHORTEST", 0.1)
+def test_a_session_still_ends_with_its_time(client, disk, wait_for):
     session = locked(client, "lock", TTL="1s")
     disk.room = 0
     wait_for(lambda: disk.refused)
@@ -127,8 +126,7 @@ def test_a_session_still_ends_with_its_check(client, disk, wait_for):
     assert client.kv_get("lock").session == ""
 
 
-def test_a_session_whose_end_was_refused_ends_with_its_time(client, disk, wait_for, monkeypatch):
-    monkeypatch.setattr(sessions, "_SHORTEST", 0.1)
+def test_a_session_whose_end_was_refused_ends_with_its_time(client, disk, wait_for):
     session = locked(client, "lock", TTL="1s")
     disk.room = 0
     with pytest.raises(RegistryError, match="state file cannot be written: No space left on device"):
@@ -168,9 +166,8 @@ def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
     assert Store(AppendLog(state)).tables["kv"] == {f"k{number % 3}": {"n": number} for number in (2197, 2198, 2199)}
 
 
-def test_it_is_told_once_until_it_is_over(disk, embed, state):
-    told: list[str] = []
-    with Consul(embed(state, warn=told.append).url) as client:
+def test_it_is_logged_once_until_it_is_over(disk, embed, state, caplog):
+    with Consul(embed(state).url) as client:
         for _ in range(2):
             disk.room = 0
             for key in ("a", "b"):
@@ -178,4 +175,4 @@ def test_it_is_told_once_until_it_is_over(disk, embed, state):
                     client.kv_put(key, b"1")
             disk.room = None
             client.kv_put("a", b"another")
-    assert told == ["the registry's state file cannot be written: No space left on device"] * 2
+    assert caplog.messages == ["the registry's state file cannot be written: No space left on device"] * 2

@@ -16,6 +16,7 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server import checks
 from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
+from jenkins_proxy.consul_server.state_store import Timing
 from jenkins_proxy.errors import RegistryError, UsageError
 
 
@@ -217,7 +218,7 @@ def test_with_a_token_writing_needs_it(embed):
 
 
 def test_a_critical_service_is_taken_away_where_its_check_asks_for_it(embed, wait_for):
-    with Consul(embed(deregister_after_at_least=0.1).url) as client:
+    with Consul(embed(timing=Timing(min_deregister_after=0.1)).url) as client:
         for name, status in (("bad", "critical"), ("good", "passing")):
             client.register(
                 {
@@ -231,7 +232,7 @@ def test_a_critical_service_is_taken_away_where_its_check_asks_for_it(embed, wai
 
 
 def test_a_check_that_recovers_keeps_its_service(embed, wait_for):
-    url = embed(deregister_after_at_least=2.0).url
+    url = embed(timing=Timing(min_deregister_after=2.0)).url
     with Consul(url) as client:
         for name in ("a", "b"):
             client.register(

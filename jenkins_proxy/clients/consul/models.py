@@ -10,6 +10,30 @@ from typing import Any
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance
 
+
+@dataclass(frozen=True)
+class CheckKind:
+    """A kind of health check.
+
+    :ivar field: the field of a check's definition that makes it one of this kind.
+    :ivar type: Consul's word for the kind, in the field ``Type``.
+    :ivar polled: whether it runs at an interval; otherwise somebody reports it.
+    :ivar connects: whether it connects to the service, within a time-out.
+    """
+
+    field: str
+    type: str
+    polled: bool = True
+    connects: bool = True
+
+
+HTTP = CheckKind("HTTP", "http")
+TCP = CheckKind("TCP", "tcp")
+GRPC = CheckKind("GRPC", "grpc")
+SCRIPT = CheckKind("Args", "script", connects=False)
+TTL = CheckKind("TTL", "ttl", polled=False, connects=False)
+CHECK_KINDS = (HTTP, TCP, GRPC, SCRIPT, TTL)
+
 _SEVERITY = {PASSING: 0, WARNING: 1, CRITICAL: 2}
 _MAINTENANCE = "_service_maintenance:"
 
