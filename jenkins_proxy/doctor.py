@@ -1,12 +1,11 @@
-"""``doctor``: what each setting resolves to, from where, and whether it answers; every problem in one go."""
+"""``doctor``: checks everything that a deploy needs, and reports every problem at once."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import requests
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
@@ -20,12 +19,13 @@ _ENTRY_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
-    :ivar where: the value that it was looked for with: an address, or empty.
+    :ivar where: the setting's value: an address, or empty.
     :ivar source: where that value came from.
-    :ivar answer: what was found; the problem where it is not ``ok``.
+    :ivar answer: what answers there; the problem where it is not ``ok``.
     :ivar hint: the next step for a problem, and what could be better where there is none.
+    :ivar code: the exit code of the problem; 0 where there is none.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything that a deploy needs, one after the other; a problem with one does not hide the next."""
+    """Check everything that a deploy needs, one after the other; a problem with one does not hide the next."""
     yield _finding("docker", *_engine_address(settings), lambda: _engine(settings))
     yield _finding("orchestrators", "", "", lambda: _orchestrators(settings))
     for name, look in (("consul", _registry), ("proxy", _proxy), ("entry", _entry)):
-        yield _finding(name, getattr(settings, name), settings.source(name), lambda look=look: look(settings))
+        yield _finding(name, getattr(settings, name), settings.source(name), functools.partial(look, settings))
 
 
 def _finding(name: str, where: str, source: str, look: Callable[[], tuple[str, str]]) -> Finding:
@@ -91,7 +91,7 @@ def _registry(settings: Settings) -> tuple[str, str]:
         try:
             agent = registry.agent()
         except RemoteError as error:
-            return f"leader {leader}; its version and limits are not told: {error.message}", error.hint
+            return f"leader {leader}; its version and limits are not known: {error.message}", error.hint
     kind, hint = describe_agent(agent)
     return f"{kind}, leader {leader}", hint
 
@@ -127,6 +127,8 @@ def _proxy(settings: Settings) -> tuple[str, str]:
 
 
 def _entry(settings: Settings) -> tuple[str, str]:
+    import requests  # here, as it takes its time to load
+
     try:
         with requests.Session() as session:
             session.trust_env = False

@@ -23,6 +23,9 @@ from jenkins_proxy.retry import Deadline
 if TYPE_CHECKING:
     import asyncio
 
+Process = subprocess.Popen[bytes]
+"""A program that runs beside this one."""
+
 _TAIL = 200
 _GRACE = 10.0
 # Jenkins ends the processes of an aborted build from the youngest up: a child's end may come before our own signal.
@@ -98,8 +101,9 @@ def run(
     except BaseException:
         # Ctrl-C and SIGTERM reach the child too, and it is gone before we say what happened.
         terminate(process)
-        with contextlib.suppress(OSError):
-            process.stdin.close()
+        if process.stdin:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
         raise
     for reader in readers:
         reader.join(timeout=_GRACE)
@@ -137,12 +141,11 @@ def attached(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> in
         raise
 
 
-def _feed(process: subprocess.Popen, text: str) -> None:
-    try:
-        with process.stdin:
-            process.stdin.write(text.encode())
-    except BrokenPipeError:
-        pass  # it ended without reading; its exit code says the rest
+def _feed(process: Process, text: str) -> None:
+    # A program that ends without reading is no error here: its exit code says the rest.
+    with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as stdin:
+        if stdin:
+            stdin.write(text.encode())
 
 
 # Each reader closes its pipe itself: a grandchild may keep it open, and closing it elsewhere would then block.
@@ -166,7 +169,7 @@ def _text(pipe: BinaryIO) -> TextIO:
     return io.TextIOWrapper(pipe, encoding="utf-8", errors="replace", newline="\n")
 
 
-def _wait(process: subprocess.Popen, deadline: Deadline | None) -> bool:
+def _wait(process: Process, deadline: Deadline | None) -> bool:
     try:
         process.wait(timeout=deadline.remaining if deadline else None)
     except subprocess.TimeoutExpired:
@@ -175,7 +178,7 @@ def _wait(process: subprocess.Popen, deadline: Deadline | None) -> bool:
     return False
 
 
-def terminate(process: subprocess.Popen, grace: float = _GRACE) -> None:
+def terminate(process: Process, grace: float = _GRACE) -> None:
     """End a process that was started in a session of its own, and its children: SIGTERM, then SIGKILL.
 
     :param grace: seconds between the two.
@@ -190,7 +193,7 @@ def terminate(process: subprocess.Popen, grace: float = _GRACE) -> None:
             continue
 
 
-def start(argv: Sequence[str], log: BinaryIO, *, env: Mapping[str, str] | None = None) -> subprocess.Popen:
+def start(argv: Sequence[str], log: BinaryIO, *, env: Mapping[str, str] | None = None) -> Process:
     """Start a program that runs beside this one, in a session of its own; :func:`terminate` ends it.
 
     :param log: a file for everything it writes.
@@ -218,7 +221,7 @@ async def answer(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | Non
         *argv, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     output, _ = await process.communicate()
-    return process.returncode, output.decode(errors="replace")
+    return await process.wait(), output.decode(errors="replace")
 
 
 async def supervised(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:

@@ -70,7 +70,8 @@ class Settings:
 
     def __getattr__(self, name: str) -> str:
         try:
-            return self.__dict__["_values"][name].value
+            values: Mapping[str, Setting] = self.__dict__["_values"]
+            return values[name].value
         except KeyError:
             raise AttributeError(name) from None
 
@@ -86,16 +87,16 @@ class Settings:
 
         Secrets of ours are left out: a compose file could print or pass on what it finds there.
         """
-        hidden = {known.environment for known in SETTINGS if known.secret} | {"JENKINS_TOKEN", "JENKINS_PROXY_PARAMS"}
+        hidden = {spec.environment for spec in SETTINGS if spec.secret} | {"JENKINS_TOKEN", "JENKINS_PROXY_PARAMS"}
         env = {name: value for name, value in os.environ.items() if name not in hidden}
-        for known in SETTINGS:
-            if known.name.startswith("docker_") and self.given(known.name):
-                env[known.environment] = self._values[known.name].value
+        for spec in SETTINGS:
+            if spec.name.startswith("docker_") and self.given(spec.name):
+                env[spec.environment] = self._values[spec.name].value
         return env
 
 
 def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = None, file: str = "") -> Settings:
-    """Settle every setting.
+    """Resolve every setting.
 
     :param arguments: parsed options by setting name; None and missing mean not given.
     :param environ: the environment; this process's when not given.
@@ -105,23 +106,25 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     path, from_file = _read_file(file or environ.get("JENKINS_PROXY_CONFIG", ""))
     values = {}
-    for known in SETTINGS:
-        secure = known.name == "consul" and environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
-        values[known.name] = _check(known, _pick(known, arguments, environ, from_file, path), secure)
+    for spec in SETTINGS:
+        secure = spec.name == "consul" and environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
+        values[spec.name] = _check(spec, _pick(spec, arguments, environ, from_file, path), secure)
     return Settings(values)
 
 
-def _pick(known: SettingSpec, arguments: Mapping, environ: Mapping, from_file: Mapping, path: str) -> Setting:
-    if known.argument and arguments.get(known.name) is not None:
-        return Setting(str(arguments[known.name]), known.argument)
-    if environ.get(known.environment):
-        return Setting(environ[known.environment], known.environment)
-    if known.secret and environ.get(known.environment + "_FILE"):
-        return Setting(_secret_file(environ[known.environment + "_FILE"]), known.environment + "_FILE")
+def _pick(
+    spec: SettingSpec, arguments: Mapping[str, Any], environ: Mapping[str, str], from_file: Mapping[str, Any], path: str
+) -> Setting:
+    if spec.argument and arguments.get(spec.name) is not None:
+        return Setting(str(arguments[spec.name]), spec.argument)
+    if environ.get(spec.environment):
+        return Setting(environ[spec.environment], spec.environment)
+    if spec.secret and environ.get(spec.environment + "_FILE"):
+        return Setting(_secret_file(environ[spec.environment + "_FILE"]), spec.environment + "_FILE")
     # Docker reads any text as a yes, `False` included: a switch that is off in the file is not given.
-    if from_file.get(known.name) not in (None, "", False):
-        return Setting(str(from_file[known.name]), path)
-    return Setting(known.default, "default")
+    if from_file.get(spec.name) not in (None, "", False):
+        return Setting(str(from_file[spec.name]), path)
+    return Setting(spec.default, "default")
 
 
 def _secret_file(path: str) -> str:
@@ -143,27 +146,27 @@ def _read_file(given: str) -> tuple[str, Mapping[str, Any]]:
         raise UsageError(f"cannot read the settings file {path}: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise UsageError(f"the settings file {path} holds no mapping")
-    names = [known.name for known in SETTINGS if not known.secret]
+    names = [spec.name for spec in SETTINGS if not spec.secret]
     for key in data:
         if key not in names:
             raise UsageError(f"{path}: unknown setting {key!r}", f"known: {', '.join(names)}")
     return path, data
 
 
-def _check(known: SettingSpec, setting: Setting, secure: bool) -> Setting:
+def _check(spec: SettingSpec, setting: Setting, secure: bool) -> Setting:
     value = setting.value
-    if known.secret:
+    if spec.secret:
         # A newline in a header would start another header.
         if not re.fullmatch(r"[\x21-\x7e]*", value):
             raise UsageError(f"{setting.source} holds a character that cannot stand in a header")
         return setting
-    if known.url and "://" not in value:
+    if spec.url and "://" not in value:
         # Consul's own tools take CONSUL_HTTP_ADDR=127.0.0.1:8500, and the article says `proxy:8081`.
         value = ("https://" if secure else "http://") + value
-    if known.url:
+    if spec.url:
         _check_url(setting.source, value)
         return Setting(value.rstrip("/"), setting.source)
-    if known.file and value and not os.access(value, os.R_OK):
+    if spec.file and value and not os.access(value, os.R_OK):
         raise UsageError(f"{setting.source}: the file {value} cannot be read")
     return setting
 

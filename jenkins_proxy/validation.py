@@ -79,11 +79,11 @@ def check_path(value: Any, path_type: str = "path_beg", parameter: str = "path")
     """A path to route, in the form that its ``path_type`` compares with."""
     if path_type == "path_reg":
         return _check_regex(value, parameter)
-    check(PATH if path_type in _ANCHORED else PATH_PART, parameter, value)
+    path = check(PATH if path_type in _ANCHORED else PATH_PART, parameter, value)
     # A client or a server that resolves dot segments would see another path than the one that is routed.
-    if any(segment in (".", "..") for segment in value.split("/")):
+    if any(segment in (".", "..") for segment in path.split("/")):
         raise _refused(parameter, value, "a path without the segments . and ..")
-    return value
+    return path
 
 
 def check_domain(value: Any, parameter: str = "domain") -> str:
@@ -152,12 +152,12 @@ def _check_rewrite(route: Route, word: Mapping[str, str]) -> None:
 
 
 def _check_regex(value: Any, parameter: str) -> str:
-    check(REGEX, parameter, value)
+    regex = check(REGEX, parameter, value)
     try:
-        re.compile(value)
+        re.compile(regex)
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"{parameter} {shown(value)} is not a regular expression: {error}") from error
-    return value
+    return regex
 
 
 def _refused(parameter: str, value: Any, allowed: str) -> UsageError:

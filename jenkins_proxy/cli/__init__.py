@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from jenkins_proxy import __version__, settings
+import jenkins_proxy
+from jenkins_proxy import settings
 from jenkins_proxy.cli import step_params
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
@@ -70,7 +71,7 @@ def guarded(work: Callable[[], int], console: Console) -> int:
 
 
 def dispatch(argv: list[str], console: Console) -> int:
-    """Find the command, settle its arguments and settings, and run it."""
+    """Find the command, resolve its arguments and settings, and run it."""
     name = next((word for word in argv if not word.startswith("-")), "")
     parser, commands = _parser(name)
     if name in COMMANDS:
@@ -84,18 +85,19 @@ def dispatch(argv: list[str], console: Console) -> int:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
     resolved = settings.resolve(vars(args), file=args.config or "")
-    return module.run(args, resolved, console)
+    code: int = module.run(args, resolved, console)
+    return code
 
 
-def _parser(chosen: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _parser(chosen: str) -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prog="jenkins-proxy",
-        description=sys.modules["jenkins_proxy"].__doc__.splitlines()[0],
+        description=(jenkins_proxy.__doc__ or "").partition("\n")[0],
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=jenkins_proxy.__version__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     made = {}
     for name, text in COMMANDS.items():
@@ -108,11 +110,11 @@ def _parser(chosen: str) -> tuple[argparse.ArgumentParser, dict[str, argparse.Ar
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where things are (settings file < environment < argument)")
     group.add_argument("--config", metavar="FILE", help=f"settings file (default: {settings.DEFAULT_FILE}, if present)")
-    for known in settings.SETTINGS:
-        if known.argument:
+    for spec in settings.SETTINGS:
+        if spec.argument:
             group.add_argument(
-                known.argument,
-                dest=known.name,
-                metavar="URL" if known.url else "HOST",
-                help=f"or ${known.environment} (default: {known.default})",
+                spec.argument,
+                dest=spec.name,
+                metavar="URL" if spec.url else "HOST",
+                help=f"or ${spec.environment} (default: {spec.default})",
             )

@@ -67,7 +67,7 @@ class Demo:
     def __init__(self, folder: Path, settings: Settings, console: Console) -> None:
         self._folder = folder
         self._console = console
-        self._serve = None
+        self._serve: processes.Process | None = None
         api, registry, entry = (_free(port) for port in (8081, 8500, 80))
         self.proxy = f"http://127.0.0.1:{api}"
         self.consul = f"http://127.0.0.1:{registry}"
@@ -114,8 +114,13 @@ class Demo:
             f"registry {self.consul}/v1/catalog/services"
         )
         self._console.step(
-            f"take it down with: kill {self._serve.pid}; "
-            + "; ".join(f"docker compose -p {project} down" for project in PROJECTS)
+            "take it down with: "
+            + "; ".join(
+                [
+                    *([f"kill {self._serve.pid}"] if self._serve else []),
+                    *(f"docker compose -p {project} down" for project in PROJECTS),
+                ]
+            )
         )
 
     def take_down(self) -> None:
@@ -132,10 +137,13 @@ class Demo:
 
     def _build_images(self) -> None:
         self._say("Building the images books-ms and books-ms-db, offline")
+        busybox = processes.find("busybox")
+        if not busybox:
+            raise UsageError("no busybox program to build the images from", "apt-get install busybox-static")
         for image in IMAGES:
             context = self._folder / image
             shutil.copytree(resource(f"demo/{image}"), context)
-            shutil.copy(processes.find("busybox"), context / "busybox")
+            shutil.copy(busybox, context / "busybox")
             self._docker("build", "--quiet", "--tag", image, str(context))
 
     def _start_serve(self) -> None:
@@ -145,10 +153,10 @@ class Demo:
         with log.open("wb") as stream:
             argv = [sys.executable, "-m", "jenkins_proxy", *self._serve_arguments]
             env = {name: value for name, value in self._env.items() if name != "CONSUL_HTTP_ADDR"}
-            self._serve = processes.start(argv, stream, env=env)
+            serve = self._serve = processes.start(argv, stream, env=env)
 
         def ready() -> None:
-            if self._serve.poll() is not None:
+            if serve.poll() is not None:
                 reason = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
                 raise JenkinsProxyError(f"serve ended: {reason[0]}")
             if requests.get(self.proxy + "/healthz", timeout=5).status_code != 200:
@@ -221,5 +229,5 @@ def _free(port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind(("0.0.0.0", candidate))  # noqa: S104 (only asks; nothing listens)
-                return probe.getsockname()[1]
+                return int(probe.getsockname()[1])
     raise UsageError("no free TCP port on this machine")

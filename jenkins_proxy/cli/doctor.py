@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     findings = list(examine(settings))
     if args.json:
-        print_json({"settings": _told(settings), "findings": [dataclasses.asdict(finding) for finding in findings]})
+        print_json(
+            {"settings": _setting_rows(settings), "findings": [dataclasses.asdict(finding) for finding in findings]}
+        )
     else:
         _show(settings, findings, console)
     codes = {finding.code for finding in findings if not finding.ok}
@@ -26,22 +28,20 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     return UsageError.exit_code if UsageError.exit_code in codes else max(codes, default=0)
 
 
-def _told(settings: Settings) -> list[dict[str, str]]:
-    """Every setting; of a secret only whether it is given."""
+def _setting_rows(settings: Settings) -> list[dict[str, str]]:
+    """Every setting with its source; of a secret only whether it is given."""
     return [
         {
-            "name": known.name,
-            "source": settings.source(known.name),
-            "value": ("given" if getattr(settings, known.name) else "")
-            if known.secret
-            else getattr(settings, known.name),
+            "name": spec.name,
+            "source": settings.source(spec.name),
+            "value": ("given" if getattr(settings, spec.name) else "") if spec.secret else getattr(settings, spec.name),
         }
-        for known in SETTINGS
+        for spec in SETTINGS
     ]
 
 
 def _show(settings: Settings, findings: list[Finding], console: Console) -> None:
-    for setting in _told(settings):
+    for setting in _setting_rows(settings):
         console.step(f"{setting['name']} = {setting['value'] or '(none)'} ({setting['source']})")
     for finding in findings:
         text = " ".join(filter(None, (finding.name, finding.where))) + f": {finding.answer}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
-
-import requests
 
 from jenkins_proxy.errors import ProxyError, root_cause
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
 
 _READ_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
@@ -35,21 +37,32 @@ class ProxyClient:
 
     def __init__(self, url: str, token: str = "", cacert: str = "") -> None:
         self.url = url.rstrip("/")
-        self._session = requests.Session()
-        # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
-        self._session.trust_env = False
-        self._session.verify = cacert or True
-        self._session.headers["Accept"] = "application/json"
-        if token:
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._token = token
+        self._cacert = cacert
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> ProxyClient:
+    def from_settings(cls, settings: Settings) -> Self:
         return cls(settings.proxy, settings.token, settings.proxy_cacert)
 
     def close(self) -> None:
         """Close the kept-alive connections."""
-        self._session.close()
+        if "_session" in self.__dict__:
+            self._session.close()
+            del self._session
+
+    @functools.cached_property
+    def _session(self) -> requests.Session:
+        # Loaded at the first call: it takes as long as everything else before a command's first line.
+        import requests
+
+        session = requests.Session()
+        # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
+        session.trust_env = False
+        session.verify = self._cacert or True
+        session.headers["Accept"] = "application/json"
+        if self._token:
+            session.headers["Authorization"] = f"Bearer {self._token}"
+        return session
 
     def put_route(
         self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, timeout: float = 30.0
@@ -115,6 +128,8 @@ class ProxyClient:
         absent: bool = False,
     ) -> requests.Response:
         """One request; ``absent`` makes the daemon's 404 an answer."""
+        import requests
+
         deadline = Deadline(timeout)
         params = {key: str(value).lower() for key, value in (query or {}).items() if value}
 
@@ -142,7 +157,9 @@ class ProxyClient:
             return answer
         raise self._refusal(answer, f"{method} {path}")
 
-    def _reach(self, once: Any) -> requests.Response:
+    def _reach(self, once: Callable[[], requests.Response]) -> requests.Response:
+        import requests
+
         try:
             return once()
         except requests.exceptions.SSLError as error:
@@ -159,7 +176,7 @@ class ProxyClient:
 
     def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
         if answer.status_code == 401:
-            reason = "wrong token" if "Authorization" in self._session.headers else "a token is needed"
+            reason = "wrong token" if self._token else "a token is needed"
             return ProxyError(
                 f"the proxy at {self.url} refused {what}: {reason}",
                 "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",

@@ -42,7 +42,8 @@ def read(
     def get(item: Item) -> bytes:
         if not hasattr(local, "server"):
             local.server = connect()
-        return local.server.config(item.kind, item.path)
+        server: JobServer = local.server
+        return server.config(item.kind, item.path)
 
     configs: dict[tuple[str, str], bytes | JenkinsServerError] = {}
     silence = _Silence()

@@ -18,9 +18,11 @@ from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_pa
 
 SUCCESS = "SUCCESS"
 
+Sleep = Callable[[float], None]
+
 _INTERVAL = 0.5
 # Long enough for Jenkins to restart: a running `sh` is taken up again afterwards.
-_PATIENCE = 300.0
+_RESTART_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int
     """Ask for a build, without Jenkins' quiet period.
 
     :return: its number in the queue.
-    :raises UsageError: for a parameter that the job does not have, which Jenkins would drop without a word.
+    :raises UsageError: for a parameter that the job does not have, which Jenkins would drop silently.
     :raises JenkinsServerError: when there is no such job, or it cannot be built.
     """
     path = item_path(JOB, job)
@@ -52,13 +54,17 @@ def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int
             params={"tree": "property[parameterDefinitions[name]]"},
         )
     )
-    known = [one["name"] for prop in about.get("property", ()) for one in prop.get("parameterDefinitions", ())]
-    unknown = [name for name in parameters if name not in known]
+    defined = [
+        definition["name"]
+        for property_ in about.get("property", ())
+        for definition in property_.get("parameterDefinitions", ())
+    ]
+    unknown = [name for name in parameters if name not in defined]
     if unknown:
         raise UsageError(
-            f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {', '.join(known) or 'none'}"
+            f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {', '.join(defined) or 'none'}"
         )
-    action = "buildWithParameters" if known else "build"
+    action = "buildWithParameters" if defined else "build"
     # In the body, where no access log keeps them; a job's first parameter may be a secret.
     answer = server.call(
         "POST", f"{path}/{action}", doing=f"build the job {job} in", data={**parameters, "delay": "0sec"}
@@ -77,48 +83,50 @@ def follow(
     job: str,
     queued: int,
     show: Callable[[str], None],
-    tell: Callable[[str], None],
+    on_progress: Callable[[str], None],
     *,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Sleep = time.sleep,
 ) -> Build:
     """Wait for a queued build to begin and to end.
 
     :param queued: its number in the queue.
     :param show: gets each line of the build's console.
-    :param tell: gets what the build waits for, and where it runs.
+    :param on_progress: gets what the build waits for, and where it runs.
     :return: the build, with its result.
     :raises JenkinsServerError: when it was cancelled, or Jenkins stays away for five minutes.
     """
-    build = _begun(server, job, queued, tell, sleep)
-    tell(f"building {job} #{build.number}: {build.url}console")
+    build = _wait_begun(server, job, queued, on_progress, sleep)
+    on_progress(f"building {job} #{build.number}: {build.url}console")
     for line in _console(server, build, sleep):
         show(line)
     result = _about(server, build, sleep)["result"]
     return Build(job, build.number, build.url, result or "NOT_BUILT")
 
 
-def _begun(server: JenkinsServer, job: str, queued: int, tell: Callable, sleep: Callable) -> Build:
-    seen = told = ""
+def _wait_begun(
+    server: JenkinsServer, job: str, queued: int, on_progress: Callable[[str], None], sleep: Sleep
+) -> Build:
+    seen = reported = ""
     while True:
-        item = _asked(server, f"queue/item/{queued}/api/json", None, sleep)
+        item = _ask(server, f"queue/item/{queued}/api/json", None, sleep)
         if item.get("cancelled"):
             raise JenkinsServerError(f"the build of {job} was cancelled in Jenkins' queue")
         if item.get("executable"):
             return Build(job, item["executable"]["number"], item["executable"]["url"])
         why = item.get("why") or ""
-        # The seconds in it count down; and what is over at the next look was not worth a line.
+        # The seconds in it count down; a reason that is over at the next look is not worth a line.
         before, seen = seen, re.sub(r"\d+", "", why)
-        if seen == before != told:
-            told = seen
-            tell(f"{job} is queued: {why}")
+        if seen == before != reported:
+            reported = seen
+            on_progress(f"{job} is queued: {why}")
         sleep(_INTERVAL)
 
 
-def _console(server: JenkinsServer, build: Build, sleep: Callable) -> Iterator[str]:
+def _console(server: JenkinsServer, build: Build, sleep: Sleep) -> Iterator[str]:
     """The console's lines as they come; an answer may end inside a line, and inside a character."""
     decoder, rest, at, over = codecs.getincrementaldecoder("utf-8")("replace"), "", 0, False
     while True:
-        answer = _patiently(server, f"{_path(build)}/logText/progressiveText", {"start": str(at)}, sleep)
+        answer = _get(server, f"{_path(build)}/logText/progressiveText", {"start": str(at)}, sleep)
         at = int(answer.headers.get("X-Text-Size", at))
         *lines, rest = (rest + decoder.decode(answer.content)).split("\n")
         yield from (line.rstrip("\r") for line in lines)
@@ -133,18 +141,17 @@ def _console(server: JenkinsServer, build: Build, sleep: Callable) -> Iterator[s
         yield rest
 
 
-def _about(server: JenkinsServer, build: Build, sleep: Callable) -> Mapping[str, Any]:
-    return _asked(server, f"{_path(build)}/api/json", {"tree": "building,result"}, sleep)
+def _about(server: JenkinsServer, build: Build, sleep: Sleep) -> Mapping[str, Any]:
+    return _ask(server, f"{_path(build)}/api/json", {"tree": "building,result"}, sleep)
 
 
-def _asked(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Callable) -> Mapping[str, Any]:
-    return server.json(_patiently(server, path, params, sleep))
+def _ask(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Sleep) -> Mapping[str, Any]:
+    answer: Mapping[str, Any] = server.json(_get(server, path, params, sleep))
+    return answer
 
 
-def _patiently(
-    server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Callable
-) -> requests.Response:
-    """A GET that outlasts a restart of Jenkins, but takes a plain no for an answer."""
+def _get(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Sleep) -> requests.Response:
+    """A GET that outlasts a restart of Jenkins; a refusal is raised at once."""
 
     def ask() -> requests.Response | Refused:
         try:
@@ -154,7 +161,7 @@ def _patiently(
                 raise
             return error
 
-    answer = retry(ask, Deadline(_PATIENCE), (JenkinsServerError,), min_pause=1.0, sleep=sleep)
+    answer = retry(ask, Deadline(_RESTART_SECONDS), (JenkinsServerError,), min_pause=1.0, sleep=sleep)
     if isinstance(answer, Refused):
         raise answer
     return answer

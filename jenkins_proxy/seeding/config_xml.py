@@ -137,11 +137,11 @@ def _is_layout(element: ET.Element) -> bool:
     return len(element) > 0 or "\n" in element.text
 
 
-def _smuggle_reference(match: re.Match) -> str:
+def _smuggle_reference(match: re.Match[str]) -> str:
     code = int(match.group(1), 16) if match.group(1) else int(match.group(2))
     return chr(_NONCHARACTER + code) if code < 0x20 and code not in (0x9, 0xA, 0xD) else match.group()
 
 
-def _reference(match: re.Match) -> str:
+def _reference(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"&#x{code - _NONCHARACTER if 0xFDD0 <= code <= 0xFDEF else code:x};"

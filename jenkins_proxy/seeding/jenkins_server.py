@@ -108,8 +108,8 @@ class JenkinsServer:
         *,
         doing: str,
         data: Any = None,
-        headers: Mapping | None = None,
-        params: Mapping | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """One request.
 
@@ -122,7 +122,8 @@ class JenkinsServer:
         def send() -> requests.Response:
             url = f"{self.url}/{path}"
             request = requests.Request(method, url, data=data, headers=dict(headers or {}), params=params)
-            return self._client.jenkins_request(request, add_crumb=method == "POST")
+            answer: requests.Response = self._client.jenkins_request(request, add_crumb=method == "POST")
+            return answer
 
         try:
             try:
@@ -192,7 +193,7 @@ class JenkinsServer:
         """
         store = f"{item_path(FOLDER, folder)}/credentials/store/{'folder' if folder else 'system'}/api/json".lstrip("/")
         try:
-            answer = self.call("GET", store, params={"depth": 2}, doing="list the credentials of")
+            answer = self.call("GET", store, params={"depth": "2"}, doing="list the credentials of")
         except Refused:
             return None
         return {one["id"] for domain in self.json(answer)["domains"].values() for one in domain["credentials"]}
@@ -272,7 +273,7 @@ def environment_warnings(environ: Mapping[str, str]) -> list[str]:
     return warnings
 
 
-def _present(node: Mapping, folder: str) -> Iterator[Present]:
+def _present(node: Mapping[str, Any], folder: str) -> Iterator[Present]:
     for view in node.get("views", ()):
         yield Present(VIEW, f"{folder}{view['name']}", owner(view.get("description") or ""))
     for job in node.get("jobs", ()):
@@ -288,9 +289,10 @@ def _stale_crumb(error: Exception) -> bool:
 
 def _response(error: Exception) -> requests.Response | None:
     """The answer behind an exception: python-jenkins raises its own while it handles the one that has it."""
-    for one in (error, error.__context__):
-        if getattr(one, "response", None) is not None:
-            return one.response
+    for raised in (error, error.__context__):
+        response = getattr(raised, "response", None)
+        if isinstance(response, requests.Response):
+            return response
     return None
 
 

@@ -6,7 +6,7 @@ cannot say is checked below it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,14 @@ class _Builder:
             self._take("item", data["name"], ("folders", at, "name"))
             described[data["name"]] = data.get("description")
         needed = set(described)
-        for path in [item.path for item in (*jobs, *views)] + list(described):
+        for path in [*(job.path for job in jobs), *(view.path for view in views), *described]:
             parents = path.split("/")[:-1]
             needed |= {"/".join(parents[: depth + 1]) for depth in range(len(parents))}
         # Sorted by depth, parents come first.
         ordered = sorted(needed, key=lambda path: (path.count("/"), path))
         return tuple(Folder(path, described.get(path)) for path in ordered)
 
-    def _job(self, data: Mapping, at: yaml_positions.Path, service: Service | None, folder: str) -> Job:
+    def _job(self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None, folder: str) -> Job:
         source = self._source(data, at, service)
         name = data.get("name")
         if name is None:
@@ -88,7 +88,7 @@ class _Builder:
                 raise self._document.error(
                     at, "the job has no name", "only jobs from our own templates get one by themselves"
                 )
-            name = f"{source.name}-{service.name}"
+            name = f"{source.name}-{source.service.name}"
         path = "/".join(filter(None, (data.get("folder", folder), name)))
         self._take("item", path, (*at, "name"))
         parameters = self._parameters(data.get("parameters"), (*at, "parameters"), source)
@@ -106,19 +106,21 @@ class _Builder:
             self._document.place(at),
         )
 
-    def _source(self, data: Mapping, at: yaml_positions.Path, service: Service | None) -> str | Template | Scm:
+    def _source(
+        self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None
+    ) -> str | Template | Scm:
         kinds = [kind for kind in ("template", "script", "scriptFile", "scm") if kind in data]
         if len(kinds) != 1:
             wanted = ("template, " if service else "") + "script, scriptFile or scm"
             raise self._document.error(at, f"a job has exactly one of {wanted}, not {' and '.join(kinds) or 'none'}")
         if "options" in data and kinds != ["template"]:
             raise self._document.error((*at, "options"), "options are for jobs from a template", at_key=True)
-        if kinds == ["template"]:
+        if service and "template" in data:  # the schema has templates only among the jobs of a service
             name = data["template"]
             return Template(name, service, data.get("options", {}), self._template_file(name, (*at, "template")))
         if kinds == ["scm"]:
             return self._scm(data["scm"], (*at, "scm"), service)
-        return data["script"] if kinds == ["script"] else self._file(data["scriptFile"], (*at, "scriptFile"))
+        return str(data["script"]) if kinds == ["script"] else self._file(data["scriptFile"], (*at, "scriptFile"))
 
     def _template_file(self, name: str, at: yaml_positions.Path) -> Path | None:
         if name in TEMPLATES:
@@ -131,7 +133,7 @@ class _Builder:
             f"ours: {', '.join(TEMPLATES)}; or a file, its path relative to the seed file",
         )
 
-    def _scm(self, data: Mapping, at: yaml_positions.Path, service: Service | None) -> Scm:
+    def _scm(self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None) -> Scm:
         git = _git(data) if "url" in data else service.git if service else None
         if git is None:
             raise self._document.error(at, "scm has no url, and no service with a git around it", at_key=True)
@@ -143,10 +145,12 @@ class _Builder:
         except (OSError, UnicodeDecodeError) as error:
             raise self._document.error(at, f"cannot read {name}: {error}") from error
 
-    def _parameters(self, data: list | None, at: yaml_positions.Path, source: Any) -> tuple[Parameter, ...] | None:
+    def _parameters(
+        self, data: Sequence[Mapping[str, Any]] | None, at: yaml_positions.Path, source: Any
+    ) -> tuple[Parameter, ...] | None:
         if data is None and isinstance(source, Scm):
             return None
-        parameters = [self._parameter(one, (*at, index)) for index, one in enumerate(data or ())]
+        parameters = [self._parameter(item, (*at, index)) for index, item in enumerate(data or ())]
         for index, parameter in enumerate(parameters):
             if parameter.name in [other.name for other in parameters[:index]]:
                 raise self._document.error((*at, index), f"the parameter {parameter.name} is given twice")
@@ -155,7 +159,7 @@ class _Builder:
             parameters.append(Parameter("SCALE", default="1", description="how many instances: 3, +1 or -1"))
         return tuple(parameters)
 
-    def _parameter(self, data: Mapping, at: yaml_positions.Path) -> Parameter:
+    def _parameter(self, data: Mapping[str, Any], at: yaml_positions.Path) -> Parameter:
         kind, default, choices = data.get("type", "string"), data.get("default"), data.get("choices", [])
         if (kind == "choice") != bool(choices):
             raise self._document.error(at, "choices are for parameters of type choice, which need them")
@@ -169,7 +173,7 @@ class _Builder:
         shown = str(default or False).lower() if kind == "boolean" else default or ""
         return Parameter(data["name"], kind, shown, tuple(choices), data.get("description", ""))
 
-    def _view(self, data: Mapping, at: yaml_positions.Path) -> View:
+    def _view(self, data: Mapping[str, Any], at: yaml_positions.Path) -> View:
         path = "/".join(filter(None, (data.get("folder", ""), data["name"])))
         self._take("view", path, (*at, "name"))
         return View(path, data.get("description", ""), tuple(data.get("jobs", ())), data.get("regex", ""))
@@ -181,7 +185,7 @@ class _Builder:
             raise self._document.error(at, f"{path!r} is already taken at {other}")
 
 
-def _service(data: Mapping) -> Service:
+def _service(data: Mapping[str, Any]) -> Service:
     return Service(
         name=data["name"],
         path=_texts(data.get("path", ())),
@@ -193,9 +197,9 @@ def _service(data: Mapping) -> Service:
     )
 
 
-def _git(data: Mapping) -> Git:
+def _git(data: Mapping[str, Any]) -> Git:
     return Git(data["url"], data.get("branch", "master"), data.get("credentialsId", ""))
 
 
-def _texts(value: str | list | tuple) -> tuple[str, ...]:
+def _texts(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)

@@ -116,7 +116,7 @@ def _script(environment: jinja2.Environment, spec: Spec, job: Job) -> str:
 def _arguments(template: Template) -> Mapping[str, Any]:
     """What a step is called with, without what the service does not have."""
     service = template.service
-    arguments = {"serviceName": service.name}
+    arguments: dict[str, str | tuple[str, ...]] = {"serviceName": service.name}
     if template.name != "remove":
         arguments["servicePath"] = _one_or_all(service.path)
         arguments["composeFile"] = _one_or_all(service.compose_files)

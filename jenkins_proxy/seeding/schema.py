@@ -51,7 +51,7 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
     def look_up(name: str, path: Path) -> str:
         if name not in values:
             raise document.error(path, f"there is no variable {name!r}", f"known: {', '.join(values)}")
-        return values[name]
+        return str(values[name])
 
     data = filled({**document.data, "variables": values}, ())
     return Document(document.name, data, document.marks, document.keys)

@@ -1,4 +1,4 @@
-"""YAML whose every value knows where it stands, so that each error about it says ``file:line:column``."""
+"""YAML with the position of every value, so that each error about one says ``file:line:column``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def read(text: str, name: str) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise UsageError(f"{name}:{mark.line + 1}:{mark.column + 1}: {error.problem or error.context}") from error
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise UsageError(f"{name}:{line}:{column}: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n") + 1, error.position - before.rfind("\n")
@@ -110,7 +111,7 @@ class _Reader:
                 raise UsageError(f"{where}: the key {key_node.value!r} is given twice")
             seen.add(key_node.value)
 
-    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+    def _scalar(self, node: yaml.Node, path: Path) -> Any:
         try:
             return self._loader.construct_object(node)
         except ValueError as error:

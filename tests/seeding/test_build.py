@@ -155,7 +155,7 @@ def test_a_cancelled_build(fake, say) -> None:
 
 
 def test_a_jenkins_that_stays_away(fake, free_port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_PATIENCE", 0.0)
+    monkeypatch.setattr(build, "_RESTART_SECONDS", 0.0)
     from jenkins_proxy.seeding.jenkins_server import JenkinsServer
 
     with pytest.raises(JenkinsServerError, match="cannot follow the build in Jenkins"):

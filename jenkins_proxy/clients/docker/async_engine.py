@@ -13,7 +13,7 @@ import aiohttp
 
 from jenkins_proxy import tls
 from jenkins_proxy.clients.docker.endpoint import Endpoint
-from jenkins_proxy.errors import DockerError, root_cause
+from jenkins_proxy.errors import root_cause
 
 _TIMEOUT = 30.0
 # Without the filter, each run of each HEALTHCHECK would be told too.
@@ -50,11 +50,13 @@ class AsyncEngine:
 
     async def containers(self) -> list[dict[str, Any]]:
         """The running containers: ``/containers/json``."""
-        return await self._get("/containers/json")
+        containers: list[dict[str, Any]] = await self._get("/containers/json")
+        return containers
 
     async def inspect(self, container_id: str) -> dict[str, Any] | None:
         """A container in full: ``/containers/<id>/json``; None when it is gone."""
-        return await self._get(f"/containers/{container_id}/json", absent=True)
+        container: dict[str, Any] | None = await self._get(f"/containers/{container_id}/json", absent=True)
+        return container
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """The events of containers from now on, the first item an empty one that says that the stream is open.
@@ -86,7 +88,7 @@ class AsyncEngine:
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status != 200:
             said = " ".join((await answer.text()).split())[:300]
-            raise DockerError(f"the Docker Engine at {self._endpoint.url} answers {answer.status}: {said}")
+            raise self._endpoint.refused(f"GET {answer.url.path}", said or f"HTTP {answer.status}")
 
     def _url(self, path: str) -> str:
         return self._endpoint.base_url + path

@@ -1,4 +1,4 @@
-"""Containers as the engine tells them: ``inspect`` JSON to :class:`Container`, for engines, classic Swarm and tasks."""
+"""Containers of the engine: ``inspect`` JSON as :class:`Container`, for engines, classic Swarm and tasks."""
 
 from __future__ import annotations
 
@@ -62,15 +62,13 @@ def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) ->
 def health_output(inspect: Mapping[str, Any]) -> str:
     """What the last run of its HEALTHCHECK printed; empty without one."""
     log = (inspect["State"].get("Health") or {}).get("Log") or [{}]
-    return log[-1].get("Output", "").strip()
+    return str(log[-1].get("Output", "")).strip()
 
 
 def timestamp(text: str) -> float:
     """Seconds since 1970 of ``2026-11-22T10:02:41.123456789Z``."""
-    # Nine digits and a Z are more than Python 3.9's fromisoformat takes.
-    seconds, _, fraction = text.rstrip("Z").partition(".")
-    moment = datetime.datetime.strptime(seconds, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.UTC)
-    return moment.timestamp() + float(f"0.{fraction or 0}")
+    # It leaves out what is less than a microsecond.
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 def _order(container: Container) -> tuple[str, int, float]:

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 from jenkins_proxy import processes
 from jenkins_proxy.clients.docker import endpoint
@@ -64,7 +65,7 @@ def _login(host: str, user: str, password: str, environ: MutableMapping[str, str
 
 def _copy_configuration(usual: Path, folder: Path) -> None:
     """Keep what the agent's own configuration gives (compose v2 is a plug-in there), but not its credential stores."""
-    config: dict = {}
+    config: dict[str, Any] = {}
     for entry in usual.iterdir() if usual.is_dir() else ():
         if entry.name != "config.json":
             (folder / entry.name).symlink_to(entry.absolute())

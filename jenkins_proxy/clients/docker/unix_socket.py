@@ -28,7 +28,8 @@ class _UnixPool(HTTPConnectionPool):
         self._path = path
 
     def _new_conn(self) -> _UnixConnection:
-        return _UnixConnection(self._path, self.timeout.connect_timeout)
+        timeout = self.timeout.connect_timeout
+        return _UnixConnection(self._path, timeout if isinstance(timeout, (int, float)) else None)
 
 
 class UnixAdapter(HTTPAdapter):
@@ -42,7 +43,7 @@ class UnixAdapter(HTTPAdapter):
         super().__init__()
 
     # requests 2.32 asks the second, older ones the first.
-    def get_connection(self, url: str, proxies: object = None) -> HTTPConnectionPool:
+    def get_connection(self, url: str | bytes, proxies: object = None) -> HTTPConnectionPool:
         return self._pool
 
     def get_connection_with_tls_context(
