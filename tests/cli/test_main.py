@@ -130,3 +130,21 @@ def test_values_of_the_environment_reach_the_command(monkeypatch, capsys):
     monkeypatch.setenv("JENKINS_PROXY_PARAMS", '{"json": true, "consul": "http://here:8500"}')
     assert main(["doctor"]) == 0
     assert asked == [(True, "http://here:8500")]
+
+
+@pytest.mark.parametrize(
+    "command", ["deploy", "scale", "reconfigure", "remove", "rollback", "wait", "status", "doctor"]
+)
+def test_a_command_begins_before_the_http_library_is_loaded(command):
+    """It takes as long to load as everything else before a command's first line."""
+    script = (
+        "import sys\n"
+        f"import jenkins_proxy.cli.{command}\n"
+        "from jenkins_proxy.clients.consul.client import Consul\nConsul('http://127.0.0.1:1').close()\n"
+        "from jenkins_proxy.clients.proxy import ProxyClient\nProxyClient('http://127.0.0.1:1').close()\n"
+        "from jenkins_proxy.clients.docker.endpoint import Endpoint\n"
+        "from jenkins_proxy.clients.docker.engine import Engine\nEngine(Endpoint('unix:///s', '')).close()\n"
+        "print(sorted({'requests', 'urllib3', 'aiohttp', 'asyncio', 'ssl'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-
-import requests
+from typing import TYPE_CHECKING
 
 from jenkins_proxy import retry
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
 from jenkins_proxy.model import Address, Route
+
+if TYPE_CHECKING:
+    import requests
 
 INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
 # A service may ask for a login or send on: it is reached all the same.
@@ -97,6 +99,8 @@ def until_new(asked: Question, new: Collection[Address], deadline: retry.Deadlin
     :return: the address that answered.
     :raises ProbeFailed: with the last answer that was not good enough.
     """
+    import requests  # here, as it takes as long to load as everything else before a command's first line
+
     deadline = deadline.within(_PATIENCE)
     # The latest error of a new instance says more than the good answers of old ones that come after it.
     error: _NotYet | None = None
@@ -128,6 +132,8 @@ def _failed(asked: Question, seen: _NotYet) -> ProbeFailed:
 
 
 def _ask(session: requests.Session, asked: Question, new: Collection[Address], timeout: float) -> Address:
+    import requests
+
     # A connection of its own each time, so that the proxy chooses an instance anew.
     headers = {"Connection": "close", "User-Agent": "jenkins-proxy"}
     if asked.host:
@@ -169,6 +175,8 @@ def _judge(answer: requests.Response, new: Collection[Address]) -> Address:
 
 
 def _first_line(answer: requests.Response) -> str:
+    import requests
+
     try:
         text = next(answer.iter_content(_BODY), b"").decode("utf-8", "replace")
     except requests.RequestException:
