@@ -1,4 +1,4 @@
-"""What people read, on stderr, in one grammar; stdout stays clean for the machine's JSON.
+"""What the commands print for people, on stderr; stdout is left to the JSON for machines.
 
     [jenkins-proxy] * a step of the flow
     [jenkins-proxy] > docker-compose -p books-ms up -d      a command that is run

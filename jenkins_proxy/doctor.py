@@ -41,13 +41,13 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Check everything that a deploy needs, one after the other; a problem with one does not hide the next."""
     yield _finding("docker", *_engine_address(settings), lambda: _engine(settings))
     yield _finding("orchestrators", "", "", lambda: _orchestrators(settings))
-    for name, look in (("consul", _registry), ("proxy", _proxy), ("entry", _entry)):
-        yield _finding(name, getattr(settings, name), settings.source(name), functools.partial(look, settings))
+    for name, check in (("consul", _registry), ("proxy", _proxy), ("entry", _entry)):
+        yield _finding(name, getattr(settings, name), settings.source(name), functools.partial(check, settings))
 
 
-def _finding(name: str, where: str, source: str, look: Callable[[], tuple[str, str]]) -> Finding:
+def _finding(name: str, where: str, source: str, check: Callable[[], tuple[str, str]]) -> Finding:
     try:
-        answer, hint = look()
+        answer, hint = check()
     except JenkinsProxyError as error:
         return Finding(name, where, source, error.message, ok=False, hint=error.hint, code=error.exit_code)
     return Finding(name, where, source, answer, hint=hint)

@@ -12,7 +12,7 @@
     └── ProbeFailed                   6  the route does not serve a new instance
     Stopped                         143  SIGTERM or Ctrl-C (a BaseException: no ``except Exception`` swallows it)
 
-Each message is one line that names the thing, the value and what was seen; ``hint`` is the next step to take.
+Each message is one line that names the thing, its value and what happened; ``hint`` is the next step to take.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 
 class JenkinsProxyError(Exception):
-    """Something that ends a command, told in one line.
+    """Something that ends a command, reported in one line.
 
     :param message: what happened: the thing and its value, without a final full stop.
     :param hint: the next step for the reader; may be empty.
@@ -84,7 +84,7 @@ class ProbeFailed(JenkinsProxyError):
 
 
 class Stopped(BaseException):
-    """The command was told to stop (SIGTERM, SIGINT).
+    """The command was stopped by a signal (SIGTERM, SIGINT).
 
     :param signal_name: ``SIGTERM`` or ``SIGINT``.
     """

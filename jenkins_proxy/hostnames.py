@@ -1,4 +1,4 @@
-"""Host names: which of them DNS rebinding can have brought here, and which listen on loopback."""
+"""Host names: which of them may be used for DNS rebinding, and which are loopback."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import ipaddress
 import socket
 from collections.abc import Collection
 
-# Top-level domains that nobody can register a name in (RFC 6761, ICANN 2024): `host.docker.internal` reaches us, too.
-_NOBODYS = (".localhost", ".internal")
+# Top-level domains in which nobody can register a name (RFC 6761, ICANN 2024): `host.docker.internal` reaches us, too.
+_UNREGISTRABLE = (".localhost", ".internal")
 
 
 def is_loopback(host: str) -> bool:
@@ -36,12 +36,12 @@ def in_header(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def can_be_strangers(name: str, known: Collection[str]) -> bool:
-    """Whether an attacker may own the name by which we are called, and have pointed it at us.
+def can_be_rebound(name: str, own_names: Collection[str]) -> bool:
+    """Whether an attacker may own the name by which we are called, and have pointed it at us (DNS rebinding).
 
     That needs a domain that can be registered, and those have a dot.
 
-    :param known: names in lower case that are ours, beside this machine's own.
+    :param own_names: names of ours in lower case, apart from this machine's.
     """
-    own = name in known or name == socket.gethostname().lower()
-    return "." in name and not (own or is_address(name) or name.endswith(_NOBODYS))
+    own = name in own_names or name == socket.gethostname().lower()
+    return "." in name and not (own or is_address(name) or name.endswith(_UNREGISTRABLE))

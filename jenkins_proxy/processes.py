@@ -108,7 +108,7 @@ def run(
     for reader in readers:
         reader.join(timeout=_GRACE)
     if process.returncode and not timed_out:
-        time.sleep(_SIGNAL_TO_COME)  # when we are being stopped, that is what is told, and not that the child failed
+        time.sleep(_SIGNAL_TO_COME)  # when we are being stopped, that is reported, and not that the child failed
     return Completed(tuple(argv), process.returncode, "".join(captured), tuple(tail), timed_out)
 
 

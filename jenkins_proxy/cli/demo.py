@@ -1,7 +1,7 @@
-"""``demo``: the article's story on this machine, with every command said before it is run.
+"""``demo``: the article's story on this machine, with every command shown before it is run.
 
 It starts ``serve`` (embedded registry, proxy, daemon) beside itself, deploys and scales ``books-ms`` through the same
-command line that a Jenkinsfile uses, shows what users see after each step, and takes everything down again.
+command line that a Jenkinsfile uses, shows what users get after each step, and takes everything down again.
 """
 
 from __future__ import annotations

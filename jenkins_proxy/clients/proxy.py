@@ -1,4 +1,4 @@
-"""The client of the proxy daemon's HTTP API, for the command line. One deadline a call, one line an error."""
+"""The client of the proxy daemon's HTTP API, for the command line. Each call has a deadline."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _READ_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
-# What the daemon may need beyond the time it was told to wait: to read the registry and to reload HAProxy.
+# What the daemon may need beyond the time that it waits: to read the registry and to reload HAProxy.
 _ANSWER_SECONDS = 5.0
-# A daemon that restarts is back within seconds; one that is not there is told soon.
-_BACK_SECONDS = 5.0
+# A daemon that restarts is back within seconds; one that is not there is reported soon.
+_RESTART_SECONDS = 5.0
 # The daemon gives up before we do, so that its reason arrives.
 _WAIT_SHARE = 0.8
 
@@ -85,10 +85,10 @@ class ProxyClient:
 
     def routes(self) -> list[dict[str, Any]]:
         """All routes, ordered by service."""
-        found = self._object(self._call("GET", "/v1/routes", _READ_SECONDS)).get("routes")
-        if not isinstance(found, list):
+        routes = self._object(self._call("GET", "/v1/routes", _READ_SECONDS)).get("routes")
+        if not isinstance(routes, list):
             raise self._foreign("it sent no list of routes")
-        return found
+        return routes
 
     def remove_route(self, service: str, *, timeout: float = 30.0) -> bool:
         """Take a route away. Returns whether there was one."""
@@ -108,10 +108,10 @@ class ProxyClient:
 
     def health(self) -> dict[str, Any]:
         """What ``/healthz`` says; a daemon that answers but does not serve is an error with its reason."""
-        found = self._object(self._call("GET", "/healthz", _READ_SECONDS / 2))
-        if not {"status", "routes", "registry", "problem"} <= found.keys():
+        health = self._object(self._call("GET", "/healthz", _READ_SECONDS / 2))
+        if not {"status", "routes", "registry", "problem"} <= health.keys():
             raise self._foreign("its health is not that of the daemon")
-        return found
+        return health
 
     def _draining(self, verb: str, service: str, addresses: Iterable[Address], timeout: float) -> dict[str, Any]:
         body = {"addresses": [str(address) for address in addresses], "timeout": timeout}
@@ -139,10 +139,10 @@ class ProxyClient:
                 method, self.url + path, params=params, json=body, timeout=limits, allow_redirects=False
             )
 
-        # A POST may have been carried out although its answer was lost; the others can be said twice.
+        # A POST may have been carried out although its answer was lost; the others can be repeated.
         retriable = () if method == "POST" else (_Unreachable,)
         try:
-            answer = retry(lambda: self._reach(once), deadline.within(_BACK_SECONDS), retriable)
+            answer = retry(lambda: self._reach(once), deadline.within(_RESTART_SECONDS), retriable)
         except _Unreachable as error:
             raise ProxyError(
                 f"no proxy daemon answers at {self.url}: {error}",
@@ -181,10 +181,10 @@ class ProxyClient:
                 f"the proxy at {self.url} refused {what}: {reason}",
                 "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",
             )
-        said = _error(answer)
-        if said:
+        refusal = _error(answer)
+        if refusal:
             verb = "refused" if answer.status_code < 500 else "could not do"
-            return ProxyError(f"the proxy {verb} {what}: {said['message']}", str(said.get("hint") or ""))
+            return ProxyError(f"the proxy {verb} {what}: {refusal['message']}", str(refusal.get("hint") or ""))
         return self._foreign(f"it answered {what} with HTTP {answer.status_code}")
 
     def _object(self, answer: requests.Response) -> dict[str, Any]:
@@ -193,9 +193,9 @@ class ProxyClient:
             raise self._foreign("its answer is not a JSON object")
         return data
 
-    def _foreign(self, seen: str) -> ProxyError:
+    def _foreign(self, reason: str) -> ProxyError:
         return ProxyError(
-            f"{self.url} does not look like the proxy daemon's API: {seen}",
+            f"{self.url} does not look like the proxy daemon's API: {reason}",
             "set --proxy or JENKINS_PROXY_URL to the address that `jenkins-proxy serve` names",
         )
 
@@ -216,7 +216,7 @@ def _json(answer: requests.Response) -> Any:
 
 
 def _error(answer: requests.Response) -> dict[str, Any] | None:
-    """What our API says when it refuses; None when it was not our API that answered."""
+    """Our API's error object; None when something else answered."""
     data = _json(answer)
-    said = data.get("error") if isinstance(data, dict) else None
-    return said if isinstance(said, dict) and "message" in said else None
+    error = data.get("error") if isinstance(data, dict) else None
+    return error if isinstance(error, dict) and "message" in error else None

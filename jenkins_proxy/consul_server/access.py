@@ -46,7 +46,7 @@ class Access:
             )
         # Not request.host: without the header, as HAProxy's checks come, aiohttp 3.9 makes up this machine's full name.
         name = hostnames.in_header(request.headers.get(hdrs.HOST, ""))
-        if self._loopback and hostnames.can_be_strangers(name, self._names):
+        if self._loopback and hostnames.can_be_rebound(name, self._names):
             raise ConsulError(
                 403,
                 f"Permission denied: called by the unknown host name {name[:80]!r}; serve's option "

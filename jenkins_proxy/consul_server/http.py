@@ -86,10 +86,10 @@ def done() -> web.Response:
 
 def name(request: web.Request, what: str) -> str:
     """The name at the end of the path. :raises ConsulError: when it is missing."""
-    found = request.match_info["name"]
-    if not found:
+    value = request.match_info["name"]
+    if not value:
         raise ConsulError(400, f"Missing {what}")
-    return found
+    return value
 
 
 def middleware(access: Access) -> Middleware:

@@ -32,12 +32,12 @@ class Keys:
     def names(self, prefix: str) -> list[str]:
         """The keys that begin with the prefix, in order."""
         first = bisect.bisect_left(self._sorted, prefix)
-        found = []
+        names = []
         for key in self._sorted[first:]:
             if not key.startswith(prefix):
                 break
-            found.append(key)
-        return found
+            names.append(key)
+        return names
 
     def set(self, key: str, value: bytes, flags: int) -> None:
         """Write a key; whoever holds its lock keeps it, though the lock's count starts anew, as in Consul."""

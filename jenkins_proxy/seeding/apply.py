@@ -33,9 +33,9 @@ def read(
 
     :param connect: gives each thread a server of its own.
     :param connections: how many requests at a time.
-    :raises JenkinsServerError: when Jenkins stops to answer.
+    :raises JenkinsServerError: when Jenkins stops answering.
     """
-    there = {one.key for one in present}
+    there = {item.key for item in present}
     wanted = [item for item in items if item.key in there and not item.only_present]
     local = threading.local()
 
@@ -56,7 +56,7 @@ def read(
                 silence.broken()
             except JenkinsServerError as error:
                 configs[futures[future].key] = error
-                silence.heard(error)
+                silence.count(error)
             progress("read", len(configs), len(wanted))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -98,7 +98,7 @@ def carry_out(server: JobServer, actions: Sequence[Action], progress: Progress) 
     """Write and delete what the plan says; one that fails does not keep the others from it.
 
     :return: the actions that failed, with the reason as their note.
-    :raises JenkinsServerError: when Jenkins stops to answer.
+    :raises JenkinsServerError: when Jenkins stops answering.
     """
     verbs = {
         CREATE: lambda action: server.create(action.kind, action.path, action.xml),
@@ -114,7 +114,7 @@ def carry_out(server: JobServer, actions: Sequence[Action], progress: Progress) 
             silence.broken()
         except JenkinsServerError as error:
             failed.append(_refused(action, error.message))
-            silence.heard(error)
+            silence.count(error)
         progress("wrote", done, len(due))
     return failed
 
@@ -132,7 +132,7 @@ class _Silence:
     def broken(self) -> None:
         self._count = 0
 
-    def heard(self, error: JenkinsServerError) -> None:
+    def count(self, error: JenkinsServerError) -> None:
         self._count = 0 if isinstance(error, Refused) else self._count + 1
         if self._count >= _PATIENCE:
             raise error

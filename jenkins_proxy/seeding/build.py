@@ -69,13 +69,13 @@ def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int
     answer = server.call(
         "POST", f"{path}/{action}", doing=f"build the job {job} in", data={**parameters, "delay": "0sec"}
     )
-    found = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
-    if not found:
+    match = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
+    if not match:
         raise JenkinsServerError(
             f"Jenkins at {server.url} took the build of {job}, but not where it is in the queue",
             "something between here and Jenkins drops the Location header",
         )
-    return int(found.group(1))
+    return int(match.group(1))
 
 
 def follow(

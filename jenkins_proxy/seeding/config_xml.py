@@ -92,13 +92,13 @@ def _owned(current: ET.Element, desired: ET.Element, managed: frozenset[str]) ->
     """The current tree without what is not ours, in the desired tree's order."""
     owned = ET.Element(current.tag, current.attrib)
     for element in desired:
-        found = current.find(element.tag)
+        existing = current.find(element.tag)
         if element.tag == "properties":
             ours = managed | {prop.tag for prop in element}
             kept = ET.SubElement(owned, "properties", element.attrib)
-            kept.extend(prop for prop in (found if found is not None else ()) if prop.tag in ours)
-        elif found is not None:
-            owned.append(found)
+            kept.extend(prop for prop in (existing if existing is not None else ()) if prop.tag in ours)
+        elif existing is not None:
+            owned.append(existing)
         elif not len(element) and not element.text and not element.attrib:
             # Jenkins leaves out what is empty.
             ET.SubElement(owned, element.tag)
@@ -123,11 +123,11 @@ def _replace_properties(merged: ET.Element, desired: ET.Element, managed: frozen
 
 
 def _replace(merged: ET.Element, element: ET.Element) -> None:
-    found: ET.Element | None = merged.find(element.tag)
-    if found is None:
+    existing: ET.Element | None = merged.find(element.tag)
+    if existing is None:
         merged.append(copy.deepcopy(element))
     else:
-        merged[list(merged).index(found)] = copy.deepcopy(element)
+        merged[list(merged).index(existing)] = copy.deepcopy(element)
 
 
 def _is_layout(element: ET.Element) -> bool:

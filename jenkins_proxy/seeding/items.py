@@ -62,5 +62,5 @@ def marked(description: str, seed: str) -> str:
 
 def owner(description: str) -> str:
     """The seed id in a description; empty when nobody seeded the item."""
-    found = _MARKER.search(description)
-    return found.group(1) if found else ""
+    marker = _MARKER.search(description)
+    return marker.group(1) if marker else ""

@@ -196,7 +196,11 @@ class JenkinsServer:
             answer = self.call("GET", store, params={"depth": "2"}, doing="list the credentials of")
         except Refused:
             return None
-        return {one["id"] for domain in self.json(answer)["domains"].values() for one in domain["credentials"]}
+        return {
+            credentials["id"]
+            for domain in self.json(answer)["domains"].values()
+            for credentials in domain["credentials"]
+        }
 
     def run_script(self, script: str) -> str:
         """Run Groovy in Jenkins itself, which needs Overall/Administer.

@@ -57,7 +57,7 @@ def only(items: Sequence[Item], glob: str) -> list[Item]:
             f"--only {glob}: nothing in the seed file matches", "it is held against whole paths: teams/books/*"
         )
     parts = [path.split("/") for path in chosen]
-    parents = {"/".join(one[:depth]) for one in parts for depth in range(1, len(one))}
+    parents = {"/".join(names[:depth]) for names in parts for depth in range(1, len(names))}
     return [item for item in items if item.path in chosen or (item.kind == FOLDER and item.path in parents)]
 
 
@@ -68,14 +68,14 @@ def plan(items: Sequence[Item], present: Sequence[Present], configs: Configs, se
     :param configs: config.xml of the items that are there, or why it could not be read.
     :param seed: our seed id.
     """
-    there = {one.key: one for one in present}
+    there = {entry.key: entry for entry in present}
     # Jenkins finds `Books` when it is asked for `books`, and would change the one for the other.
-    spelled = {one.path.lower(): one.path for one in present if one.kind != VIEW}
+    spelled = {entry.path.lower(): entry.path for entry in present if entry.kind != VIEW}
     actions = []
     for item in items:
-        found = there.get(item.key)
-        if found:
-            actions.append(_present(item, found, configs.get(item.key, b""), seed))
+        existing = there.get(item.key)
+        if existing:
+            actions.append(_present(item, existing, configs.get(item.key, b""), seed))
         elif item.kind != VIEW and item.path.lower() in spelled:
             other = spelled[item.path.lower()]
             actions.append(_refused(item, f"Jenkins has it as {other}, and does not tell upper from lower case"))
@@ -84,57 +84,57 @@ def plan(items: Sequence[Item], present: Sequence[Present], configs: Configs, se
     return actions
 
 
-def prune(items: Sequence[Item], present: Sequence[Present], seed: str, glob: str, most: float) -> list[Action]:
+def prune(items: Sequence[Item], present: Sequence[Present], seed: str, glob: str, max_percent: float) -> list[Action]:
     """What our seed id owns and the seed file no longer has, children before their folders.
 
     :param items: all of the seed file, whatever ``--only`` chose.
     :param glob: only what matches is deleted.
-    :param most: per cent of what the seed id owns that may go.
+    :param max_percent: per cent of what the seed id owns that may go.
     :raises UsageError: when too much would go, or the file is empty: a mistake is likelier than the wish.
     """
     wanted = {item.key for item in items}
-    owned = [one for one in present if one.seed == seed]
-    doomed = [one for one in owned if one.key not in wanted and fnmatchcase(one.path, glob)]
-    going = {one.key for one in doomed}
+    owned = [entry for entry in present if entry.seed == seed]
+    doomed = [entry for entry in owned if entry.key not in wanted and fnmatchcase(entry.path, glob)]
+    going = {entry.key for entry in doomed}
     actions = []
-    for one in sorted(doomed, key=lambda one: (one.kind == FOLDER, -one.path.count("/"), one.path)):
-        if one.kind == FOLDER and any(_stays(other, one.path, going) for other in present):
-            going.discard(one.key)
-            actions.append(Action(KEEP, one.kind, one.path, note="no longer seeded, but holds what others made"))
+    for entry in sorted(doomed, key=lambda item: (item.kind == FOLDER, -item.path.count("/"), item.path)):
+        if entry.kind == FOLDER and any(_stays(other, entry.path, going) for other in present):
+            going.discard(entry.key)
+            actions.append(Action(KEEP, entry.kind, entry.path, note="no longer seeded, but holds what others made"))
         else:
-            actions.append(Action(DELETE, one.kind, one.path, note="no longer seeded"))
-    _check_prune(len(going), len(owned), seed, most, empty=not any(item.kind != FOLDER for item in items))
+            actions.append(Action(DELETE, entry.kind, entry.path, note="no longer seeded"))
+    _check_prune(len(going), len(owned), seed, max_percent, empty=not any(item.kind != FOLDER for item in items))
     return actions
 
 
-def _stays(one: Present, folder: str, going: set[tuple[str, str]]) -> bool:
+def _stays(entry: Present, folder: str, going: set[tuple[str, str]]) -> bool:
     """Whether it is in the folder and not to be deleted, other than the view that every folder makes by itself."""
-    return one.path.startswith(f"{folder}/") and one.key not in going and one.key != key(VIEW, f"{folder}/All")
+    return entry.path.startswith(f"{folder}/") and entry.key not in going and entry.key != key(VIEW, f"{folder}/All")
 
 
-def _check_prune(going: int, owned: int, seed: str, most: float, *, empty: bool) -> None:
+def _check_prune(going: int, owned: int, seed: str, max_percent: float, *, empty: bool) -> None:
     if empty and going:
         raise UsageError(
             f"--prune with a seed file that has no jobs would delete {going} items of seed {seed}",
             "delete them by hand when that is meant",
         )
-    if going * 100 > most * owned:
+    if going * 100 > max_percent * owned:
         raise UsageError(
-            f"--prune would delete {going} of the {owned} items of seed {seed}, more than {most:g} %",
+            f"--prune would delete {going} of the {owned} items of seed {seed}, more than {max_percent:g} %",
             f"if that is meant: --max-prune {-(-going * 100 // owned)}",
         )
 
 
-def _present(item: Item, found: Present, config: bytes | JenkinsServerError, seed: str) -> Action:
-    if (item.kind == FOLDER) != (found.kind == FOLDER):
-        return _refused(item, f"Jenkins has a {found.kind} of that name: rename or delete it")
+def _present(item: Item, existing: Present, config: bytes | JenkinsServerError, seed: str) -> Action:
+    if (item.kind == FOLDER) != (existing.kind == FOLDER):
+        return _refused(item, f"Jenkins has a {existing.kind} of that name: rename or delete it")
     if item.only_present:
         return Action(KEEP, item.kind, item.path)
-    if found.seed not in ("", seed):
-        return _refused(item, f"it belongs to the seed {found.seed}")
+    if existing.seed not in ("", seed):
+        return _refused(item, f"it belongs to the seed {existing.seed}")
     if isinstance(config, JenkinsServerError):
         return _refused(item, config.message)
-    return _compared(item, config, "" if found.seed else "not seeded before, taken over")
+    return _compared(item, config, "" if existing.seed else "not seeded before, taken over")
 
 
 def _compared(item: Item, config: bytes, note: str) -> Action:

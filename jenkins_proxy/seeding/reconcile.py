@@ -1,4 +1,4 @@
-"""The whole of seeding: what the jobs need, the plan, and its execution, told as it happens."""
+"""The whole of seeding: what the jobs need, the plan, and its execution, reported as it happens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Options:
     :ivar only: a glob that paths must match.
     :ivar max_prune: per cent of what the seed id owns that may be deleted.
     :ivar connections: reads at a time.
-    :ivar agent: the label to see to; empty to leave nodes alone.
+    :ivar agent: the label that a node must have; empty to leave nodes alone.
     :ivar library: the address of the library's repository; empty to leave libraries alone.
     """
 
@@ -41,12 +41,12 @@ class Options:
 
 @dataclass
 class Report:
-    """What was found and done.
+    """The outcome.
 
     :ivar actions: the whole plan.
     :ivar failed: what could not be done, with the reason as its note.
     :ivar pending: whether a dry run found anything to do.
-    :ivar needs: what was seen to besides jobs, by ``agent`` and ``library``.
+    :ivar needs: the state of what jobs need, by ``agent`` and ``library``.
     """
 
     jenkins: str
@@ -129,12 +129,12 @@ def _show(actions: list[Action], options: Options, console: Console) -> None:
 
 def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
     if options.agent:
-        found = ensure_node(server, options.agent, dry_run=options.dry_run)
-        report.needs["agent"] = found.advice
-        report.pending |= found.created
-        if found.created:
+        node = ensure_node(server, options.agent, dry_run=options.dry_run)
+        report.needs["agent"] = node.advice
+        report.pending |= node.created
+        if node.created:
             console.step(f"+ node {options.agent}")
-        (console.step if found.ready else console.warning)(found.advice)
+        (console.step if node.ready else console.warning)(node.advice)
     if options.library:
         name, _, version = spec.library.partition("@")
         wanted = library.Library(name, version or spec.variables["version"], options.library)

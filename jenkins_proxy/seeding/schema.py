@@ -32,11 +32,11 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
     own = document.data.get("variables") or {}
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         return document  # the schema says what is wrong
-    known = {"version": __version__, **own}
-    unknown = sorted(set(variables) - set(known))
+    defined = {"version": __version__, **own}
+    unknown = sorted(set(variables) - set(defined))
     if unknown:
-        raise UsageError(f"{document.name} has no variable {', '.join(unknown)}", f"it has: {', '.join(known)}")
-    values = {**known, **variables}
+        raise UsageError(f"{document.name} has no variable {', '.join(unknown)}", f"it has: {', '.join(defined)}")
+    values = {**defined, **variables}
 
     def filled(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
@@ -59,9 +59,9 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
 
 def clean(text: str, document: Document, path: Path) -> str:
     """The text itself, when config.xml can hold it."""
-    found = _FORBIDDEN.search(text)
-    if found:
-        raise document.error(path, f"the character U+{ord(found.group()):04X} cannot stand in a job")
+    forbidden = _FORBIDDEN.search(text)
+    if forbidden:
+        raise document.error(path, f"the character U+{ord(forbidden.group()):04X} cannot stand in a job")
     return text
 
 
@@ -87,7 +87,7 @@ def _explained(document: Document, error: fastjsonschema.JsonSchemaValueExceptio
         message = f"{', '.join(key for key in error.rule_definition if key not in error.value)} missing"
     elif error.rule == "type":
         wanted = [error.rule_definition] if isinstance(error.rule_definition, str) else error.rule_definition
-        message = f"{name} must be {' or '.join(_TYPES[one] for one in wanted)}, not {_shown(error.value)}"
+        message = f"{name} must be {' or '.join(_TYPES[kind] for kind in wanted)}, not {_shown(error.value)}"
         hint = "put quotes around it" if "string" in wanted and not isinstance(error.value, (dict, list)) else ""
     elif error.rule == "pattern":
         message = f"{name}: {_shown(error.value)} is not {error.definition['description']}"

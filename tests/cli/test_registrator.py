@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,3 +32,21 @@ def test_an_address_that_nobody_can_reach():
     )
     assert done.returncode == 2
     assert "argument --ip: '0.0.0.0' is not an address under which containers can be reached" in done.stderr
+
+
+def test_the_log_as_json(tmp_path, free_port):
+    """Each line is an object, from the first to the one that says why it ended; the token is in none."""
+    env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock", "CONSUL_HTTP_TOKEN": "top-secret"}
+    argv = [sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "10.0.0.1", "--log-format", "json",
+            "--consul", f"http://127.0.0.1:{free_port()}"]  # fmt: skip
+    with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as process:
+        lines = [process.stderr.readline() for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        lines += process.communicate(timeout=30)[1].splitlines()
+    assert process.returncode == 143
+    assert "top-secret" not in "".join(lines)
+    first, *retried, last = map(json.loads, lines)
+    assert first["message"].startswith(f"entering the containers of unix://{tmp_path}/absent.sock into http://")
+    assert (first["level"], first["logger"]) == ("info", "jenkins_proxy.cli.registrator")
+    assert {line["level"] for line in retried} == {"warning"}
+    assert (last["level"], last["message"]) == ("error", "stopped by SIGTERM")

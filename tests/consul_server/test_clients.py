@@ -182,7 +182,7 @@ def test_a_proxy_for_the_internet_is_not_for_the_registry(ask, answering, monkey
 
 
 @pytest.mark.parametrize(
-    ("asked", "seen", "following"),
+    ("asked", "answered", "expected"),
     [
         (0, 5, 5),
         (5, 5, 5),
@@ -193,8 +193,8 @@ def test_a_proxy_for_the_internet_is_not_for_the_registry(ask, answering, monkey
         (7, 1, 0),
     ],
 )
-def test_the_index_to_ask_with_next(asked, seen, following):
-    assert requests.following(asked, seen) == following
+def test_the_index_to_ask_with_next(asked, answered, expected):
+    assert requests.next_index(asked, answered) == expected
 
 
 @pytest.mark.parametrize(

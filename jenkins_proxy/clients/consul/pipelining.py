@@ -1,4 +1,4 @@
-"""Many small questions to the registry at once, pipelined: all are sent before the first is answered.
+"""Many small requests to the registry at once, pipelined: all are sent before the first is answered.
 
 A thousand answers take 30 to 60 ms so, and half a second when each is waited for. HTTP/1.1 has it (RFC 9112, section
 9.3.2); of the HTTP libraries for asyncio none does it.
@@ -16,16 +16,16 @@ from yarl import URL
 
 from jenkins_proxy.clients.consul.requests import Reply
 
-Answered = Callable[[int, Reply], None]
+OnReply = Callable[[int, Reply], None]
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
-_LONGEST_HEAD = 2**16
+_MAX_HEAD = 2**16
 
 
 async def ask(
     url: str,
     targets: Sequence[str],
-    answered: Answered,
+    on_reply: OnReply,
     *,
     headers: Mapping[str, str],
     tls: ssl.SSLContext | None = None,
@@ -34,41 +34,41 @@ async def ask(
     """GET each target.
 
     :param targets: path and query, quoted.
-    :param answered: called with the number of a target, from 0, and its answer, as soon as it is there.
+    :param on_reply: called with the number of a target, from 0, and its answer, as soon as it is there.
     :param connections: how many are opened for it, and closed again.
     :raises OSError: when nobody answers. EOFError: when the connection ends without one more answer. ValueError: when
         what comes is no HTTP.
     """
     where = URL(url)
     secure = (tls or ssl.create_default_context()) if where.scheme == "https" else None
-    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=secure, limit=_LONGEST_HEAD)
+    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=secure, limit=_MAX_HEAD)
     fields = "".join(f"{name}: {value}\r\n" for name, value in {"Host": where.authority, **headers}.items())
     path = where.raw_path.rstrip("/")
-    questions = [f"GET {path}{target} HTTP/1.1\r\n{fields}\r\n".encode() for target in targets]
+    requests = [f"GET {path}{target} HTTP/1.1\r\n{fields}\r\n".encode() for target in targets]
     shares = [deque(range(first, len(targets), connections)) for first in range(connections)]
-    await asyncio.gather(*(_share(connect, questions, share, answered) for share in shares))
+    await asyncio.gather(*(_share(connect, requests, share, on_reply) for share in shares))
 
 
-async def _share(connect: Connect, questions: Sequence[bytes], rest: deque[int], answered: Answered) -> None:
+async def _share(connect: Connect, requests: Sequence[bytes], rest: deque[int], on_reply: OnReply) -> None:
     # A server may close after any answer: the rest is asked again.
     while rest:
         before = len(rest)
         try:
-            await _converse(connect, questions, rest, answered)
+            await _converse(connect, requests, rest, on_reply)
         except (EOFError, OSError):
             if len(rest) == before:
                 raise
 
 
-async def _converse(connect: Connect, questions: Sequence[bytes], rest: deque[int], answered: Answered) -> None:
-    """Ask for the rest over one connection, and take off it what is answered."""
+async def _converse(connect: Connect, requests: Sequence[bytes], rest: deque[int], on_reply: OnReply) -> None:
+    """Send the rest over one connection, and take each off it that is answered."""
     reader, writer = await connect()
     try:
         # Not waited for: the answers have to be read meanwhile, or both sides would stand with full buffers.
-        writer.write(b"".join(questions[number] for number in rest))
+        writer.write(b"".join(requests[number] for number in rest))
         while rest:
             reply = await _answer(reader)
-            answered(rest.popleft(), reply)
+            on_reply(rest.popleft(), reply)
     finally:
         writer.close()
 

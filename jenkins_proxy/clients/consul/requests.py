@@ -111,14 +111,14 @@ def reply_index(header: Mapping[str, str]) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def following(asked: int, seen: int) -> int:
-    """The index to ask with next, after ``seen`` answered ``asked``.
+def next_index(asked: int, answered: int) -> int:
+    """The index to ask with next, after ``answered`` came for ``asked``.
 
     An index that went back (a restored or new registry) starts again from 0: the next query answers at once. One that
     is 0 becomes 1: with 0 a query never blocks, and the watch would spin. Both are Consul's own rules ("Blocking
     Queries", implementation details).
     """
-    return 0 if seen < asked else max(seen, 1)
+    return 0 if answered < asked else max(answered, 1)
 
 
 # In the words of the operating system, of http.client and of aiohttp.
@@ -143,17 +143,17 @@ def unreachable(url: str, error: BaseException) -> RegistryError:
 
 
 def _refusal(url: str, call: Call[Any], reply: Reply) -> RegistryRefused:
-    said = " ".join(reply.body.decode("utf-8", "replace").split())[:300] or f"HTTP {reply.status}"
+    text = " ".join(reply.body.decode("utf-8", "replace").split())[:300] or f"HTTP {reply.status}"
     hint = ""
     if reply.status in (401, 403):
         hint = "give a token that may do this in CONSUL_HTTP_TOKEN"
-    elif reply.status == 429 or "too many concurrent connections" in said:
+    elif reply.status == 429 or "too many concurrent connections" in text:
         hint = "raise limits.http_max_conns_per_client in Consul's configuration (200 by default)"
-    elif "No cluster leader" in said:
+    elif "No cluster leader" in text:
         hint = "the Consul servers have elected none yet, or have lost their majority"
     elif 300 <= reply.status < 400:
         hint = "is that address Consul's HTTP API? redirects are not followed, so that no token goes elsewhere"
-    return RegistryRefused(f"the registry at {url} refused {call.method} {call.path}: {said}", hint, reply.status)
+    return RegistryRefused(f"the registry at {url} refused {call.method} {call.path}: {text}", hint, reply.status)
 
 
 def _watch(
@@ -167,15 +167,17 @@ def _watch(
 ) -> Call[tuple[Result, int]]:
     """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
 
-    def given(reply: Reply) -> tuple[Result, int]:
-        return read(reply.json()), following(index, reply.index)
+    def present(reply: Reply) -> tuple[Result, int]:
+        return read(reply.json()), next_index(index, reply.index)
 
     def absent(reply: Reply) -> tuple[Result, int]:
-        return read(empty), following(index, reply.index)
+        return read(empty), next_index(index, reply.index)
 
     wait = min(wait, _MAX_WAIT) if index else 0.0
     blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
-    return Call("GET", path, given, {**(query or {}), **blocking}, wait=wait, absent=None if empty is None else absent)
+    return Call(
+        "GET", path, present, {**(query or {}), **blocking}, wait=wait, absent=None if empty is None else absent
+    )
 
 
 def _segment(name: str) -> str:
@@ -191,7 +193,10 @@ def _nothing(_reply: Reply) -> None:
 
 
 def agent() -> Call[dict[str, Any]]:
-    """What the agent at the address says of itself: ``Config.Version``, and with Consul its ``DebugConfig``."""
+    """What the agent at this address reports of itself; with ACLs it needs ``agent:read``.
+
+    It has ``Config.Version``, and with Consul a ``DebugConfig``.
+    """
     return Call("GET", "/v1/agent/self", Reply.json)
 
 
@@ -230,7 +235,7 @@ def service_index(service: str) -> Call[int]:
     return Call(
         "GET",
         f"/v1/health/service/{_segment(service)}",
-        lambda reply: following(0, reply.index),
+        lambda reply: next_index(0, reply.index),
         {"tag": "jenkins-proxy:none"},
     )
 
@@ -245,7 +250,7 @@ def register(service: Mapping[str, Any]) -> Call[None]:
 
     :param service: the JSON of Consul's ``/v1/agent/service/register``: ``{"ID", "Name", "Address", "Port", …}``.
     """
-    # Without it Consul keeps the checks of the entry's former life beside the new one.
+    # Otherwise Consul keeps the checks that an earlier entry of this ID had.
     return Call("PUT", "/v1/agent/service/register", _nothing, {"replace-existing-checks": "true"}, _json_body(service))
 
 

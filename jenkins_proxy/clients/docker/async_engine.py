@@ -1,4 +1,4 @@
-"""What the agent asks the Docker Engine, on asyncio: the running containers, one of them, and the event stream.
+"""The Docker Engine's HTTP API on asyncio, as far as the registrator needs it: containers and the event stream.
 
 Source: the Engine API (https://docs.docker.com/reference/api/engine/), paths without a version: the engine's newest.
 """
@@ -16,7 +16,7 @@ from jenkins_proxy.clients.docker.endpoint import Endpoint
 from jenkins_proxy.errors import root_cause
 
 _TIMEOUT = 30.0
-# Without the filter, each run of each HEALTHCHECK would be told too.
+# Without the filter, each run of each HEALTHCHECK would be an event, too.
 _EVENTS = ("start", "kill", "die", "destroy", "rename", "health_status")
 _MAX_LINE = 4 * 2**20
 
@@ -87,8 +87,8 @@ class AsyncEngine:
 
     async def _check(self, answer: aiohttp.ClientResponse) -> None:
         if answer.status != 200:
-            said = " ".join((await answer.text()).split())[:300]
-            raise self._endpoint.refused(f"GET {answer.url.path}", said or f"HTTP {answer.status}")
+            text = " ".join((await answer.text()).split())[:300]
+            raise self._endpoint.refused(f"GET {answer.url.path}", text or f"HTTP {answer.status}")
 
     def _url(self, path: str) -> str:
         return self._endpoint.base_url + path

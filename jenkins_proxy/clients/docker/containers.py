@@ -24,11 +24,11 @@ def of_project(engine: Engine, project: str, service: str = "") -> list[Containe
     labels = {PROJECT: project, _ONE_OFF: "False"}
     if service:
         labels[SERVICE] = service
-    found = [entry for entry in map(engine.inspect, engine.containers(labels)) if entry]
-    if not found:
+    inspected = [entry for entry in map(engine.inspect, engine.containers(labels)) if entry]
+    if not inspected:
         return []
     own = host_addresses.of_engine(engine.endpoint, engine.info())
-    return sorted((parse(entry, own) for entry in found), key=_order)
+    return sorted((parse(entry, own) for entry in inspected), key=_order)
 
 
 def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) -> Container:
@@ -88,15 +88,15 @@ def _bindings(inspect: Mapping[str, Any]) -> tuple[Binding, ...]:
             port: [{"HostIp": "", "HostPort": port.partition("/")[0]}]
             for port in inspect["Config"].get("ExposedPorts") or {}
         }
-    found = []
+    bindings: list[Binding] = []
     for port, hosts in published.items():
         number, _, protocol = port.partition("/")
-        found += [
+        bindings += [
             Binding(host["HostIp"], int(host["HostPort"]), int(number), protocol or "tcp")
             for host in hosts or []
             if host.get("HostPort")
         ]
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(bindings)))
 
 
 def _node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:

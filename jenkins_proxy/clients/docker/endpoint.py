@@ -102,10 +102,10 @@ def resolve(settings: Settings, environ: Mapping[str, str] | None = None) -> End
     if name in ("", "default"):
         # Any text switches it on, even `0`: Docker's client reads it so, and compose runs beside us with the same.
         folder = (settings.docker_cert_path or str(config_folder(environ))) if settings.docker_tls_verify else ""
-        found = Endpoint(settings.docker_host, settings.source("docker_host"), folder)
+        endpoint = Endpoint(settings.docker_host, settings.source("docker_host"), folder)
     else:
-        found = _inspect(name, settings)
-    return _check(found)
+        endpoint = _inspect(name, settings)
+    return _check(endpoint)
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:

@@ -107,11 +107,11 @@ class Engine:
 
     def stop(self, container: str) -> None:
         """SIGTERM, and SIGKILL after the container's own time; returns when it has ended. One that is gone is fine."""
-        found = self.inspect(container)
-        if not found:
+        details = self.inspect(container)
+        if not details:
             return
         # What `stop_grace_period` became. Without one the engine gives 10 s, which a usual answer may take anyway.
-        own = found["Config"].get("StopTimeout") or 0
+        own = details["Config"].get("StopTimeout") or 0
         path = f"/containers/{quote(container)}/stop"
         self._send("POST", path, allow=(_NOT_MODIFIED, _NOT_FOUND), read_seconds=own + _READ_SECONDS)
 
@@ -126,8 +126,8 @@ class Engine:
 
     def image_id(self, reference: str) -> str:
         """The ID behind an image's name; empty when there is no such image."""
-        found = self.find(f"/images/{quote(reference)}/json")
-        return found["Id"] if found else ""
+        image = self.find(f"/images/{quote(reference)}/json")
+        return str(image["Id"]) if image else ""
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image one more name: ``books-ms:latest``."""

@@ -24,12 +24,12 @@ def of_engine(endpoint: Endpoint, info: Mapping[str, Any]) -> tuple[str, ...]:
     name = info.get("Name", "")
     if endpoint.local and name != socket.gethostname():
         return ()
-    found = set() if endpoint.local else of_host(endpoint.host)
+    addresses = set() if endpoint.local else of_host(endpoint.host)
     mine = of_this_machine()
-    if endpoint.local or found & mine:
-        found |= mine
+    if endpoint.local or addresses & mine:
+        addresses |= mine
     swarm = info.get("Swarm", {}).get("NodeAddr", "")
-    return tuple(sorted(found | of_host(name) | ({swarm} if swarm else set())))
+    return tuple(sorted(addresses | of_host(name) | ({swarm} if swarm else set())))
 
 
 def of_host(name: str) -> set[str]:
@@ -42,25 +42,25 @@ def of_host(name: str) -> set[str]:
 
 def of_this_machine() -> set[str]:
     """Every address of this machine's interfaces, loopback included."""
-    found = of_host(socket.gethostname()) | {"127.0.0.1", "::1"}
-    # Linux tells them in two files; there is no portable call for them in the standard library.
+    addresses = of_host(socket.gethostname()) | {"127.0.0.1", "::1"}
+    # Linux lists them in two files; there is no portable call for them in the standard library.
     if _FIB_TRIE.exists():
-        found.update(ipv4_of(_FIB_TRIE.read_text(encoding="ascii").splitlines()))
+        addresses.update(ipv4_of(_FIB_TRIE.read_text(encoding="ascii").splitlines()))
     if _IF_INET6.exists():
-        found.update(ipv6_of(_IF_INET6.read_text(encoding="ascii").splitlines()))
-    return found
+        addresses.update(ipv6_of(_IF_INET6.read_text(encoding="ascii").splitlines()))
+    return addresses
 
 
 def ipv4_of(fib_trie: Iterable[str]) -> set[str]:
     """The local addresses in ``/proc/net/fib_trie``: a line ``|-- 10.0.0.5``, then ``/32 host LOCAL`` below it."""
-    found, address = set(), ""
+    addresses, address = set(), ""
     for line in fib_trie:
         leaf = re.fullmatch(r"\s*\|-- ([\d.]+)", line)
         if leaf:
             address = leaf[1]
         elif line.strip() == "/32 host LOCAL":
-            found.add(address)
-    return found
+            addresses.add(address)
+    return addresses
 
 
 def ipv6_of(if_inet6: Iterable[str]) -> set[str]:

@@ -87,7 +87,7 @@ class Access:
 
     def _check_name(self, request: web.Request) -> None:
         name = hostnames.in_header(request.host)
-        if hostnames.can_be_strangers(name, self._resolver):
+        if hostnames.can_be_rebound(name, self._resolver):
             raise AccessDenied(
                 f"called by the unknown host name {name[:80]!r}",
                 "start the daemon with a token, or with --allow-host for that name",
