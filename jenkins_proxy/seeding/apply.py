@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from jenkins_proxy.errors import JenkinsServerError
-from jenkins_proxy.seeding.items import JOB, Item, Present
-from jenkins_proxy.seeding.jenkins_server import JobServer, Refused
+from jenkins_proxy.seeding.items import JOB, Item, JobServer, Present
+from jenkins_proxy.seeding.jenkins_server import Refused
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, REFUSE, Action
 from jenkins_proxy.seeding.spec import Job
 

@@ -1,10 +1,11 @@
-"""Folders, jobs and views: as they should be, as they are, and whose they are."""
+"""Folders, jobs and views: as they should be, as they are, whose they are, and the verbs of a server that has them."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from typing import Protocol
 
 FOLDER, JOB, VIEW = "folder", "job", "view"
 
@@ -64,3 +65,28 @@ def owner(description: str) -> str:
     """The seed id in a description; empty when nobody seeded the item."""
     marker = _MARKER.search(description)
     return marker.group(1) if marker else ""
+
+
+class JobServer(Protocol):
+    """The verbs that seeding needs. Each raises JenkinsServerError."""
+
+    def listing(self) -> list[Present]:
+        """Every folder, job and view."""
+
+    def config(self, kind: str, path: str) -> bytes:
+        """An item's config.xml."""
+
+    def create(self, kind: str, path: str, xml: str) -> None:
+        """Make an item, in a folder that is there."""
+
+    def update(self, kind: str, path: str, xml: str) -> None:
+        """Write over an item's config.xml."""
+
+    def delete(self, kind: str, path: str) -> None:
+        """Take an item away, and for a folder what is in it."""
+
+    def credential_ids(self, folder: str) -> set[str] | None:
+        """The ids of a folder's credentials; None when this user may not see them."""
+
+    def check_script(self, script: str) -> list[str]:
+        """What Jenkins has against a Declarative pipeline; empty when nothing, or when it cannot tell."""

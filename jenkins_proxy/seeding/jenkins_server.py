@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import jenkins
@@ -43,31 +43,6 @@ class Refused(JenkinsServerError):
     def __init__(self, message: str, hint: str, status: int) -> None:
         super().__init__(message, hint)
         self.status = status
-
-
-class JobServer(Protocol):
-    """The verbs that seeding needs. Each raises JenkinsServerError."""
-
-    def listing(self) -> list[Present]:
-        """Every folder, job and view."""
-
-    def config(self, kind: str, path: str) -> bytes:
-        """An item's config.xml."""
-
-    def create(self, kind: str, path: str, xml: str) -> None:
-        """Make an item, in a folder that is there."""
-
-    def update(self, kind: str, path: str, xml: str) -> None:
-        """Write over an item's config.xml."""
-
-    def delete(self, kind: str, path: str) -> None:
-        """Take an item away, and for a folder what is in it."""
-
-    def credential_ids(self, folder: str) -> set[str] | None:
-        """The ids of a folder's credentials; None when this user may not see them."""
-
-    def check_script(self, script: str) -> list[str]:
-        """What Jenkins has against a Declarative pipeline; empty when nothing, or when it cannot tell."""
 
 
 class JenkinsServer:

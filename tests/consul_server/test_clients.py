@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from jenkins_proxy import settings
-from jenkins_proxy.clients.consul import requests
+from jenkins_proxy.clients.consul import calls, requests
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.errors import RegistryError, UsageError
@@ -200,16 +200,16 @@ def test_the_index_to_ask_with_next(asked, answered, expected):
 @pytest.mark.parametrize(
     ("call", "target", "timeout"),
     [
-        (requests.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
-        (requests.instances("a", index=7, wait=16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
-        (requests.instances("a", index=7, wait=10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
-        (requests.instances("a", index=0, wait=16.0), "/v1/health/service/a", 10.0),
-        (requests.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
-        (requests.kv_watch("a/", index=3, wait=1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
-        (requests.kv_put("a", b"", cas=0), "/v1/kv/a?cas=0", 10.0),
-        (requests.kv_put("a", b"", acquire="s"), "/v1/kv/a?acquire=s", 10.0),
-        (requests.kv_delete("a", recurse=True), "/v1/kv/a?recurse=true", 10.0),
-        (requests.deregister("host:a/b:80"), "/v1/agent/service/deregister/host%3Aa%2Fb%3A80", 10.0),
+        (calls.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
+        (calls.instances("a", index=7, wait=16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
+        (calls.instances("a", index=7, wait=10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
+        (calls.instances("a", index=0, wait=16.0), "/v1/health/service/a", 10.0),
+        (calls.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
+        (calls.kv_watch("a/", index=3, wait=1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
+        (calls.kv_put("a", b"", cas=0), "/v1/kv/a?cas=0", 10.0),
+        (calls.kv_put("a", b"", acquire="s"), "/v1/kv/a?acquire=s", 10.0),
+        (calls.kv_delete("a", recurse=True), "/v1/kv/a?recurse=true", 10.0),
+        (calls.deregister("host:a/b:80"), "/v1/agent/service/deregister/host%3Aa%2Fb%3A80", 10.0),
     ],
 )
 def test_targets(call, target, timeout):

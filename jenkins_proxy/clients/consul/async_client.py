@@ -16,7 +16,7 @@ from yarl import URL
 
 from jenkins_proxy import tls
 from jenkins_proxy.aio import with_timeout
-from jenkins_proxy.clients.consul import pipelining, requests
+from jenkins_proxy.clients.consul import calls, pipelining, requests
 from jenkins_proxy.clients.consul.requests import Call, Reply
 from jenkins_proxy.settings import Settings
 
@@ -85,7 +85,7 @@ class AsyncConsul:
 
         :param on_index: called with each service and its index, as soon as it is there.
         """
-        asked = [requests.service_index(name) for name in services]
+        asked = [calls.service_index(name) for name in services]
         sweep = pipelining.ask(
             self.url,
             [call.target for call in asked],
@@ -119,22 +119,22 @@ class AsyncConsul:
             raise requests.unreachable(self.url, error) from error
         return call.result(self.url, reply)
 
-    watch_services = _method(requests.watch_services)
-    instances = _method(requests.instances)
-    health_state = _method(requests.health_state)
-    leader = _method(requests.leader)
-    kv_get = _method(requests.kv_get)
-    kv_watch = _method(requests.kv_watch)
-    kv_put = _method(requests.kv_put)
-    kv_delete = _method(requests.kv_delete)
-    session_create = _method(requests.session_create)
-    session_renew = _method(requests.session_renew)
-    session_destroy = _method(requests.session_destroy)
-    register = _method(requests.register)
-    deregister = _method(requests.deregister)
-    agent_services = _method(requests.agent_services)
-    agent_checks = _method(requests.agent_checks)
-    update_check = _method(requests.update_check)
+    watch_services = _method(calls.watch_services)
+    instances = _method(calls.instances)
+    health_state = _method(calls.health_state)
+    leader = _method(calls.leader)
+    kv_get = _method(calls.kv_get)
+    kv_watch = _method(calls.kv_watch)
+    kv_put = _method(calls.kv_put)
+    kv_delete = _method(calls.kv_delete)
+    session_create = _method(calls.session_create)
+    session_renew = _method(calls.session_renew)
+    session_destroy = _method(calls.session_destroy)
+    register = _method(calls.register)
+    deregister = _method(calls.deregister)
+    agent_services = _method(calls.agent_services)
+    agent_checks = _method(calls.agent_checks)
+    update_check = _method(calls.update_check)
 
     def _open(self) -> aiohttp.ClientSession:
         # Made at the first call: aiohttp wants a running event loop around it.

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
+from jenkins_proxy.clients.consul import calls
 from jenkins_proxy.clients.consul import requests as consul_requests
 from jenkins_proxy.clients.consul.requests import Call, Reply
 from jenkins_proxy.settings import Settings
@@ -81,20 +82,20 @@ class Consul:
             self.url, Reply(answer.status_code, answer.content, consul_requests.reply_index(answer.headers))
         )
 
-    agent = _method(consul_requests.agent)
-    leader = _method(consul_requests.leader)
-    services = _method(consul_requests.services)
-    instances = _method(consul_requests.instances)
-    register = _method(consul_requests.register)
-    deregister = _method(consul_requests.deregister)
-    kv_get = _method(consul_requests.kv_get)
-    kv_list = _method(consul_requests.kv_list)
-    kv_put = _method(consul_requests.kv_put)
-    kv_delete = _method(consul_requests.kv_delete)
-    session_create = _method(consul_requests.session_create)
-    session_renew = _method(consul_requests.session_renew)
-    session_destroy = _method(consul_requests.session_destroy)
-    session_info = _method(consul_requests.session_info)
+    agent = _method(calls.agent)
+    leader = _method(calls.leader)
+    services = _method(calls.services)
+    instances = _method(calls.instances)
+    register = _method(calls.register)
+    deregister = _method(calls.deregister)
+    kv_get = _method(calls.kv_get)
+    kv_list = _method(calls.kv_list)
+    kv_put = _method(calls.kv_put)
+    kv_delete = _method(calls.kv_delete)
+    session_create = _method(calls.session_create)
+    session_renew = _method(calls.session_renew)
+    session_destroy = _method(calls.session_destroy)
+    session_info = _method(calls.session_info)
 
     @functools.cached_property
     def _session(self) -> requests.Session:
