@@ -100,10 +100,7 @@ def run(
         timed_out = _wait(process, deadline)
     except BaseException:
         # Ctrl-C and SIGTERM reach the child too, and it is gone before we say what happened.
-        terminate(process)
-        if process.stdin:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
+        _abandon(process)
         raise
     for reader in readers:
         reader.join(timeout=_GRACE)
@@ -139,6 +136,13 @@ def attached(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> in
     except BaseException:
         terminate(process)
         raise
+
+
+def _abandon(process: Process) -> None:
+    terminate(process)
+    if process.stdin:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def _feed(process: Process, text: str) -> None:

@@ -57,6 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a domain by which the API and the embedded registry may be called without a token; may be given again",
     )
     api.add_argument("--insecure", action="store_true", help="listen beyond loopback without a token")
+    _add_registry(parser)
+    parser.add_argument(
+        "--state-dir",
+        default="",
+        metavar="DIR",
+        help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
+        "~/.local/state/jenkins-proxy)",
+    )
+    daemon_arguments.add_log_format(parser)
+
+
+def _add_registry(parser: argparse.ArgumentParser) -> None:
     registry = parser.add_argument_group("the registry")
     registry.add_argument(
         "--registry-listen",
@@ -78,14 +90,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="to hold to the registry at the most; Consul allows 200 a client (default: 100)",
     )
-    parser.add_argument(
-        "--state-dir",
-        default="",
-        metavar="DIR",
-        help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
-        "~/.local/state/jenkins-proxy)",
-    )
-    daemon_arguments.add_log_format(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
