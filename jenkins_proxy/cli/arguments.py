@@ -130,7 +130,10 @@ def add_lock(parser: argparse.ArgumentParser) -> None:
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", default="", metavar="FILE", help="write the result there, not to stdout (JSON)")
+    parser.add_argument("--report", default="", metavar="FILE", help="write the result as JSON to FILE, not to stdout")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON even on a terminal, or with --report"
+    )
 
 
 def context(args: argparse.Namespace, settings: Settings, console: Console) -> Context:

@@ -38,6 +38,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         batch=args.batch,
         keep_old=args.keep_old,
     )
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         deploy(request, arguments.context(args, settings, console), report, dry_run=args.dry_run)
     return 0

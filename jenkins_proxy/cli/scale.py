@@ -26,6 +26,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     route = arguments.route(args)
     request = arguments.request(args, route=route if route.paths or route.domains else None)
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         scale(request, args.amount, arguments.context(args, settings, console), report, allow_empty=args.allow_empty)
     return 0

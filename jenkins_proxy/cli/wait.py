@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         validation.check_service(args.service)
         context = arguments.context(args, settings, console)
         with report.phase("wait"):
