@@ -52,7 +52,7 @@ List environment(String command, Map options, Map settings) {
     return tls + ['JENKINS_PROXY_VERSION=' + VERSION, 'JENKINS_PROXY_COMMAND=' + command,
                   'JENKINS_PROXY_PARAMS=' + JsonOutput.toJson(options), 'JENKINS_PROXY_IMAGE=' + settings.image,
                   'JENKINS_PROXY_PIP_SPEC=' + settings.pipSpec, 'JENKINS_PROXY_PYTHON=' + settings.python,
-                  'JENKINS_PROXY_REGISTRY=' + settings.registry]
+                  'JENKINS_PROXY_IMAGE_REGISTRY=' + settings.imageRegistry]
 }
 
 def inStage(name, Closure body) {
@@ -78,9 +78,10 @@ def withSecrets(Map settings, Closure body) {
     if (settings.proxyTokenCredentialsId) {
         bindings << string(credentialsId: settings.proxyTokenCredentialsId, variable: 'JENKINS_PROXY_TOKEN')
     }
-    if (settings.registryCredentialsId) {
-        bindings << usernamePassword(credentialsId: settings.registryCredentialsId,
-            usernameVariable: 'JENKINS_PROXY_REGISTRY_USER', passwordVariable: 'JENKINS_PROXY_REGISTRY_PASSWORD')
+    if (settings.imageRegistryCredentialsId) {
+        bindings << usernamePassword(credentialsId: settings.imageRegistryCredentialsId,
+            usernameVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_USER',
+            passwordVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD')
     }
     if (settings.dockerCredentialsId) {
         bindings << dockerCertificate(settings.dockerCredentialsId)

@@ -18,8 +18,8 @@ import groovy.transform.Field
     image: '',                     // image with jenkins-proxy in it, for agents without
     pipSpec: '',                   // what pip installs on agents without ('': jenkins-proxy==VERSION)
     python: 'python3',             // Python 3.11 or newer on the agent
-    registry: '',                  // image registry to log in to ('': Docker Hub)
-    registryCredentialsId: '',     // user name and password: login to that registry
+    imageRegistry: '',             // image registry to log in to ('': Docker Hub)
+    imageRegistryCredentialsId: '',  // user name and password: login to that registry
     dockerCredentialsId: '',       // client certificate for TLS to dockerHost
     consulTokenCredentialsId: '',  // secret text: token for the registry
     proxyTokenCredentialsId: '',   // secret text: token for the proxy's API
@@ -27,6 +27,8 @@ import groovy.transform.Field
 // Other words for a key, where a step does not have them as its own: first those of Docker Flow: Proxy.
 @Field final Map ALIASES = [serviceName: 'service', servicePath: 'path', serviceDomain: 'domain',
                             composeFile: 'file', scale: 'amount', instances: 'amount', timeoutSeconds: 'timeout']
+// Old keys, which still work: elsewhere 'registry' is the registry of services.
+@Field final Map DEPRECATED = [registry: 'imageRegistry', registryCredentialsId: 'imageRegistryCredentialsId']
 
 /**
  * Checks a call and fails the build when anything is wrong with it.
@@ -37,14 +39,23 @@ import groovy.transform.Field
  */
 Map call(String step, Map defaults, List required, Map config) {
     Map known = OPTIONS + defaults + JENKINS
-    Map aliases = ALIASES.findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
+    Map aliases = (ALIASES + DEPRECATED).findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
     Map given = plain(config, aliases)
     List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known)
     if (problems) {
         error(step + ': ' + problems.join('; '))
     }
+    warnOfDeprecated(step, config)
     Map options = given.findAll { key, value -> !JENKINS.containsKey(key) && value.toString() != known[key].toString() }
     return [options: options, settings: known + given]
+}
+
+void warnOfDeprecated(String step, Map config) {
+    List old = DEPRECATED.findAll { other, key -> config[other] != null }
+        .collect { other, key -> other + ' is deprecated: use ' + key }
+    if (old) {
+        echo(step + ': ' + old.join('; '))
+    }
 }
 
 // One word for each key, GStrings as what they read, and null as if it were not there.
