@@ -255,6 +255,17 @@ def test_an_old_key_beside_its_new_one(outcome):
     assert outcome["error"] == "deployWithProxy: registry is another word for imageRegistry: give one of them"
 
 
+@case("reconfigureProxy", {**BOOKS, "slowStart": 0, "pathType": ""})
+def test_what_is_given_of_a_route_is_handed_on_also_when_it_is_the_default(outcome):
+    """It wins over a label of the compose file, of which the step knows nothing."""
+    assert options(outcome) == {**BOOKS, "slowStart": "0", "pathType": ""}
+
+
+@case("removeFromProxy", {"service": "books-ms", "slowStart": 5})
+def test_a_step_without_a_path_takes_no_options_of_a_route(outcome):
+    assert outcome["error"].startswith("removeFromProxy: unknown parameter(s) slowStart (known: ")
+
+
 @case("deployWithProxy", {**BOOKS, "dockerCredentialsId": "tls"}, absent=["dockerCert"])
 def test_without_docker_commons_the_certificate_is_a_zip(outcome):
     assert call(outcome, "withCredentials")["arguments"][0] == [
