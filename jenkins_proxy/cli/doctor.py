@@ -12,13 +12,15 @@ from jenkins_proxy.settings import SETTINGS, Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     findings = list(examine(settings))
     if args.json:
-        print_json({"settings": _told(settings), "findings": [dataclasses.asdict(finding) for finding in findings]})
+        print_json(
+            {"settings": _setting_rows(settings), "findings": [dataclasses.asdict(finding) for finding in findings]}
+        )
     else:
         _show(settings, findings, console)
     codes = {finding.code for finding in findings if not finding.ok}
@@ -26,7 +28,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     return UsageError.exit_code if UsageError.exit_code in codes else max(codes, default=0)
 
 
-def _told(settings: Settings) -> list[dict[str, str]]:
+def _setting_rows(settings: Settings) -> list[dict[str, str]]:
     """Every setting; of a secret only whether it is given."""
     return [
         {
@@ -41,7 +43,7 @@ def _told(settings: Settings) -> list[dict[str, str]]:
 
 
 def _show(settings: Settings, findings: list[Finding], console: Console) -> None:
-    for setting in _told(settings):
+    for setting in _setting_rows(settings):
         console.step(f"{setting['name']} = {setting['value'] or '(none)'} ({setting['source']})")
     for finding in findings:
         text = " ".join(filter(None, (finding.name, finding.where))) + f": {finding.answer}"

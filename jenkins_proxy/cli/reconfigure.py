@@ -1,4 +1,4 @@
-"""``reconfigure``: route a service that runs already, and prove it."""
+"""``reconfigure``: route a running service, and verify it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from jenkins_proxy.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
     arguments.add_route(parser)
-    parser.add_argument("--allow-empty", action="store_true", help="also while no instance of it is passing")
+    parser.add_argument(
+        "--allow-empty", action="store_true", help="route the service even when no instance passes its checks"
+    )
     arguments.add_timeout(parser)
     arguments.add_report(parser)
 

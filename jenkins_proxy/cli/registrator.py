@@ -21,7 +21,7 @@ _CONNECTIONS = 16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--ip", type=_address, help="the address of every entry (default: the published port's own, else this host's)"
+        "--ip", type=_address, help="address of all entries (default: that of the published port, else this host's)"
     )
 
 

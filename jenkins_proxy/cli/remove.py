@@ -1,4 +1,4 @@
-"""``remove``: take a service's route away; its containers are left as they are."""
+"""``remove``: remove a service's route; its containers keep running."""
 
 from __future__ import annotations
 

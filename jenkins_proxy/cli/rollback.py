@@ -1,4 +1,4 @@
-"""``rollback``: switch a blue-green service back to its other color, at once."""
+"""``rollback``: switch a blue-green service back to its other color."""
 
 from __future__ import annotations
 

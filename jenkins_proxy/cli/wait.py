@@ -15,7 +15,11 @@ from jenkins_proxy.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
     parser.add_argument(
-        "--instances", type=arguments.positive, default=1, metavar="N", help="at least so many (default: 1)"
+        "--instances",
+        type=arguments.positive,
+        default=1,
+        metavar="N",
+        help="minimum number of passing instances (default: 1)",
     )
     arguments.add_limits(parser)
     arguments.add_report(parser)
