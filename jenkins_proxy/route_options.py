@@ -173,7 +173,7 @@ OPTIONS = (
     RouteOption(
         "acl_name",
         Kind.TEXT,
-        "the name by which routes that match the same request are ordered (default: the service's)",
+        "what orders the routes that match neither by an exact path nor by a prefix (default: the service's name)",
         _optional(validation.NAME),
         docker_flow="aclName",
         docker_flow_answer="AclName",
@@ -197,7 +197,7 @@ OPTIONS = (
     RouteOption(
         "req_path_replace",
         Kind.TEXT,
-        "what replaces it",
+        "what replaces the match of the regular expression",
         lambda value, parameter: validation.check(validation.REPLACEMENT, parameter, value),
         docker_flow="reqPathReplace",
         docker_flow_answer="ReqPathReplace",

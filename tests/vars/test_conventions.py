@@ -132,13 +132,29 @@ def test_the_options_of_a_route_are_those_of_the_table():
 
 @every_step
 def test_the_help_names_every_key_with_its_type_or_default_and_what_it_means(path: Path):
+    documented = {**keys(path, "DEFAULTS"), **common("OPTIONS"), **common("JENKINS")}
+    text = path.with_suffix(".txt").read_text(encoding="utf-8")
+    assert key_lines(text) == described(documented)
+    assert ("see jenkinsProxyKeys on this page" in text) is (set(all_keys(path)) != set(documented))
+
+
+def test_the_help_of_the_keys_names_the_options_of_a_route():
+    text = (VARS / "jenkinsProxyKeys.txt").read_text(encoding="utf-8")
+    assert key_lines(text) == described(common("ROUTE"))
+
+
+def described(known: dict[str, tuple[str, str]]) -> list[str]:
+    """The lines of a help page for these keys."""
     kinds = {"''": "text", "[]": "text or list", "0": "number"}
-    lines = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
-    expected = []
-    for key, (default, meaning) in all_keys(path).items():
+    lines = []
+    for key, (default, meaning) in known.items():
         kind = "true or text" if key in ("stage", "lock") else kinds.get(default, f"default: {default.strip(chr(39))}")
-        expected.append(f"    {key} ({kind}) - {meaning}")
-    assert [line for line in lines if re.match(r"    \w+ \(", line)] == expected
+        lines.append(f"    {key} ({kind}) - {meaning}")
+    return lines
+
+
+def key_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(r"    \w+ \(", line)]
 
 
 @every_step
