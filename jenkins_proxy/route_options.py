@@ -265,34 +265,3 @@ def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] 
         if option.name not in given:
             values[option.name] = value
     return dataclasses.replace(route, **values)
-
-
-@dataclass(frozen=True)
-class DocumentedOption:
-    """A row of the documentation's table. A field is empty where the option does not exist that way."""
-
-    name: str
-    cli: str
-    groovy: str
-    docker_flow: str
-    json: str
-    label: str
-    default: str
-    meaning: str
-
-
-def documentation() -> list[DocumentedOption]:
-    """The rows of the documentation's table, in the order of a route's fields."""
-    return [
-        DocumentedOption(
-            name=option.name,
-            cli="SERVICE" if option.name == "service" else option.cli,
-            groovy=option.groovy,
-            docker_flow=option.docker_flow,
-            json=option.name,
-            label=option.label,
-            default=option.default_text,
-            meaning=option.meaning + (f": {', '.join(option.choices)}" if option.choices else ""),
-        )
-        for option in OPTIONS
-    ]

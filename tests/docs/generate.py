@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jenkins_proxy import cli
 from jenkins_proxy.proxy.haproxy.render import Timeouts
-from jenkins_proxy.route_options import OPTIONS, documentation
+from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import SETTINGS
 from tests.docs import docker_flow, markdown, rooms, sources
 from tests.docs.pages import PAGES
@@ -181,9 +181,11 @@ def _registry_api() -> str:
 def _route_options() -> str:
     head = ("command line", "key of the steps", "Docker Flow: Proxy", "JSON", "compose label", "default", "meaning")
     rows = []
-    for row in documentation():
-        names = (row.cli, row.groovy, row.docker_flow, row.json, row.label, row.default)
-        rows.append((*(f"`{name}`" if name else "" for name in names), _text(row.meaning)))
+    for option in OPTIONS:
+        cli_name = option.cli or ("SERVICE" if option.name == "service" else "")
+        names = (cli_name, option.groovy, option.docker_flow, option.name, option.label, option.default_text)
+        meaning = option.meaning + (f": {', '.join(option.choices)}" if option.choices else "")
+        rows.append((*(f"`{name}`" if name else "" for name in names), _text(meaning)))
     return _table(head, rows)
 
 
