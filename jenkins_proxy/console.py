@@ -78,6 +78,16 @@ def print_json(data: Any) -> None:
     print_text(json.dumps(data, indent=2))
 
 
+def json_wanted(asked: bool, file: str | None) -> bool:
+    """Whether a command prints its result on stdout.
+
+    :param asked: whether ``--json`` is given.
+    :param file: where the result goes instead; empty for nowhere. On a terminal it goes nowhere either: a person has
+        read it on stderr, line by line.
+    """
+    return asked or not (file or sys.stdout.isatty())
+
+
 def print_text(text: str) -> None:
     """An answer on stdout."""
     with _survive_closed(sys.stdout):

@@ -1,4 +1,4 @@
-"""The words of the design as data: instances, containers, routes. All frozen; nothing here talks to anything."""
+"""Instances, containers and routes as data. All frozen; nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Binding:
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a compose project or stack, as the engine tells it.
+    """A container of a compose project or stack, as the engine describes it.
 
     :ivar id: the full 64-digit ID.
     :ivar name: without the leading ``/``; with classic Swarm, without the node either.
@@ -94,16 +94,10 @@ class Container:
 
 @dataclass(frozen=True)
 class Route:
-    """What makes requests reach a service. One route a service; the word for each option is Docker Flow: Proxy's.
+    """What makes requests reach a service. A service has one route.
 
-    :ivar service: the service's name; with ``color`` set, its instances are those of ``<service>-<color>``.
-    :ivar paths: at least one of paths and domains is given; with domains alone, every path.
-    :ivar domains: ``example.com`` is it and everything below it; ``*.example.com`` only what is below it.
-    :ivar path_type: how paths match, in HAProxy's words.
-    :ivar skip_check: no health check by the proxy itself.
-    :ivar req_path_search: a regular expression to replace in the path with ``req_path_replace``.
-    :ivar outbound_hostname: ``host:port`` outside the registry to send requests to, instead of instances.
-    :ivar slow_start: seconds within which a new instance comes to its full share of the requests; 0 is at once.
+    What each field means, what it may hold and what users call it stands in ``route_options.py``. With ``color`` set,
+    the instances are those of ``<service>-<color>``. A route without paths takes every path of its domains.
     """
 
     service: str
@@ -131,9 +125,12 @@ class Route:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Route:
-        """The inverse of :meth:`as_dict`; unknown keys are left out, so that an older reader can take a newer route.
+        """The inverse of :meth:`as_dict`. Unknown keys are left out, so that an older daemon reads a newer route.
 
-        Only shapes are restored here: values meet the grammar in ``grammar.py``.
+        Values are not checked here: see :func:`~jenkins_proxy.route_options.check_route`.
         """
-        known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known})
+        names = {field.name for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in names
+        }
+        return cls(**values)

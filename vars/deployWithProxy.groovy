@@ -1,27 +1,25 @@
-// Deploys a compose service and routes it; done when users reach a new instance through the proxy.
+// Deploys a compose service and routes it. It returns when users reach a new instance through the proxy.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [
     service: '',       // required: the service's name in the registry
-    path: [],          // paths that lead to it: '/api/v1/books', or several
-    domain: [],        // domains that do: 'example.com' and below, '*.example.com' only below
-    pathType: '',      // how paths match, in HAProxy's words ('': path_beg)
-    slowStart: 0,      // seconds within which a new instance comes to its full share of the requests
-    noProxy: false,    // leave the proxy alone: deploy and wait only
-    probePath: '',     // what to request as the proof ('': the first path)
+    path: [],          // paths that lead to the service: '/api/v1/books', or several
+    domain: [],        // domains that lead to it: 'example.com' and all below, '*.example.com' only what is below
+    noProxy: false,    // do not touch the proxy: only deploy and wait
+    probePath: '',     // path to request when verifying ('': the first of path)
     file: [],          // compose file, or several ([]: the one that compose finds)
     project: '',       // compose project or stack ('': the service's name)
-    target: '',        // compose service that holds the instances ('': the one that publishes a port)
-    orchestrator: '',  // what brings containers up ('': found by probing)
-    scale: 0,          // how many instances (0: as many as run)
+    target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
+    orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
+    scale: 0,          // number of instances (0: as many as run now)
     pull: false,       // pull the images first
     strategy: '',      // auto, recreate, rolling or blue-green ('': auto)
-    batch: 0,          // rolling: how many containers to replace at a time (0: all)
-    keepOld: false,    // blue-green: leave the other color running
-    timeout: 0,        // seconds for the whole command (0: 120)
-    settle: 0,         // seconds of steady health before an instance counts
-    lockTimeout: 0,    // seconds to wait for another deploy of the service to end
-    dryRun: false,     // say what would be done, and change nothing
+    batch: 0,          // rolling: number of containers to replace at a time (0: all)
+    keepOld: false,    // blue-green: keep the other color running
+    timeout: 0,        // time limit of the whole command in seconds (0: 120)
+    settle: 0,         // seconds that an instance must stay healthy before it counts
+    lockTimeout: 0,    // seconds to wait while another deploy of the service runs
+    dryRun: false,     // print what would be done, and change nothing
 ]
 
 Map call(Map config = [:]) {

@@ -1,4 +1,4 @@
-// The runner behind the steps, and the only file that knows `sh`: values go through the environment into one constant
+// Runs a command for the steps; the only file that calls `sh`. Values go through the environment into one constant
 // script, and its answer comes back as a map. What a command does is in the Python package.
 import groovy.json.JsonOutput
 import groovy.transform.Field
@@ -40,19 +40,19 @@ void needAgent(String step) {
     }
 }
 
-// Parallel branches share a workspace, and a build may deploy one service twice.
+// The name is unique: parallel branches share a workspace, and a build may deploy a service twice.
 String reportName(String command, service) {
     String safe = service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
     return 'jenkins-proxy-' + command + '-' + safe + '-' + UUID.randomUUID().toString().substring(0, 8) + '.json'
 }
 
-// Joined with +, because Jenkins warns of a GString here that holds what happens to be somebody's secret.
+// Joined with +: Jenkins warns of a GString here whose value is also some credential's.
 List environment(String command, Map options, Map settings) {
     List tls = settings.dockerCredentialsId ? ['DOCKER_TLS_VERIFY=1'] : []
     return tls + ['JENKINS_PROXY_VERSION=' + VERSION, 'JENKINS_PROXY_COMMAND=' + command,
                   'JENKINS_PROXY_PARAMS=' + JsonOutput.toJson(options), 'JENKINS_PROXY_IMAGE=' + settings.image,
                   'JENKINS_PROXY_PIP_SPEC=' + settings.pipSpec, 'JENKINS_PROXY_PYTHON=' + settings.python,
-                  'JENKINS_PROXY_REGISTRY=' + settings.registry]
+                  'JENKINS_PROXY_IMAGE_REGISTRY=' + settings.imageRegistry]
 }
 
 def inStage(name, Closure body) {
@@ -78,9 +78,10 @@ def withSecrets(Map settings, Closure body) {
     if (settings.proxyTokenCredentialsId) {
         bindings << string(credentialsId: settings.proxyTokenCredentialsId, variable: 'JENKINS_PROXY_TOKEN')
     }
-    if (settings.registryCredentialsId) {
-        bindings << usernamePassword(credentialsId: settings.registryCredentialsId,
-            usernameVariable: 'JENKINS_PROXY_REGISTRY_USER', passwordVariable: 'JENKINS_PROXY_REGISTRY_PASSWORD')
+    if (settings.imageRegistryCredentialsId) {
+        bindings << usernamePassword(credentialsId: settings.imageRegistryCredentialsId,
+            usernameVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_USER',
+            passwordVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD')
     }
     if (settings.dockerCredentialsId) {
         bindings << dockerCertificate(settings.dockerCredentialsId)
@@ -88,7 +89,7 @@ def withSecrets(Map settings, Closure body) {
     return bindings ? withCredentials(bindings) { body() } : body()
 }
 
-// Docker Commons brings a kind of its own; a Jenkins without it can keep a ZIP of ca.pem, cert.pem and key.pem.
+// The plugin Docker Commons has a kind for this; without it, a Secret file holds a ZIP of ca.pem, cert.pem and key.pem.
 def dockerCertificate(String id) {
     try {
         return dockerCert(credentialsId: id, variable: 'DOCKER_CERT_PATH')
@@ -103,7 +104,7 @@ Map execute(String step, String title, String report, boolean archive) {
         answer = answerOf(sh(label: title, script: libraryResource('jenkins_proxy/jenkins/step.sh'),
                              returnStdout: true, encoding: 'UTF-8'))
     } finally {
-        // Where nothing was written, archiveArtifacts would speak of a configuration error.
+        // Where no report was written, archiveArtifacts would report a configuration error.
         if (archive && fileExists(report)) {
             archiveArtifacts(artifacts: report, allowEmptyArchive: true)
         }

@@ -1,32 +1,39 @@
-// The keys of the steps: what every step takes, and the check that reports everything wrong with a call at once.
+// The keys that steps have in common, and the check that reports everything that is wrong with a call at once.
 import groovy.transform.Field
 
+// Options of a route, for every step that takes a path. A test holds them equal to jenkins_proxy/route_options.py.
+@Field final Map ROUTE = [
+    pathType: '',  // how paths match, in HAProxy's words ('': path_beg)
+    slowStart: 0,  // seconds within which a new instance reaches its full share of the requests
+]
 // Options of every command of jenkins-proxy …
 @Field final Map OPTIONS = [
-    dockerHost: '',                // engine or Swarm manager: tcp://10.100.192.200:2375 (else DOCKER_HOST)
-    consul: '',                    // registry: http://consul:8500 (else CONSUL_HTTP_ADDR)
-    proxy: '',                     // the proxy's API: http://proxy:8081 (else JENKINS_PROXY_URL)
-    entry: '',                     // where users enter: http://proxy (else JENKINS_PROXY_ENTRY)
-    config: '',                    // settings file (else jenkins-proxy.yml, where the workspace has one)
-    report: '',                    // file for the report ('': a name of its own for each call)
+    dockerHost: '',  // engine or Swarm manager: tcp://10.100.192.200:2375 (else DOCKER_HOST)
+    consul: '',      // registry: http://consul:8500 (else CONSUL_HTTP_ADDR)
+    proxy: '',       // the proxy's API: http://proxy:8081 (else JENKINS_PROXY_URL)
+    entry: '',       // the users' URL of the proxy: http://proxy (else JENKINS_PROXY_ENTRY)
+    config: '',      // settings file (else jenkins-proxy.yml in the workspace, if present)
+    report: '',      // file for the report ('': a new name for each call)
 ]
 // … and what only Jenkins knows.
 @Field final Map JENKINS = [
-    archive: true,                 // keep the report with the build
-    stage: '',                     // true or a name: run in a stage of its own
-    lock: '',                      // true or a resource: hold this lock meanwhile (plugin Lockable Resources)
-    image: '',                     // image with jenkins-proxy in it, for agents without
-    pipSpec: '',                   // what pip installs on agents without ('': jenkins-proxy==VERSION)
-    python: 'python3',             // Python 3.11 or newer on the agent
-    registry: '',                  // image registry to log in to ('': Docker Hub)
-    registryCredentialsId: '',     // user name and password: login to that registry
-    dockerCredentialsId: '',       // client certificate for TLS to dockerHost
-    consulTokenCredentialsId: '',  // secret text: token for the registry
-    proxyTokenCredentialsId: '',   // secret text: token for the proxy's API
+    archive: true,                   // keep the report with the build
+    stage: '',                       // run in a stage of its own: true, or its name
+    lock: '',                        // hold a lock meanwhile: true, or its resource (plugin Lockable Resources)
+    image: '',                       // image that contains jenkins-proxy, for agents without it
+    pipSpec: '',                     // what pip installs on agents without it ('': jenkins-proxy==VERSION)
+    python: 'python3',               // Python 3.11 or newer on the agent
+    imageRegistry: '',               // image registry to log in to ('': Docker Hub)
+    imageRegistryCredentialsId: '',  // user name and password for the image registry
+    dockerCredentialsId: '',         // client certificate for TLS to dockerHost
+    consulTokenCredentialsId: '',    // secret text: token for the registry
+    proxyTokenCredentialsId: '',     // secret text: token for the proxy's API
 ]
-// Other words for a key, where a step does not have them as its own: first those of Docker Flow: Proxy.
+// Aliases of keys, where a step has no key of that name: first the parameters of Docker Flow: Proxy.
 @Field final Map ALIASES = [serviceName: 'service', servicePath: 'path', serviceDomain: 'domain',
                             composeFile: 'file', scale: 'amount', instances: 'amount', timeoutSeconds: 'timeout']
+// Old keys, which still work: elsewhere 'registry' is the registry of services.
+@Field final Map DEPRECATED = [registry: 'imageRegistry', registryCredentialsId: 'imageRegistryCredentialsId']
 
 /**
  * Checks a call and fails the build when anything is wrong with it.
@@ -36,18 +43,32 @@ import groovy.transform.Field
  * @return options: what was given for the command line; settings: the value of every key
  */
 Map call(String step, Map defaults, List required, Map config) {
-    Map known = OPTIONS + defaults + JENKINS
-    Map aliases = ALIASES.findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
+    Map known = OPTIONS + defaults + (defaults.containsKey('path') ? ROUTE : [:]) + JENKINS
+    Map aliases = (ALIASES + DEPRECATED).findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
     Map given = plain(config, aliases)
     List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known)
     if (problems) {
         error(step + ': ' + problems.join('; '))
     }
-    Map options = given.findAll { key, value -> !JENKINS.containsKey(key) && value.toString() != known[key].toString() }
+    warnOfDeprecated(step, config)
+    Map options = given.findAll { key, value -> !JENKINS.containsKey(key) && isForCommand(key, value, known[key]) }
     return [options: options, settings: known + given]
 }
 
-// One word for each key, GStrings as what they read, and null as if it were not there.
+// A value that is the default is left out; but of a route all that is given, as it wins over a label in the compose file.
+boolean isForCommand(String key, value, standard) {
+    return ROUTE.containsKey(key) || value.toString() != standard.toString()
+}
+
+void warnOfDeprecated(String step, Map config) {
+    List old = DEPRECATED.findAll { other, key -> config[other] != null }
+        .collect { other, key -> other + ' is deprecated: use ' + key }
+    if (old) {
+        echo(step + ': ' + old.join('; '))
+    }
+}
+
+// Aliases become their keys and GStrings become strings; null counts as not given.
 Map plain(Map config, Map aliases) {
     Map given = [:]
     config.each { key, value ->

@@ -1,15 +1,13 @@
-// Routes a service that runs already, and proves that it answers through the proxy.
+// Routes a running service, and verifies that it answers through the proxy.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [
     service: '',        // required: the service's name in the registry
-    path: [],           // paths that lead to it: '/api/v1/books', or several
-    domain: [],         // domains that do: 'example.com' and below, '*.example.com' only below
-    pathType: '',       // how paths match, in HAProxy's words ('': path_beg)
-    slowStart: 0,       // seconds within which a new instance comes to its full share of the requests
-    probePath: '',      // what to request as the proof ('': the first path)
-    allowEmpty: false,  // also while no instance of it is passing
-    timeout: 0,         // seconds for the whole command (0: 120)
+    path: [],           // paths that lead to the service: '/api/v1/books', or several
+    domain: [],         // domains that lead to it: 'example.com' and all below, '*.example.com' only what is below
+    probePath: '',      // path to request when verifying ('': the first of path)
+    allowEmpty: false,  // route the service even when no instance passes its checks
+    timeout: 0,         // time limit of the whole command in seconds (0: 120)
 ]
 
 Map call(Map config = [:]) {

@@ -1,4 +1,4 @@
-// Takes a service's route away; its containers are left as they are.
+// Removes a service's route; its containers keep running.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [

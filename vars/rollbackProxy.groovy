@@ -1,11 +1,11 @@
-// Switches a blue-green service back to its other color, at once.
+// Switches a blue-green service back to its other color.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [
     service: '',     // required: the service's name in the registry
-    probePath: '',   // what to request as the proof ('': the first path)
-    timeout: 0,      // seconds for the whole command (0: 120)
-    lockTimeout: 0,  // seconds to wait for another deploy of the service to end
+    probePath: '',   // path to request when verifying ('': the first of path)
+    timeout: 0,      // time limit of the whole command in seconds (0: 120)
+    lockTimeout: 0,  // seconds to wait while another deploy of the service runs
 ]
 
 Map call(Map config = [:]) {

@@ -21,23 +21,23 @@ from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.signals import raise_stopped
 
 COMMANDS = {
-    "deploy": "deploy a compose service, route it, and prove that a new instance answers",
-    "scale": "change how many instances of a service run",
-    "reconfigure": "route a service that runs already",
-    "remove": "take a service's route away",
+    "deploy": "deploy a compose service, route it, and verify that a new instance answers",
+    "scale": "change the number of instances of a service",
+    "reconfigure": "route a running service",
+    "remove": "remove a service's route",
     "rollback": "switch a blue-green service back to its other color",
     "wait": "wait until the registry shows passing instances of a service",
     "status": "show services, instances and routes",
     "serve": "run the proxy daemon, with an embedded registry unless --consul is given",
     "registrator": "run the agent that enters this engine's containers into the registry",
     "seed": "create and update Jenkins jobs from a YAML file",
-    "demo": "play the article's story on this machine",
-    "doctor": "say what each setting resolves to, from where, and whether it answers",
+    "demo": "run the article's example on this machine",
+    "doctor": "show each setting, where it comes from, and whether its address answers",
 }
 
 EXIT_CODES = """exit codes:
-  0 done   2 usage or configuration   3 the wait ran out   4 a remote refused or is unreachable
-  5 the deploy command failed   6 the probe failed   143 stopped   1 a bug"""
+  0 done   2 usage or configuration   3 timed out   4 a remote refused or is unreachable
+  5 the deploy command failed   6 verification failed   143 stopped by a signal   1 a bug"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,7 +71,7 @@ def guarded(work: Callable[[], int], console: Console) -> int:
 
 
 def dispatch(argv: list[str], console: Console) -> int:
-    """Find the command, resolve its arguments and settings, and run it."""
+    """Find the command, read its arguments and settings, and run it."""
     name = next((word for word in argv if not word.startswith("-")), "")
     parser, commands = _parser(name)
     if name in COMMANDS:
@@ -108,7 +108,9 @@ def _parser(chosen: str) -> tuple[_Parser, dict[str, _Parser]]:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where things are (settings file < environment < argument)")
+    group = parser.add_argument_group(
+        "connections (an argument wins over the environment, and that over the settings file)"
+    )
     group.add_argument("--config", metavar="FILE", help=f"settings file (default: {settings.DEFAULT_FILE}, if present)")
     for spec in settings.SETTINGS:
         if spec.argument:

@@ -1,16 +1,17 @@
-"""The options that several commands share, and what becomes of them."""
+"""The options that several commands share, and the values made from them."""
 
 from __future__ import annotations
 
 import argparse
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from jenkins_proxy import validation
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import AUTO, STRATEGIES, Context, DeployOptions
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
+from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
 from jenkins_proxy.settings import Settings
 
 _TIMEOUT = 120.0
@@ -24,14 +25,14 @@ def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
 
 
 def add_compose(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what runs")
+    group = parser.add_argument_group("compose")
     group.add_argument(
         "-f",
         "--file",
         action="append",
         default=[],
         metavar="FILE",
-        help="compose file; given again, the later one wins (default: the one that compose finds)",
+        help="compose file; repeatable, later ones win (default: the one that compose finds)",
     )
     group.add_argument(
         "-p", "--project", metavar="PROJECT", help="compose project or stack (default: the service's name)"
@@ -40,50 +41,45 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
         "--target",
         default="",
         metavar="NAME",
-        help="compose service that holds the instances (default: the one that publishes a port)",
+        help="compose service whose containers are the instances (default: the one that publishes a port)",
     )
     group.add_argument(
         "--orchestrator",
         default=detect.AUTO,
         choices=(detect.AUTO, *detect.NAMES),
-        help="what brings containers up (default: found by probing)",
+        help="what runs the containers (default: detected)",
     )
 
 
 def add_route(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what leads to it")
-    group.add_argument("--path", action="append", default=[], metavar="P[,P...]", help="paths that lead to the service")
-    group.add_argument(
-        "--domain",
-        action="append",
-        default=[],
-        metavar="D[,D...]",
-        help="domains that do: example.com and below, *.example.com only below",
-    )
-    group.add_argument(
-        "--path-type",
-        default="path_beg",
-        metavar="TYPE",
-        help=f"how paths match: {', '.join(validation.PATH_TYPES)} (default: path_beg)",
-    )
-    group.add_argument(
-        "--slow-start",
-        type=seconds,
-        default=0.0,
-        metavar="SECONDS",
-        help="let a new instance come to its full share of the requests within (default: 0, at once)",
-    )
+    group = parser.add_argument_group("route")
+    for option in OPTIONS:
+        if option.cli:
+            _add_route_option(group, option)
     add_probe_path(group)
+
+
+def _add_route_option(group: argparse._ArgumentGroup, option: RouteOption) -> None:
+    """Without a default: what is not given may come from a label in the compose file."""
+    text = option.meaning + (f": {', '.join(option.choices)}" if option.choices else "")
+    if option.kind is Kind.LIST:
+        group.add_argument(option.cli, action="append", dest=option.name, metavar=option.metavar, help=text)
+    elif option.kind is Kind.FLAG:
+        group.add_argument(option.cli, action="store_true", default=None, dest=option.name, help=text)
+    else:
+        kind = seconds if option.kind is Kind.SECONDS else str
+        text += f" (default: {option.default_text})" if option.default_text else ""
+        group.add_argument(option.cli, type=kind, dest=option.name, metavar=option.metavar, help=text)
 
 
 def add_probe_path(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
-        "--probe-path", default="", metavar="P", help="what to request as the proof (default: the first path)"
+        "--probe-path", default="", metavar="P", help="path to request when verifying (default: the first --path)"
     )
 
 
 def add_strategy(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how the new replaces the old")
+    group = parser.add_argument_group("strategy")
     group.add_argument(
         "--strategy", default=AUTO, choices=STRATEGIES, help="auto: rolling where the target allows it, else recreate"
     )
@@ -92,20 +88,20 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=0,
         metavar="N",
-        help="rolling: how many containers to replace at a time (default: all)",
+        help="rolling: number of containers to replace at a time (default: all)",
     )
-    group.add_argument("--keep-old", action="store_true", help="blue-green: leave the other color running")
+    group.add_argument("--keep-old", action="store_true", help="blue-green: keep the other color running")
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how long")
+    group = parser.add_argument_group("time limits")
     add_timeout(group)
     group.add_argument(
         "--settle",
         type=seconds,
         default=0.0,
         metavar="SECONDS",
-        help="steady health before an instance counts (default: 0)",
+        help="how long an instance must stay healthy before it counts (default: 0)",
     )
 
 
@@ -115,7 +111,7 @@ def add_timeout(parser: argparse._ActionsContainer) -> None:
         type=time_limit,
         default=_TIMEOUT,
         metavar="SECONDS",
-        help=f"for the whole command (default: {_TIMEOUT:g})",
+        help=f"time limit of the whole command (default: {_TIMEOUT:g})",
     )
 
 
@@ -125,40 +121,54 @@ def add_lock(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=0.0,
         metavar="SECONDS",
-        help="wait for another deploy of the service to end (default: 0, say who holds it)",
+        help="how long to wait while another deploy of the service runs (default: 0)",
     )
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", default="", metavar="FILE", help="write the result there, not to stdout (JSON)")
+    parser.add_argument("--report", default="", metavar="FILE", help="write the result as JSON to FILE, not to stdout")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON even on a terminal, or with --report"
+    )
 
 
 def context(args: argparse.Namespace, settings: Settings, console: Console) -> Context:
-    """What the command speaks to, within its ``--timeout``."""
+    """The clients that the command uses, and its ``--timeout``."""
     return Context.from_settings(settings, console, args.timeout)
 
 
 def route(args: argparse.Namespace) -> Route:
-    """The route that the options tell; unchecked, and perhaps without paths and domains."""
-    return Route(args.service, _commas(args.path), _commas(args.domain), args.path_type, slow_start=args.slow_start)
+    """The route that the options describe; not checked, and perhaps without paths and domains."""
+    return Route(args.service, **_route_values(args))
 
 
-def request(args: argparse.Namespace, **more: object) -> DeployOptions:
+def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptions:
     """The request of a command that has compose options.
 
-    :param more: the fields of :class:`DeployOptions` that only this command has.
+    :param route: the one to serve; None leaves the proxy alone.
     """
     return DeployOptions(
         service=args.service,
         project=project_name(args.service) if args.project is None else args.project,
         files=tuple(args.file),
+        route=route,
+        route_given=frozenset(_route_values(args)),
         target=args.target,
         orchestrator=args.orchestrator,
         settle=args.settle,
         lock_timeout=args.lock_timeout,
         probe_path=args.probe_path,
-        **more,
     )
+
+
+def _route_values(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the route that are given."""
+    values = {option.name: getattr(args, option.name) for option in OPTIONS if option.cli}
+    return {
+        name: _commas(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def project_name(service: str) -> str:

@@ -12,7 +12,7 @@ from jenkins_proxy.settings import SETTINGS, Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the findings as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _setting_rows(settings: Settings) -> list[dict[str, str]]:
-    """Every setting with its source; of a secret only whether it is given."""
+    """Every setting; of a secret only whether it is given."""
     return [
         {
             "name": spec.name,

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ip",
         type=daemon_arguments.reachable_ip,
-        help="the address of every entry (default: the published port's own, else this host's)",
+        help="address of all entries (default: that of the published port, else this host's)",
     )
     daemon_arguments.add_log_format(parser)
 

@@ -1,4 +1,4 @@
-"""``remove``: take a service's route away; its containers are left as they are."""
+"""``remove``: remove a service's route; its containers keep running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         validation.check_service(args.service)
         with report.phase("reconfigure"):
             removed = ProxyClient.from_settings(settings).remove_route(args.service)

@@ -1,4 +1,4 @@
-"""``rollback``: switch a blue-green service back to its other color, at once."""
+"""``rollback``: switch a blue-green service back to its other color."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         context = arguments.context(args, settings, console)
         rollback_to_other_color(
             args.service, context, report, probe_path=args.probe_path, lock_timeout=args.lock_timeout

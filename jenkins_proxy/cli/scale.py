@@ -13,8 +13,8 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
-    parser.add_argument("amount", metavar="N|+N|-N", help="how many instances, or how many more or fewer")
-    parser.add_argument("--allow-empty", action="store_true", help="let N be 0")
+    parser.add_argument("amount", metavar="N|+N|-N", help="number of instances, or how many more or fewer")
+    parser.add_argument("--allow-empty", action="store_true", help="allow N to be 0")
     arguments.add_compose(parser)
     arguments.add_route(parser)
     arguments.add_limits(parser)
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
     route = arguments.route(args)
-    request = arguments.request(args, route=route if route.paths or route.domains else None)
-    with recording(report, args.report):
+    request = arguments.request(args, route if route.paths or route.domains else None)
+    with recording(report, args.report, as_json=args.json):
         scale(request, args.amount, arguments.context(args, settings, console), report, allow_empty=args.allow_empty)
     return 0

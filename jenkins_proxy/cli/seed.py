@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jenkins_proxy.cli.arguments import time_limit
-from jenkins_proxy.console import Console, print_json
+from jenkins_proxy.cli import arguments
+from jenkins_proxy.console import Console, json_wanted, print_json
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.seeding import build, load
@@ -42,34 +42,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="seed file (default: the article's three jobs)")
     parser.add_argument("--jenkins", default=os.environ.get("JENKINS_URL"), metavar="URL", help="or $JENKINS_URL")
-    parser.add_argument("--plain", action="store_true", help="write the article's jobs with its own sh lines")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value for a variable")
-    parser.add_argument("--dry-run", action="store_true", help="change nothing, print the plan")
+    parser.add_argument(
+        "--plain", action="store_true", help="write the article's jobs with the sh lines of the article"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="set a variable of the seed file"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, and change nothing")
     parser.add_argument("--diff", action="store_true", help="show what changes in each job")
-    parser.add_argument("--only", default="*", metavar="GLOB", help="only what has a path like this: teams/books/*")
-    parser.add_argument("--report", metavar="FILE", help="write the report there, not to stdout (JSON)")
+    parser.add_argument("--only", default="*", metavar="GLOB", help="only items whose path matches: teams/books/*")
+    arguments.add_report(parser)
     group = parser.add_argument_group("ownership")
-    group.add_argument("--seed-id", default="", metavar="ID", help="who owns what is seeded (default: the file's seed)")
-    group.add_argument("--prune", action="store_true", help="delete what this seed id owns and the file no longer has")
+    group.add_argument(
+        "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
+    )
+    group.add_argument(
+        "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
+    )
     group.add_argument(
         "--max-prune",
         type=_percent,
         default=50.0,
         metavar="PERCENT",
-        help="refuse to delete more than this of what it owns (default: 50)",
+        help="refuse to delete a larger part of what it owns (default: 50)",
     )
-    group = parser.add_argument_group("how Jenkins is asked")
-    group.add_argument("--connections", type=_connections, default=8, metavar="N", help="reads at a time (default: 8)")
+    group = parser.add_argument_group("requests to Jenkins")
     group.add_argument(
-        "--timeout", type=time_limit, default=30.0, metavar="SECONDS", help="for each request (default: 30)"
+        "--connections", type=_connections, default=8, metavar="N", help="number of reads at a time (default: 8)"
     )
-    group = parser.add_argument_group("what the jobs need")
-    group.add_argument("--agent", action="store_true", help=f"see to a node with the label {_LABEL}")
+    group.add_argument(
+        "--timeout",
+        type=arguments.time_limit,
+        default=30.0,
+        metavar="SECONDS",
+        help="time limit of each request (default: 30)",
+    )
+    group = parser.add_argument_group("prerequisites of the jobs")
+    group.add_argument("--agent", action="store_true", help=f"make sure that a node has the label {_LABEL}")
     group.add_argument("--library", metavar="URL", help="register the shared library from this git repository")
-    group = parser.add_argument_group("building, which seeds nothing")
+    group = parser.add_argument_group("building a job instead of seeding")
     group.add_argument("--build", metavar="JOB", help="build a job")
     group.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the build")
-    group.add_argument("--follow", action="store_true", help="show its console, and end as it does")
+    group.add_argument("--follow", action="store_true", help="show the console of the build, and exit with its result")
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -78,8 +92,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     except JenkinsProxyError as error:
         # Where the report itself is what failed, the error at hand says so.
         with contextlib.suppress(UsageError):
-            told = {"code": error.exit_code, "message": error.message, "hint": error.hint}
-            _write_report(args.report, {"error": told})
+            failure = {"code": error.exit_code, "message": error.message, "hint": error.hint}
+            _write_report(args, {"error": failure})
         if not args.dry_run:
             raise
         # 2 means that changes are pending, so an error has to be something else.
@@ -115,7 +129,7 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
         library=args.library or "",
     )
     report = reconcile(spec, connect, options, console, _progress)
-    _write_report(args.report, report.as_dict())
+    _write_report(args, report.as_dict())
     if report.failed:
         return _FAILED
     return _PENDING if args.dry_run and report.pending else 0
@@ -126,14 +140,14 @@ def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) ->
     queued = build.start(server, args.build, _pairs("--param", args.param))
     if not args.follow:
         console.step(f"{args.build} is queued at {server.url}/queue/item/{queued}/")
-        _write_report(args.report, {"job": args.build, "queued": queued})
+        _write_report(args, {"job": args.build, "queued": queued})
         return 0
     try:
         done = build.follow(server, args.build, queued, console.output, console.step)
     except Stopped:
         console.warning(f"the build of {args.build} goes on in Jenkins")
         raise
-    _write_report(args.report, vars(done))
+    _write_report(args, vars(done))
     if done.result != build.SUCCESS:
         console.error(f"{done.job} #{done.number} ended with {done.result}", f"{done.url}console")
         return _FAILED
@@ -215,9 +229,11 @@ def _progress(verb: str, done: int, total: int) -> None:
         sys.stderr.flush()
 
 
-def _write_report(file: str | None, report: Mapping[str, Any]) -> None:
-    if not file:
+def _write_report(args: argparse.Namespace, report: Mapping[str, Any]) -> None:
+    file = args.report
+    if json_wanted(args.json, file):
         print_json(report)
+    if not file:
         return
     try:
         Path(file).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

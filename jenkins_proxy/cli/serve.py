@@ -30,65 +30,71 @@ _MIN_CONNECTIONS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    entry = parser.add_argument_group("where users enter")
-    entry.add_argument("--bind", action="append", default=[], metavar="H:P", help="may be given again (default: *:80)")
+    entry = parser.add_argument_group("users' connections")
+    entry.add_argument(
+        "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
+    )
     entry.add_argument(
         "--hard-stop-after",
         type=arguments.seconds,
         default=3600.0,
         metavar="SECONDS",
-        help="how long connections may outlive a reload (default: 3600); HAProxy's timeouts are "
+        help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
         "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
     )
-    api = parser.add_argument_group("the API and the page")
+    api = parser.add_argument_group("API and dashboard")
     api.add_argument(
         "--listen",
         default="127.0.0.1:8081",
         metavar="H:P",
-        help="beyond loopback a token is needed: JENKINS_PROXY_TOKEN (default: 127.0.0.1:8081)",
+        help="where the API listens; beyond loopback it needs JENKINS_PROXY_TOKEN (default: 127.0.0.1:8081)",
     )
-    api.add_argument("--tls-cert", default="", metavar="FILE", help="serve the API by https with this PEM file")
-    api.add_argument("--tls-key", default="", metavar="FILE", help="its key (default: in the certificate's file)")
+    api.add_argument(
+        "--tls-cert", default="", metavar="FILE", help="serve the API by HTTPS with the certificate in this PEM file"
+    )
+    api.add_argument(
+        "--tls-key", default="", metavar="FILE", help="the private key (default: in the file of the certificate)"
+    )
     api.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a domain by which the API and the embedded registry may be called without a token; may be given again",
+        help="host name by which clients may call the API and the embedded registry without a token; repeatable",
     )
-    api.add_argument("--insecure", action="store_true", help="listen beyond loopback without a token")
+    api.add_argument("--insecure", action="store_true", help="allow the API to listen beyond loopback without a token")
     _add_registry(parser)
     parser.add_argument(
         "--state-dir",
         default="",
         metavar="DIR",
-        help="what outlives a restart (default: /var/lib/jenkins-proxy; for others than root "
-        "~/.local/state/jenkins-proxy)",
+        help="directory of the state that outlives a restart (default: /var/lib/jenkins-proxy; for others "
+        "than root ~/.local/state/jenkins-proxy)",
     )
     daemon_arguments.add_log_format(parser)
 
 
 def _add_registry(parser: argparse.ArgumentParser) -> None:
-    registry = parser.add_argument_group("the registry")
+    registry = parser.add_argument_group("registry")
     registry.add_argument(
         "--registry-listen",
         default="",
         metavar="H:P",
-        help="of the embedded registry, when no --consul is given (default: 127.0.0.1:8500)",
+        help="where the embedded registry listens, without --consul (default: 127.0.0.1:8500)",
     )
     registry.add_argument(
         "--ip",
         type=daemon_arguments.reachable_ip,
         metavar="IP",
-        help="the address of every container in the embedded registry (default: the published "
-        "port's own, else 127.0.0.1 for this machine's own engine)",
+        help="address of all containers in the embedded registry (default: that of the published "
+        "port, else 127.0.0.1 for this machine's own engine)",
     )
     registry.add_argument(
         "--connections",
         type=arguments.positive,
         default=100,
         metavar="N",
-        help="to hold to the registry at the most; Consul allows 200 a client (default: 100)",
+        help="maximum number of connections to the registry; Consul allows 200 a client (default: 100)",
     )
 
 

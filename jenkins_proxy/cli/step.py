@@ -1,8 +1,8 @@
-"""One command for one Jenkins step: the same command line, answered in lines that a sandboxed Groovy can read.
+"""Runs one command for one Jenkins step, and answers in lines that sandboxed Groovy can parse.
 
 Groovy in Jenkins' sandbox may not parse JSON, and ``sh(returnStdout: true)`` drops the stdout of a script that fails.
-So stdout carries ``key=value`` lines, and the exit code is 0 as soon as they are there; the command's own exit code is
-one of them. ``JENKINS_PROXY_STEP`` (set by ``resources/jenkins_proxy/jenkins/step.sh``) turns this on and names the
+So stdout carries ``key=value`` lines, and the exit code is 0 once they are written; the command's own exit code is one
+of them. ``JENKINS_PROXY_STEP`` (set by ``resources/jenkins_proxy/jenkins/step.sh``) turns this on and names the
 directory to work in.
 """
 
@@ -28,7 +28,7 @@ _COPIED = ("service", "status", "strategy", "orchestrator", "url")
 
 
 class _RememberingConsole(Console):
-    """Keeps the last error: it becomes the build's one-line reason."""
+    """Keeps the last error, which becomes the one-line reason of the failed build."""
 
     reason = ""
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     :param argv: the command's name and its arguments; its values come from ``JENKINS_PROXY_PARAMS``.
     :return: 0 when the lines are on stdout, 143 when the command was stopped.
     """
-    # The script starts us in /, so that a jenkins_proxy folder in the workspace is not taken for this package.
+    # The script starts Python in /, so that it does not import a folder jenkins_proxy of the workspace.
     os.chdir(os.environ.pop(VARIABLE))
     console = _RememberingConsole()
 
@@ -61,19 +61,20 @@ def main(argv: Sequence[str]) -> int:
 
 def _report() -> Mapping[str, Any]:
     path = json.loads(os.environ.get(step_params.VARIABLE) or "{}").get("report")
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    report: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    return report
 
 
 def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]:
-    """What the step gets to read.
+    """The lines for the step.
 
     :param code: the command's exit code.
     :param reason: why it failed, or empty.
     :param report: the command's report; empty when there is none.
-    :return: ``key=value`` lines: ``exit``, ``reason``, the report's own words, ``instances`` as ``host:port,…``,
+    :return: ``key=value`` lines: ``exit``, ``reason``, some of the report's values, ``instances`` as ``host:port,…``,
         ``timings.<phase>`` in seconds, and ``description`` for the build's page where something was changed.
     """
-    instances = [str(Address(one["address"], one["port"])) for one in report.get("instances") or ()]
+    instances = [str(Address(instance["address"], instance["port"])) for instance in report.get("instances") or ()]
     values = {"exit": code, "reason": reason, **{key: report[key] for key in _COPIED if key in report}}
     if report:
         values["instances"] = ",".join(instances)

@@ -1,4 +1,4 @@
-"""Values from a Jenkins step: one JSON object in ``JENKINS_PROXY_PARAMS``, so that none of them meets a shell.
+"""Values from a Jenkins step: one JSON object in ``JENKINS_PROXY_PARAMS``, so that no shell interprets them.
 
 Its keys are the command's long options in camelCase (``probePath`` for ``--probe-path``) and ``service``. A list gives
 the option once for each item, true gives the flag, false, null, "" and [] give nothing. Arguments win over it.

@@ -15,7 +15,11 @@ from jenkins_proxy.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
     parser.add_argument(
-        "--instances", type=arguments.positive, default=1, metavar="N", help="at least so many (default: 1)"
+        "--instances",
+        type=arguments.positive,
+        default=1,
+        metavar="N",
+        help="minimum number of passing instances (default: 1)",
     )
     arguments.add_limits(parser)
     arguments.add_report(parser)
@@ -23,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     report = Report(args.service)
-    with recording(report, args.report):
+    with recording(report, args.report, as_json=args.json):
         validation.check_service(args.service)
         context = arguments.context(args, settings, console)
         with report.phase("wait"):

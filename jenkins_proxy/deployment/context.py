@@ -27,6 +27,7 @@ class DeployOptions:
     """The command line's options as data; none of them is checked yet.
 
     :ivar route: None with ``--no-proxy``.
+    :ivar route_given: the fields of the route that arguments give: a label of the target does not replace them.
     :ivar files: compose files, later ones over earlier ones; none means the one that compose finds by itself.
     :ivar target: the compose service; empty means the one that publishes a port.
     :ivar scale: how many instances; None keeps what runs now.
@@ -41,6 +42,7 @@ class DeployOptions:
     project: str
     files: tuple[str, ...] = ()
     route: Route | None = None
+    route_given: frozenset[str] = frozenset()
     target: str = ""
     scale: int | None = None
     strategy: str = AUTO
@@ -84,6 +86,7 @@ class Ready:
 
     :ivar strategy: the one to use, and :ivar why: the reason, in words.
     :ivar preview: the daemon's answer to a dry run of the route; empty with ``--no-proxy``.
+    :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
     """
 
     orchestrator: Orchestrator
@@ -92,3 +95,4 @@ class Ready:
     strategy: str
     why: str
     preview: dict[str, Any] = field(default_factory=dict)
+    route: Route | None = None

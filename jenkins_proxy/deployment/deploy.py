@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.context import Context, DeployOptions
 from jenkins_proxy.deployment.dry_run import show as show_plan
@@ -27,6 +29,7 @@ def deploy(options: DeployOptions, context: Context, report: Report, *, dry_run:
     """
     report.afterwards = "nothing was changed"
     ready = preflight.check(options, context)
+    options = dataclasses.replace(options, route=ready.route)
     report.strategy, report.orchestrator = ready.strategy, ready.orchestrator.name
     report.route = options.route
     context.console.step(f"strategy {ready.strategy}: {ready.why}")

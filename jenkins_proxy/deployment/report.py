@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jenkins_proxy.console import Console, print_json
+from jenkins_proxy.console import Console, json_wanted, print_json
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.files import atomic_write
@@ -106,10 +106,11 @@ def _instance(instance: Instance, container: str, node: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def recording(report: Report, path: str) -> Iterator[Report]:
+def recording(report: Report, path: str, *, as_json: bool = False) -> Iterator[Report]:
     """Write the report when the block ends, also by an error or a signal.
 
-    :param path: of the file; empty means stdout.
+    :param path: of the file; empty means stdout, unless that is a terminal: a person has read the console.
+    :param as_json: write it to stdout in any case.
     :raises UsageError: at once, when the file could not be written; at the end, when that is so by then.
     """
     if path:
@@ -135,16 +136,17 @@ def recording(report: Report, path: str) -> Iterator[Report]:
         raise
     finally:
         try:
-            _write(report, path)
+            _write(report, path, as_json)
         except Stopped:
             # It came at the last moment. There is no second one: the first has switched signals off.
-            _write(report, path)
+            _write(report, path, as_json)
             raise
 
 
-def _write(report: Report, path: str) -> None:
-    if not path:
+def _write(report: Report, path: str, as_json: bool) -> None:
+    if json_wanted(as_json, path):
         print_json(report.as_dict())
+    if not path:
         return
     try:
         atomic_write(path, json.dumps(report.as_dict(), indent=2) + "\n")

@@ -59,6 +59,7 @@ def scale(options: DeployOptions, amount: str, context: Context, report: Report,
     target_count(amount, 10_000, allow_empty=True)  # what is no amount is said before anything is looked at
     report.afterwards = "nothing was changed"
     ready = preflight.check(options, context)
+    options = dataclasses.replace(options, route=ready.route)
     report.orchestrator = ready.orchestrator.name
     with lock.hold(
         Consul.from_settings(context.settings), options.service, options.lock_timeout, context.console

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
@@ -32,6 +32,7 @@ class Service:
     :ivar host_network: it has no ports of its own, but all of its node's.
     :ivar needs: the services that have to run before it, by ``depends_on``, ``links`` and shared namespaces.
     :ivar replicas: how many containers the files ask for; None where they do not say.
+    :ivar labels: those of its containers, and over them those of the Swarm service (``deploy.labels``).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Service:
     container_name: str = ""
     needs: frozenset[str] = frozenset()
     replicas: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def obstacle(self) -> str:
@@ -140,7 +142,15 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
         container_name=data.get("container_name") or "",
         needs=frozenset(_needs(data)),
         replicas=None if replicas is None else int(replicas),
+        labels={**_labels(data.get("labels")), **_labels(deploy.get("labels"))},
     )
+
+
+def _labels(data: Any) -> dict[str, str]:
+    """Labels in either of their forms: a mapping, or a list of ``name=value``."""
+    if isinstance(data, list):
+        return {name: value for name, _, value in (str(item).partition("=") for item in data)}
+    return {str(name): "" if value is None else str(value) for name, value in (data or {}).items()}
 
 
 def _port(entry: Any) -> Port:

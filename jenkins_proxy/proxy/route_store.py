@@ -24,6 +24,7 @@ from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.route_options import check_route
 
 ROUTES = "jenkins-proxy/routes/"
 DRAINS = "jenkins-proxy/drains/"
@@ -143,7 +144,7 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             if not isinstance(data, dict):
                 raise ValueError("its value is not a JSON object")
             route = Route.from_dict(data)
-            validation.check_route(route)
+            check_route(route)
             if route.service != service:
                 raise ValueError(f"it is a route of {route.service}")
             routes[service] = StoredRoute(route, pair.modify_index)

@@ -9,6 +9,8 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.cli import arguments, deploy
 from jenkins_proxy.console import Console
+from jenkins_proxy.model import Route
+from jenkins_proxy.route_options import OPTIONS, Kind
 
 
 @pytest.fixture
@@ -34,6 +36,20 @@ def test_defaults(parse):
 
     assert (made.project, made.files, made.target, made.scale) == ("books-ms", (), "", None)
     assert (made.strategy, made.settle, made.lock_timeout) == ("auto", 0.0, 0.0)
+
+
+def test_what_is_not_given_has_the_routes_default_and_is_not_noted_as_given(parse):
+    assert arguments.route(parse("s")) == Route("s")
+    assert arguments.request(parse("s")).route_given == frozenset()
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.cli], ids=lambda option: option.name)
+def test_every_option_of_the_table_is_an_argument(parse, option):
+    text, value = {Kind.LIST: ("/a,/b", ("/a", "/b")), Kind.SECONDS: ("0", 0.0)}.get(option.kind, ("x", "x"))
+    args = parse("s", f"{option.cli}={text}")
+
+    assert getattr(arguments.route(args), option.name) == value
+    assert arguments.request(args).route_given == {option.name}
 
 
 @pytest.mark.parametrize(

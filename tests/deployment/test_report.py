@@ -47,6 +47,14 @@ def test_it_goes_to_the_file_and_nothing_to_stdout(tmp_path, capsys, a_container
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
+def test_it_goes_to_both_when_both_are_asked_for(tmp_path, capsys):
+    file = tmp_path / "report.json"
+    with recording(Report("books-ms"), str(file), as_json=True):
+        pass
+
+    assert json.loads(capsys.readouterr().out)["service"] == json.loads(file.read_text())["service"] == "books-ms"
+
+
 def test_it_tells_an_error(tmp_path):
     file = tmp_path / "report.json"
     with pytest.raises(WaitTimeout), recording(Report("books-ms"), str(file)) as report, report.phase("wait"):

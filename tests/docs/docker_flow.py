@@ -10,28 +10,31 @@ from collections.abc import Callable, Iterable, Sequence
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.api.docker_flow_params import REFUSED, parse_reconfigure
 from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.route_options import OPTIONS, Kind
 
 _MINIMUM = {"serviceName": "books-ms", "servicePath": "/api/v1/books"}
 _REFUSAL = " is not supported: "
 
 # Of those that are taken: a value that is allowed, and the meaning.
+_EXAMPLES = {
+    "service": "books-ms",
+    "paths": "/api/v1/books",
+    "domains": "example.com",
+    "path_type": "path_reg",
+    "color": "blue",
+    "acl_name": "05-books",
+    "outbound_hostname": "books.example.com:8080",
+    "req_path_search": "^/old/",
+    "req_path_replace": "/new/",
+}
+_KINDS = {Kind.FLAG: "true", Kind.SECONDS: "60"}
 TAKEN = {
-    "serviceName": ("books-ms", "the service's name in the registry"),
-    "servicePath": ("/api/v1/books", "comma list of paths that lead to it"),
+    **{
+        option.docker_flow: (_EXAMPLES.get(option.name) or _KINDS[option.kind], option.meaning)
+        for option in OPTIONS
+        if option.docker_flow
+    },
     "servicePath.1": ("/api/v1/authors", "further paths, up to `servicePath.10`, to the first gap"),
-    "serviceDomain": ("example.com", "comma list of domains that lead to it"),
-    "serviceColor": ("blue", "the instances are those of `<serviceName>-<serviceColor>`"),
-    "pathType": ("path_reg", "how paths match, in HAProxy's words"),
-    "skipCheck": ("true", "no health check by HAProxy itself"),
-    "aclName": (
-        "05-books",
-        "the order in which routes are asked that match neither by an exact path nor by a prefix (the service's name)",
-    ),
-    "outboundHostname": ("books.example.com:8080", "where requests go instead of to instances"),
-    "reqPathSearch": ("^/old/", "regular expression that is replaced in the path"),
-    "reqPathReplace": ("/new/", "by what"),
-    "timeoutServer": ("60", "seconds that HAProxy waits for the service's answer"),
-    "timeoutTunnel": ("60", "seconds that a silent tunnel (WebSocket, server-sent events) stays open"),
     "distribute": ("true", "taken and repeated in the answer; all proxies converge on the routes in any case"),
     "wait": ("30", "ours: seconds to wait for the first instance (30; 300 at the most)"),
     "allowEmpty": ("true", "ours: also without a live instance"),

@@ -15,14 +15,16 @@ from pathlib import Path
 
 from jenkins_proxy import cli
 from jenkins_proxy.proxy.haproxy.render import Timeouts
+from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import SETTINGS
 from tests.docs import docker_flow, markdown, rooms, sources
 from tests.docs.pages import PAGES
 
 COMMAND = "python -m tests.docs.generate"
 
-_COMMON = "where things are"
-_ROUTE = "what leads to it"
+_COMMON = "connections"
+_ROUTE_PAGE = "deploying.md#route-options"
+_ROUTE = [option for option in OPTIONS if option.cli]
 _SCHEMA = sources.REPOSITORY / "resources" / "jenkins_proxy" / "seeding" / "schema.json"
 
 # Why a command ends with a code; what each code means is the text of `--help`.
@@ -102,7 +104,13 @@ def _options(command: str, only: str = "") -> str:
     for group in sources.parser(command)._action_groups:
         if (group.title or "").startswith(_COMMON) == bool(only):
             rows += [_option_row(action) for action in group._group_actions if action.help != argparse.SUPPRESS]
-    return _table(("option", "meaning"), (row for row in rows if "`--help`" not in row[0]))
+    # One place for the options of a route: the table that has all of their names.
+    shown = [row for row in rows if not row[0].startswith(("`-h`", *(f"`{option.cli}`" for option in _ROUTE)))]
+    if len(shown) < len(rows) - 1:
+        shown.append(
+            (f"[options of the route]({_ROUTE_PAGE})", ", ".join(f"`{option.cli}`" for option in _ROUTE[:2]) + " …")
+        )
+    return _table(("option", "meaning"), shown)
 
 
 def _option_row(action: argparse.Action) -> tuple[str, str]:
@@ -171,15 +179,14 @@ def _registry_api() -> str:
 
 
 def _route_options() -> str:
-    names = {key.name: key for key in sources.keys("deployWithProxy")}
+    head = ("command line", "key of the steps", "Docker Flow: Proxy", "JSON", "compose label", "default", "meaning")
     rows = []
-    for group in sources.parser("deploy")._action_groups:
-        if group.title == _ROUTE:
-            for action in group._group_actions:
-                option, text = _option_row(action)
-                key = re.sub(r"-(\w)", lambda letter: letter[1].upper(), action.option_strings[-1][2:])
-                rows.append((option, f"`{key}`" if key in names else "", text))
-    return _table(("option", "key of the steps", "meaning"), rows)
+    for option in OPTIONS:
+        cli_name = option.cli or ("SERVICE" if option.name == "service" else "")
+        names = (cli_name, option.groovy, option.docker_flow, option.name, option.label, option.default_text)
+        meaning = option.meaning + (f": {', '.join(option.choices)}" if option.choices else "")
+        rows.append((*(f"`{name}`" if name else "" for name in names), _text(meaning)))
+    return _table(head, rows)
 
 
 def _metrics() -> str:

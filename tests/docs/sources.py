@@ -87,11 +87,11 @@ def keys(step: str, name: str = "DEFAULTS") -> tuple[Key, ...]:
 
 
 def aliases() -> dict[str, str]:
-    """Other words for a key, which every step takes."""
+    """Other words for a key, which every step takes; the deprecated ones last."""
     text = (VARS / "jenkinsProxyKeys.groovy").read_text(encoding="utf-8")
-    body = re.search(r"@Field final Map ALIASES = \[(.*?)\]", text, re.S)
-    assert body, "jenkinsProxyKeys.groovy has no map ALIASES"
-    return dict(re.findall(r"(\w+): '(\w+)'", body[1]))
+    bodies = re.findall(r"@Field final Map (?:ALIASES|DEPRECATED) = \[(.*?)\]", text, re.S)
+    assert len(bodies) == 2, "jenkinsProxyKeys.groovy has no maps ALIASES and DEPRECATED"
+    return dict(re.findall(r"(\w+): '(\w+)'", " ".join(bodies)))
 
 
 def required(step: str) -> tuple[tuple[str, ...], ...]:

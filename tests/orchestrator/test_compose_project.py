@@ -115,3 +115,11 @@ def test_files_that_are_not_there(tmp_path):
     assert file_arguments([str(there), str(there)], "-c") == ["-c", str(there), "-c", str(there)]
     with pytest.raises(UsageError, match="no compose file at nope.yml, .*/gone.yml"):
         file_arguments([str(there), "nope.yml", str(tmp_path / "gone.yml")], "-f")
+
+
+@pytest.mark.parametrize("labels", [{"a": 1, "b": "x=y", "c": None}, ["a=1", "b=x=y", "c"]])
+def test_labels_in_both_forms_and_those_of_the_swarm_service_over_them(labels):
+    project = parse("books", {"services": {"app": {"labels": labels, "deploy": {"labels": {"a": "2"}}}, "db": None}})
+
+    assert project.services["app"].labels == {"a": "2", "b": "x=y", "c": ""}
+    assert project.services["db"].labels == {}

@@ -14,7 +14,7 @@ class BuildFailed extends RuntimeException {
 
 class Recorder {
     static final List STEPS = ['isUnix', 'sh', 'libraryResource', 'fileExists', 'archiveArtifacts', 'withEnv', 'stage',
-                               'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error']
+                               'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error', 'echo']
     File checkout
     Map given                 // what the case wants of the world
     List calls = []           // each step: its name, its arguments, the environment that it has

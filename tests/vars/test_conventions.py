@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy import __version__, settings
+from jenkins_proxy.route_options import OPTIONS, Kind
 
 VARS = Path(__file__).resolve().parents[2] / "vars"
 ALL = sorted(VARS.glob("*.groovy"))
@@ -55,6 +56,13 @@ def option_names(name: str) -> dict[str, argparse.Action]:
     }
 
 
+def all_keys(path: Path) -> dict[str, tuple[str, str]]:
+    """Every key that a step takes: a step that takes a path takes the options of a route."""
+    own = keys(path, "DEFAULTS")
+    route = common("ROUTE") if "path" in own else {}
+    return {**own, **route, **common("OPTIONS"), **common("JENKINS")}
+
+
 def camel(option: str) -> str:
     return re.sub(r"-(\w)", lambda match: match.group(1).upper(), option[2:])
 
@@ -71,18 +79,20 @@ def test_the_steps_are_these():
 
 @every_step
 def test_a_step_takes_exactly_its_commands_options(path: Path):
-    mine = set(keys(path, "DEFAULTS")) | set(common("OPTIONS"))
+    mine = set(all_keys(path)) - set(common("JENKINS"))
     elsewhere = {"config", *(camel(known.argument) for known in settings.SETTINGS if known.argument)}
-    assert mine == set(option_names(command(path))) | elsewhere
+    # stdout is the answer to the step.
+    assert mine == (set(option_names(command(path))) | elsewhere) - {"json"}
 
 
 @every_step
 def test_a_default_has_its_options_type(path: Path):
     options = option_names(command(path))
+    lists = {"path", "domain", *(key for key, option in options.items() if isinstance(option.default, list))}
     for key, (default, _) in keys(path, "DEFAULTS").items():
         if options[key].nargs == 0:
             assert default == "false", key
-        elif isinstance(options[key].default, list):
+        elif key in lists:
             assert default == "[]", key
         elif options[key].type:
             assert default == "0", key
@@ -101,17 +111,50 @@ def test_a_step_is_a_map_of_defaults_and_one_call(path: Path):
 
 @every_step
 def test_no_key_means_two_things(path: Path):
-    own, options, jenkins = keys(path, "DEFAULTS"), common("OPTIONS"), common("JENKINS")
-    assert not set(own) & set(options) and not set(own) & set(jenkins) and not set(options) & set(jenkins)
+    maps = [keys(path, "DEFAULTS"), common("ROUTE"), common("OPTIONS"), common("JENKINS")]
+    assert len(set().union(*maps)) == sum(len(one) for one in maps)
+
+
+def test_the_options_of_a_route_are_those_of_the_table():
+    """Names, defaults and meanings; ``path`` and ``domain`` are keys of the steps, as each says it in its own way."""
+    literals = {Kind.TEXT: "''", Kind.LIST: "[]", Kind.FLAG: "false", Kind.SECONDS: "0"}
+    expected = {}
+    for option in OPTIONS:
+        if option.groovy and option.name not in ("service", "paths", "domains"):
+            literal = literals[option.kind]
+            same = option.default_text in ("", literal)
+            note = "" if same else f" ({literal}: {option.default_text})"
+            expected[option.groovy] = (literal, option.meaning + note)
+    assert common("ROUTE") == expected
+    first = {option.groovy for option in OPTIONS if option.name in ("service", "paths", "domains")}
+    assert first <= set(keys(VARS / "deployWithProxy.groovy", "DEFAULTS"))
 
 
 @every_step
-def test_the_help_names_every_key_with_its_default(path: Path):
+def test_the_help_names_every_key_with_its_type_or_default_and_what_it_means(path: Path):
+    documented = {**keys(path, "DEFAULTS"), **common("OPTIONS"), **common("JENKINS")}
     text = path.with_suffix(".txt").read_text(encoding="utf-8")
-    for key, (default, _) in {**keys(path, "DEFAULTS"), **common("OPTIONS"), **common("JENKINS")}.items():
-        assert re.search(rf"^    {key} \(", text, re.M), f"{path.stem}.txt does not explain {key}"
-        if default not in ("''", "[]", "0"):
-            assert re.search(rf"^    {key} \([^)]*\b{default.strip(chr(39))}\)", text, re.M), key
+    assert key_lines(text) == described(documented)
+    assert ("see jenkinsProxyKeys on this page" in text) is (set(all_keys(path)) != set(documented))
+
+
+def test_the_help_of_the_keys_names_the_options_of_a_route():
+    text = (VARS / "jenkinsProxyKeys.txt").read_text(encoding="utf-8")
+    assert key_lines(text) == described(common("ROUTE"))
+
+
+def described(known: dict[str, tuple[str, str]]) -> list[str]:
+    """The lines of a help page for these keys."""
+    kinds = {"''": "text", "[]": "text or list", "0": "number"}
+    lines = []
+    for key, (default, meaning) in known.items():
+        kind = "true or text" if key in ("stage", "lock") else kinds.get(default, f"default: {default.strip(chr(39))}")
+        lines.append(f"    {key} ({kind}) - {meaning}")
+    return lines
+
+
+def key_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if re.match(r"    \w+ \(", line)]
 
 
 @every_step

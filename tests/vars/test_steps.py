@@ -193,12 +193,18 @@ def test_remove(outcome):
 
 @case(
     "deployWithProxy",
-    {**BOOKS, "image": "tools/jp:1", "pipSpec": "./dist", "python": "python3.12", "registry": "registry.example.com"},
+    {
+        **BOOKS,
+        "image": "tools/jp:1",
+        "pipSpec": "./dist",
+        "python": "python3.12",
+        "imageRegistry": "registry.example.com",
+    },
 )
 def test_the_way_to_the_agent_is_not_the_commands_business(outcome):
     assert options(outcome) == BOOKS
     environment = call(outcome, "sh")["environment"]
-    assert [environment[f"JENKINS_PROXY_{name}"] for name in ("IMAGE", "PIP_SPEC", "PYTHON", "REGISTRY")] == [
+    assert [environment[f"JENKINS_PROXY_{name}"] for name in ("IMAGE", "PIP_SPEC", "PYTHON", "IMAGE_REGISTRY")] == [
         "tools/jp:1",
         "./dist",
         "python3.12",
@@ -212,7 +218,7 @@ def test_the_way_to_the_agent_is_not_the_commands_business(outcome):
         **BOOKS,
         "consulTokenCredentialsId": "consul",
         "proxyTokenCredentialsId": "proxy",
-        "registryCredentialsId": "hub",
+        "imageRegistryCredentialsId": "hub",
         "dockerCredentialsId": "tls",
     },
 )
@@ -223,13 +229,41 @@ def test_credentials_are_bound_and_not_sent(outcome):
         {
             "kind": "usernamePassword",
             "credentialsId": "hub",
-            "usernameVariable": "JENKINS_PROXY_REGISTRY_USER",
-            "passwordVariable": "JENKINS_PROXY_REGISTRY_PASSWORD",
+            "usernameVariable": "JENKINS_PROXY_IMAGE_REGISTRY_USER",
+            "passwordVariable": "JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD",
         },
         {"kind": "dockerCert", "credentialsId": "tls", "variable": "DOCKER_CERT_PATH"},
     ]
     assert call(outcome, "sh")["environment"]["DOCKER_TLS_VERIFY"] == "1"
     assert options(outcome) == BOOKS
+
+
+@case("deployWithProxy", {**BOOKS, "registry": "registry.example.com", "registryCredentialsId": "hub"})
+def test_the_old_keys_of_the_image_registry_still_work_and_one_line_names_the_new(outcome):
+    assert call(outcome, "echo")["arguments"] == [
+        "deployWithProxy: registry is deprecated: use imageRegistry; "
+        "registryCredentialsId is deprecated: use imageRegistryCredentialsId"
+    ]
+    (binding,) = call(outcome, "withCredentials")["arguments"][0]
+    assert (binding["credentialsId"], binding["usernameVariable"]) == ("hub", "JENKINS_PROXY_IMAGE_REGISTRY_USER")
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_IMAGE_REGISTRY"] == "registry.example.com"
+    assert options(outcome) == BOOKS
+
+
+@case("deployWithProxy", {**BOOKS, "registry": "a", "imageRegistry": "b"})
+def test_an_old_key_beside_its_new_one(outcome):
+    assert outcome["error"] == "deployWithProxy: registry is another word for imageRegistry: give one of them"
+
+
+@case("reconfigureProxy", {**BOOKS, "slowStart": 0, "pathType": ""})
+def test_what_is_given_of_a_route_is_handed_on_also_when_it_is_the_default(outcome):
+    """It wins over a label of the compose file, of which the step knows nothing."""
+    assert options(outcome) == {**BOOKS, "slowStart": "0", "pathType": ""}
+
+
+@case("removeFromProxy", {"service": "books-ms", "slowStart": 5})
+def test_a_step_without_a_path_takes_no_options_of_a_route(outcome):
+    assert outcome["error"].startswith("removeFromProxy: unknown parameter(s) slowStart (known: ")
 
 
 @case("deployWithProxy", {**BOOKS, "dockerCredentialsId": "tls"}, absent=["dockerCert"])

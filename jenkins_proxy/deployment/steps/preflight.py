@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jenkins_proxy import validation
+from jenkins_proxy import route_options, validation
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps.probe import names_page
 from jenkins_proxy.deployment.strategies.select import choose_strategy
@@ -18,14 +18,6 @@ from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
 
 Result = TypeVar("Result")
-
-WORDS = {
-    "service": "service",
-    "paths": "--path",
-    "domains": "--domain",
-    "path_type": "--path-type",
-    "slow_start": "--slow-start",
-}
 
 
 class Problems:
@@ -41,6 +33,11 @@ class Problems:
         except (UsageError, RemoteError) as error:
             self._found.setdefault(error.message, error)
             return None
+
+    def add(self, others: Problems) -> None:
+        """Take over what others have gathered."""
+        for message, error in others._found.items():
+            self._found.setdefault(message, error)
 
     def raise_any(self) -> None:
         """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""
@@ -62,28 +59,33 @@ def check(options: DeployOptions, context: Context) -> Ready:
     """
     problems = Problems()
     service_is_good = problems.gather(lambda: validation.check_service(options.service)) is not None
-    route_is_good = _check_words(options, problems)
     # The project that is made from a bad name would be a second problem of the same mistake.
     looked_for = options if service_is_good else dataclasses.replace(options, project="x")
-    found = _check_orchestrator(looked_for, context, problems)
+    of_the_project = Problems()
+    found = _check_orchestrator(looked_for, context, of_the_project)
+    route = _complete_route(options, found[2] if found else None, problems)
+    problems.add(of_the_project)
     problems.gather(lambda: _check_registry(context))
     preview = None
     if options.route is not None:
-        preview = problems.gather(lambda: _check_proxy(context, options.route if route_is_good else None))
+        preview = problems.gather(lambda: _check_proxy(context, route))
     problems.raise_any()
     orchestrator, project, target = found
     strategy, why = choose_strategy(options, orchestrator, project, target)
-    return Ready(orchestrator, project, target, strategy, why, preview or {})
+    return Ready(orchestrator, project, target, strategy, why, preview or {}, route)
 
 
-def _check_words(options: DeployOptions, problems: Problems) -> bool:
-    """Whether the route's words are good; what is wrong is gathered."""
-    if options.route is None:
+def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
+    """The route with what the target's labels say; None without one, or when it is wrong: that is gathered."""
+    route = options.route
+    if route is None:
         if options.strategy == BLUE_GREEN:
             problems.gather(_refuse_blue_green)
-        return False
-    good = problems.gather(lambda: check_route(options.route, options.probe_path))
-    return good is not None
+        return None
+    labels = target.labels if target else {}
+    return problems.gather(
+        lambda: check_route(route_options.with_labels(route, labels, options.route_given), options.probe_path)
+    )
 
 
 def _refuse_blue_green() -> None:
@@ -92,7 +94,7 @@ def _refuse_blue_green() -> None:
 
 def check_route(route: Route, probe_path: str) -> Route:
     """A route whose every word is good, and that can be probed."""
-    validation.check_route(route, WORDS)
+    route_options.check_route(route, route_options.CLI_WORDS)
     if probe_path:
         # A query is part of what a health page may need; the rest has a path's own grammar.
         path, _, query = probe_path.partition("?")

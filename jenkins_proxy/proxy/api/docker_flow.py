@@ -17,7 +17,7 @@ from jenkins_proxy.proxy.service import Arrivals, ProxyService
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
 _NO_ROUTE = "there was no such route"
-_NOTHING = Query(())
+_NO_PARAMETERS = Query(())
 
 
 class DockerFlow:
@@ -58,7 +58,7 @@ class DockerFlow:
 
     @guarded
     async def remove(self, request: web.Request) -> web.Response:
-        """200 also for a service without a route, as ever."""
+        """200 also for a service without a route, as Docker Flow: Proxy answers."""
         query = await _query(request)
         try:
             service = docker_flow_params.parse_remove(query)
@@ -74,7 +74,7 @@ class DockerFlow:
 
     @guarded
     async def reload(self, _request: web.Request) -> web.Response:
-        """An empty 200, as ever."""
+        """An empty 200, as Docker Flow: Proxy answers."""
         try:
             await self._service.reload()
         except JenkinsProxyError as error:
@@ -84,7 +84,7 @@ class DockerFlow:
     @guarded
     async def config(self, _request: web.Request) -> web.Response:
         """The haproxy.cfg that runs."""
-        # Whoever knows the key could ask any client's HAProxy which instance answered.
+        # Whoever knows the key can ask which instance answered.
         return web.Response(text=self._service.config().replace(self._service.probe_key, "<hidden>"))
 
     async def ping(self, _request: web.Request) -> web.Response:
@@ -98,13 +98,13 @@ async def _query(request: web.Request) -> Query:
     return Query(pairs)
 
 
-def _failed(error: JenkinsProxyError, query: Query = _NOTHING) -> web.Response:
-    asked: dict[str, Any] = {}
+def _failed(error: JenkinsProxyError, query: Query = _NO_PARAMETERS) -> web.Response:
+    echo: dict[str, Any] = {}
     with contextlib.suppress(UsageError):
-        asked = docker_flow_params.echo(query)
+        echo = docker_flow_params.echo(query)
     status = 400 if isinstance(error, UsageError) else 409 if isinstance(error, ConflictError) else 500
     message = f"{error.message}; {error.hint}" if error.hint else error.message
-    return _json(docker_flow_params.answer(message, good=False, echo=asked), status)
+    return _json(docker_flow_params.answer(message, good=False, echo=echo), status)
 
 
 def _json(text: str, status: int = 200) -> web.Response:

@@ -2,7 +2,7 @@
 
 The parameters are those of its Consul era (vfarcic/docker-flow-proxy, end of 2016: server.go, actions/reconfigure.go,
 README.md). Three deliberate differences: every value meets a grammar; what would widen or narrow the access to a
-service and cannot be honoured is refused instead of passed over; errors are ``application/json`` like the rest.
+service and is not supported is refused instead of ignored; errors are ``application/json`` like the rest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.api.params import FALSE, Query, wait_seconds
+from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, Kind, RouteOption, check_route
 
 MANDATORY = (
     "The following queries are mandatory: (serviceName and servicePath) or "
@@ -53,25 +54,18 @@ REFUSED = {
 }
 # What a caller who means "the default" may send along with a refused name.
 _HARMLESS = ("", "http", *FALSE)
-_WORDS = {
-    "service": "serviceName",
-    "paths": "servicePath",
-    "domains": "serviceDomain",
-    "path_type": "pathType",
-    "color": "serviceColor",
-    "acl_name": "aclName",
-    "skip_check": "skipCheck",
-    "outbound_hostname": "outboundHostname",
-    "req_path_search": "reqPathSearch",
-    "req_path_replace": "reqPathReplace",
+_OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
+_KNOWN = {
+    *(option.docker_flow for option in _OPTIONS),
+    *REFUSED,
+    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun"),
 }
-_KNOWN = {*_WORDS.values(), *REFUSED, "port", "mode", "distribute", "wait", "allowEmpty", "dryRun"}
-_MOST_DESTINATIONS = 10
+_MAX_DESTINATIONS = 10
 
 
 @dataclass(frozen=True)
 class Reconfigure:
-    """A call of ``reconfigure``, understood.
+    """A call of ``reconfigure``, parsed.
 
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
@@ -94,23 +88,13 @@ def parse_reconfigure(query: Query) -> Reconfigure:
     for name, reason in REFUSED.items():
         if name in query and query.text(name) not in _HARMLESS:
             raise UsageError(f"{name} is not supported: {reason}")
-    paths = query.list("servicePath") + _indexed_paths(query)
-    domains = query.list("serviceDomain")
-    if not query.text("serviceName") or not (paths or domains):
+    values = {option.name: _value(query, option) for option in _OPTIONS}
+    values["paths"] += _indexed_paths(query)
+    values["outbound_hostname"] = _outbound(query)
+    if not values["service"] or not (values["paths"] or values["domains"]):
         raise UsageError(MANDATORY)
-    route = Route(
-        service=query.text("serviceName"),
-        paths=paths,
-        domains=domains,
-        path_type=query.text("pathType") or Route.path_type,
-        color=query.text("serviceColor"),
-        acl_name=query.text("aclName"),
-        skip_check=query.flag("skipCheck"),
-        req_path_search=query.text("reqPathSearch"),
-        req_path_replace=query.text("reqPathReplace"),
-        outbound_hostname=_outbound(query),
-    )
-    validation.check_route(route, _WORDS)
+    route = Route(**values)
+    check_route(route, DOCKER_FLOW_WORDS)
     return Reconfigure(
         route,
         echo=echo(query),
@@ -166,47 +150,55 @@ def answer(message: str = "", *, good: bool = True, echo: Mapping[str, Any] | No
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
+def _value(query: Query, option: RouteOption) -> Any:
+    """The value of one field of the route; its default where the parameter is missing or empty."""
+    if option.kind is Kind.LIST:
+        return query.list(option.docker_flow)
+    if option.kind is Kind.FLAG:
+        return query.flag(option.docker_flow)
+    text = query.text(option.docker_flow)
+    return option.parse(text) if text else option.default
+
+
 def _indexed_paths(query: Query) -> tuple[str, ...]:
-    """``servicePath.1`` to ``.10``, up to the first gap."""
-    found: tuple[str, ...] = ()
-    for number in range(1, _MOST_DESTINATIONS + 1):
+    """The paths of ``servicePath.1`` to ``.10``, up to the first gap."""
+    result: tuple[str, ...] = ()
+    for number in range(1, _MAX_DESTINATIONS + 1):
         paths = query.list(f"servicePath.{number}")
         if not paths:
             break
-        found += paths
-    return found
+        result += paths
+    return result
 
 
 def _outbound(query: Query) -> str:
-    """``outboundHostname`` with the port that may stand in ``port``."""
+    """``outboundHostname``, with the port from ``port`` where it has none."""
     host, port = query.text("outboundHostname"), query.text("port")
     return f"{host}:{port}" if host and port and ":" not in host else host
 
 
 def _ignored(query: Query) -> tuple[str, ...]:
-    known = {*_KNOWN, *(f"servicePath.{number}" for number in range(1, _MOST_DESTINATIONS + 1))}
+    known = {*_KNOWN, *(f"servicePath.{number}" for number in range(1, _MAX_DESTINATIONS + 1))}
     # The registry knows each instance's port; only an outbound host needs one.
     without_meaning = {"mode"} if query.text("outboundHostname") else {"mode", "port"}
     return tuple(name[:40] for name in query if name not in known or (name in without_meaning and query.text(name)))
 
 
 def echo(query: Query) -> dict[str, Any]:
-    """What was asked, defaults not filled in. :raises UsageError: when a value is none."""
-    paths, domains = query.list("servicePath") + _indexed_paths(query), query.list("serviceDomain")
-    texts = {
-        "ServiceName": "serviceName",
-        "AclName": "aclName",
-        "ServiceColor": "serviceColor",
-        "PathType": "pathType",
-        "OutboundHostname": "outboundHostname",
-        "Mode": "mode",
-        "ReqPathSearch": "reqPathSearch",
-        "ReqPathReplace": "reqPathReplace",
-    }
+    """What the answer repeats of a call: its parameters, without defaults.
+
+    :raises UsageError: when a flag is neither true nor false, or a parameter is given twice.
+    """
+    paths = query.list("servicePath") + _indexed_paths(query)
     return {
-        **{field: query.text(name) for field, name in texts.items()},
-        "ServiceDomain": list(domains) or None,
-        "SkipCheck": query.flag("skipCheck"),
+        **{option.docker_flow_answer: _repeated(query, option) for option in _OPTIONS if option.docker_flow_answer},
+        "Mode": query.text("mode"),
         "Distribute": query.flag("distribute"),
         "ServiceDest": [{"Port": query.text("port"), "Path": list(paths) or None, "SrcPort": 0}],
     }
+
+
+def _repeated(query: Query, option: RouteOption) -> Any:
+    if option.kind is Kind.LIST:
+        return list(query.list(option.docker_flow)) or None
+    return query.flag(option.docker_flow) if option.kind is Kind.FLAG else query.text(option.docker_flow)

@@ -1,4 +1,4 @@
-"""Query parameters as a person means them. Pure."""
+"""Query parameters with their types. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jenkins_proxy.errors import UsageError
 FALSE = ("0", "f", "F", "FALSE", "false", "False")
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _WAIT = 30.0
-_LONGEST_WAIT = 300.0
+_MAX_WAIT = 300.0
 
 
 class Query:
@@ -27,25 +27,29 @@ class Query:
         return iter(self._values)
 
     def text(self, name: str, default: str = "") -> str:
-        """:raises UsageError: when it is given twice with two values."""
+        """One value.
+
+        :param default: the value where the parameter is missing.
+        :raises UsageError: when it is given twice with different values.
+        """
         values = self._values.get(name, [default])
         if any(value != values[0] for value in values):
             raise UsageError(f"{name} is given {len(values)} times with different values")
         return values[0]
 
     def list(self, name: str) -> tuple[str, ...]:
-        """A comma list; given several times, all of them."""
+        """The items of a comma list; of all lists, when the parameter is repeated."""
         return tuple(item for value in self._values.get(name, []) if value for item in value.split(","))
 
     def flag(self, name: str) -> bool:
-        """As Go's ``ParseBool`` reads it; but what it cannot read is an error, not false."""
+        """A flag as Go's ``ParseBool`` reads it; any other text is an error, not false."""
         value = self.text(name)
         if value not in ("", *TRUE, *FALSE):
             raise UsageError(f"{name} {value[:20]!r} is not allowed: it must be true or false")
         return value in TRUE
 
-    def number(self, name: str, default: float, most: float) -> float:
-        """A number from 0 to ``most``; ``default`` when it is not given. :raises UsageError: when it is another."""
+    def number(self, name: str, default: float, maximum: float) -> float:
+        """A number from 0 to ``maximum``; ``default`` when it is not given. :raises UsageError: when it is another."""
         value = self.text(name)
         if not value:
             return default
@@ -53,14 +57,14 @@ class Query:
             number = float(value)
         except ValueError:
             number = -1.0
-        if not 0 <= number <= most:
-            raise UsageError(f"{name} {value[:20]!r} is not allowed: it must be a number from 0 to {most:g}")
+        if not 0 <= number <= maximum:
+            raise UsageError(f"{name} {value[:20]!r} is not allowed: it must be a number from 0 to {maximum:g}")
         return number
 
 
 def wait_seconds(query: Query) -> float:
     """``wait``: how many seconds to wait for a service's first instance.
 
-    30 s unless it is given: the article calls right after ``up -d``, before Registrator has told the registry.
+    The default is 30 s: the article calls right after ``up -d``, before Registrator has registered the containers.
     """
-    return query.number("wait", _WAIT, _LONGEST_WAIT)
+    return query.number("wait", _WAIT, _MAX_WAIT)

@@ -19,10 +19,11 @@ from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.route_options import OPTIONS, check_route
 
 _BODY_SECONDS = 10.0
 _LONGEST_DRAIN = 3600.0
-_FIELDS = tuple(field.name for field in dataclasses.fields(Route))
+_FIELDS = tuple(option.name for option in OPTIONS)
 
 
 class Routes:
@@ -124,7 +125,7 @@ def _route(service: str, data: dict[str, Any]) -> Route:
     if data.get("service", service) != service:
         raise UsageError(f"the body's service is not the URL's, which is {service}")
     route = Route.from_dict({**data, "service": service})
-    validation.check_route(route)
+    check_route(route)
     return route
 
 

@@ -1,4 +1,4 @@
-"""The states of routes and proxy as the API's JSON. Pure; the shapes are documented in the README."""
+"""The JSON of the API: the states of routes and of the proxy. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
     """One route with what is behind it.
 
     :param probe_key: of the daemon, for callers who may see it; empty leaves ``probe`` out.
-    :param diff: whether to tell the difference that the change makes to HAProxy's configuration.
+    :param diff: whether to add what the change makes different in HAProxy's configuration.
     """
     answer = {
         "service": state.route.service,
@@ -57,7 +57,7 @@ def health_json(state: ProxyState) -> dict[str, Any]:
 
 
 def in_trouble(state: RouteState) -> bool:
-    """Whether a route needs a person's eye: refused, without a server, or with an instance that takes no traffic."""
+    """Whether a route needs attention: refused, without a server, or with an instance that takes no traffic."""
     if state.refused or not all(served.serving for served in state.instances):
         return True
     return not state.instances and not state.route.outbound_hostname

@@ -1,8 +1,8 @@
 set +x
-# What vars/jenkinsProxy.groovy runs on the agent: finds jenkins-proxy in the library's version, and becomes it.
-# Every value comes in the environment, so this text is the same for every build. stderr is the console; stdout is the
-# answer in key=value lines (jenkins_proxy/cli/step.py), and also tells a failure: Jenkins drops the stdout of a script
-# that ends with another code than 0. POSIX sh only.
+# What vars/jenkinsProxy.groovy runs on the agent: it finds jenkins-proxy in the library's version and becomes it.
+# All values come from the environment, so this text is the same for every build. stderr is the console. stdout is the
+# answer in key=value lines (jenkins_proxy/cli/step.py), failures included: Jenkins drops the stdout of a script whose
+# exit code is not 0. POSIX sh only.
 
 version=$JENKINS_PROXY_VERSION
 directory=$PWD
@@ -15,10 +15,10 @@ case $python in
     /*) ;;
     */*) python=$directory/$python ;;
 esac
-# A wheel or a folder of wheels may be named relative to the workspace; an index' name or a URL is no file.
+# A wheel or a folder of wheels may be relative to the workspace; a requirement or a URL is no file.
 [ ! -e "$directory/$spec" ] || spec=$directory/$spec
 export PYTHONUNBUFFERED=1 PYTHONUTF8=1
-# Python puts the working directory first on its path: a jenkins_proxy (or json.py) in the workspace is not meant.
+# Python imports from the working directory first, and must not find a jenkins_proxy or json.py of the workspace.
 cd /
 
 say() {
@@ -34,21 +34,21 @@ fail() {
     exit 0
 }
 
-# For a program that failed. Jenkins ends the processes of an aborted build from the youngest up: then our own signal is
-# on its way, and the program is not what went wrong.
+# For a program that failed. When a build is aborted, Jenkins stops the youngest processes first: then the signal for
+# this script follows, and the program is not the cause.
 fail_unless_stopped() {
     sleep 1
     fail "$1"
 }
 
-# Whether a Python has jenkins-proxy, in the library's version and no other.
-has_it() {
+# Whether a Python has jenkins-proxy in the library's version.
+has_jenkins_proxy() {
     [ "$("$1" -m jenkins_proxy --version 2>/dev/null)" = "$version" ]
 }
 
 # $@: the command that starts Python. exec, because the signal of an aborted build must reach jenkins-proxy itself:
 # Jenkins then waits until it has cleaned up.
-become() {
+start() {
     say "jenkins-proxy $version: $1"
     shift
     export JENKINS_PROXY_STEP="$directory"
@@ -57,11 +57,11 @@ become() {
 
 in_image() {
     command -v docker >/dev/null || fail "image $image is asked for, and there is no docker program"
-    # The container belongs beside the workspace, on the agent's own engine; DOCKER_HOST is where it deploys to.
+    # The container runs on the agent's own engine, where the workspace is; DOCKER_HOST is where it deploys to.
     engine=unix:///var/run/docker.sock
     case ${DOCKER_HOST:-} in unix://*) engine=$DOCKER_HOST ;; esac
     set -- --rm --init --entrypoint python3 --workdir / --network host --user "$(id -u):$(id -g)" --env HOME=/tmp
-    # docker run would speak TLS to the agent's own engine, too.
+    # Otherwise docker run would use TLS for the agent's own engine, too.
     [ -z "${DOCKER_TLS_VERIFY:-}" ] || set -- "$@" --env "DOCKER_TLS_VERIFY=$DOCKER_TLS_VERIFY"
     unset DOCKER_TLS_VERIFY
     found=$(docker --host "$engine" run "$@" -- "$image" -m jenkins_proxy --version) || found=nothing
@@ -75,21 +75,22 @@ in_image() {
         [ ! -d "$folder" ] || set -- "$@" --volume "$folder:$folder"
         mounted=$mounted$folder:
     done
-    # By name, so that no value shows in the list of processes; all, because compose files use the caller's variables.
+    # By name, so that no value appears in the list of processes; all, because compose files use the caller's variables.
     names=$(awk 'BEGIN { for (name in ENVIRON) if (name ~ /^[A-Za-z_][A-Za-z0-9_]*$/) print name }')
     for name in JENKINS_PROXY_STEP $names; do
         case $name in
-            # What is the agent's own, and the mark by which Jenkins ends a build: docker run passes the signal on.
+            # What belongs to the agent, and the variable by which Jenkins finds a build's processes: docker run
+            # forwards the signal.
             PATH | HOME | HOSTNAME | PWD | OLDPWD | SHLVL | TMPDIR | _ | LD_* | DOCKER_CON*) ;;
             PYTHONHOME | PYTHONPATH | VIRTUAL_ENV | JENKINS_SERVER_COOKIE) ;;
             *) set -- "$@" --env "$name" ;;
         esac
     done
-    become "image $image" docker --host "$engine" run "$@" -- "$image"
+    start "image $image" docker --host "$engine" run "$@" -- "$image"
 }
 
-# Fills $cache/$version beside its place and moves it there in one step: whoever looks finds all of it or nothing.
-fill() {
+# Creates the virtual environment beside $cache/$version and moves it there in one step: it is complete or absent.
+create_venv() {
     fresh=$(mktemp -d "$cache/fresh.XXXXXX")
     trap 'rm -rf "$fresh"' EXIT
     trap 'exit 143' TERM INT
@@ -105,27 +106,27 @@ fill() {
     "$@" >&2 || fail_unless_stopped "pip could not install $spec"
     found=$("$fresh/venv/bin/python" -m jenkins_proxy --version) || found=nothing
     [ "$found" = "$version" ] || fail "$spec is jenkins-proxy $found"
-    # A Python that was upgraded leaves a venv that no longer starts: out of the way with it.
-    [ ! -e "$venv" ] || has_it "$venv/bin/python" || mv "$venv" "$fresh/broken"
+    # After an upgrade of Python an old venv may no longer start: move it away.
+    [ ! -e "$venv" ] || has_jenkins_proxy "$venv/bin/python" || mv "$venv" "$fresh/broken"
     # Not mv: it would move into a venv that another build has put there meanwhile.
     "$python" -c 'import os, sys; os.rename(*sys.argv[1:])' "$fresh/venv" "$venv" 2>/dev/null ||
-        has_it "$venv/bin/python" || fail "$venv cannot be written"
+        has_jenkins_proxy "$venv/bin/python" || fail "$venv cannot be written"
     rm -rf "$fresh"
     trap - EXIT TERM INT
 }
 
-if has_it "$python"; then
-    become "installed on ${NODE_NAME:-this agent}" "$python"
+if has_jenkins_proxy "$python"; then
+    start "installed on ${NODE_NAME:-this agent}" "$python"
 fi
 [ -z "$image" ] || in_image
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "$python is not a Python 3.11 or newer"
-if ! has_it "$venv/bin/python"; then
+if ! has_jenkins_proxy "$venv/bin/python"; then
     mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || fail "nothing can be written to $cache"
-    # Of parallel branches one fills and the others find it. Without flock each fills, and the first to finish wins.
+    # Of parallel branches one fills it and the others wait. Without flock each does, and the first to finish wins.
     {
         ! command -v flock >/dev/null || flock -n 9 || { say "waiting for $venv, which another build fills"; flock 9; }
-        has_it "$venv/bin/python" || fill
+        has_jenkins_proxy "$venv/bin/python" || create_venv
     } 9>"$cache/$version.lock"
 fi
-become "$venv" "$venv/bin/python"
+start "$venv" "$venv/bin/python"

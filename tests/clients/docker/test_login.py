@@ -53,9 +53,9 @@ def environ(docker: str, registry: str, tmp_path: Path) -> dict[str, str]:
     return {
         **os.environ,
         "DOCKER_CONFIG": str(usual),
-        "JENKINS_PROXY_REGISTRY": registry,
-        "JENKINS_PROXY_REGISTRY_USER": "deployer",
-        "JENKINS_PROXY_REGISTRY_PASSWORD": PASSWORD,
+        "JENKINS_PROXY_IMAGE_REGISTRY": registry,
+        "JENKINS_PROXY_IMAGE_REGISTRY_USER": "deployer",
+        "JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD": PASSWORD,
     }
 
 
@@ -69,11 +69,24 @@ def test_logged_in_for_the_block_only(environ: dict[str, str], registry: str, ca
         assert config["HttpHeaders"] == {"X-Kept": "1"}
         assert (folder / "cli-plugins" / "docker-compose").exists()
         assert folder.stat().st_mode & 0o077 == 0
-        assert not {"JENKINS_PROXY_REGISTRY_USER", "JENKINS_PROXY_REGISTRY_PASSWORD"} & set(environ)
+        assert not {"JENKINS_PROXY_IMAGE_REGISTRY_USER", "JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD"} & set(environ)
     assert not folder.exists()
     assert environ["DOCKER_CONFIG"] == usual
     assert "auths" not in json.loads((Path(usual) / "config.json").read_text())
     assert capsys.readouterr().err == f"[jenkins-proxy] * logged in to {registry} for this command\n"
+
+
+def test_the_old_names_of_the_variables_still_work(environ: dict[str, str], registry: str, capsys):
+    names = [name for name in environ if name.startswith("JENKINS_PROXY_IMAGE_REGISTRY")]
+    for name in names:
+        environ[name.replace("_IMAGE", "")] = environ.pop(name)
+    with logged_in(environ, Console()):
+        assert list(json.loads((Path(environ["DOCKER_CONFIG"]) / "config.json").read_text())["auths"]) == [registry]
+        assert not [name for name in environ if "REGISTRY" in name]
+    told = capsys.readouterr().err
+    assert len(names) == 3
+    for name in names:
+        assert f"WARNING: {name.replace('_IMAGE', '')} is deprecated: use {name}\n" in told
 
 
 def test_without_a_home_there_is_no_configuration_to_keep(environ: dict[str, str], registry: str, homeless):
@@ -84,7 +97,7 @@ def test_without_a_home_there_is_no_configuration_to_keep(environ: dict[str, str
 
 
 def test_a_wrong_password(environ: dict[str, str], registry: str, capsys):
-    environ["JENKINS_PROXY_REGISTRY_PASSWORD"] = "wrong-word"
+    environ["JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD"] = "wrong-word"
     with pytest.raises(DockerError) as raised, logged_in(environ, Console()):
         pytest.fail("the block ran")
     assert raised.value.message.startswith(f"login to {registry} failed: ")
@@ -102,7 +115,7 @@ def test_a_login_that_does_not_end(environ: dict[str, str], registry: str, tmp_p
 
 
 def test_without_a_user_nothing_happens(tmp_path: Path):
-    environ = {"PATH": "/nowhere", "JENKINS_PROXY_REGISTRY": "", "HOME": str(tmp_path)}
+    environ = {"PATH": "/nowhere", "JENKINS_PROXY_IMAGE_REGISTRY": "", "HOME": str(tmp_path)}
     with logged_in(environ, Console()):
         assert environ == {"PATH": "/nowhere", "HOME": str(tmp_path)}
 
@@ -114,7 +127,7 @@ def test_without_docker(environ: dict[str, str]):
 
 
 def test_a_host_that_is_an_option(environ: dict[str, str]):
-    environ["JENKINS_PROXY_REGISTRY"] = "--help"
+    environ["JENKINS_PROXY_IMAGE_REGISTRY"] = "--help"
     with pytest.raises(UsageError, match="'--help' is not a host name"), logged_in(environ, Console()):
         pytest.fail("the block ran")
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.steps import preflight
 from jenkins_proxy.deployment.strategies import select
@@ -124,3 +125,49 @@ def test_a_probe_path_that_is_none(probe_path, word):
         preflight.check_route(Route("s", ("/a",)), probe_path)
 
     assert word in refused.value.message
+
+
+@pytest.fixture
+def check(monkeypatch):
+    """``check(options, labels)`` is preflight's answer for a target with these labels, and the route the proxy saw."""
+
+    def run(options: DeployOptions, labels: dict[str, str]) -> tuple[preflight.Ready, Route]:
+        project = ComposeProject("s", {"app": Service("app", ports=(Port(8080),), labels=labels)})
+        orchestrator = SimpleNamespace(name="compose-v2", version="2", surges=True, validate=lambda: project)
+        monkeypatch.setattr(preflight.detect, "choose", lambda *_args, **_named: (orchestrator, "because"))
+        previewed = []
+        context = SimpleNamespace(
+            settings=None,
+            console=Console(),
+            registry=SimpleNamespace(leader=lambda: "here"),
+            proxy=SimpleNamespace(put_route=lambda route, **_: previewed.append(route) or {}, health=dict),
+            deadline=SimpleNamespace(remaining=1.0),
+        )
+        return preflight.check(options, context), *previewed
+
+    return run
+
+
+LABELS = {"com.jenkins-proxy.slow-start": "30", "com.jenkins-proxy.path-type": "path_reg"}
+
+
+def test_the_targets_labels_complete_the_route_that_is_previewed_and_served(check):
+    ready, previewed = check(DeployOptions("s", "s", route=Route("s", ("^/a",)), probe_path="/a"), LABELS)
+
+    assert ready.route == previewed == Route("s", ("^/a",), path_type="path_reg", slow_start=30.0)
+
+
+def test_an_argument_wins_over_the_label(check):
+    options = DeployOptions("s", "s", route=Route("s", ("/a",)), route_given=frozenset({"path_type", "slow_start"}))
+
+    assert check(options, LABELS)[0].route == Route("s", ("/a",))
+
+
+def test_a_wrong_label_is_a_problem_beside_the_others(check):
+    options = DeployOptions("S S", "s", route=Route("s", ("/a",)))
+
+    with pytest.raises(UsageError) as refused:
+        check(options, {"com.jenkins-proxy.slow-start": "soon"})
+
+    assert refused.value.message.startswith("2 problems: (1) service 'S S'")
+    assert "(2) com.jenkins-proxy.slow-start 'soon' is not allowed" in refused.value.message

@@ -58,10 +58,10 @@ def test_a_service_outside_has_a_port_beside_its_host_or_in_it(pairs, hostname: 
 
 
 def test_what_means_nothing_here_is_named() -> None:
-    assert parse(("port", "8080"), ("mode", "swarm"), ("timeoutServer", "20"), ("mode", "swarm")).ignored == (
+    assert parse(("port", "8080"), ("mode", "swarm"), ("sessionType", "sticky"), ("mode", "swarm")).ignored == (
         "port",
         "mode",
-        "timeoutServer",
+        "sessionType",
     )
 
 

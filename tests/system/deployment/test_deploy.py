@@ -358,6 +358,22 @@ def test_a_dry_run_changes_nothing(project):
     assert project.get() == (200, "version 1\n")
 
 
+def test_a_label_of_the_target_is_the_routes_default_and_an_argument_wins(either_project):
+    project = either_project
+    project.compose(1, labels={"com.jenkins-proxy.slow-start": 2})
+
+    done = project.deploy()
+
+    assert done.code == 0, done.text
+    assert done.report["route"]["slow_start"] == 2
+    assert project.machine.client.get_route(project.name)["route"]["slow_start"] == 2
+
+    again = project.deploy("--slow-start", "0")
+
+    assert again.code == 0, again.text
+    assert project.machine.client.get_route(project.name)["route"]["slow_start"] == 0
+
+
 def test_without_the_proxy_nothing_is_routed(project):
     project.compose(1)
 

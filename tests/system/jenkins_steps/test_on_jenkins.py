@@ -98,17 +98,17 @@ echo 'exit=0'
 """)
     stand_in.chmod(0o755)
     done = any_job.build(f"""node {{
-        removeFromProxy(service: 'books-ms', python: '{stand_in}', registry: 'registry.example.com',
+        removeFromProxy(service: 'books-ms', python: '{stand_in}', imageRegistry: 'registry.example.com',
             consulTokenCredentialsId: '{folder}', proxyTokenCredentialsId: '{folder}',
-            registryCredentialsId: '{folder}-login', dockerCredentialsId: '{folder}-tls')
+            imageRegistryCredentialsId: '{folder}-login', dockerCredentialsId: '{folder}-tls')
         sh 'env'
     }}""")
     assert done.result == "SUCCESS", "\n".join(done.lines)
     environment = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
     assert environment["CONSUL_HTTP_TOKEN"] == environment["JENKINS_PROXY_TOKEN"] == secret
-    assert environment["JENKINS_PROXY_REGISTRY_USER"] == "deployer"
-    assert environment["JENKINS_PROXY_REGISTRY_PASSWORD"] == f"{secret}-login"
-    assert environment["JENKINS_PROXY_REGISTRY"] == "registry.example.com"
+    assert environment["JENKINS_PROXY_IMAGE_REGISTRY_USER"] == "deployer"
+    assert environment["JENKINS_PROXY_IMAGE_REGISTRY_PASSWORD"] == f"{secret}-login"
+    assert environment["JENKINS_PROXY_IMAGE_REGISTRY"] == "registry.example.com"
     assert environment["DOCKER_TLS_VERIFY"] == "1"
     assert (tmp_path / "key").read_text() == "the key.pem"
     assert not Path(environment["DOCKER_CERT_PATH"]).exists()

@@ -1,0 +1,192 @@
+"""The table of a route's fields: each way in has it, and every value that could reach a configuration line, a map or a
+KV key meets a grammar."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from jenkins_proxy import route_options
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.route_options import OPTIONS, Kind
+from tests.fixtures.poison import POISON
+
+ROUTE = Route("books-ms", paths=("/api/v1/books",))
+SECONDS = [option.name for option in OPTIONS if option.kind is Kind.SECONDS]
+
+
+def fails(check, *arguments) -> str:
+    with pytest.raises(UsageError) as caught:
+        check(*arguments)
+    return caught.value.message
+
+
+def test_every_field_of_a_route_is_in_the_table():
+    assert [option.name for option in OPTIONS] == [field.name for field in dataclasses.fields(Route)]
+
+
+@pytest.mark.parametrize("names", ["cli", "docker_flow", "docker_flow_answer", "groovy", "label"])
+def test_no_name_means_two_fields(names):
+    given = [name for option in OPTIONS if (name := getattr(option, names))]
+    assert len(given) == len(set(given))
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_a_default_is_of_its_kind_and_allowed(option):
+    kinds = {Kind.TEXT: str, Kind.LIST: tuple, Kind.FLAG: bool, Kind.SECONDS: float}
+    assert type(option.default) is kinds[option.kind]
+    if option.name != "service":
+        option.check(option.default, option.name)
+
+
+def test_the_names_of_an_option_follow_from_the_command_lines():
+    (option,) = [option for option in OPTIONS if option.name == "slow_start"]
+    assert (option.cli, option.groovy, option.label) == ("--slow-start", "slowStart", "com.jenkins-proxy.slow-start")
+
+
+@pytest.mark.parametrize("value", [value for value in POISON.values() if value])
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.name != "paths"], ids=lambda option: option.name)
+def test_poison_is_refused_in_every_field_of_a_route(option, value: str) -> None:
+    given = (value,) if option.kind is Kind.LIST else value
+    route = dataclasses.replace(ROUTE, **{"req_path_search": "/a", option.name: given})
+    if option.name.startswith("req_path") and value in ("/a/../b", "/a/..", "/a/./b"):
+        # Dots are the any-character of a regular expression, and harmless in what replaces.
+        route_options.check_route(route)
+        return
+    assert fails(route_options.check_route, route).startswith(option.name)
+
+
+@pytest.mark.parametrize("value", ["5s", "", -1, True, float("nan"), float("inf"), 1e9, None])
+@pytest.mark.parametrize("name", SECONDS)
+def test_what_is_no_number_of_seconds_is_refused(name, value):
+    message = fails(route_options.check_route, dataclasses.replace(ROUTE, **{name: value}))
+    assert message.startswith(f"{name} {value!r} is not allowed: it must be a number of seconds from 0 to ")
+
+
+@pytest.mark.parametrize(
+    ("path_type", "path"),
+    [
+        ("path_end", ".php"),
+        ("path_dir", "v1"),
+        ("path_sub", "api"),
+        ("path_dom", "v1"),
+        ("path", "/exact"),
+        ("path_reg", "^/api/v[0-9]+/(books|films)$"),
+        ("path_reg", "^/a[.]b{2}"),
+    ],
+)
+def test_each_path_type_takes_its_own_form(path_type: str, path: str) -> None:
+    route_options.check_route(dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
+
+
+@pytest.mark.parametrize(
+    ("path_type", "path", "says"),
+    [
+        ("path_beg", "v1", "begins with /"),
+        ("path", "v1", "begins with /"),
+        ("path_reg", "^/a(", "regular expression"),
+        ("path_reg", "^/a{{1}}", "without {{"),
+        ("path_reg", "^/a\\d", "regular expression"),
+        ("path_len", "7", "path_beg"),
+    ],
+)
+def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: str, says: str) -> None:
+    assert says in fails(route_options.check_route, dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"service": 7}, "service 7 is not allowed"),
+        ({"paths": "/a"}, "a list"),
+        ({"paths": (7,)}, "paths 7 is not allowed"),
+        ({"paths": ()}, "neither a path nor a domain"),
+        ({"paths": ("/a",) * 101}, "101 values"),
+        ({"domains": None}, "a list"),
+        ({"skip_check": "yes"}, "true or false"),
+        ({"path_type": ["path_beg"]}, "path_beg, "),
+        ({"req_path_replace": "/b"}, "without req_path_search"),
+        ({"req_path_search": "["}, "regular expression"),
+        ({"acl_name": None}, "acl_name None"),
+        ({"slow_start": "5s"}, "slow_start '5s' is not allowed: it must be a number of seconds from 0 to 3600"),
+        ({"slow_start": -1}, "slow_start -1"),
+        ({"slow_start": True}, "slow_start True"),
+        ({"slow_start": float("nan")}, "slow_start nan"),
+    ],
+)
+def test_a_route_of_the_wrong_shape_is_refused(change: dict, says: str) -> None:
+    assert says in fails(route_options.check_route, dataclasses.replace(ROUTE, **change))
+
+
+def test_a_full_route_passes() -> None:
+    route_options.check_route(
+        Route(
+            "books-ms",
+            ("/a", "/b"),
+            ("example.com",),
+            "path_beg",
+            "blue",
+            "01-books",
+            True,
+            "/a",
+            "/b",
+            "[::1]:80",
+            30.0,
+        )
+    )
+
+
+def test_the_refusal_uses_the_callers_word_and_shortens_the_value() -> None:
+    message = fails(
+        route_options.check_route, dataclasses.replace(ROUTE, paths=("/" + "a b" * 5_000,)), {"paths": "--path"}
+    )
+    assert message.startswith("--path '/a ba b")
+    assert "... (15001 characters) is not allowed" in message
+
+
+# Labels of the target in the compose file.
+
+
+def with_labels(given=(), **labels: str) -> Route:
+    names = {f"com.jenkins-proxy.{name.replace('_', '-')}": value for name, value in labels.items()}
+    return route_options.with_labels(ROUTE, {"com.example.team": "books", **names}, given)
+
+
+def test_labels_are_defaults():
+    assert with_labels() == ROUTE
+    assert with_labels(slow_start="1.5", path_type="path") == dataclasses.replace(
+        ROUTE, slow_start=1.5, path_type="path"
+    )
+
+
+def test_what_an_argument_gives_wins_over_a_label_also_when_it_is_the_default():
+    assert with_labels(("slow_start",), slow_start="1.5", path_type="path").slow_start == 0
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.labelled], ids=lambda option: option.name)
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("value", POISON.values(), ids=POISON)
+def test_poison_in_a_label_is_refused_by_the_labels_name_also_where_an_argument_wins(option, value, given):
+    fields = (option.name,) if given else ()
+    message = fails(route_options.with_labels, ROUTE, {option.label: value}, fields)
+    assert message.startswith(f"{option.label} {repr(value)[:20]}")
+
+
+@pytest.mark.parametrize("name", ["slow_started", "path", "color", ""])
+def test_a_label_that_is_none_is_refused(name):
+    with pytest.raises(UsageError, match="^unknown label") as refused:
+        with_labels(**{name: "1"})
+    assert "com.jenkins-proxy.slow-start" in refused.value.hint
+
+
+def test_every_option_has_a_meaning_and_a_default_that_reads_as_it_is_typed():
+    assert all(option.meaning for option in OPTIONS)
+    texts = {option.name: option.default_text for option in OPTIONS}
+    assert (texts["path_type"], texts["slow_start"], texts["skip_check"], texts["paths"]) == (
+        "path_beg",
+        "0",
+        "false",
+        "",
+    )
