@@ -27,10 +27,10 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
 
 
 def refuse_empty(
-    route: Route, instances: Sequence[Instance], marks: Mapping[Address, str], numeric: desired_state.Numeric
+    route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: desired_state.Resolve
 ) -> None:
     """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
-    reasons = [(one, _unfit(one, marks, numeric)) for one in instances]
+    reasons = [(one, _unfit(one, drained_ids, resolve)) for one in instances]
     if all(reason for _one, reason in reasons):
         found = ", ".join(f"{one.address} {reason}" for one, reason in reasons) or "none is registered"
         raise ConflictError(
@@ -39,11 +39,11 @@ def refuse_empty(
         )
 
 
-def _unfit(instance: Instance, marks: Mapping[Address, str], numeric: desired_state.Numeric) -> str:
+def _unfit(instance: Instance, drained_ids: Mapping[Address, str], resolve: desired_state.Resolve) -> str:
     if instance.status == CRITICAL:
         return f"is critical ({' '.join(instance.output.split())[:200]})" if instance.output else "is critical"
-    if desired_state.drained(instance, marks):
+    if desired_state.drained(instance, drained_ids):
         return "is drained"
     if not instance.address.has_port:
         return "has no port that can be served"
-    return "" if numeric(instance.address) else "has an unknown host name"
+    return "" if resolve(instance.address) else "has an unknown host name"

@@ -23,12 +23,12 @@ from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import application
 from jenkins_proxy.proxy.api.app import runner as app_runner
-from jenkins_proxy.proxy.api.auth import Access
+from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.service import ProxyService, RouteWaiter
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from jenkins_proxy.registrator.agent import run_agent
 from jenkins_proxy.settings import Settings
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _WAITERS = 8
 _AGENT = 4
 # Events that come by the hundred, or that another one tells better.
-_UNSAID = ("in-rotation", "reload")
+QUIET_EVENTS = ("in-rotation", "reload")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
         url = settings.consul
         if options.embedded:
             url = await stack.enter_async_context(_embedded(options, settings, console))
-        registry, patient = [
+        registry, waiter_client = [
             await stack.enter_async_context(_client(url, settings, options, connections))
             for connections in (options.connections - _WAITERS, _WAITERS)
         ]
@@ -104,17 +104,19 @@ async def run(options: Options, settings: Settings, console: Console, stop: asyn
             name=_name(options),
             connections=options.connections - _WAITERS,
         )
-        journal, meter = EventLog(), Meter()
-        await stack.enter_async_context(_background(_follow(proxy_service.events(), journal, meter, console), console))
+        event_log, meter = EventLog(), Meter()
+        await stack.enter_async_context(
+            _background(_follow(proxy_service.events(), event_log, meter, console), console)
+        )
         stack.push_async_callback(proxy_service.stop)
         await proxy_service.start()
         if options.embedded:
             await stack.enter_async_context(_agent(url, options, settings, console))
         about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
-        dashboard = Dashboard(proxy_service, journal, meter, TrafficReader(haproxy.runtime.ask), about)
-        gate = Access(options.token, options.names)
-        app = application(proxy_service, Arrivals(proxy_service, patient), gate, dashboard)
-        await stack.enter_async_context(_served(app, port, options.tls, journal))
+        dashboard = Dashboard(proxy_service, event_log, meter, TrafficReader(haproxy.runtime.ask), about)
+        auth = Authenticator(options.token, options.names)
+        app = application(proxy_service, RouteWaiter(proxy_service, waiter_client), auth, dashboard)
+        await stack.enter_async_context(_served(app, port, options.tls, event_log))
         console.step(_ready(options, url))
         await stop.wait()
         console.step("stopping: no new calls, then HAProxy once its requests have ended")
@@ -159,7 +161,7 @@ async def _agent(url: str, options: Options, settings: Settings, console: Consol
 async def _background(work: Coroutine[Any, Any, None], console: Console) -> AsyncIterator[None]:
     """Something that runs beside the rest. When it fails, it is told, and the rest goes on: users come first."""
 
-    def tell(ended: asyncio.Task) -> None:
+    def report(ended: asyncio.Task) -> None:
         error = None if ended.cancelled() else ended.exception()
         if isinstance(error, JenkinsProxyError):
             console.error(error.message, error.hint)
@@ -167,7 +169,7 @@ async def _background(work: Coroutine[Any, Any, None], console: Console) -> Asyn
             console.error(f"a bug ended {work.__name__}: {error!r}", "restart the daemon, and report this")
 
     task = asyncio.ensure_future(work)
-    task.add_done_callback(tell)
+    task.add_done_callback(report)
     try:
         yield
     finally:
@@ -175,18 +177,18 @@ async def _background(work: Coroutine[Any, Any, None], console: Console) -> Asyn
         await asyncio.wait([task])
 
 
-async def _follow(events: AsyncIterator[Event], journal: EventLog, meter: Meter, console: Console) -> None:
+async def _follow(events: AsyncIterator[Event], event_log: EventLog, meter: Meter, console: Console) -> None:
     async for event in events:
-        journal.add(event)
+        event_log.add(event)
         meter.observe(event)
-        if event.kind not in _UNSAID:
+        if event.kind not in QUIET_EVENTS:
             words = [event.kind.replace("-", " "), event.service, str(event.address or ""), event.detail]
             console.step(" ".join(word for word in words if word))
 
 
 @contextlib.asynccontextmanager
 async def _served(
-    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: EventLog
+    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, event_log: EventLog
 ) -> AsyncIterator[None]:
     runner = app_runner(app)
     await runner.setup()
@@ -195,7 +197,7 @@ async def _served(
         yield
     finally:
         # Those who follow the events would keep the runner from ending.
-        journal.close()
+        event_log.close()
         await runner.cleanup()
 
 

@@ -24,7 +24,7 @@ class EventBus:
     def __init__(self) -> None:
         self._readers: list[Subscription] = []
 
-    def tell(
+    def publish(
         self, kind: str, service: str = "", *, address: Address | None = None, detail: str = "", seconds: float = 0.0
     ) -> None:
         """Tell everybody who listens now.
@@ -123,7 +123,7 @@ class EventLog:
         return [entry for entry in self._entries if entry[0] > position]
 
     async def wait(self, position: int, timeout: float) -> None:
-        """Come back when something came after ``position``, after ``timeout`` seconds, or when the journal closes."""
+        """Come back when something came after ``position``, after ``timeout`` seconds, or when the log closes."""
         if self._last > position or self._closed:
             return
         with contextlib.suppress(asyncio.TimeoutError):

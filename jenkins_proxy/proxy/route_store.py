@@ -29,7 +29,7 @@ ROUTES = "jenkins-proxy/routes/"
 DRAINS = "jenkins-proxy/drains/"
 PROXIES = "jenkins-proxy/proxies/"
 # No service has a name that begins with a dot.
-_LINEAGE = ".lineage"
+_STORE_ID = ".lineage"
 _ATTEMPTS = 20
 
 
@@ -46,14 +46,14 @@ class StoredRoutes:
     """All routes.
 
     :ivar index: of the store when they were read.
-    :ivar lineage: tells this store from one that began anew; empty in one that nobody has marked yet.
+    :ivar store_id: tells this store from one that began anew; empty in one that nobody has marked yet.
     :ivar bad: what is wrong with entries that are no routes, by service.
     """
 
     routes: Mapping[str, StoredRoute] = field(default_factory=dict)
     index: int = 0
     bad: Mapping[str, str] = field(default_factory=dict)
-    lineage: str = ""
+    store_id: str = ""
 
 
 Drains = Mapping[str, Mapping[Address, str]]
@@ -76,9 +76,9 @@ class RouteStore:
         pairs, index = await self._registry.kv_watch(DRAINS, index=index, wait=wait)
         return {pair.key[len(DRAINS) :]: parse_drains(pair.value) for pair in pairs}, index
 
-    async def mark_lineage(self) -> None:
+    async def mark_store_id(self) -> None:
         """Mark the store, unless it is marked."""
-        await self._registry.kv_put(ROUTES + _LINEAGE, secrets.token_hex(8).encode(), cas=0)
+        await self._registry.kv_put(ROUTES + _STORE_ID, secrets.token_hex(8).encode(), cas=0)
 
     async def put_route(self, route: Route) -> int:
         """Write a route, unless it is there already.
@@ -106,8 +106,8 @@ class RouteStore:
         gone = frozenset(remove)
 
         def changed(pair: KvPair | None) -> bytes | None:
-            marks = {**(parse_drains(pair.value) if pair else {}), **(add or {})}
-            kept = {str(address): mark for address, mark in marks.items() if address not in gone}
+            drained_ids = {**(parse_drains(pair.value) if pair else {}), **(add or {})}
+            kept = {str(address): mark for address, mark in drained_ids.items() if address not in gone}
             return _json(kept) if kept or pair else None
 
         pair = await self._change(DRAINS + service, changed)
@@ -132,11 +132,11 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
     """Routes from their pairs. What is no route is told, and does not keep the others from serving."""
     routes: dict[str, StoredRoute] = {}
     bad: dict[str, str] = {}
-    lineage = ""
+    store_id = ""
     for pair in pairs:
         service = pair.key[len(ROUTES) :]
-        if service == _LINEAGE:
-            lineage = pair.value.decode(errors="replace")
+        if service == _STORE_ID:
+            store_id = pair.value.decode(errors="replace")
             continue
         try:
             data = json.loads(pair.value)
@@ -149,14 +149,14 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             routes[service] = StoredRoute(route, pair.modify_index)
         except (JenkinsProxyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             bad[service] = f"{pair.key} holds no route: {error}"
-    return StoredRoutes(routes, index, bad, lineage)
+    return StoredRoutes(routes, index, bad, store_id)
 
 
 def parse_drains(value: bytes) -> dict[Address, str]:
     """Marks from the value of their pair; those that are none are left out."""
     try:
-        marks = json.loads(value)
-        return {validation.parse_address(address): str(mark) for address, mark in marks.items()}
+        drained_ids = json.loads(value)
+        return {validation.parse_address(address): str(mark) for address, mark in drained_ids.items()}
     except (JenkinsProxyError, ValueError, AttributeError, RecursionError):
         return {}
 
@@ -176,23 +176,24 @@ class RouteCache:
         try:
             data = json.loads(self._path.read_bytes())
             pairs = [KvPair(ROUTES + name, _json(route), version) for name, (route, version) in data["routes"].items()]
-            pairs.append(KvPair(ROUTES + _LINEAGE, data["lineage"].encode(), 0))
-            drains = {name: parse_drains(_json(marks)) for name, marks in data["drains"].items()}
+            pairs.append(KvPair(ROUTES + _STORE_ID, data["lineage"].encode(), 0))
+            drains = {name: parse_drains(_json(drained_ids)) for name, drained_ids in data["drains"].items()}
             return parse_routes(pairs, 0), drains
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return StoredRoutes(), {}
 
-    async def save(self, stored: Mapping[str, StoredRoute], drains: Drains, lineage: str) -> None:
+    async def save(self, stored: Mapping[str, StoredRoute], drains: Drains, store_id: str) -> None:
         """Save them, whole or not at all.
 
         :raises OSError: when they cannot be written.
         """
         data = _json(
             {
-                "lineage": lineage,
+                "lineage": store_id,
                 "routes": {name: [one.route.as_dict(), one.version] for name, one in stored.items()},
                 "drains": {
-                    name: {str(address): mark for address, mark in marks.items()} for name, marks in drains.items()
+                    name: {str(address): mark for address, mark in drained_ids.items()}
+                    for name, drained_ids in drains.items()
                 },
             }
         )

@@ -62,11 +62,11 @@ class ProxyService:
         self._store = RouteStore(registry)
         local = RouteCache(state_dir / "routes.json")
         self._resolver = Resolver(self._names_changed)
-        self._readiness = ReadinessGate(self._resolver.numeric, self._instance_answered, self._tasks)
+        self._readiness = ReadinessGate(self._resolver.resolve, self._instance_answered, self._tasks)
         stored, drains = local.read()
         before = output.servers(haproxy.files.read())
         self._desired = DesiredState(
-            self._resolver.numeric,
+            self._resolver.resolve,
             stored,
             drains,
             {name: before.get(route_table.backend_name(name), frozenset()) for name in stored.routes},
@@ -127,7 +127,7 @@ class ProxyService:
         admission.refuse_conflict(route, (one.route for one in self._desired.routes.values()))
         instances = await self._read_instances(route)
         if not allow_empty:
-            admission.refuse_empty(route, instances, self._desired.marks(route.service), self._resolver.numeric)
+            admission.refuse_empty(route, instances, self._desired.drained_ids(route.service), self._resolver.resolve)
         read = time.monotonic()
         if dry_run:
             return await self._preview(route, instances)
@@ -136,7 +136,7 @@ class ProxyService:
         before = self._applier.running.get(route.service)
         if before and before.serving:
             # Users have others until these listen: the rest of a scaling, or the other color.
-            await self._readiness.prove(route.registry_name, self._newcomers(instances, before))
+            await self._readiness.wait_ready(route.registry_name, self._newcomers(instances, before))
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
         # route needs is forgotten.
         self._learn(route, instances)
@@ -145,9 +145,9 @@ class ProxyService:
         if self._desired.put_route(StoredRoute(route, version)):
             self._informer.routes_changed([route.service])
         self._learn(route, instances)
-        await self._loop.settle([route.service])
+        await self._loop.reconcile([route.service])
         if route.service in self._loop.refused:
-            raise ProxyError(f"HAProxy refuses the route of {route.service}: {self._rounds.refused[route.service]}")
+            raise ProxyError(f"HAProxy refuses the route of {route.service}: {self._loop.refused[route.service]}")
         timings = {"read": read - begin, "store": stored - read, "apply": time.monotonic() - stored}
         now = self._applier.running.get(route.service)
         return self._answer(route.service, applied=_way(before, now), timings=timings)
@@ -161,7 +161,7 @@ class ProxyService:
         existed = await self._store.remove_route(service)
         if self._desired.remove_route(service):
             self._informer.routes_changed([service])
-        await self._loop.settle([service])
+        await self._loop.reconcile([service])
         return existed or known
 
     def removal(self, service: str) -> str:
@@ -181,9 +181,9 @@ class ProxyService:
         deadline = Deadline(timeout)
         ids = {one.address: one.id for one in self._desired.instances(route) or () if one.address in set(addresses)}
         self._desired.put_drains(service, await self._store.change_drains(service, add=ids))
-        await self._loop.settle([service])
-        numeric = [one for address in addresses for one in self._resolver.numeric(address)]
-        await self._applier.wait_idle(service, numeric, deadline)
+        await self._loop.reconcile([service])
+        resolved = [one for address in addresses for one in self._resolver.resolve(address)]
+        await self._applier.wait_idle(service, resolved, deadline)
         return self._answer(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
 
     async def resume(self, service: str, addresses: Sequence[Address]) -> RouteState:
@@ -191,7 +191,7 @@ class ProxyService:
         self._existing(service)
         before = self._applier.running.get(service)
         self._desired.put_drains(service, await self._store.change_drains(service, remove=addresses))
-        await self._loop.settle([service])
+        await self._loop.reconcile([service])
         return self._answer(service, applied=_way(before, self._applier.running.get(service)))
 
     async def reload(self) -> None:
@@ -200,7 +200,7 @@ class ProxyService:
         :raises ProxyError: HAProxy could not be reloaded.
         """
         self._loop.force()
-        await self._loop.settle()
+        await self._loop.reconcile()
 
     def route(self, service: str) -> RouteState | None:
         """A route and what is behind it."""
@@ -234,7 +234,7 @@ class ProxyService:
         """What stands behind a route, asked for now: a watch may be a moment behind."""
         outside = desired_state.outside(route)
         instances = (outside,) if outside else (await self._registry.instances(route.registry_name))[0]
-        await self._resolver.learn(one.address for one in instances)
+        await self._resolver.lookup(one.address for one in instances)
         return instances
 
     def _learn(self, route: Route, instances: Sequence[Instance]) -> None:
@@ -242,11 +242,11 @@ class ProxyService:
             self._informer.learn(route.registry_name, instances, proven=True)
 
     def _newcomers(self, instances: Sequence[Instance], running: Running) -> list[Instance]:
-        return [one for one in instances if not running.serving.intersection(self._resolver.numeric(one.address))]
+        return [one for one in instances if not running.serving.intersection(self._resolver.resolve(one.address))]
 
     def _fresh(self, route: Route, instances: Sequence[Instance]) -> Backend:
         return desired_state.backend(
-            route, instances, self._desired.marks(route.service), frozenset(), self._resolver.numeric
+            route, instances, self._desired.drained_ids(route.service), frozenset(), self._resolver.resolve
         )
 
     async def _preview(self, route: Route, instances: Sequence[Instance]) -> RouteState:
@@ -277,15 +277,15 @@ class ProxyService:
         running = self._applier.running.get(service)
         return dataclasses.replace(self._desired.state(service, running), refused=refused, **done)
 
-    def _instance_answered(self, registry_name: str, woke: float) -> None:
-        self._loop.mark(self._desired.services_of(registry_name), woke)
+    def _instance_answered(self, registry_name: str, notified_at: float) -> None:
+        self._loop.enqueue(self._desired.services_of(registry_name), notified_at)
 
     def _names_changed(self) -> None:
-        self._loop.mark(self._desired.routes)
+        self._loop.enqueue(self._desired.routes)
 
     def _died(self, reason: str) -> None:
         # It starts again from the file, which may be a moment behind: a reload settles it.
-        self._events.tell("haproxy-died", detail=reason)
+        self._events.publish("haproxy-died", detail=reason)
         self._loop.force()
 
     def _failed(self, error: BaseException) -> None:
@@ -296,7 +296,7 @@ class ProxyService:
         return {"version": self._applier.version, "index": self._loop.index}
 
 
-class Arrivals:
+class RouteWaiter:
     """Puts routes as soon as their services have an instance.
 
     :param registry: a client of its own: its number of connections bounds how many wait at once, and leaves those of

@@ -26,13 +26,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
-from jenkins_proxy.proxy.api import auth, serializers
-from jenkins_proxy.proxy.api.auth import Access, AccessDenied
+from jenkins_proxy.proxy.api import serializers
+from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.service import ProxyService, RouteWaiter
 
 MOST_BODY = 256 * 1024
 """Bytes. A route with as many of the longest paths as the grammar allows has 100 KiB."""
@@ -43,11 +43,13 @@ _STOP_WITHIN = 5.0
 _log = logging.getLogger(__name__)
 
 
-def application(proxy_service: ProxyService, arrivals: Arrivals, gate: Access, dashboard: Dashboard) -> web.Application:
+def application(
+    proxy_service: ProxyService, waiter: RouteWaiter, auth: Authenticator, dashboard: Dashboard
+) -> web.Application:
     """All of the API."""
-    app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors, auth.middleware(gate)])
+    app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors, middleware(auth)])
     app.on_response_prepare.append(_headers)
-    for part in (Routes(proxy_service, arrivals, gate), DockerFlow(proxy_service, arrivals), dashboard):
+    for part in (Routes(proxy_service, waiter, auth), DockerFlow(proxy_service, waiter), dashboard):
         part.add_to(app)
 
     async def healthz(_request: web.Request) -> web.Response:

@@ -37,7 +37,7 @@ def guarded(handler: Handler) -> Handler:
     return handler
 
 
-class Access:
+class Authenticator:
     """Decides over each request.
 
     :param token: what callers must send; empty for none.
@@ -94,12 +94,12 @@ class Access:
             )
 
 
-def middleware(access: Access) -> Callable[..., Awaitable[web.StreamResponse]]:
+def middleware(authenticator: Authenticator) -> Callable[..., Awaitable[web.StreamResponse]]:
     """The check before every handler."""
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        access.check(request, getattr(request.match_info.handler, "guarded", False))
+        authenticator.check(request, getattr(request.match_info.handler, "guarded", False))
         return await handler(request)
 
     return checked

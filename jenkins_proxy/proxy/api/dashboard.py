@@ -79,13 +79,13 @@ class Dashboard:
     def __init__(
         self,
         proxy_service: ProxyService,
-        journal: EventLog,
+        event_log: EventLog,
         meter: metrics.Meter,
         reader: TrafficReader,
         about: Mapping[str, Any],
     ) -> None:
         self._service = proxy_service
-        self._journal = journal
+        self._event_log = event_log
         self._meter = meter
         self._reader = reader
         self._about = dict(about)
@@ -109,11 +109,11 @@ class Dashboard:
         """The daemon, its totals, and the routes that match ``search``, those in trouble first, ``limit`` of them."""
         query = Query(request.query.items())
         counted = await self._reader.read()
-        recent = self._journal.after(self._journal.last - _RECENT)
+        recent = self._event_log.after(self._event_log.last - _RECENT)
         rest = {
             "about": {**self._about, "version": __version__, "now": time.time()},
-            "events": [{"id": self._journal.identifier(position), **event_json(event)} for position, event in recent],
-            "position": self._journal.identifier(self._journal.last),
+            "events": [{"id": self._event_log.identifier(position), **event_json(event)} for position, event in recent],
+            "position": self._event_log.identifier(self._event_log.last),
         }
         text = await asyncio.to_thread(_state_text, self._service.state(), counted, query, rest)
         return web.json_response(text=text)
@@ -123,7 +123,7 @@ class Dashboard:
         if self._readers >= _MOST_READERS:
             raise ProxyError(f"{self._readers} readers follow the events already", "close some of them")
         known = request.headers.get("Last-Event-ID") or request.query.get("after")
-        position = self._journal.position(known) if known else self._journal.last
+        position = self._event_log.position(known) if known else self._event_log.last
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         self._readers += 1
         try:
@@ -137,16 +137,16 @@ class Dashboard:
 
     async def _stream(self, response: web.StreamResponse, position: int) -> None:
         await _send(response, "retry: 2000\n\n")
-        while not self._journal.closed:
-            entries = self._journal.after(position)
+        while not self._event_log.closed:
+            entries = self._event_log.after(position)
             # A comment now and then tells proxies and readers that the connection lives.
             text = "".join(self._sse(at, event_json(event)) for at, event in entries) or ": still here\n\n"
             await _send(response, text)
             position = entries[-1][0] if entries else position
-            await self._journal.wait(position, _HEARTBEAT)
+            await self._event_log.wait(position, _HEARTBEAT)
 
     def _sse(self, position: int, event: Mapping[str, Any]) -> str:
-        return f"id: {self._journal.identifier(position)}\ndata: {json.dumps(event)}\n\n"
+        return f"id: {self._event_log.identifier(position)}\ndata: {json.dumps(event)}\n\n"
 
 
 def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:

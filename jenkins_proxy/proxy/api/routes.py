@@ -14,11 +14,11 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import serializers
-from jenkins_proxy.proxy.api.auth import Access, guarded
+from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.service import ProxyService, RouteWaiter
 
 _BODY_SECONDS = 10.0
 _LONGEST_DRAIN = 3600.0
@@ -28,10 +28,10 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(Route))
 class Routes:
     """The handlers. Their errors are raised, and made into answers in ``api.py``."""
 
-    def __init__(self, proxy_service: ProxyService, arrivals: Arrivals, gate: Access) -> None:
+    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, auth: Authenticator) -> None:
         self._service = proxy_service
-        self._arrivals = arrivals
-        self._gate = gate
+        self._waiter = waiter
+        self._auth = auth
 
     def add_to(self, app: web.Application) -> None:
         app.add_routes(
@@ -64,7 +64,7 @@ class Routes:
             state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
         else:
             before = self._service.text() if query.flag("diff") else ""
-            state = await self._arrivals.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
+            state = await self._waiter.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
@@ -93,7 +93,7 @@ class Routes:
         return self._answer(request, await self._service.resume(_service(request), _addresses(body)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
-        key = self._service.probe_key if self._gate.trusts(request) else ""
+        key = self._service.probe_key if self._auth.trusts(request) else ""
         return web.json_response(serializers.route_json(state, probe_key=key, diff=diff))
 
 

@@ -65,10 +65,10 @@ class Reachability:
             # A registry that was started anew counts from the beginning: with the index of before the query would not
             # return until its wait is over.
             first, again = functools.partial(ask, index=index), functools.partial(ask, index=0)
-            answer, informer = await self.retry_forever(first, again)
-            moved = informer != index
-            index = informer
-            yield answer, moved
+            answer, next_index = await self.retry_forever(first, again)
+            index_changed = next_index != index
+            index = next_index
+            yield answer, index_changed
 
     def _failed(self, error: RegistryError) -> None:
         # A connection too many says that it is there.

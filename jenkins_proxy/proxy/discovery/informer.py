@@ -1,4 +1,4 @@
-"""From the registry to what is known: routes, drains and instances are watched, and each change marks its services."""
+"""From the registry to the desired state: watches routes, drains and instances; each change enqueues its services."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Informer:
         self._tasks = tasks
         self._unsaved = asyncio.Event()
         self.reachability = Reachability(
-            lambda reason: events.tell("registry-lost", detail=reason),
-            lambda away: events.tell("registry-back", seconds=away),
+            lambda reason: events.publish("registry-lost", detail=reason),
+            lambda away: events.publish("registry-back", seconds=away),
         )
         self._watcher = ServiceWatcher(registry, self.reachability, self._see, tasks=tasks, connections=connections)
         self._began = time.monotonic()
@@ -73,27 +73,27 @@ class Informer:
     def routes_changed(self, services: Iterable[str]) -> None:
         """The routes of these are others now: follow what they need, and keep them on disk."""
         for name in services:
-            self._events.tell("route-put" if name in self._desired.routes else "route-removed", name)
+            self._events.publish("route-put" if name in self._desired.routes else "route-removed", name)
         self._desired.forget_instances()
         self._watcher.follow(self._desired.registry_names)
-        self._loop.mark(services)
+        self._loop.enqueue(services)
         self._unsaved.set()
 
     def learn(
-        self, registry_name: str, instances: Sequence[Instance], woke: float = 0.0, *, proven: bool = False
+        self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0, *, proven: bool = False
     ) -> None:
         """Take the instances of a service from the registry.
 
-        :param woke: the monotonic time at which the registry told.
+        :param notified_at: the monotonic time at which the registry told.
         :param proven: whether they may serve without being asked.
         """
         self._held.discard(registry_name)
         before = self._desired.known_instances(registry_name)
         if not self._desired.take_instances(registry_name, instances):
             return
-        self._readiness.look(registry_name, instances if proven else before, instances, woke)
+        self._readiness.check(registry_name, instances if proven else before, instances, notified_at)
         services = self._desired.services_of(registry_name)
-        self._loop.mark(services, woke)
+        self._loop.enqueue(services, notified_at)
         for service in services:
             outlived = self._desired.outlived_drains(service)
             if outlived:
@@ -101,29 +101,29 @@ class Informer:
         self._tasks.start(self._learn_names(services, instances))
 
     async def _watch_routes(self) -> None:
-        async for stored, _moved in self.reachability.watch(functools.partial(self._store.routes, wait=WAIT)):
-            lineage = self._desired.lineage
+        async for stored, _index_changed in self.reachability.watch(functools.partial(self._store.routes, wait=WAIT)):
+            store_id = self._desired.store_id
             changed, missing = self._desired.take_routes(stored)
-            if missing or not stored.lineage:
+            if missing or not stored.store_id:
                 self._tasks.start(self._write_again(missing))
             for name in stored.bad.keys() - self._bad.keys():
-                self._events.tell("route-refused", name, detail=stored.bad[name])
+                self._events.publish("route-refused", name, detail=stored.bad[name])
             self._bad = stored.bad
             if changed:
                 self.routes_changed(changed)
-            if self._desired.lineage != lineage:
+            if self._desired.store_id != store_id:
                 self._unsaved.set()
 
     async def _watch_drains(self) -> None:
-        async for drains, _moved in self.reachability.watch(functools.partial(self._store.drains, wait=WAIT)):
+        async for drains, _index_changed in self.reachability.watch(functools.partial(self._store.drains, wait=WAIT)):
             changed = self._desired.take_drains(drains)
             if changed:
-                self._loop.mark(changed)
+                self._loop.enqueue(changed)
                 self._unsaved.set()
 
-    def _see(self, registry_name: str, instances: Sequence[Instance], woke: float) -> None:
+    def _see(self, registry_name: str, instances: Sequence[Instance], notified_at: float) -> None:
         if instances or self._patience() <= 0:
-            self.learn(registry_name, instances, woke)
+            self.learn(registry_name, instances, notified_at)
         elif registry_name not in self._held:
             self._held.add(registry_name)
             self._tasks.start(self._see_later(registry_name))
@@ -143,8 +143,8 @@ class Informer:
             self.learn(registry_name, ())
 
     async def _learn_names(self, services: Iterable[str], instances: Iterable[Instance]) -> None:
-        if await self._resolver.learn(instance.address for instance in instances):
-            self._loop.mark(services)
+        if await self._resolver.lookup(instance.address for instance in instances):
+            self._loop.enqueue(services)
 
     async def _write_again(self, missing: Iterable[StoredRoute]) -> None:
         """The registry lost its data: give it our routes back, and mark it when they are all there."""
@@ -153,7 +153,7 @@ class Informer:
                 version = await self._store.put_route(one.route)
                 if self._desired.routes.get(one.route.service) == one:
                     self._desired.put_route(StoredRoute(one.route, version))
-            await self._store.mark_lineage()
+            await self._store.mark_store_id()
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):
@@ -164,7 +164,7 @@ class Informer:
             await self._unsaved.wait()
             self._unsaved.clear()
             try:
-                await self._local.save(self._desired.routes, self._desired.drains, self._desired.lineage)
+                await self._local.save(self._desired.routes, self._desired.drains, self._desired.store_id)
                 self._disk = ""
             except OSError as error:
                 self._disk = f"cannot keep the routes on disk: {error}"

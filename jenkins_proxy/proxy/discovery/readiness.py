@@ -25,20 +25,20 @@ _PATIENCE = 10.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.25
 
-Numeric = Callable[[Address], Sequence[Address]]
+Resolve = Callable[[Address], Sequence[Address]]
 Identity = tuple[str, Address]
 
 
 class ReadinessGate:
     """Knows which instances have not answered yet.
 
-    :param numeric: the numeric addresses behind one.
+    :param resolve: the numeric addresses behind one.
     :param answered: called with a service's name in the registry and the time at which the registry told of the
         instance, when it is fit for users.
     """
 
-    def __init__(self, numeric: Numeric, answered: Callable[[str, float], None], tasks: TaskGroup) -> None:
-        self._numeric = numeric
+    def __init__(self, resolve: Resolve, answered: Callable[[str, float], None], tasks: TaskGroup) -> None:
+        self._resolve = resolve
         self._answered = answered
         self._tasks = tasks
         self._waiting: dict[str, dict[Identity, float]] = {}
@@ -47,7 +47,9 @@ class ReadinessGate:
         """Where instances are that have not answered yet."""
         return {address for _id, address in self._waiting.get(registry_name, ())}
 
-    def look(self, registry_name: str, before: Iterable[Instance], now: Sequence[Instance], woke: float) -> None:
+    def check(
+        self, registry_name: str, before: Iterable[Instance], now: Sequence[Instance], notified_at: float
+    ) -> None:
         """Knock at what is new among the instances of a service, when others of them serve.
 
         :param before: as they were known; empty where nothing was.
@@ -58,26 +60,26 @@ class ReadinessGate:
         if there.keys() & old - waiting.keys():
             for who, instance in there.items():
                 if who not in old and not instance.checked:
-                    waiting[who] = woke
+                    waiting[who] = notified_at
                     self._tasks.start(self._knock(registry_name, instance))
         self._waiting[registry_name] = waiting
         if not waiting:
             del self._waiting[registry_name]
 
-    async def prove(self, registry_name: str, instances: Iterable[Instance]) -> None:
+    async def wait_ready(self, registry_name: str, instances: Iterable[Instance]) -> None:
         """Wait until each of these has answered, or has had the time to."""
         await asyncio.gather(*(self._knock(registry_name, one) for one in live(instances) if not one.checked))
 
     async def _knock(self, registry_name: str, instance: Instance) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             await with_timeout(self._until_listening(instance), _PATIENCE)
-        woke = self._waiting.get(registry_name, {}).pop(_identity(instance), None)
-        if woke is not None:
-            self._answered(registry_name, woke)
+        notified_at = self._waiting.get(registry_name, {}).pop(_identity(instance), None)
+        if notified_at is not None:
+            self._answered(registry_name, notified_at)
 
     async def _until_listening(self, instance: Instance) -> None:
         pause = _FIRST_PAUSE
-        for address in self._numeric(instance.address):
+        for address in self._resolve(instance.address):
             while not await listens(address):
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

@@ -31,7 +31,7 @@ class Resolver:
         self._changed = changed
         self._known: dict[str, tuple[str, ...]] = {}
 
-    def numeric(self, address: Address) -> tuple[Address, ...]:
+    def resolve(self, address: Address) -> tuple[Address, ...]:
         """The addresses behind one; none while its name is not known, or its port is none. A numeric one is itself."""
         if not address.has_port:
             return ()
@@ -39,7 +39,7 @@ class Resolver:
             return (address,)
         return tuple(Address(host, address.port) for host in self._known.get(address.host, ()) if is_numeric(host))
 
-    async def learn(self, addresses: Iterable[Address]) -> bool:
+    async def lookup(self, addresses: Iterable[Address]) -> bool:
         """Look up the names among these that are not known yet. :return: whether there were any."""
         unknown = {one.host for one in addresses if not is_numeric(one.host) and not self._known.get(one.host)}
         await asyncio.gather(*(self._look_up(host) for host in unknown))

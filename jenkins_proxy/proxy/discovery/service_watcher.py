@@ -46,11 +46,11 @@ _AT_ONCE = 250
 class _Batch:
     """Services that were asked for their index at once.
 
-    :ivar woke: when the registry told of a change first after that; None while it has not.
+    :ivar notified_at: when the registry told of a change first after that; None while it has not.
     """
 
     begin: float
-    woke: float | None = None
+    notified_at: float | None = None
 
 
 _NEVER = _Batch(0.0, 0.0)
@@ -135,7 +135,7 @@ class ServiceWatcher:
     async def _watch(self, service: str) -> None:
         """Follow one service, until it is followed no longer, or is quiet while another one waits that is not."""
         ask = functools.partial(self._registry.instances, service, wait=self._wait)
-        async for instances, _moved in self._reach.watch(ask):
+        async for instances, _index_changed in self._reach.watch(ask):
             changed = self._tell(service, instances, time.monotonic())
             if service not in self._followed or not changed and self._other_is_livelier(service):
                 return
@@ -156,15 +156,15 @@ class ServiceWatcher:
     def _changed(self, services: Collection[str] | None) -> None:
         if services is EVERY:
             for batch in self._fresh:
-                batch.woke = time.monotonic()
+                batch.notified_at = time.monotonic()
             self._fresh.clear()
             self._to_sweep.set()
         else:
             self._read(self._waiting.intersection(services), time.monotonic())
 
-    def _read(self, services: Collection[str], woke: float) -> None:
+    def _read(self, services: Collection[str], notified_at: float) -> None:
         for name in services:
-            self._unread.setdefault(name, woke)
+            self._unread.setdefault(name, notified_at)
         self._to_read.set()
 
     async def _keep_sweeping(self) -> None:
@@ -177,7 +177,9 @@ class ServiceWatcher:
                 await self._to_sweep.wait()
                 continue
             begin = time.monotonic()
-            told = functools.partial(self._read_if_moved, {name: self._asked[name].woke or begin for name in due})
+            told = functools.partial(
+                self._read_if_changed, {name: self._asked[name].notified_at or begin for name in due}
+            )
             self._fresh.append(_Batch(begin))
             self._asked.update(dict.fromkeys(due, self._fresh[-1]))
             await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, told))
@@ -188,12 +190,12 @@ class ServiceWatcher:
 
     def _due(self) -> list[str]:
         """Services that may have changed since they were asked last, the longest ago first; a batch at the most."""
-        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).woke is not None)
+        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).notified_at is not None)
         return heapq.nsmallest(_AT_ONCE, due, key=lambda name: (self._asked[name].begin, name))
 
-    def _read_if_moved(self, woke: Mapping[str, float], service: str, index: int) -> None:
+    def _read_if_changed(self, notified_at: Mapping[str, float], service: str, index: int) -> None:
         if index != self._index.get(service):
-            self._read({service}, woke[service])
+            self._read({service}, notified_at[service])
 
     async def _keep_reading(self) -> None:
         while True:
@@ -201,23 +203,23 @@ class ServiceWatcher:
                 self._to_read.clear()
                 await self._to_read.wait()
             name = next(iter(self._unread))
-            woke = self._unread.pop(name)
+            notified_at = self._unread.pop(name)
             instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
             # A service that got a slot in between is told by it: this answer may be older than its.
             if name in self._waiting:
                 self._index[name] = index
-                self._tell(name, instances, woke)
+                self._tell(name, instances, notified_at)
 
-    def _tell(self, service: str, instances: Sequence[Instance], woke: float) -> bool:
+    def _tell(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
         """Tell of a change. :return: whether it is one."""
         before = self._told.get(service)
         if instances == before:
             return False
         self._told[service] = instances
         if before is not None:
-            self._changed_at[service] = woke
+            self._changed_at[service] = notified_at
         if service in self._followed:
-            self._seen(service, instances, woke)
+            self._seen(service, instances, notified_at)
         return True
 
     def _forget(self, service: str) -> None:
@@ -250,14 +252,16 @@ class CatalogWatcher:
             self._tasks.start(work)
 
     async def _watch_names(self) -> None:
-        async for _resolver, moved in self._reach.watch(functools.partial(self._registry.services, wait=self._wait)):
-            if moved:
+        async for _names, index_changed in self._reach.watch(
+            functools.partial(self._registry.services, wait=self._wait)
+        ):
+            if index_changed:
                 self._changed(EVERY)
 
     async def _watch_critical(self) -> None:
         before: frozenset[Check] = frozenset()
         ask = functools.partial(self._registry.health_state, CRITICAL, wait=self._wait)
-        async for checks, _moved in self._reach.watch(ask):
+        async for checks, _index_changed in self._reach.watch(ask):
             now = frozenset(checks)
             names = {check.service for check in before ^ now}
             before = now

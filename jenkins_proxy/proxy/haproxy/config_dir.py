@@ -35,7 +35,7 @@ class ConfigDir:
             self.folder.chmod(0o700)
         self._write(PROBE_FILE, f"{probe_key}\n")
 
-    def offer(self, rendered: Rendered) -> None:
+    def stage(self, rendered: Rendered) -> None:
         """Write a candidate, with its maps; nothing that runs reads them yet.
 
         :raises ProxyError: when it cannot be written: disk full, no permission.
@@ -45,12 +45,12 @@ class ConfigDir:
                 self._write(name, text)
         self._write(CANDIDATE, rendered.config)
 
-    def accept(self) -> None:
+    def commit(self) -> None:
         """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
         with self._telling(self.folder / CONFIG):
             os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
 
-    def keep(self, rendered: Rendered) -> None:
+    def mark_good(self, rendered: Rendered) -> None:
         """The configuration is known to run: it becomes the last good one, and maps of no use are removed.
 
         :raises ProxyError: when the disk refuses.
@@ -60,7 +60,7 @@ class ConfigDir:
             if path.name not in rendered.maps:
                 path.unlink(missing_ok=True)
 
-    def go_back(self) -> bool:
+    def revert(self) -> bool:
         """The last good configuration becomes the configuration again; False when there is none.
 
         :raises ProxyError: when the disk refuses.

@@ -64,12 +64,12 @@ class HAProxy:
         self._program = await _find()
         self.files.prepare(probe_key)
         await self.check(rendered)
-        self.files.accept()
+        self.files.commit()
         try:
             await self._launch(version)
         except ProxyError as error:
             raise UsageError(error.message, error.hint) from error
-        self.files.keep(rendered)
+        self.files.mark_good(rendered)
         self._keeper = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
@@ -85,7 +85,7 @@ class HAProxy:
 
         :raises UsageError: with HAProxy's own reason, when it refuses. ProxyError: when the files cannot be written.
         """
-        self.files.offer(rendered)
+        self.files.stage(rendered)
         argv = (self._program, "-c", "-f", CANDIDATE)
         code, said = await processes.answer(argv, cwd=self.files.folder, env=_environment())
         if code:
@@ -99,7 +99,7 @@ class HAProxy:
             cannot start; the old one keeps serving.
         """
         await self.check(rendered)
-        self.files.accept()
+        self.files.commit()
         try:
             failed = (await self._workers()).failed
             mark = self._log.mark()
@@ -107,20 +107,20 @@ class HAProxy:
             await self._proven(version, mark, failed)
             await self._taken_over()
         except (ProxyError, ProcessLookupError) as error:
-            self.files.go_back()
+            self.files.revert()
             raise ProxyError(
                 f"HAProxy did not take the new configuration: {error}", "the one of before keeps serving"
             ) from error
-        self.files.keep(rendered)
+        self.files.mark_good(rendered)
 
     def write(self, rendered: Rendered) -> None:
         """Make the files equal what runs, after changes by the Runtime API. Blocks for the disk.
 
         :raises ProxyError: when they cannot be written.
         """
-        self.files.offer(rendered)
-        self.files.accept()
-        self.files.keep(rendered)
+        self.files.stage(rendered)
+        self.files.commit()
+        self.files.mark_good(rendered)
 
     async def idle(self, backend: str, servers: Collection[str]) -> bool:
         """Whether no request is in flight to these servers, nor can still come.
@@ -241,7 +241,7 @@ class HAProxy:
                 return backoff
             except (ProxyError, OSError) as error:
                 self.died(f"HAProxy could not be started again: {error}")
-                self.files.go_back()
+                self.files.revert()
 
     @property
     def _running(self) -> bool:

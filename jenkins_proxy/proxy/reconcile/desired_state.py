@@ -11,31 +11,31 @@ from jenkins_proxy.proxy.haproxy.render import Backend
 from jenkins_proxy.proxy.models import RouteState, ServedInstance
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
-Numeric = Callable[[Address], Sequence[Address]]
+Resolve = Callable[[Address], Sequence[Address]]
 
 
 class DesiredState:
     """What the registry told last, and what was served when it has told nothing yet.
 
-    :param numeric: the numeric addresses behind one.
+    :param resolve: the numeric addresses behind one.
     :param restored: the addresses that served before this start, by service.
     :param unproven: tells where instances of a service of the registry are that shall not serve while others can.
     """
 
     def __init__(
         self,
-        numeric: Numeric,
+        resolve: Resolve,
         stored: StoredRoutes,
         drains: Drains,
         restored: Mapping[str, frozenset[Address]],
         unproven: Callable[[str], Collection[Address]] = lambda _registry_name: (),
     ) -> None:
-        self._numeric = numeric
+        self._resolve = resolve
         self._unproven = unproven
         self._restored = restored
         self.routes: dict[str, StoredRoute] = dict(stored.routes)
         self.drains: Drains = drains
-        self.lineage = stored.lineage
+        self.store_id = stored.store_id
         self.index = 0
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
@@ -71,15 +71,15 @@ class DesiredState:
 
         A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data knows
         less than we do: what it should know is returned, to be written to it again. Its index cannot tell, as other
-        keys may have taken it beyond our versions meanwhile; its lineage does.
+        keys may have taken it beyond our versions meanwhile; its ID does.
 
         :return: the services whose routes changed, and the routes that the store is missing.
         """
-        lost = bool(self.lineage) and snapshot.lineage != self.lineage
+        lost = bool(self.store_id) and snapshot.store_id != self.store_id
         if lost:
             # Versions count from the beginning again: those of before mean nothing.
             self._removed.clear()
-        self.lineage = snapshot.lineage or self.lineage
+        self.store_id = snapshot.store_id or self.store_id
         self.index = snapshot.index
         merged = {}
         for name, told in snapshot.routes.items():
@@ -117,25 +117,25 @@ class DesiredState:
         self._instances = {name: known for name, known in self._instances.items() if name in needed}
 
     def take_drains(self, drains: Drains) -> set[str]:
-        """Take all marks. :return: the services whose marks changed."""
+        """Take all drains. :return: the services whose drains changed."""
         changed = {
             name for name in drains.keys() | self.drains.keys() if drains.get(name, {}) != self.drains.get(name, {})
         }
         self.drains = drains
         return changed
 
-    def put_drains(self, service: str, marks: Mapping[Address, str]) -> None:
-        self.drains = {**self.drains, service: marks}
+    def put_drains(self, service: str, drained_ids: Mapping[Address, str]) -> None:
+        self.drains = {**self.drains, service: drained_ids}
 
     def outlived_drains(self, service: str) -> set[Address]:
         """Marks of instances that are no longer in the registry: the address may be another container's next."""
         instances = self.instances(self.routes[service].route) if service in self.routes else None
         if instances is None:
             return set()
-        marked = {instance.address for instance in instances if drained(instance, self.marks(service))}
-        return set(self.marks(service)) - marked
+        marked = {instance.address for instance in instances if drained(instance, self.drained_ids(service))}
+        return set(self.drained_ids(service)) - marked
 
-    def marks(self, service: str) -> Mapping[Address, str]:
+    def drained_ids(self, service: str) -> Mapping[Address, str]:
         return self.drains.get(service, {})
 
     def instances(self, route: Route) -> tuple[Instance, ...] | None:
@@ -155,7 +155,7 @@ class DesiredState:
         if instances is None:
             return Backend(route, tuple(sorted(before)))
         unproven = self._unproven(route.registry_name)
-        return backend(route, instances, self.marks(service), before, self._numeric, unproven=unproven)
+        return backend(route, instances, self.drained_ids(service), before, self._resolve, unproven=unproven)
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""
@@ -173,10 +173,10 @@ class DesiredState:
         return tuple(self._served(service, instance, running) for instance in instances)
 
     def _served(self, service: str, instance: Instance, running: Running | None) -> ServedInstance:
-        addresses = set(self._numeric(instance.address))
+        addresses = set(self._resolve(instance.address))
         serving = bool(running and addresses & running.serving)
         leaving = bool(running and addresses & running.leaving)
-        return ServedInstance(instance, serving, leaving or drained(instance, self.marks(service)))
+        return ServedInstance(instance, serving, leaving or drained(instance, self.drained_ids(service)))
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""
@@ -202,17 +202,17 @@ def outside(route: Route) -> Instance | None:
     return Instance(route.service, "outbound", address)
 
 
-def drained(instance: Instance, marks: Mapping[Address, str]) -> bool:
+def drained(instance: Instance, drained_ids: Mapping[Address, str]) -> bool:
     """Whether it is to get no new requests. A mark holds for one ID: another container may get the address next."""
-    return marks.get(instance.address) == instance.id
+    return drained_ids.get(instance.address) == instance.id
 
 
 def backend(
     route: Route,
     instances: Sequence[Instance],
-    marks: Mapping[Address, str],
+    drained_ids: Mapping[Address, str],
     before: frozenset[Address],
-    numeric: Numeric,
+    resolve: Resolve,
     *,
     unproven: Collection[Address] = (),
 ) -> Backend:
@@ -224,11 +224,11 @@ def backend(
 
     :param instances: all of them, or the one that the route names itself.
     :param before: the addresses that serve now.
-    :param numeric: the numeric addresses behind one; none while its name is unknown.
+    :param resolve: the numeric addresses behind one; none while its name is unknown.
     :param unproven: the addresses that shall not serve while others can.
     """
     fit = live(instances)
-    chosen = [instance for instance in fit or instances if not drained(instance, marks)]
+    chosen = [instance for instance in fit or instances if not drained(instance, drained_ids)]
     chosen = [instance for instance in chosen if instance.address not in unproven] or chosen
-    addresses = {one for instance in chosen for one in numeric(instance.address)}
+    addresses = {one for instance in chosen for one in resolve(instance.address)}
     return Backend(route, tuple(sorted(addresses if fit else addresses & before)))

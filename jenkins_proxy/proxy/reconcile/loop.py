@@ -1,8 +1,8 @@
 """Brings HAProxy to what is known, round after round.
 
-A change marks services; a round takes all that are marked and does the least that makes HAProxy serve what they should
-be. The first change goes at once, and what comes meanwhile goes together in the next round, so that any number of
-changes of routes costs one reload more at the most.
+A change enqueues services; a round takes all that are queued and does the least that makes HAProxy serve what they
+should be. The first change goes at once, and what comes meanwhile goes together in the next round, so that any number
+of changes of routes costs one reload more at the most.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ _RETRY = 1.0
 class ReconcileLoop:
     """The loop.
 
-    :param settled: called after each round that did not fail.
+    :param on_reconciled: called after each round that did not fail.
     :ivar index: of the store, up to which its routes are served.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
     """
 
-    def __init__(self, applier: Applier, desired: DesiredState, events: EventBus, settled: Callable[[], None]) -> None:
+    def __init__(
+        self, applier: Applier, desired: DesiredState, events: EventBus, on_reconciled: Callable[[], None]
+    ) -> None:
         self._applier = applier
         self._desired = desired
         self._events = events
-        self._settled = settled
-        self._marked: dict[str, float] = {}
+        self._on_reconciled = on_reconciled
+        self._pending: dict[str, float] = {}
         self._force = False
         self._waiters: list[asyncio.Future] = []
         self._wake = asyncio.Event()
@@ -43,13 +45,13 @@ class ReconcileLoop:
         self.problem = ""
         self.refused: dict[str, str] = {}
 
-    def mark(self, services: Iterable[str], woke: float = 0.0) -> None:
+    def enqueue(self, services: Iterable[str], notified_at: float = 0.0) -> None:
         """These may have to change.
 
-        :param woke: the monotonic time at which the registry told, for the measure of the time to rotation.
+        :param notified_at: the monotonic time at which the registry told, for the measure of the time to rotation.
         """
         for name in services:
-            self._marked[name] = self._marked.get(name) or woke
+            self._pending[name] = self._pending.get(name) or notified_at
             self._wake.set()
 
     def force(self) -> None:
@@ -57,14 +59,14 @@ class ReconcileLoop:
         self._force = True
         self._wake.set()
 
-    async def settle(self, services: Iterable[str] = ()) -> None:
+    async def reconcile(self, services: Iterable[str] = ()) -> None:
         """Mark services, and return when a round that has seen them is over.
 
         :raises ProxyError: when HAProxy did not take it.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
-        self.mark(services)
+        self.enqueue(services)
         self._wake.set()
         await done
 
@@ -73,62 +75,62 @@ class ReconcileLoop:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            marked, self._marked = self._marked, {}
+            pending, self._pending = self._pending, {}
             waiters, self._waiters = self._waiters, []
             force, self._force = self._force, False
             index = self._desired.index
             try:
-                await self._round(marked, force)
+                await self._round(pending, force)
             except Exception as error:
                 # Also what nobody foresaw: one round that fails must not be the last one.
                 self._fail(error, waiters)
                 await asyncio.sleep(_RETRY)
                 self._force = self._force or force
-                self.mark(marked)
+                self.enqueue(pending)
                 self._wake.set()
             else:
                 self.index = index
                 self.problem = ""
                 _resolve(waiters, None)
-                self._settled()
+                self._on_reconciled()
 
-    async def _round(self, marked: Mapping[str, float], force: bool) -> None:
+    async def _round(self, pending: Mapping[str, float], force: bool) -> None:
         before = dict(self._applier.running)
-        wanted = self._desired.backends(marked, before)
-        applied = await self._applier.apply(wanted, marked, self._everything, force=force)
+        wanted = self._desired.backends(pending, before)
+        applied = await self._applier.apply(wanted, pending, self._everything, force=force)
         # A reload takes in what others have become since, too.
-        concerned = before.keys() | self._applier.running.keys() if applied.reloaded else marked
-        self._tell(applied, before, concerned, marked)
+        concerned = before.keys() | self._applier.running.keys() if applied.reloaded else pending
+        self._tell(applied, before, concerned, pending)
 
     def _everything(self) -> Mapping:
         return self._desired.backends(self._desired.routes, self._applier.running)
 
     def _tell(
-        self, applied: Applied, before: Mapping[str, Running], services: Iterable[str], marked: Mapping[str, float]
+        self, applied: Applied, before: Mapping[str, Running], services: Iterable[str], pending: Mapping[str, float]
     ) -> None:
         now = time.monotonic()
         if applied.reloaded:
             self._refuse(applied.refused)
-            self._events.tell("reload", detail=f"version {self._applier.version}", seconds=applied.seconds)
+            self._events.publish("reload", detail=f"version {self._applier.version}", seconds=applied.seconds)
         for name in services:
             was, runs = (_serving(state.get(name)) for state in (before, self._applier.running))
             for address in sorted(runs - was):
-                self._events.tell("instance-up", name, address=address)
-                if marked.get(name):
-                    self._events.tell("in-rotation", name, address=address, seconds=now - marked[name])
+                self._events.publish("instance-up", name, address=address)
+                if pending.get(name):
+                    self._events.publish("in-rotation", name, address=address, seconds=now - pending[name])
             for address in sorted(was - runs):
-                self._events.tell("instance-down", name, address=address)
+                self._events.publish("instance-down", name, address=address)
 
     def _refuse(self, refused: Mapping[str, str]) -> None:
         for name, reason in refused.items():
             if self.refused.get(name) != reason:
-                self._events.tell("route-refused", name, detail=reason)
+                self._events.publish("route-refused", name, detail=reason)
         self.refused = dict(refused)
 
     def _fail(self, error: Exception, waiters: list[asyncio.Future]) -> None:
         told = error if isinstance(error, JenkinsProxyError) else ProxyError(f"a change failed by a bug: {error!r}")
         if self.problem != told.message:
-            self._events.tell("reload-failed", detail=told.message)
+            self._events.publish("reload-failed", detail=told.message)
         self.problem = told.message
         _resolve(waiters, told)
 

@@ -13,11 +13,11 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Access
+from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
-from jenkins_proxy.proxy.service import Arrivals
+from jenkins_proxy.proxy.service import RouteWaiter
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 
 BOOKS = {"paths": ["/api/v1/books"]}
@@ -36,7 +36,9 @@ async def call(proxy_service, consul_url):
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
         dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {})
-        runner = app.runner(app.application(proxy_service, Arrivals(proxy_service, registry), Access(token), dashboard))
+        runner = app.runner(
+            app.application(proxy_service, RouteWaiter(proxy_service, registry), Authenticator(token), dashboard)
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -58,7 +58,9 @@ async def readiness():
     failures: list[BaseException] = []
     answered: list[tuple[str, float]] = []
     tasks = TaskGroup(failures.append)
-    made = ReadinessGate(lambda address: (address,), lambda name, woke: answered.append((name, woke)), tasks)
+    made = ReadinessGate(
+        lambda address: (address,), lambda name, notified_at: answered.append((name, notified_at)), tasks
+    )
     made.told = answered
     yield made
     await tasks.end()
@@ -67,7 +69,7 @@ async def readiness():
 
 async def test_who_joins_others_serves_once_it_has_answered(readiness, newcomer, wait_until):
     new = newcomer.instance
-    readiness.look("books", [OLD], [OLD, new], 7.0)
+    readiness.check("books", [OLD], [OLD, new], 7.0)
     await wait_until(lambda: len(newcomer.knocks) > 2)
     assert (readiness.unproven("books"), readiness.told) == ({new.address}, [])
     newcomer.listens = True
@@ -87,23 +89,23 @@ async def test_who_joins_others_serves_once_it_has_answered(readiness, newcomer,
 )
 async def test_who_is_not_asked(readiness, newcomer, before, change):
     new = Instance(**{**vars(newcomer.instance), **change})
-    readiness.look("books", before, [OLD, new], 7.0)
+    readiness.check("books", before, [OLD, new], 7.0)
     assert readiness.unproven("books") == set()
 
 
 async def test_who_was_there_already_is_not_asked_again(readiness, newcomer, wait_until):
     newcomer.listens = True
     new = newcomer.instance
-    readiness.look("books", [OLD], [OLD, new], 7.0)
+    readiness.check("books", [OLD], [OLD, new], 7.0)
     await wait_until(lambda: readiness.told)
     tagged = Instance(**{**vars(new), "tags": ("v2",)})
-    readiness.look("books", [OLD, new], [OLD, tagged], 8.0)
+    readiness.check("books", [OLD, new], [OLD, tagged], 8.0)
     assert readiness.unproven("books") == set()
 
 
 async def test_who_leaves_before_it_answers_is_forgotten(readiness, newcomer, wait_until):
-    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
-    readiness.look("books", [OLD, newcomer.instance], [OLD], 8.0)
+    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
+    readiness.check("books", [OLD, newcomer.instance], [OLD], 8.0)
     assert readiness.unproven("books") == set()
     newcomer.listens = True
     await wait_until(lambda: newcomer.knocks)
@@ -112,14 +114,14 @@ async def test_who_leaves_before_it_answers_is_forgotten(readiness, newcomer, wa
 
 async def test_who_never_answers_is_let_in_after_a_while(readiness, newcomer, wait_until, monkeypatch):
     monkeypatch.setattr(readiness_module, "_PATIENCE", 0.3)
-    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
+    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
     assert readiness.unproven("books") == {newcomer.instance.address}
     await wait_until(lambda: readiness.told == [("books", 7.0)])
 
 
 async def test_a_route_that_is_put_waits_for_them(readiness, newcomer, wait_until):
-    readiness.look("books", [OLD], [OLD, newcomer.instance], 7.0)
-    proof = asyncio.ensure_future(readiness.prove("books", [newcomer.instance]))
+    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
+    proof = asyncio.ensure_future(readiness.wait_ready("books", [newcomer.instance]))
     await wait_until(lambda: len(newcomer.knocks) > 2)
     assert not proof.done()
     newcomer.listens = True

@@ -28,7 +28,7 @@ def server(monkeypatch):
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "::1", "2001:db8::1"])
 def test_a_number_is_itself(host):
-    assert Resolver(lambda: None).numeric(Address(host, 80)) == (Address(host, 80),)
+    assert Resolver(lambda: None).resolve(Address(host, 80)) == (Address(host, 80),)
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_a_number_is_itself(host):
 async def test_what_no_server_can_be_is_none(server, host, port):
     server[host] = [host]
     known = Resolver(lambda: None)
-    await known.learn([Address(host, port)])
-    assert known.numeric(Address(host, port)) == ()
+    await known.lookup([Address(host, port)])
+    assert known.resolve(Address(host, port)) == ()
 
 
 async def test_a_name_is_all_its_addresses_once_it_is_learnt(server):
     server["a.local"] = ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
     changes: list[bool] = []
     known = Resolver(lambda: changes.append(True))
-    assert known.numeric(Address("a.local", 80)) == ()
-    assert await known.learn([Address("a.local", 80), Address("10.9.9.9", 80)])
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.1", 80), Address("10.0.0.2", 80))
-    assert not await known.learn([Address("a.local", 81)])
+    assert known.resolve(Address("a.local", 80)) == ()
+    assert await known.lookup([Address("a.local", 80), Address("10.9.9.9", 80)])
+    assert known.resolve(Address("a.local", 80)) == (Address("10.0.0.1", 80), Address("10.0.0.2", 80))
+    assert not await known.lookup([Address("a.local", 81)])
     assert changes == [True]
 
 
@@ -63,8 +63,8 @@ async def test_a_name_is_all_its_addresses_once_it_is_learnt(server):
 async def test_what_can_be_no_name_has_no_address(host):
     # Asked of the real resolver: it is Python's own IDNA that refuses them.
     known = Resolver(lambda: None)
-    assert await known.learn([Address(host, 80)])
-    assert known.numeric(Address(host, 80)) == ()
+    assert await known.lookup([Address(host, 80)])
+    assert known.resolve(Address(host, 80)) == ()
 
 
 async def test_a_name_follows_its_server_and_keeps_its_addresses_while_that_is_away(server, monkeypatch):
@@ -72,15 +72,15 @@ async def test_a_name_follows_its_server_and_keeps_its_addresses_while_that_is_a
     changed = asyncio.Event()
     known = Resolver(changed.set)
     server["a.local"] = ["10.0.0.1"]
-    await known.learn([Address("a.local", 80)])
+    await known.lookup([Address("a.local", 80)])
     changed.clear()
     refreshing = asyncio.create_task(known.refresh())
     del server["a.local"]
     for _ in range(10):
         await asyncio.sleep(0)
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.1", 80),)
+    assert known.resolve(Address("a.local", 80)) == (Address("10.0.0.1", 80),)
     server["a.local"] = ["10.0.0.7"]
     await changed.wait()
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.7", 80),)
+    assert known.resolve(Address("a.local", 80)) == (Address("10.0.0.7", 80),)
     refreshing.cancel()
     await asyncio.wait([refreshing])

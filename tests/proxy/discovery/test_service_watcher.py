@@ -82,8 +82,8 @@ class Told:
         )
         self.watcher = ServiceWatcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
 
-    def see(self, service: str, instances, woke: float) -> None:
-        assert woke <= asyncio.get_running_loop().time()
+    def see(self, service: str, instances, notified_at: float) -> None:
+        assert notified_at <= asyncio.get_running_loop().time()
         self.last[service] = {one.address.port: one.status for one in instances}
         self.count += 1
 

@@ -14,7 +14,7 @@ A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
 NAMES = {"a.local": (Address("10.9.9.1", 80), Address("10.9.9.2", 80)), "unknown.local": ()}
 
 
-def numeric(address: Address):
+def resolve(address: Address):
     return NAMES.get(address.host, (address,))
 
 
@@ -22,9 +22,9 @@ def instance(address: Address, status: str = PASSING, identity: str = "id") -> I
     return Instance("books", identity, address, status=status)
 
 
-def knowing(route: Route = BOOKS, restored=(), marks=None) -> DesiredState:
+def knowing(route: Route = BOOKS, restored=(), drained_ids=None) -> DesiredState:
     stored = StoredRoutes({route.service: StoredRoute(route, 5)}, 5)
-    return DesiredState(numeric, stored, {route.service: marks or {}}, {route.service: frozenset(restored)})
+    return DesiredState(resolve, stored, {route.service: drained_ids or {}}, {route.service: frozenset(restored)})
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_serves(instances, serving, expected):
 
 
 @pytest.mark.parametrize(
-    ("status", "marks", "expected"),
+    ("status", "drained_ids", "expected"),
     [
         pytest.param(PASSING, {B: "id"}, {A}, id="drained"),
         pytest.param(PASSING, {B: "another"}, {A, B}, id="another-container-got-the-address"),
@@ -60,8 +60,8 @@ def test_what_serves(instances, serving, expected):
         pytest.param(PASSING, {A: "id", B: "id"}, set(), id="all-drained"),
     ],
 )
-def test_drained_instances_do_not_serve(status, marks, expected):
-    desired = knowing(marks=marks)
+def test_drained_instances_do_not_serve(status, drained_ids, expected):
+    desired = knowing(drained_ids=drained_ids)
     desired.take_instances("books", [instance(A, status), instance(B, status)])
     backend = desired.backends(["books"], {"books": Running(BOOKS, frozenset({A, B}))})["books"]
     assert set(backend.servers) == expected
@@ -98,7 +98,7 @@ def test_an_outbound_host_needs_no_registry():
     ],
 )
 def test_marks_that_outlived_their_instance(instances, outlived):
-    desired = knowing(marks={B: "id"})
+    desired = knowing(drained_ids={B: "id"})
     if instances is not None:
         desired.take_instances("books", instances)
     assert desired.outlived_drains("books") == outlived
@@ -121,7 +121,7 @@ def stored(version: int, path: str = "/books") -> StoredRoute:
     ],
 )
 def test_what_the_store_tells_is_merged(own, told, index, expected, changed, missing):
-    desired = DesiredState(numeric, StoredRoutes({"books": own} if own else {}), {}, {})
+    desired = DesiredState(resolve, StoredRoutes({"books": own} if own else {}), {}, {})
     snapshot = StoredRoutes({"books": told} if told else {}, index)
     assert desired.take_routes(snapshot) == (changed, missing)
     assert desired.routes.get("books") == expected
@@ -130,16 +130,16 @@ def test_what_the_store_tells_is_merged(own, told, index, expected, changed, mis
 def test_a_store_of_another_lineage_has_lost_what_it_does_not_tell():
     """Other keys may have taken its index beyond our versions; what it does tell is newer than all of ours."""
     others = StoredRoute(Route("users", ("/users",)), 600)
-    desired = DesiredState(numeric, StoredRoutes({"books": stored(500), "users": others}, lineage="first"), {}, {})
+    desired = DesiredState(resolve, StoredRoutes({"books": stored(500), "users": others}, store_id="first"), {}, {})
     written = StoredRoute(Route("users", ("/new",)), 7)
-    changed, missing = desired.take_routes(StoredRoutes({"users": written}, 900, lineage="second"))
+    changed, missing = desired.take_routes(StoredRoutes({"users": written}, 900, store_id="second"))
     assert (changed, missing) == ({"users"}, [stored(500)])
     assert desired.routes == {"users": written, "books": stored(500)}
-    assert desired.lineage == "second"
+    assert desired.store_id == "second"
 
 
 def test_a_store_that_lost_everything_is_known_until_it_is_marked_again():
-    desired = DesiredState(numeric, StoredRoutes({"books": stored(5)}, lineage="first"), {}, {})
+    desired = DesiredState(resolve, StoredRoutes({"books": stored(5)}, store_id="first"), {}, {})
     for _ in range(2):
         assert desired.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
 
@@ -152,7 +152,7 @@ def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
 
 
 def test_the_state_tells_what_serves_and_what_drains():
-    desired = knowing(marks={B: "id"})
+    desired = knowing(drained_ids={B: "id"})
     desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
     state = desired.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
     assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [

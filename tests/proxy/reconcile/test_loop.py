@@ -39,7 +39,7 @@ async def test_a_bug_in_one_round_is_told_and_is_not_the_end(monkeypatch):
     work = ReconcileLoop(Faulty(), desired, events, settled.set)
     task = asyncio.create_task(work.run())
     with pytest.raises(ProxyError, match=r"a change failed by a bug: ValueError\('a bug'\)"):
-        await work.settle(["books"])
+        await work.reconcile(["books"])
     assert (await told.__anext__()).kind == "reload-failed"
     await settled.wait()
     assert work.problem == ""

@@ -185,7 +185,7 @@ async def test_a_mark_does_not_outlive_its_instance(daemon, origin, enter, regis
     await one.proxy_service.put(BOOKS)
     await one.proxy_service.drain("books", [server.address], 5)
     await registry.deregister(identity)
-    await wait_until(lambda: not one.proxy_service._desired.marks("books"))
+    await wait_until(lambda: not one.proxy_service._desired.drained_ids("books"))
     await enter(server)
     await wait_until(lambda: server.address.port in one.serving())
 
