@@ -15,6 +15,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jenkins_proxy import logs
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
@@ -90,7 +91,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         import aiohttp  # noqa: F401 - asked for here, so that its absence is told in our words
     except ModuleNotFoundError as error:
         raise UsageError("serve needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'") from error
-    raise Stopped(asyncio.run(_serve(_options(args, settings, console), settings, console)))
+    made = _options(args, settings, console)
+    logs.configure("text")
+    raise Stopped(asyncio.run(_serve(made, settings)))
 
 
 def _options(args: argparse.Namespace, settings: Settings, console: Console) -> Options:
@@ -180,7 +183,7 @@ def _warn(made: Options, settings: Settings, console: Console) -> None:
         console.warning(f"callers send the token to {made.listen} unencrypted: --tls-cert FILE serves by https")
 
 
-async def _serve(made: Options, settings: Settings, console: Console) -> str:
+async def _serve(made: Options, settings: Settings) -> str:
     """Run until a signal comes; its name."""
     from jenkins_proxy.proxy import daemon
 
@@ -194,12 +197,12 @@ async def _serve(made: Options, settings: Settings, console: Console) -> str:
     # An exception raised by a signal handler, as other commands have it, would end up in whatever task just ran.
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, on_signal, signum)
-    await daemon.run(made, settings, console, stop)
+    await daemon.run(made, settings, stop)
     return names[0]
 
 
 def _user() -> tuple[str, str]:
-    """Whom HAProxy becomes once it has its ports: nobody it must share rights with. Empty: it stays who we are."""
+    """The user and group that HAProxy drops its rights to once it has bound its ports; empty: it keeps the daemon's."""
     try:
         return ("haproxy", grp.getgrgid(pwd.getpwnam("haproxy").pw_gid).gr_name) if os.geteuid() == 0 else ("", "")
     except KeyError:

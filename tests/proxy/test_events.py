@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jenkins_proxy.proxy import events
 from jenkins_proxy.proxy.events import EventBus
 
 
@@ -16,9 +15,8 @@ async def test_each_reader_gets_what_comes_after_it_subscribed():
     assert (await second.__anext__()).service == "books"
 
 
-async def test_a_slow_reader_loses_the_oldest(monkeypatch):
-    monkeypatch.setattr(events, "_SUBSCRIPTION_CAPACITY", 3)
-    feed = EventBus()
+async def test_a_slow_reader_loses_the_oldest():
+    feed = EventBus(capacity=3)
     slow = feed.subscribe()
     for number in range(10):
         feed.publish("reload", detail=str(number))

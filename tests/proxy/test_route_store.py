@@ -10,11 +10,11 @@ import pytest
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import (
     DRAINS,
     PROXIES,
     ROUTES,
-    RouteCache,
     RouteStore,
     StoredRoute,
     parse_drains,

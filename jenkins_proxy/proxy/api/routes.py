@@ -18,15 +18,16 @@ from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.service import ProxyService, RouteWaiter
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service import ProxyService
 
 _BODY_SECONDS = 10.0
-_LONGEST_DRAIN = 3600.0
+_MAX_DRAIN = 3600.0
 _FIELDS = tuple(field.name for field in dataclasses.fields(Route))
 
 
 class Routes:
-    """The handlers. Their errors are raised, and made into answers in ``api.py``."""
+    """The handlers. Their errors are raised, and made into answers in ``app.py``."""
 
     def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, auth: Authenticator) -> None:
         self._service = proxy_service
@@ -82,9 +83,9 @@ class Routes:
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
         body = await _body(request)
-        timeout = body.get("timeout", _LONGEST_DRAIN)
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _LONGEST_DRAIN:
-            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_LONGEST_DRAIN:g}")
+        timeout = body.get("timeout", _MAX_DRAIN)
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _MAX_DRAIN:
+            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_MAX_DRAIN:g}")
         return self._answer(request, await self._service.drain(_service(request), _addresses(body), timeout))
 
     @guarded
@@ -98,8 +99,8 @@ class Routes:
 
 
 def _list_text(state: ProxyState) -> str:
-    routes = sorted(state.routes, key=lambda one: one.route.service)
-    return json.dumps({"version": state.version, "routes": [serializers.route_json(one) for one in routes]})
+    routes = sorted(state.routes, key=lambda own: own.route.service)
+    return json.dumps({"version": state.version, "routes": [serializers.route_json(own) for own in routes]})
 
 
 def _service(request: web.Request) -> str:
@@ -132,4 +133,4 @@ def _addresses(body: dict[str, Any]) -> tuple[Address, ...]:
     given = body.get("addresses")
     if not isinstance(given, list) or not given:
         raise UsageError("addresses is missing", 'send {"addresses": ["10.0.0.1:32768"]}')
-    return tuple(validation.parse_address(one, "addresses") for one in given)
+    return tuple(validation.parse_address(text, "addresses") for text in given)

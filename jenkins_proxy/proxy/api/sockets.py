@@ -1,16 +1,11 @@
-"""Where the daemon listens: reading the options, taking the ports, and refusing what would stand open by accident."""
+"""Where the daemon listens: parses the options, binds the ports, and refuses what would be open by accident."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
-import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.hostnames import is_loopback
@@ -80,34 +75,3 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
             f"cannot use the certificate {certificate} with the key {key or certificate}: {error.strerror or error}"
         ) from error
     return context
-
-
-@contextlib.contextmanager
-def own_directory(path: Path) -> Iterator[None]:
-    """Have a state directory for ourselves: made when it is not there, and locked until the end.
-
-    The kernel lets go of the lock with the process, so a killed daemon leaves none behind.
-
-    :raises UsageError: when it cannot be written, or another daemon has it.
-    """
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (path / "lock").open("a+")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the state directory {path}: {error.strerror}",
-            "give one that this user may write with --state-dir",
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.seek(0)
-            raise UsageError(
-                f"another daemon (process {lock.read(20).strip() or '?'}) uses the state directory {path}",
-                "stop it, or give this one its own --state-dir",
-            ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield

@@ -30,7 +30,7 @@ class ConfigDir:
 
         :raises ProxyError: when the folder cannot be written.
         """
-        with self._telling(self.folder):
+        with self._reporting(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
         self._write(PROBE_FILE, f"{probe_key}\n")
@@ -47,7 +47,7 @@ class ConfigDir:
 
     def commit(self) -> None:
         """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
-        with self._telling(self.folder / CONFIG):
+        with self._reporting(self.folder / CONFIG):
             os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
 
     def mark_good(self, rendered: Rendered) -> None:
@@ -79,14 +79,14 @@ class ConfigDir:
 
     def _link(self, source: str, target: str) -> None:
         between = self.folder / f"{target}.link"
-        with self._telling(self.folder / target):
+        with self._reporting(self.folder / target):
             between.unlink(missing_ok=True)
             os.link(self.folder / source, between)
             os.replace(between, self.folder / target)
 
     def _write(self, name: str, text: str) -> None:
         between = self.folder / f"{name}.part"
-        with self._telling(self.folder / name):
+        with self._reporting(self.folder / name):
             try:
                 descriptor = os.open(between, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -99,7 +99,7 @@ class ConfigDir:
                 between.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def _telling(self, path: Path) -> Iterator[None]:
+    def _reporting(self, path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -108,7 +108,7 @@ class ConfigDir:
             ) from error
 
 
-def _probe_key(path: Path) -> str:
+def read_probe_key(path: Path) -> str:
     """The key in a file, made at the first start.
 
     :raises UsageError: when it can neither be read nor written.

@@ -1,4 +1,4 @@
-"""What HAProxy says for people, read: its log lines, its reasons, its version. Pure but for the log that follows it."""
+"""Parses what HAProxy writes for people: log lines, reasons, its version. Pure but for the log that follows it."""
 
 from __future__ import annotations
 

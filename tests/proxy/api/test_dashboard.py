@@ -13,17 +13,18 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
-from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ProxyState, RouteState
-from jenkins_proxy.proxy.service import RouteWaiter
 from jenkins_proxy.proxy.telemetry import haproxy_stats
+from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
+from jenkins_proxy.proxy.timing import Timing
 
 STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\nusers-ms-be,BACKEND,1,0,0,5\n"
 
@@ -34,7 +35,12 @@ async def event_log() -> EventLog:
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log):
+def stream(request, event_log) -> EventStream:
+    return EventStream(event_log, **getattr(request, "param", {}))
+
+
+@pytest.fixture
+async def url(proxy_service, served, event_log, stream):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -48,8 +54,7 @@ async def url(proxy_service, served, event_log):
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about)
-    waiter = RouteWaiter(proxy_service, AsyncConsul("http://127.0.0.1:1"))
-    runner = app.runner(app.application(proxy_service, waiter, Authenticator(""), dashboard))
+    runner = app.runner(app.application(Authenticator(""), dashboard, stream, app.Meta(proxy_service)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -153,15 +158,15 @@ async def test_events_come_live_and_what_was_missed_comes_again(session, event_l
         assert [one["time"] for one in await messages(answer, 3)] == [1.0, 2.0, 3.0]
 
 
-async def test_a_quiet_stream_says_that_it_lives(session, monkeypatch) -> None:
-    monkeypatch.setattr("jenkins_proxy.proxy.api.dashboard._HEARTBEAT", 0.01)
+@pytest.mark.parametrize("stream", [{"timing": Timing(stream_heartbeat=0.01)}], indirect=True)
+async def test_a_quiet_stream_says_that_it_lives(session) -> None:
     async with session.get("/v1/events") as answer:
         blocks = [await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 20) for _ in range(4)]
     assert blocks == [b"retry: 2000\n\n", *[b": still here\n\n"] * 3]
 
 
-async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, event_log, monkeypatch) -> None:
-    monkeypatch.setattr("jenkins_proxy.proxy.api.dashboard._MOST_READERS", 1)
+@pytest.mark.parametrize("stream", [{"max_readers": 1}], indirect=True)
+async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, event_log) -> None:
     async with session.get("/v1/events") as first:
         await first.content.readuntil(b"\n\n")
         async with session.get("/v1/events") as second:
@@ -175,7 +180,7 @@ async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, event_
     assert status == 200
 
 
-async def test_a_journal_that_closes_ends_the_streams(session, event_log) -> None:
+async def test_a_log_that_closes_ends_the_streams(session, event_log) -> None:
     async with session.get("/v1/events") as answer:
         event_log.close()
         await asyncio.wait_for(answer.read(), 20)

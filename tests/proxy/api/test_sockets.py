@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import subprocess
@@ -86,24 +85,3 @@ def test_certificates(certificate) -> None:
         with pytest.raises(UsageError, match=says) as caught:
             sockets.tls_context(*arguments)
         assert caught.value.message.isprintable()
-
-
-def test_a_state_directory_is_made_and_belongs_to_one_daemon(tmp_path) -> None:
-    path = tmp_path / "a" / "b"
-    with sockets.own_directory(path):
-        assert path.stat().st_mode & 0o777 == 0o700
-        with (
-            pytest.raises(UsageError, match=rf"^another daemon \(process {os.getpid()}\) uses the state directory"),
-            sockets.own_directory(path),
-        ):
-            pass
-    with sockets.own_directory(path):
-        pass
-
-
-def test_a_state_directory_that_cannot_be_written_is_named(tmp_path) -> None:
-    (tmp_path / "file").write_text("")
-    said = "^cannot write the state directory .*/file/state: Not a directory$"
-    with pytest.raises(UsageError, match=said) as caught, sockets.own_directory(tmp_path / "file" / "state"):
-        pass
-    assert "--state-dir" in caught.value.hint
