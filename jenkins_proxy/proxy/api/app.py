@@ -1,6 +1,6 @@
 """The daemon's HTTP API put together, and the one place where errors become answers.
 
-With a token, what changes something or shows a secret needs it (``auth.py``).
+``openapi.py`` describes every call. With a token, what changes something or shows a secret needs it (``auth.py``).
 Errors of all but Docker Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
 """
 
@@ -13,7 +13,7 @@ from typing import Protocol
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
-from jenkins_proxy.proxy.api import serializers
+from jenkins_proxy.proxy.api import openapi, serializers
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
@@ -47,9 +47,11 @@ class Meta:
 
     def __init__(self, proxy_service: ProxyService) -> None:
         self._service = proxy_service
+        self._document = openapi.document()
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/healthz", self.health)
+        app.router.add_get("/v1/openapi.json", self.openapi)
 
     async def health(self, _request: web.Request) -> web.Response:
         """200 while HAProxy serves with the latest configuration; 503 with the reason while it does not."""
@@ -57,6 +59,10 @@ class Meta:
         if state.serving:
             return web.json_response(serializers.health_json(state))
         return _refusal(503, state.problem or "HAProxy does not serve", "the daemon's log says why")
+
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """The description of the API."""
+        return web.json_response(self._document)
 
 
 def runner(app: web.Application, timing: Timing = DEFAULT) -> web.AppRunner:
