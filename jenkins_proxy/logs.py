@@ -12,7 +12,10 @@ from jenkins_proxy.console import PREFIX
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return f"{PREFIX} {self.formatTime(record)} {record.levelname} {super().format(record)}"
+        hint = getattr(record, "hint", "")
+        return f"{PREFIX} {self.formatTime(record)} {record.levelname} {super().format(record)}" + f" ({hint})" * bool(
+            hint
+        )
 
 
 class _JsonFormatter(logging.Formatter):
@@ -22,13 +25,13 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps({**entry, "message": super().format(record)})
 
 
-def configure(format: str) -> None:
+def set_up(log_format: str) -> None:
     """Let every log record of the process go to stderr, a line each.
 
-    :param format: ``text`` or ``json``.
+    :param log_format: ``text`` or ``json``.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if format == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

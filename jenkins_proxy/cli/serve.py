@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     except ModuleNotFoundError as error:
         raise UsageError("serve needs aiohttp, which is not installed", "pip install 'jenkins-proxy[serve]'") from error
     made = _options(args, settings, console)
-    logs.configure("text")
+    logs.set_up("text")
     raise Stopped(asyncio.run(_serve(made, settings)))
 
 

@@ -201,7 +201,7 @@ async def _background(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterat
     def report(ended: asyncio.Task[None]) -> None:
         error = None if ended.cancelled() else ended.exception()
         if isinstance(error, JenkinsProxyError):
-            _LOG.error(f"{error.message} ({error.hint})" if error.hint else error.message)
+            _LOG.error(error.message, extra={"hint": error.hint})
         elif error:
             _LOG.error("a bug ended %s: restart the daemon, and report this", name, exc_info=error)
 

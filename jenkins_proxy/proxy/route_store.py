@@ -1,7 +1,7 @@
 """Routes and drains in the registry's key-value store, where any number of proxies converge on them.
 
     jenkins-proxy/routes/<service>    the route as JSON; its version is the pair's ModifyIndex
-    jenkins-proxy/routes/.lineage     a random word, written once: a store without it, or with another, lost its data
+    jenkins-proxy/routes/.lineage     the store's ID, random, written once: a store without it, or with another, lost its data
     jenkins-proxy/drains/<service>    {"10.0.0.1:32768": "<instance ID>"}: instances that get no new requests
     jenkins-proxy/proxies/<name>      what one proxy serves; bound to its session, so that it goes with it
 
@@ -44,7 +44,7 @@ class StoredRoutes:
     """All routes.
 
     :ivar index: of the store when they were read.
-    :ivar store_id: tells this store from one that began anew; empty in one that has none yet.
+    :ivar store_id: distinguishes this store from one that lost its data; empty in one that has none yet.
     :ivar bad: what is wrong with entries that are no routes, by service.
     """
 
@@ -123,7 +123,7 @@ class RouteStore:
             if value is None or (pair and pair.value == value):
                 return pair
             await self._registry.kv_put(key, value, cas=pair.modify_index if pair else 0)
-            # Read again: the answer to a write does not tell the new index, and another writer may have been first.
+            # Read again: the answer to a write does not have the new index, and another writer may have been first.
         raise RegistryError(f"{key} was changed by others {_ATTEMPTS} times in a row", "try again")
 
 

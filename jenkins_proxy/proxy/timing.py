@@ -1,4 +1,4 @@
-"""How long the daemon waits, and how often it tries, in one place: whoever composes it passes it on."""
+"""How long the daemon waits, and how often it tries, in one place. Whoever composes the daemon passes it on."""
 
 from __future__ import annotations
 

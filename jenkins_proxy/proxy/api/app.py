@@ -1,7 +1,22 @@
 """The daemon's HTTP API put together, and the one place where errors become answers.
 
-``openapi.py`` describes every call. With a token, what changes something or shows a secret needs it (``auth.py``).
-Errors of all but Docker Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
+    GET    /v1/routes                     all routes with their instances
+    GET    /v1/routes/SERVICE             one route                                404 without it
+    PUT    /v1/routes/SERVICE        (*)  make it so; answers when HAProxy serves  400 409 503
+             ?wait=SECONDS                  for a first instance (30; 300 at most)
+             ?allowEmpty=true               also without one
+             ?dryRun=true&diff=true         change nothing, show the difference
+    DELETE /v1/routes/SERVICE        (*)                                           404 without it
+    POST   /v1/routes/SERVICE/drain  (*)  {"addresses": ["10.0.0.1:32768"], "timeout": 30}; answers when they are idle
+    POST   /v1/routes/SERVICE/resume (*)  {"addresses": [...]}
+    GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
+    GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
+    GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N
+    GET    /v1/openapi.json               all of this in full, for programs
+    GET    /metrics  /healthz  /          Prometheus' text; 200 or 503 with the reason; the page
+
+(*) needs the token where there is one (``auth.py``); so does seeing ``probe`` in a route. Errors of all but Docker
+Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
 """
 
 from __future__ import annotations

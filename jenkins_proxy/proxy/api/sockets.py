@@ -48,7 +48,7 @@ def take_port(address: Address, option: str) -> socket.socket:
         taken.listen(_BACKLOG)
     except OSError as error:
         taken.close()
-        hint = "another daemon runs, or another program has it: `ss -ltnp` tells; choose another port"
+        hint = "another daemon runs, or another program has it: `ss -ltnp` shows which; choose another port"
         reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
         raise UsageError(
             f"cannot listen on {option} {address}: {reason}", hint if error.errno == errno.EADDRINUSE else ""

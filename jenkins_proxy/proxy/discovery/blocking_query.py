@@ -68,7 +68,7 @@ class Reachability:
         """
         index = 0
         while True:
-            # A registry that was started anew counts from the beginning: with the index of before the query would not
+            # A registry that was started again counts from the beginning: with the old index the query would not
             # return until its wait is over.
             first, again = functools.partial(query, index=index), functools.partial(query, index=0)
             answer, next_index = await self.retry_forever(first, again)

@@ -176,7 +176,7 @@ class Applier:
         return Applied(reloaded=True, seconds=time.monotonic() - begin, refused=refused)
 
     async def _renew(self, desired: Mapping[str, Backend]) -> None:
-        # A number is used once, also when the attempt fails: it tells a new worker from the one before.
+        # A number is used once, also when the attempt fails: it distinguishes a new worker from its predecessor.
         self.version += 1
         await self._haproxy.reload(self._render_all(desired), self.version)
 

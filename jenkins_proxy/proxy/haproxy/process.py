@@ -104,7 +104,7 @@ class HAProxy:
         except (ProxyError, ProcessLookupError) as error:
             self.files.revert()
             raise ProxyError(
-                f"HAProxy did not take the new configuration: {error}", "the one of before keeps serving"
+                f"HAProxy did not take the new configuration: {error}", "the old one keeps serving"
             ) from error
         self.files.mark_good(rendered)
 

@@ -58,7 +58,7 @@ class Options:
 
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
-    :ivar user: whom to become after start, when started by root; ``group`` likewise.
+    :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
     """
 
     binds: tuple[str, ...] = ("*:80",)
@@ -103,7 +103,7 @@ def server_options(route: Route) -> str:
 def render(backends: Iterable[Backend], options: Options, version: int) -> Rendered:
     """The whole configuration.
 
-    :param version: goes into ``description``, by which the running HAProxy is told from the one before.
+    :param version: goes into ``description``, which distinguishes the running HAProxy from its predecessor.
     :raises UsageError: for a value that cannot stand in a configuration, however it is quoted.
     """
     return Renderer(options).render(backends, version)

@@ -129,7 +129,7 @@ class RuntimeAPI:
     async def _converse(self, commands: Sequence[str]) -> list[str]:
         reader, writer = await self._connect(STATS_SOCKET)
         try:
-            # Interactive mode: a prompt ends each answer, where otherwise nothing tells two answers apart.
+            # Interactive mode: a prompt ends each answer, and otherwise nothing separates two answers.
             writer.write("".join(f"{line}\n" for line in ("prompt", *commands)).encode())
             answers = [await reader.readuntil(_PROMPT) for _ in range(len(commands) + 1)]
         finally:

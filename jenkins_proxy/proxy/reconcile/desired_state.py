@@ -19,7 +19,7 @@ class DesiredState:
 
     :param restored: the addresses that served before this start, by service.
     :ivar hosts: the numeric addresses behind host names.
-    :ivar store_id: tells the store that the routes are from.
+    :ivar store_id: identifies the store that the routes are from.
     :ivar index: of the store when its routes were read last.
     """
 
@@ -64,7 +64,7 @@ class DesiredState:
         """Take what the store reports.
 
         A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data knows
-        less than we do: what it should know is returned, to be written to it again. Its index cannot tell, as other
+        less than we do: what it should know is returned, to be written to it again. Its index does not show that, as other
         keys may have taken it beyond our versions meanwhile; its ID does.
 
         :return: the services whose routes changed, and the routes that the store is missing.

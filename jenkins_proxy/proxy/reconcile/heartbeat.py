@@ -1,4 +1,4 @@
-"""Publishes what this proxy serves to the other proxies and to whoever deploys, for as long as it lives."""
+"""Publishes what this proxy serves to the other proxies and to deployments, for as long as it lives."""
 
 from __future__ import annotations
 
