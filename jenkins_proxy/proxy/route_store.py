@@ -1,7 +1,7 @@
 """Routes and drains in the registry's key-value store, where any number of proxies converge on them.
 
     jenkins-proxy/routes/<service>    the route as JSON; its version is the pair's ModifyIndex
-    jenkins-proxy/routes/.lineage     the store's ID, random, written once: a store without it, or with another, lost its data
+    jenkins-proxy/routes/.lineage     the store's ID, random, written once: without it, or with another, it lost data
     jenkins-proxy/drains/<service>    {"10.0.0.1:32768": "<instance ID>"}: instances that get no new requests
     jenkins-proxy/proxies/<name>      what one proxy serves; bound to its session, so that it goes with it
 

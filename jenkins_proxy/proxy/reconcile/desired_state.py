@@ -63,9 +63,9 @@ class DesiredState:
     def take_routes(self, snapshot: StoredRoutes) -> tuple[set[str], list[StoredRoute]]:
         """Take what the store reports.
 
-        A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data knows
-        less than we do: what it should know is returned, to be written to it again. Its index does not show that, as other
-        keys may have taken it beyond our versions meanwhile; its ID does.
+        A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data has
+        less than this proxy: what it lacks is returned, to be written to it again. Its index does not show that, as
+        other keys may have taken it beyond the known versions meanwhile; its ID does.
 
         :return: the services whose routes changed, and the routes that the store is missing.
         """
