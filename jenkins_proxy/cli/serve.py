@@ -104,7 +104,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     def serve() -> NoReturn:
         _warn(options, settings)
-        raise Stopped(asyncio.run(_serve(options, settings, console)))
+        raise Stopped(asyncio.run(_serve(options, settings)))
 
     return daemon_arguments.run_logged(serve, args.log_format)
 
@@ -177,7 +177,7 @@ def _warn(options: Options, settings: Settings) -> None:
         _LOG.warning("callers send the token to %s unencrypted: --tls-cert FILE serves by https", options.listen)
 
 
-async def _serve(options: Options, settings: Settings, console: Console) -> str:
+async def _serve(options: Options, settings: Settings) -> str:
     """Run until a signal comes, and give its name."""
     from jenkins_proxy.proxy import daemon
 
@@ -189,12 +189,12 @@ async def _serve(options: Options, settings: Settings, console: Console) -> str:
         stopped.set()
 
     call_when_stopped(stop)
-    await daemon.run(options, settings, console, stopped)
+    await daemon.run(options, settings, stopped)
     return signal_names[0]
 
 
 def _user() -> tuple[str, str]:
-    """The user and group that HAProxy runs as once it has its ports, with rights of its own; empty: ours."""
+    """The user and group that HAProxy drops its rights to once it has bound its ports; empty: it keeps the daemon's."""
     try:
         return ("haproxy", grp.getgrgid(pwd.getpwnam("haproxy").pw_gid).gr_name) if os.geteuid() == 0 else ("", "")
     except KeyError:

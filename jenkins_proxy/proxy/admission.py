@@ -12,9 +12,9 @@ from jenkins_proxy.proxy.reconcile import desired_state
 
 def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
     """:raises ConflictError: when the route of another service holds a path of this one."""
-    found = route_table.conflict(route, others)
-    if found:
-        key, other = found
+    conflict = route_table.conflict(route, others)
+    if conflict:
+        key, other = conflict
         where = (
             f"{key.domain}{key.path}"
             if key.path_type in (route_table.EXACT, route_table.PREFIX)
@@ -27,23 +27,23 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
 
 
 def refuse_empty(
-    route: Route, instances: Sequence[Instance], marks: Mapping[Address, str], numeric: desired_state.Numeric
+    route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: desired_state.Resolve
 ) -> None:
     """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
-    reasons = [(one, _unfit(one, marks, numeric)) for one in instances]
-    if all(reason for _one, reason in reasons):
-        found = ", ".join(f"{one.address} {reason}" for one, reason in reasons) or "none is registered"
+    reasons = [(instance, _unfit(instance, drained_ids, resolve)) for instance in instances]
+    if all(reason for _instance, reason in reasons):
+        listed = ", ".join(f"{instance.address} {reason}" for instance, reason in reasons) or "none is registered"
         raise ConflictError(
-            f"no live instance of {route.registry_name}: {found}",
+            f"no live instance of {route.registry_name}: {listed}",
             "wait until one passes, or force it with allowEmpty=true; what served before serves on",
         )
 
 
-def _unfit(instance: Instance, marks: Mapping[Address, str], numeric: desired_state.Numeric) -> str:
+def _unfit(instance: Instance, drained_ids: Mapping[Address, str], resolve: desired_state.Resolve) -> str:
     if instance.status == CRITICAL:
         return f"is critical ({' '.join(instance.output.split())[:200]})" if instance.output else "is critical"
-    if desired_state.drained(instance, marks):
+    if desired_state.drained(instance, drained_ids):
         return "is drained"
     if not instance.address.has_port:
         return "has no port that can be served"
-    return "" if numeric(instance.address) else "has an unknown host name"
+    return "" if resolve(instance.address) else "has an unknown host name"

@@ -1,4 +1,4 @@
-"""The daemon: registry, proxy service with HAProxy, and API, started in this order and ended in the other."""
+"""The daemon: registry, proxy with HAProxy, and API, started in this order and ended in the other."""
 
 from __future__ import annotations
 
@@ -16,38 +16,46 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
-from jenkins_proxy.console import Console
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.model import Address
+from jenkins_proxy.proxy import state_dir
 from jenkins_proxy.proxy.api import sockets
-from jenkins_proxy.proxy.api.app import application
+from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
-from jenkins_proxy.proxy.api.auth import Access
-from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
+from jenkins_proxy.proxy.timing import Timing
 from jenkins_proxy.registrator.agent import run_agent
 from jenkins_proxy.settings import Settings
 
 if TYPE_CHECKING:
     from jenkins_proxy.clients.docker.endpoint import Endpoint
 
+_LOG = logging.getLogger(__name__)
+
 # Connections of the budget for callers who wait for a first instance, so that they never stand behind a watch.
 _WAITERS = 8
-_AGENT = 4
-# Events that come by the hundred, or that another one tells better.
-_UNSAID = ("in-rotation", "reload")
+_AGENT_CONNECTIONS = 4
+QUIET_EVENTS = ("in-rotation", "reload")
+"""Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too."""
 
 
 @dataclass(frozen=True)
 class Embedded:
     """A registry in this process, and the agent that fills it.
 
-    :ivar engine: whose containers are entered.
+    :ivar engine: the Docker Engine whose containers are registered.
     :ivar ip: the address of every entry; empty: the binding's own.
     :ivar host_ip: the address for bindings on every address; empty: what the engine's host name resolves to.
     """
@@ -65,7 +73,7 @@ class Options:
     :ivar listen: of the API.
     :ivar haproxy: what holds for HAProxy: where users enter, its timeouts.
     :ivar embedded: None when a Consul is given.
-    :ivar connections: how many connections to the registry are held at the most.
+    :ivar connections: how many connections to the registry are held at most.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     """
 
@@ -77,59 +85,91 @@ class Options:
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()
+    timing: Timing = Timing()
 
 
-async def run(options: Options, settings: Settings, console: Console, stop: asyncio.Event) -> None:
+async def run(options: Options, settings: Settings, stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set, then end everything in order.
 
     :raises UsageError: when a port is taken, HAProxy is missing or refuses, or the state directory is not usable.
     """
-    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    logging.getLogger("aiohttp.server").addFilter(_concerns_operator)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(sockets.own_directory(options.state_dir))
+        stack.enter_context(state_dir.locked(options.state_dir))
         # Before anything is started that a taken port would have to undo.
         port = stack.enter_context(sockets.take_port(options.listen, "--listen"))
         url = settings.consul
         if options.embedded:
-            url = await stack.enter_async_context(_embedded(options, settings, console))
-        registry, patient = [
-            await stack.enter_async_context(_client(url, settings, options, connections))
-            for connections in (options.connections - _WAITERS, _WAITERS)
-        ]
-        haproxy = HAProxy(options.haproxy, options.state_dir / "haproxy")
-        proxy_service = ProxyService(
+            url = await stack.enter_async_context(_embedded_registry(options, options.embedded, settings))
+        connections = options.connections - _WAITERS
+        registry = await stack.enter_async_context(_client(url, settings, options, connections))
+        waiter_client = await stack.enter_async_context(_client(url, settings, options, _WAITERS))
+        haproxy = HAProxy(options.haproxy, options.state_dir / "haproxy", options.timing)
+        controller = Controller(
             registry,
             haproxy,
             state_dir=options.state_dir,
             name=_name(options),
-            connections=options.connections - _WAITERS,
+            connections=connections,
+            timing=options.timing,
         )
-        journal, meter = EventLog(), Meter()
-        await stack.enter_async_context(_background(_follow(proxy_service.events(), journal, meter, console), console))
-        stack.push_async_callback(proxy_service.stop)
-        await proxy_service.start()
+        event_log, meter = EventLog(), Meter()
+        events = controller.events.subscribe()
+        await stack.enter_async_context(_background("the event log", _record(events, event_log, meter)))
+        stack.push_async_callback(controller.stop)
+        await controller.start()
         if options.embedded:
-            await stack.enter_async_context(_agent(url, options, settings, console))
-        about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
-        dashboard = Dashboard(proxy_service, journal, meter, TrafficReader(haproxy.runtime.ask), about)
-        gate = Access(options.token, options.names)
-        app = application(proxy_service, Arrivals(proxy_service, patient), gate, dashboard)
-        await stack.enter_async_context(_served(app, port, options.tls, journal))
-        console.step(_ready(options, url))
+            await stack.enter_async_context(_agent(url, options, options.embedded, settings))
+        app = _api(
+            options,
+            url,
+            controller,
+            waiter_client=waiter_client,
+            event_log=event_log,
+            meter=meter,
+            haproxy=haproxy,
+        )
+        await stack.enter_async_context(_served(app, port, options, event_log))
+        _LOG.info(_ready(options, url))
         await stop.wait()
-        console.step("stopping: no new calls, then HAProxy once its requests have ended")
+        _LOG.info("stopping: no new calls, then HAProxy once its requests have ended")
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether what aiohttp logs says anything of us: a stranger's broken request has its 400, and could fill logs."""
+def _api(
+    options: Options,
+    url: str,
+    controller: Controller,
+    *,
+    waiter_client: AsyncConsul,
+    event_log: EventLog,
+    meter: Meter,
+    haproxy: HAProxy,
+) -> web.Application:
+    service, timing = controller.service, options.timing
+    about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
+    authenticator = Authenticator(options.token, options.names)
+    waiter = RouteWaiter(service, waiter_client, timing)
+    return application(
+        authenticator,
+        Routes(service, waiter, authenticator),
+        DockerFlow(service, waiter),
+        Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
+        EventStream(event_log, timing=timing),
+        Meta(service),
+    )
+
+
+def _concerns_operator(record: logging.LogRecord) -> bool:
+    """Whether a record of aiohttp's is about the daemon. A malformed request is about its sender, who got a 400; and
+    any sender could fill the log with them."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 @contextlib.asynccontextmanager
-async def _embedded(options: Options, settings: Settings, console: Console) -> AsyncIterator[str]:
+async def _embedded_registry(options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
     registry = EmbeddedRegistry(options.state_dir / "registry", settings.consul_token, names=options.names)
-    await registry.start(options.embedded.listen.host, options.embedded.listen.port)
+    await registry.start(embedded.listen.host, embedded.listen.port)
     try:
         yield registry.url
     finally:
@@ -143,27 +183,27 @@ def _client(url: str, settings: Settings, options: Options, connections: int) ->
 
 
 @contextlib.asynccontextmanager
-async def _agent(url: str, options: Options, settings: Settings, console: Console) -> AsyncIterator[None]:
-    """The agent that enters this machine's containers, for as long as this lasts. Without Docker it keeps trying."""
-    async with _client(url, settings, options, _AGENT) as registry:
-        work = run_agent(options.embedded.engine, registry, ip=options.embedded.ip, host_ip=options.embedded.host_ip)
-        async with _background(work, console):
+async def _agent(url: str, options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[None]:
+    """The agent that registers this machine's containers, for as long as this lasts. Without Docker it keeps trying."""
+    async with _client(url, settings, options, _AGENT_CONNECTIONS) as registry:
+        work = run_agent(embedded.engine, registry, ip=embedded.ip, host_ip=embedded.host_ip)
+        async with _background("the agent", work):
             yield
 
 
 @contextlib.asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None], console: Console) -> AsyncIterator[None]:
-    """Something that runs beside the rest. When it fails, it is told, and the rest goes on: users come first."""
+async def _background(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Something that runs beside the rest. When it fails, that is logged, and the rest goes on: users come first."""
 
-    def tell(ended: asyncio.Task) -> None:
+    def report(ended: asyncio.Task[None]) -> None:
         error = None if ended.cancelled() else ended.exception()
         if isinstance(error, JenkinsProxyError):
-            console.error(error.message, error.hint)
+            _LOG.error(error.message, extra={"hint": error.hint})
         elif error:
-            console.error(f"a bug ended {work.__name__}: {error!r}", "restart the daemon, and report this")
+            _LOG.error("a bug ended %s: restart the daemon, and report this", name, exc_info=error)
 
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(tell)
+    task = asyncio.create_task(work)
+    task.add_done_callback(report)
     try:
         yield
     finally:
@@ -171,27 +211,27 @@ async def _background(work: Coroutine[Any, Any, None], console: Console) -> Asyn
         await asyncio.wait([task])
 
 
-async def _follow(events: AsyncIterator[Event], journal: EventLog, meter: Meter, console: Console) -> None:
+async def _record(events: AsyncIterator[Event], event_log: EventLog, meter: Meter) -> None:
     async for event in events:
-        journal.add(event)
+        event_log.add(event)
         meter.observe(event)
-        if event.kind not in _UNSAID:
+        if event.kind not in QUIET_EVENTS:
             words = [event.kind.replace("-", " "), event.service, str(event.address or ""), event.detail]
-            console.step(" ".join(word for word in words if word))
+            _LOG.info(" ".join(word for word in words if word))
 
 
 @contextlib.asynccontextmanager
 async def _served(
-    app: web.Application, port: socket.socket, tls: ssl.SSLContext | None, journal: EventLog
+    app: web.Application, port: socket.socket, options: Options, event_log: EventLog
 ) -> AsyncIterator[None]:
-    runner = app_runner(app)
+    runner = app_runner(app, options.timing)
     await runner.setup()
     try:
-        await web.SockSite(runner, port, ssl_context=tls).start()
+        await web.SockSite(runner, port, ssl_context=options.tls).start()
         yield
     finally:
         # Those who follow the events would keep the runner from ending.
-        journal.close()
+        event_log.close()
         await runner.cleanup()
 
 

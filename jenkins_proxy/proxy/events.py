@@ -13,40 +13,40 @@ from typing import Any
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.model import Address
 
-_LOG_CAPACITY = 1000
-
-_SUBSCRIPTION_CAPACITY = 10_000
-
 
 class EventBus:
-    """Tells events to whoever subscribed before."""
+    """Publishes events to whoever subscribed before.
 
-    def __init__(self) -> None:
-        self._readers: list[Subscription] = []
+    :param capacity: how many events a subscription holds that its reader has not taken yet.
+    """
 
-    def tell(
+    def __init__(self, capacity: int = 10_000) -> None:
+        self._capacity = capacity
+        self._subscriptions: list[Subscription] = []
+
+    def publish(
         self, kind: str, service: str = "", *, address: Address | None = None, detail: str = "", seconds: float = 0.0
     ) -> None:
-        """Tell everybody who listens now.
+        """Publish an event that happens now.
 
         :param kind: what happened, as :class:`Event` lists it. :param seconds: what it took.
         """
         event = Event(time.time(), kind, service, address, detail, seconds)
-        for reader in self._readers:
-            reader.add(event)
+        for subscription in self._subscriptions:
+            subscription.add(event)
 
     def subscribe(self) -> Subscription:
         """The events from now on."""
-        reader = Subscription()
-        self._readers.append(reader)
-        return reader
+        subscription = Subscription(self._capacity)
+        self._subscriptions.append(subscription)
+        return subscription
 
 
 class Subscription:
     """An asynchronous iterator over events. A reader that is too slow misses the oldest."""
 
-    def __init__(self) -> None:
-        self._events: collections.deque[Event] = collections.deque(maxlen=_SUBSCRIPTION_CAPACITY)
+    def __init__(self, capacity: int) -> None:
+        self._events: collections.deque[Event] = collections.deque(maxlen=capacity)
         self._arrival = asyncio.Event()
 
     def add(self, event: Event) -> None:
@@ -73,7 +73,7 @@ class Event:
     :ivar service: the route's service, empty when it concerns all.
     :ivar address: of the instance, for the instance events.
     :ivar detail: the reason in words, for people.
-    :ivar seconds: how long it took: ``reload``; ``in-rotation`` from the registry's wake-up to HAProxy's answer;
+    :ivar seconds: how long it took: ``reload``; ``in-rotation`` from the registry's report to HAProxy's answer;
         ``registry-back`` how long it was away.
     """
 
@@ -86,13 +86,14 @@ class Event:
 
 
 class EventLog:
-    """A bounded ring of events. Readers hold a position and ask for what came after it, so that a slow one costs
-    nothing and misses only what the ring has lost.
+    """The latest events. Readers hold a position and ask for what came after it, so that a slow reader costs nothing
+    and misses only what the log has dropped.
 
-    :param epoch: tells this run's positions from those of an earlier one.
+    :param capacity: how many events it keeps.
+    :param epoch: distinguishes this run's positions from those of an earlier one.
     """
 
-    def __init__(self, capacity: int = _LOG_CAPACITY, epoch: int | None = None) -> None:
+    def __init__(self, capacity: int = 1000, epoch: int | None = None) -> None:
         self._entries: collections.deque[tuple[int, Event]] = collections.deque(maxlen=capacity)
         self._epoch = int(time.time()) if epoch is None else epoch
         self._last = 0
@@ -114,7 +115,7 @@ class EventLog:
         self._wake()
 
     def close(self) -> None:
-        """Send every reader home: nothing will come any more."""
+        """Wake every reader for the last time: no event follows."""
         self._closed = True
         self._wake()
 
@@ -123,18 +124,18 @@ class EventLog:
         return [entry for entry in self._entries if entry[0] > position]
 
     async def wait(self, position: int, timeout: float) -> None:
-        """Come back when something came after ``position``, after ``timeout`` seconds, or when the journal closes."""
+        """Return when an event came after ``position``, after ``timeout`` seconds, or when the log is closed."""
         if self._last > position or self._closed:
             return
-        with contextlib.suppress(asyncio.TimeoutError):
+        with contextlib.suppress(TimeoutError):
             await with_timeout(self._arrival.wait(), timeout)
 
     def identifier(self, position: int) -> str:
-        """A position in the form that a reader may keep over our restart."""
+        """A position in the form that a reader may keep over a restart of the daemon."""
         return f"{self._epoch}-{position}"
 
     def position(self, identifier: str) -> int:
-        """Where to go on after an identifier; the ring's beginning for one of another run, or one that is none."""
+        """The position of an identifier; 0, the log's beginning, for one of another run, or for any other text."""
         epoch, _, number = identifier.partition("-")
         if epoch == str(self._epoch) and number.isascii() and number.isdigit():
             return min(int(number[:18]), self._last)

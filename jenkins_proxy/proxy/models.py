@@ -26,7 +26,7 @@ class ServedInstance:
     """An instance of a route as the registry and HAProxy see it.
 
     :ivar serving: whether new requests go to it.
-    :ivar draining: whether it was told to take no new requests: by ``drain``, or because it left the registry.
+    :ivar draining: whether it takes no new requests: because of ``drain``, or because it left the registry.
     """
 
     instance: Instance

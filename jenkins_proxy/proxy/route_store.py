@@ -1,36 +1,34 @@
 """Routes and drains in the registry's key-value store, where any number of proxies converge on them.
 
     jenkins-proxy/routes/<service>    the route as JSON; its version is the pair's ModifyIndex
-    jenkins-proxy/routes/.lineage     a random word, written once: a store without it, or with another, lost its data
+    jenkins-proxy/routes/.lineage     the store's ID, random, written once: without it, or with another, it lost data
     jenkins-proxy/drains/<service>    {"10.0.0.1:32768": "<instance ID>"}: instances that get no new requests
     jenkins-proxy/proxies/<name>      what one proxy serves; bound to its session, so that it goes with it
 
-Every write is a compare-and-set of what was read just before. A copy on disk lets a proxy start without the registry.
+Every write is a compare-and-set of what was read just before.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError
-from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.route_options import check_route
 
 ROUTES = "jenkins-proxy/routes/"
 DRAINS = "jenkins-proxy/drains/"
 PROXIES = "jenkins-proxy/proxies/"
-# No service has a name that begins with a dot.
-_LINEAGE = ".lineage"
+STORE_ID = ".lineage"
+"""The key below ``ROUTES`` that identifies the store. No service has a name that begins with a dot."""
+
 _ATTEMPTS = 20
 
 
@@ -47,14 +45,14 @@ class StoredRoutes:
     """All routes.
 
     :ivar index: of the store when they were read.
-    :ivar lineage: tells this store from one that began anew; empty in one that nobody has marked yet.
+    :ivar store_id: distinguishes this store from one that lost its data; empty in one that has none yet.
     :ivar bad: what is wrong with entries that are no routes, by service.
     """
 
     routes: Mapping[str, StoredRoute] = field(default_factory=dict)
     index: int = 0
     bad: Mapping[str, str] = field(default_factory=dict)
-    lineage: str = ""
+    store_id: str = ""
 
 
 Drains = Mapping[str, Mapping[Address, str]]
@@ -77,17 +75,18 @@ class RouteStore:
         pairs, index = await self._registry.kv_watch(DRAINS, index=index, wait=wait)
         return {pair.key[len(DRAINS) :]: parse_drains(pair.value) for pair in pairs}, index
 
-    async def mark_lineage(self) -> None:
-        """Mark the store, unless it is marked."""
-        await self._registry.kv_put(ROUTES + _LINEAGE, secrets.token_hex(8).encode(), cas=0)
+    async def put_store_id(self) -> None:
+        """Give the store an ID, unless it has one."""
+        await self._registry.kv_put(ROUTES + STORE_ID, secrets.token_hex(8).encode(), cas=0)
 
     async def put_route(self, route: Route) -> int:
         """Write a route, unless it is there already.
 
         :return: its version.
         """
-        value = _json(route.as_dict())
-        return (await self._change(ROUTES + route.service, lambda _pair: value)).modify_index
+        value = to_json(route.as_dict())
+        pair = await self._change(ROUTES + route.service, lambda _pair: value)
+        return pair.modify_index if pair else 0
 
     async def remove_route(self, service: str) -> bool:
         """Take a route away, with its drains. :return: whether there was one."""
@@ -99,7 +98,7 @@ class RouteStore:
     async def change_drains(
         self, service: str, *, add: Mapping[Address, str] | None = None, remove: Iterable[Address] = ()
     ) -> Mapping[Address, str]:
-        """Mark instances as drained, or take marks away.
+        """Mark instances as drained, or no longer.
 
         :param add: instance IDs by address.
         :return: the service's drains.
@@ -107,16 +106,16 @@ class RouteStore:
         gone = frozenset(remove)
 
         def changed(pair: KvPair | None) -> bytes | None:
-            marks = {**(parse_drains(pair.value) if pair else {}), **(add or {})}
-            kept = {str(address): mark for address, mark in marks.items() if address not in gone}
-            return _json(kept) if kept or pair else None
+            drained_ids = {**(parse_drains(pair.value) if pair else {}), **(add or {})}
+            kept = {str(address): own for address, own in drained_ids.items() if address not in gone}
+            return to_json(kept) if kept or pair else None
 
         pair = await self._change(DRAINS + service, changed)
         return parse_drains(pair.value) if pair else {}
 
     async def publish(self, name: str, session: str, state: Mapping[str, Any]) -> bool:
         """Say what this proxy serves. :return: False when the session is gone."""
-        return await self._registry.kv_put(PROXIES + name, _json(state), acquire=session)
+        return await self._registry.kv_put(PROXIES + name, to_json(state), acquire=session)
 
     async def _change(self, key: str, changed: Callable[[KvPair | None], bytes | None]) -> KvPair | None:
         for _ in range(_ATTEMPTS):
@@ -125,19 +124,19 @@ class RouteStore:
             if value is None or (pair and pair.value == value):
                 return pair
             await self._registry.kv_put(key, value, cas=pair.modify_index if pair else 0)
-            # Read again: the answer to a write does not tell the new index, and another writer may have been first.
+            # Read again: the answer to a write does not have the new index, and another writer may have been first.
         raise RegistryError(f"{key} was changed by others {_ATTEMPTS} times in a row", "try again")
 
 
 def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
-    """Routes from their pairs. What is no route is told, and does not keep the others from serving."""
+    """Routes from their pairs. What is no route is reported, and does not keep the others from serving."""
     routes: dict[str, StoredRoute] = {}
     bad: dict[str, str] = {}
-    lineage = ""
+    store_id = ""
     for pair in pairs:
         service = pair.key[len(ROUTES) :]
-        if service == _LINEAGE:
-            lineage = pair.value.decode(errors="replace")
+        if service == STORE_ID:
+            store_id = pair.value.decode(errors="replace")
             continue
         try:
             data = json.loads(pair.value)
@@ -150,57 +149,18 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             routes[service] = StoredRoute(route, pair.modify_index)
         except (JenkinsProxyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             bad[service] = f"{pair.key} holds no route: {error}"
-    return StoredRoutes(routes, index, bad, lineage)
+    return StoredRoutes(routes, index, bad, store_id)
 
 
 def parse_drains(value: bytes) -> dict[Address, str]:
-    """Marks from the value of their pair; those that are none are left out."""
+    """The IDs of drained instances from the value of their pair; none when it is no such value."""
     try:
-        marks = json.loads(value)
-        return {validation.parse_address(address): str(mark) for address, mark in marks.items()}
+        drained_ids = json.loads(value)
+        return {validation.parse_address(address): str(own) for address, own in drained_ids.items()}
     except (JenkinsProxyError, ValueError, AttributeError, RecursionError):
         return {}
 
 
-class RouteCache:
-    """The routes and drains on disk.
-
-    :param path: of the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._written = b""
-
-    def read(self) -> tuple[StoredRoutes, Drains]:
-        """What was saved last; nothing when there is no file, or none that can be read."""
-        try:
-            data = json.loads(self._path.read_bytes())
-            pairs = [KvPair(ROUTES + name, _json(route), version) for name, (route, version) in data["routes"].items()]
-            pairs.append(KvPair(ROUTES + _LINEAGE, data["lineage"].encode(), 0))
-            drains = {name: parse_drains(_json(marks)) for name, marks in data["drains"].items()}
-            return parse_routes(pairs, 0), drains
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return StoredRoutes(), {}
-
-    async def save(self, stored: Mapping[str, StoredRoute], drains: Drains, lineage: str) -> None:
-        """Save them, whole or not at all.
-
-        :raises OSError: when they cannot be written.
-        """
-        data = _json(
-            {
-                "lineage": lineage,
-                "routes": {name: [one.route.as_dict(), one.version] for name, one in stored.items()},
-                "drains": {
-                    name: {str(address): mark for address, mark in marks.items()} for name, marks in drains.items()
-                },
-            }
-        )
-        if data != self._written:
-            await asyncio.to_thread(atomic_write, self._path, data, mode=0o600, fsync=True)
-            self._written = data
-
-
-def _json(data: Any) -> bytes:
+def to_json(data: Any) -> bytes:
+    """As a value of the store: the same data are the same bytes."""
     return json.dumps(data, sort_keys=True).encode()

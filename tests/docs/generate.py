@@ -192,7 +192,7 @@ def _route_options() -> str:
 def _metrics() -> str:
     text = sources.exposition()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
-    helps = re.findall(r"^# HELP (\S+) (.+)$", text, re.M)
+    helps = re.findall(r"^# HELP (jenkins_proxy_\S+) (.+)$", text, re.M)
     return _table(("metric", "type", "meaning"), ((f"`{name}`", kinds[name], words) for name, words in helps))
 
 

@@ -18,8 +18,11 @@ from jenkins_proxy.consul_server.agent_api import AgentApi
 from jenkins_proxy.consul_server.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.kv_api import KvApi, SessionApi
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Access
+from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
 from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.models import ProxyState
 from jenkins_proxy.proxy.telemetry import metrics
 
@@ -104,8 +107,14 @@ def required(step: str) -> tuple[tuple[str, ...], ...]:
 @functools.cache
 def daemon_endpoints() -> tuple[Endpoint, ...]:
     """The daemon's HTTP API, as it is registered."""
-    dashboard = Dashboard(Mock(), Mock(), Mock(), Mock(), {})
-    return tuple(_endpoints(app.application(Mock(), Mock(), Access(""), dashboard)))
+    parts = (
+        Routes(Mock(), Mock(), Mock()),
+        DockerFlow(Mock(), Mock()),
+        Dashboard(Mock(), Mock(), Mock(), Mock(), {}),
+        EventStream(Mock()),
+        app.Meta(Mock()),
+    )
+    return tuple(_endpoints(app.application(Authenticator(""), *parts)))
 
 
 @functools.cache
@@ -124,10 +133,9 @@ def _endpoints(application: web.Application) -> Iterator[Endpoint]:
             continue
         info = resource.get_info()
         pattern = info.get("pattern") or re.compile(re.escape(info["path"]))
-        guarded = bool(getattr(route.handler, "guarded", False))
-        yield Endpoint(route.method, resource.canonical, guarded, pattern)
+        yield Endpoint(route.method, resource.canonical, is_guarded(route.handler), pattern)
 
 
 def exposition() -> str:
     """What ``/metrics`` answers for a proxy without routes: every family of ours, if without samples."""
-    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {})
+    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {}).decode()

@@ -12,7 +12,7 @@ A, B, C = Address("10.0.0.1", 1), Address("lost.local", 2), Address("10.0.0.1", 
 GREEN = Route("books", ("/",), color="green")
 
 
-def numeric(address: Address):
+def resolve(address: Address):
     return () if address in (B, C) else (address,)
 
 
@@ -21,7 +21,7 @@ def instance(address: Address = A, status: str = PASSING, output: str = "") -> I
 
 
 @pytest.mark.parametrize(
-    ("instances", "marks", "reason"),
+    ("instances", "drained_ids", "reason"),
     [
         pytest.param([], {}, "no live instance of books-green: none is registered", id="none"),
         pytest.param([instance(status=CRITICAL)], {}, "10.0.0.1:1 is critical", id="critical"),
@@ -37,9 +37,9 @@ def instance(address: Address = A, status: str = PASSING, output: str = "") -> I
         pytest.param([instance(B), instance(status=CRITICAL)], {}, "lost.local:2 has .*, 10.0.0.1:1 is", id="all-told"),
     ],
 )
-def test_nobody_would_get_requests(instances, marks, reason):
+def test_nobody_would_get_requests(instances, drained_ids, reason):
     with pytest.raises(ConflictError, match=reason) as refused:
-        refuse_empty(GREEN, instances, marks, numeric)
+        refuse_empty(GREEN, instances, drained_ids, resolve)
     assert "allowEmpty=true" in refused.value.hint
 
 
@@ -48,7 +48,7 @@ def test_nobody_would_get_requests(instances, marks, reason):
     [[instance()], [instance(status=WARNING)], [instance(status=CRITICAL), instance()], [instance(B), instance()]],
 )
 def test_one_that_gets_requests_is_enough(instances):
-    refuse_empty(GREEN, instances, {A: "another"}, numeric)
+    refuse_empty(GREEN, instances, {A: "another"}, resolve)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from jenkins_proxy.proxy.events import Event, EventLog, event_json
 
 
 def filled(count: int, capacity: int = 5) -> EventLog:
-    journal = EventLog(capacity, epoch=1000)
+    event_log = EventLog(capacity, epoch=1000)
     for number in range(1, count + 1):
-        journal.add(Event(float(number), "reload"))
-    return journal
+        event_log.add(Event(float(number), "reload"))
+    return event_log
 
 
-def times(journal: EventLog, position: int) -> list[float]:
-    return [event.time for _, event in journal.after(position)]
+def times(event_log: EventLog, position: int) -> list[float]:
+    return [event.time for _, event in event_log.after(position)]
 
 
 def test_a_reader_gets_what_came_after_its_position() -> None:
@@ -46,30 +46,30 @@ def test_a_slow_reader_misses_only_what_the_ring_has_lost() -> None:
     ],
 )
 def test_a_reader_that_comes_back_goes_on_and_one_of_another_run_begins_anew(identifier: str, position: int) -> None:
-    journal = filled(3)
-    assert journal.position(identifier) == position
-    assert journal.position(journal.identifier(2)) == 2
+    event_log = filled(3)
+    assert event_log.position(identifier) == position
+    assert event_log.position(event_log.identifier(2)) == 2
 
 
 async def test_waiting_ends_with_the_next_event_for_every_reader() -> None:
-    journal = filled(0)
-    readers = [asyncio.ensure_future(journal.wait(0, timeout=20)) for _ in range(3)]
+    event_log = filled(0)
+    readers = [asyncio.ensure_future(event_log.wait(0, timeout=20)) for _ in range(3)]
     await asyncio.sleep(0)
     assert not any(reader.done() for reader in readers)
-    journal.add(Event(1.0, "reload"))
+    event_log.add(Event(1.0, "reload"))
     await asyncio.gather(*readers)
-    await journal.wait(0, timeout=20)  # what is there already is not waited for
+    await event_log.wait(0, timeout=20)  # what is there already is not waited for
 
 
 async def test_waiting_ends_with_its_time_and_with_the_journal() -> None:
-    journal = filled(1)
-    await journal.wait(1, timeout=0.001)
-    reader = asyncio.ensure_future(journal.wait(1, timeout=20))
+    event_log = filled(1)
+    await event_log.wait(1, timeout=0.001)
+    reader = asyncio.ensure_future(event_log.wait(1, timeout=20))
     await asyncio.sleep(0)
-    journal.close()
+    event_log.close()
     await reader
-    await journal.wait(1, timeout=20)
-    assert journal.closed
+    await event_log.wait(1, timeout=20)
+    assert event_log.closed
 
 
 def test_an_event_is_json_ready() -> None:

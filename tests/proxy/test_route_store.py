@@ -10,11 +10,11 @@ import pytest
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import (
     DRAINS,
     PROXIES,
     ROUTES,
-    RouteCache,
     RouteStore,
     StoredRoute,
     parse_drains,
@@ -64,8 +64,8 @@ async def test_a_change_wakes_who_watches(store):
     _stored, index = await store.routes()
     watch = asyncio.create_task(store.routes(index=index, wait=60))
     await store.put_route(BOOKS)
-    woke, _index = await asyncio.wait_for(watch, 20)
-    assert woke.routes[BOOKS.service].route == BOOKS
+    read, _index = await asyncio.wait_for(watch, 20)
+    assert read.routes[BOOKS.service].route == BOOKS
 
 
 @pytest.mark.consul
@@ -125,8 +125,8 @@ async def test_the_copy_on_disk_comes_back(tmp_path):
     stored = {BOOKS.service: StoredRoute(BOOKS, 12)}
     drains = {BOOKS.service: {HERE: "id"}}
     await RouteCache(tmp_path / "routes.json").save(stored, drains, "first")
-    back, marks = RouteCache(tmp_path / "routes.json").read()
-    assert (back.routes, marks, back.lineage) == (stored, drains, "first")
+    back, drained_ids = RouteCache(tmp_path / "routes.json").read()
+    assert (back.routes, drained_ids, back.store_id) == (stored, drains, "first")
     assert oct((tmp_path / "routes.json").stat().st_mode)[-3:] == "600"
 
 
@@ -134,8 +134,8 @@ async def test_the_copy_on_disk_comes_back(tmp_path):
 def test_a_copy_that_cannot_be_read_is_none(tmp_path, text):
     if text is not None:
         (tmp_path / "routes.json").write_text(text)
-    back, marks = RouteCache(tmp_path / "routes.json").read()
-    assert (dict(back.routes), dict(marks)) == ({}, {})
+    back, drained_ids = RouteCache(tmp_path / "routes.json").read()
+    assert (dict(back.routes), dict(drained_ids)) == ({}, {})
 
 
 async def test_a_full_disk_leaves_the_copy_of_before(tmp_path, monkeypatch):

@@ -1,1 +1,1 @@
-"""The daemon's HTTP API: Docker Flow: Proxy's calls, our own, and the page."""
+"""The daemon's HTTP API: Docker Flow: Proxy's calls, the daemon's own, and the page."""

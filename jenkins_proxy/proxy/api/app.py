@@ -1,20 +1,21 @@
 """The daemon's HTTP API put together, and the one place where errors become answers.
 
     GET    /v1/routes                     all routes with their instances
-    GET    /v1/routes/SERVICE             one                                      404 without it
+    GET    /v1/routes/SERVICE             one route                                404 without it
     PUT    /v1/routes/SERVICE        (*)  make it so; answers when HAProxy serves  400 409 503
-             ?wait=SECONDS                  for a first instance (30; 300 at the most)
+             ?wait=SECONDS                  for a first instance (30; 300 at most)
              ?allowEmpty=true               also without one
-             ?dryRun=true&diff=true         change nothing, tell the difference
+             ?dryRun=true&diff=true         change nothing, show the difference
     DELETE /v1/routes/SERVICE        (*)                                           404 without it
     POST   /v1/routes/SERVICE/drain  (*)  {"addresses": ["10.0.0.1:32768"], "timeout": 30}; answers when they are idle
     POST   /v1/routes/SERVICE/resume (*)  {"addresses": [...]}
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
     GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N
+    GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /          Prometheus' text; 200 or 503 with the reason; the page
 
-(*) needs the token where there is one (``access.py``); so does seeing ``probe`` in a route. Errors of all but Docker
+(*) needs the token where there is one (``auth.py``); so does seeing ``probe`` in a route. Errors of all but Docker
 Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
 """
 
@@ -22,51 +23,72 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
-from jenkins_proxy.proxy.api import auth, serializers
-from jenkins_proxy.proxy.api.auth import Access, AccessDenied
-from jenkins_proxy.proxy.api.dashboard import Dashboard
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
-from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.api import openapi, serializers
+from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
-MOST_BODY = 256 * 1024
+MAX_BODY = 256 * 1024
 """Bytes. A route with as many of the longest paths as the grammar allows has 100 KiB."""
 # Bytes of a request's first line: room for what the grammar then refuses with a reason.
-_LONGEST_LINE = 64 * 1024
-# Seconds for calls under way to end; one that waits for an instance is not worth a stop that hangs.
-_STOP_WITHIN = 5.0
-_log = logging.getLogger(__name__)
+_MAX_LINE = 64 * 1024
+_LOG = logging.getLogger(__name__)
 
 
-def application(proxy_service: ProxyService, arrivals: Arrivals, gate: Access, dashboard: Dashboard) -> web.Application:
+class Part(Protocol):
+    """Some handlers of the API."""
+
+    def add_to(self, app: web.Application) -> None:
+        """Register them."""
+
+
+def application(authenticator: Authenticator, *parts: Part) -> web.Application:
     """All of the API."""
-    app = web.Application(client_max_size=MOST_BODY, middlewares=[_errors, auth.middleware(gate)])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, middleware(authenticator)])
     app.on_response_prepare.append(_headers)
-    for part in (Routes(proxy_service, arrivals, gate), DockerFlow(proxy_service, arrivals), dashboard):
+    for part in parts:
         part.add_to(app)
+    return app
 
-    async def healthz(_request: web.Request) -> web.Response:
-        state = proxy_service.state()
+
+class Meta:
+    """The handlers about the daemon and the API themselves."""
+
+    def __init__(self, proxy_service: ProxyService) -> None:
+        self._service = proxy_service
+        self._document = openapi.document()
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/healthz", self.health)
+        app.router.add_get("/v1/openapi.json", self.openapi)
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """200 while HAProxy serves with the latest configuration; 503 with the reason while it does not."""
+        state = self._service.state()
         if state.serving:
             return web.json_response(serializers.health_json(state))
         return _refusal(503, state.problem or "HAProxy does not serve", "the daemon's log says why")
 
-    app.router.add_get("/healthz", healthz)
-    return app
+    async def openapi(self, _request: web.Request) -> web.Response:
+        """The description of the API."""
+        return web.json_response(self._document)
 
 
-def runner(app: web.Application) -> web.AppRunner:
+def runner(app: web.Application, timing: Timing = DEFAULT) -> web.AppRunner:
     """What serves the API, with its limits."""
-    return web.AppRunner(app, access_log=None, max_line_size=_LONGEST_LINE, shutdown_timeout=_STOP_WITHIN)
+    return web.AppRunner(app, access_log=None, max_line_size=_MAX_LINE, shutdown_timeout=timing.api_stop)
 
 
 @web.middleware
-async def _errors(request: web.Request, handler: Callable[..., Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     try:
         return await handler(request)
     except JenkinsProxyError as error:
@@ -81,7 +103,7 @@ async def _errors(request: web.Request, handler: Callable[..., Awaitable[web.Str
         answer.headers.extend((name, value) for name, value in error.headers.items() if name == "Allow")
         return answer
     except Exception as error:
-        _log.exception("%s %s", request.method, request.rel_url.path)
+        _LOG.exception("%s %s", request.method, request.rel_url.path)
         return _refusal(500, f"a bug in the daemon: {type(error).__name__}", "its log has the details")
 
 

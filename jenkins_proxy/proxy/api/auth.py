@@ -1,9 +1,9 @@
 """Who may do what through the API.
 
-With a token, whatever changes something or tells a secret needs it as ``Authorization: Bearer``. Without one, whoever
-reaches the port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the enemy is a web
-page in a browser that reaches the port, too. It is told by headers that a page cannot take away (Origin,
-Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at us.
+With a token, whatever changes something or shows a secret needs it as ``Authorization: Bearer``. Without one, whoever
+reaches the port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the attacker is a web
+page in a browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin,
+Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
 
 What is only read (routes, events, metrics, the dashboard) is open in both cases and holds no secret.
 """
@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from jenkins_proxy import hostnames
 from jenkins_proxy.errors import ProxyError
 
-Handler = TypeVar("Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 
 class AccessDenied(ProxyError):
@@ -31,23 +33,28 @@ class AccessDenied(ProxyError):
         self.status = status
 
 
-def guarded(handler: Handler) -> Handler:
-    """Mark a handler that changes something or tells a secret."""
-    handler.guarded = True
+def guarded(handler: AnyHandler) -> AnyHandler:
+    """Mark a handler that changes something or shows a secret."""
+    vars(handler)["guarded"] = True
     return handler
 
 
-class Access:
+def is_guarded(handler: Any) -> bool:
+    """Whether a handler is marked."""
+    return getattr(handler, "guarded", False) is True
+
+
+class Authenticator:
     """Decides over each request.
 
     :param token: what callers must send; empty for none.
-    :param names: host names by which callers may reach us without a token, beside addresses, names without a dot
-        and this machine's own.
+    :param names: host names by which callers may reach the daemon without a token, beside addresses, names without a
+        dot and this machine's own.
     """
 
     def __init__(self, token: str, names: Iterable[str] = ()) -> None:
         self._expected = token.encode()
-        self._resolver = {name.lower() for name in names}
+        self._names = {name.lower() for name in names}
 
     def check(self, request: web.Request, guarded: bool) -> None:
         """Let a request go on.
@@ -87,26 +94,26 @@ class Access:
 
     def _check_name(self, request: web.Request) -> None:
         name = hostnames.in_header(request.host)
-        if hostnames.can_be_rebound(name, self._resolver):
+        if hostnames.can_be_rebound(name, self._names):
             raise AccessDenied(
                 f"called by the unknown host name {name[:80]!r}",
                 "start the daemon with a token, or with --allow-host for that name",
             )
 
 
-def middleware(access: Access) -> Callable[..., Awaitable[web.StreamResponse]]:
+def middleware(authenticator: Authenticator) -> Middleware:
     """The check before every handler."""
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        access.check(request, getattr(request.match_info.handler, "guarded", False))
+        authenticator.check(request, is_guarded(request.match_info.handler))
         return await handler(request)
 
     return checked
 
 
 def _sent_by_a_page(request: web.Request) -> bool:
-    """By another site's page, or, for a GET, where a browser on plain http tells no more, by a browser at all."""
+    """Whether another site's page sent it; for a GET, where a browser on plain http says no more, any browser."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         return True

@@ -12,7 +12,8 @@ from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service import ProxyService
 
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
@@ -23,9 +24,9 @@ _NO_PARAMETERS = Query(())
 class DockerFlow:
     """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500."""
 
-    def __init__(self, proxy_service: ProxyService, arrivals: Arrivals) -> None:
+    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter) -> None:
         self._service = proxy_service
-        self._arrivals = arrivals
+        self._waiter = waiter
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
@@ -50,7 +51,7 @@ class DockerFlow:
             if call.dry_run:
                 state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
-            await self._arrivals.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
+            await self._waiter.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
         except JenkinsProxyError as error:
             return _failed(error, query)
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""

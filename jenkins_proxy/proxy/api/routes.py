@@ -14,25 +14,26 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import serializers
-from jenkins_proxy.proxy.api.auth import Access, guarded
+from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.service import Arrivals, ProxyService
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.route_options import OPTIONS, check_route
 
 _BODY_SECONDS = 10.0
-_LONGEST_DRAIN = 3600.0
+_MAX_DRAIN = 3600.0
 _FIELDS = tuple(option.name for option in OPTIONS)
 
 
 class Routes:
-    """The handlers. Their errors are raised, and made into answers in ``api.py``."""
+    """The handlers. Their errors are raised, and made into answers in ``app.py``."""
 
-    def __init__(self, proxy_service: ProxyService, arrivals: Arrivals, gate: Access) -> None:
+    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, auth: Authenticator) -> None:
         self._service = proxy_service
-        self._arrivals = arrivals
-        self._gate = gate
+        self._waiter = waiter
+        self._auth = auth
 
     def add_to(self, app: web.Application) -> None:
         app.add_routes(
@@ -65,7 +66,7 @@ class Routes:
             state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
         else:
             before = self._service.text() if query.flag("diff") else ""
-            state = await self._arrivals.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
+            state = await self._waiter.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
@@ -83,9 +84,9 @@ class Routes:
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
         body = await _body(request)
-        timeout = body.get("timeout", _LONGEST_DRAIN)
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _LONGEST_DRAIN:
-            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_LONGEST_DRAIN:g}")
+        timeout = body.get("timeout", _MAX_DRAIN)
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _MAX_DRAIN:
+            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_MAX_DRAIN:g}")
         return self._answer(request, await self._service.drain(_service(request), _addresses(body), timeout))
 
     @guarded
@@ -94,13 +95,13 @@ class Routes:
         return self._answer(request, await self._service.resume(_service(request), _addresses(body)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
-        key = self._service.probe_key if self._gate.trusts(request) else ""
+        key = self._service.probe_key if self._auth.trusts(request) else ""
         return web.json_response(serializers.route_json(state, probe_key=key, diff=diff))
 
 
 def _list_text(state: ProxyState) -> str:
-    routes = sorted(state.routes, key=lambda one: one.route.service)
-    return json.dumps({"version": state.version, "routes": [serializers.route_json(one) for one in routes]})
+    routes = sorted(state.routes, key=lambda own: own.route.service)
+    return json.dumps({"version": state.version, "routes": [serializers.route_json(own) for own in routes]})
 
 
 def _service(request: web.Request) -> str:
@@ -133,4 +134,4 @@ def _addresses(body: dict[str, Any]) -> tuple[Address, ...]:
     given = body.get("addresses")
     if not isinstance(given, list) or not given:
         raise UsageError("addresses is missing", 'send {"addresses": ["10.0.0.1:32768"]}')
-    return tuple(validation.parse_address(one, "addresses") for one in given)
+    return tuple(validation.parse_address(text, "addresses") for text in given)

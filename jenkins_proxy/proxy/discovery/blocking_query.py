@@ -1,4 +1,4 @@
-"""Whether the registry answers, as all who ask it see it together."""
+"""Queries of the registry that are repeated until they are answered, and what they say of it together."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ import functools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 Result = TypeVar("Result")
+Answer_co = TypeVar("Answer_co", covariant=True)
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 2.0
 _TOO_MANY = 429
 
 
-class Reachability:
-    """Counts the answers of the registry and its silence.
+class BlockingQuery(Protocol[Answer_co]):
+    """A query that answers at once with index 0, else when the registry is past ``index``; with the next index."""
 
-    :param lost: called with the reason when it stopped to answer.
-    :param back: called with the seconds that it was away.
+    def __call__(self, *, index: int) -> Awaitable[tuple[Answer_co, int]]: ...
+
+
+class Reachability:
+    """Whether the registry answers, as all queries see it together.
+
+    :ivar lost_since: seconds since 1970 when it stopped to answer; None while it answers.
+    :ivar reason: why it does not; empty while it does.
+    :ivar back_at: when it came back last, by the monotonic clock.
     """
 
-    def __init__(self, lost: Callable[[str], None], back: Callable[[float], None]) -> None:
-        self._lost = lost
-        self._back = back
+    def __init__(self, events: EventBus, timing: Timing = DEFAULT) -> None:
+        self._events = events
+        self._timing = timing
         self.lost_since: float | None = None
         self.reason = ""
         self.back_at = float("-inf")
-        """When it came back last, by the monotonic clock."""
 
     async def retry_forever(
         self, ask: Callable[[], Awaitable[Result]], again: Callable[[], Awaitable[Result]] | None = None
@@ -41,41 +48,40 @@ class Reachability:
 
         :param again: what to ask after a failure instead.
         """
-        pause = _FIRST_PAUSE
+        pause = self._timing.registry_retry_min
         while True:
             try:
                 answer = await ask()
             except RegistryError as error:
                 self._failed(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, self._timing.registry_retry_max)
                 ask = again or ask
             else:
                 self._answered()
                 return answer
 
-    async def watch(self, ask: Callable[..., Awaitable[tuple[Result, int]]]) -> AsyncIterator[tuple[Result, bool]]:
-        """The answers of a blocking query, for ever: at first, after each change, and after each quiet wait.
+    async def watch(self, query: BlockingQuery[Result]) -> AsyncIterator[tuple[Result, bool]]:
+        """The answers of a blocking query, without an end: at first, after each change, and after each quiet wait.
 
-        :param ask: takes ``index`` and gives its answer with the next one.
-        :return: each answer, and whether the index moved; at first it has.
+        :return: each answer, and whether the index changed; at first it has.
         """
         index = 0
         while True:
-            # A registry that was started anew counts from the beginning: with the index of before the query would not
+            # A registry that was started again counts from the beginning: with the old index the query would not
             # return until its wait is over.
-            first, again = functools.partial(ask, index=index), functools.partial(ask, index=0)
-            answer, informer = await self.retry_forever(first, again)
-            moved = informer != index
-            index = informer
-            yield answer, moved
+            first, again = functools.partial(query, index=index), functools.partial(query, index=0)
+            answer, next_index = await self.retry_forever(first, again)
+            index_changed = next_index != index
+            index = next_index
+            yield answer, index_changed
 
     def _failed(self, error: RegistryError) -> None:
-        # A connection too many says that it is there.
+        # An answer that refuses one connection too many says that the registry is there.
         if self.lost_since is None and not (isinstance(error, RegistryRefused) and error.status == _TOO_MANY):
             self.lost_since = time.time()
             self.reason = str(error)
-            self._lost(str(error))
+            self._events.publish("registry-lost", detail=self.reason)
 
     def _answered(self) -> None:
         if self.lost_since is not None:
@@ -83,4 +89,4 @@ class Reachability:
             self.lost_since = None
             self.reason = ""
             self.back_at = time.monotonic()
-            self._back(away)
+            self._events.publish("registry-back", seconds=away)

@@ -11,87 +11,92 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from jenkins_proxy.aio import TaskGroup, with_timeout
 from jenkins_proxy.model import Address, Instance
-from jenkins_proxy.proxy.reconcile.desired_state import live
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState, live
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 _QUESTION = b"OPTIONS * HTTP/1.1\r\nHost: %s\r\nUser-Agent: jenkins-proxy\r\nConnection: close\r\n\r\n"
-# What is silent for so long listens: it is slow, or speaks no HTTP.
-_SILENT = 1.0
-# What goes on dropping connections may not care for the question: users will tell.
-_PATIENCE = 10.0
-_FIRST_PAUSE = 0.01
-_LONGEST_PAUSE = 0.25
 
-Numeric = Callable[[Address], Sequence[Address]]
 Identity = tuple[str, Address]
 
 
 class ReadinessGate:
-    """Knows which instances have not answered yet.
+    """Holds back instances that have not answered yet, and enqueues their routes when they have."""
 
-    :param numeric: the numeric addresses behind one.
-    :param answered: called with a service's name in the registry and the time at which the registry told of the
-        instance, when it is fit for users.
-    """
-
-    def __init__(self, numeric: Numeric, answered: Callable[[str, float], None], tasks: TaskGroup) -> None:
-        self._numeric = numeric
-        self._answered = answered
+    def __init__(
+        self, desired: DesiredState, loop: ReconcileLoop, *, tasks: TaskGroup, timing: Timing = DEFAULT
+    ) -> None:
+        self._desired = desired
+        self._loop = loop
         self._tasks = tasks
+        self._timing = timing
+        # When the registry reported of each instance that has not answered yet, by service.
         self._waiting: dict[str, dict[Identity, float]] = {}
 
-    def unproven(self, registry_name: str) -> Collection[Address]:
-        """Where instances are that have not answered yet."""
-        return {address for _id, address in self._waiting.get(registry_name, ())}
+    def check(
+        self, registry_name: str, before: Iterable[Instance], now: Sequence[Instance], notified_at: float
+    ) -> None:
+        """Ask what is new among the instances of a service, when others of them serve.
 
-    def look(self, registry_name: str, before: Iterable[Instance], now: Sequence[Instance], woke: float) -> None:
-        """Knock at what is new among the instances of a service, when others of them serve.
-
-        :param before: as they were known; empty where nothing was.
+        :param before: the instances that were known; empty where none was.
         """
-        there = {_identity(instance): instance for instance in live(now)}
-        waiting = {who: since for who, since in self._waiting.get(registry_name, {}).items() if who in there}
+        current = {_identity(instance): instance for instance in live(now)}
+        waiting = {who: since for who, since in self._waiting.get(registry_name, {}).items() if who in current}
         old = {_identity(instance) for instance in before}
-        if there.keys() & old - waiting.keys():
-            for who, instance in there.items():
+        if current.keys() & old - waiting.keys():
+            for who, instance in current.items():
                 if who not in old and not instance.checked:
-                    waiting[who] = woke
-                    self._tasks.start(self._knock(registry_name, instance))
-        self._waiting[registry_name] = waiting
-        if not waiting:
-            del self._waiting[registry_name]
+                    waiting[who] = notified_at
+                    self._tasks.start(self._admit(registry_name, instance))
+        self._set_waiting(registry_name, waiting)
 
-    async def prove(self, registry_name: str, instances: Iterable[Instance]) -> None:
-        """Wait until each of these has answered, or has had the time to."""
-        await asyncio.gather(*(self._knock(registry_name, one) for one in live(instances) if not one.checked))
+    async def wait_ready(self, instances: Iterable[Instance]) -> None:
+        """Return when each of these has answered, or has had the time to."""
+        await asyncio.gather(*(self._wait_ready(instance) for instance in live(instances) if not instance.checked))
 
-    async def _knock(self, registry_name: str, instance: Instance) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await with_timeout(self._until_listening(instance), _PATIENCE)
-        woke = self._waiting.get(registry_name, {}).pop(_identity(instance), None)
-        if woke is not None:
-            self._answered(registry_name, woke)
+    async def _admit(self, registry_name: str, instance: Instance) -> None:
+        await self._wait_ready(instance)
+        waiting = dict(self._waiting.get(registry_name, {}))
+        notified_at = waiting.pop(_identity(instance), None)
+        if notified_at is not None:
+            self._set_waiting(registry_name, waiting)
+            self._loop.enqueue(self._desired.services_of(registry_name), notified_at)
+
+    def _set_waiting(self, registry_name: str, waiting: dict[Identity, float]) -> None:
+        if waiting:
+            self._waiting[registry_name] = waiting
+        else:
+            self._waiting.pop(registry_name, None)
+        self._desired.set_not_ready(registry_name, {address for _id, address in waiting})
+
+    async def _wait_ready(self, instance: Instance) -> None:
+        with contextlib.suppress(TimeoutError):
+            await with_timeout(self._until_listening(instance), self._timing.ready_timeout)
 
     async def _until_listening(self, instance: Instance) -> None:
-        pause = _FIRST_PAUSE
-        for address in self._numeric(instance.address):
-            while not await listens(address):
+        pause = self._timing.ready_retry_min
+        for address in self._desired.hosts.resolve(instance.address):
+            while not await listens(address, self._timing.ready_silence):
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, self._timing.ready_retry_max)
 
 
-async def listens(address: Address) -> bool:
-    """False only for who takes a connection and closes it without a word."""
+async def listens(address: Address, silence: float) -> bool:
+    """Whether there is somebody: False only for what takes a connection and closes it without a word.
+
+    :param silence: seconds after which whoever says nothing counts as there.
+    """
     try:
-        reader, writer = await with_timeout(asyncio.open_connection(address.host, address.port), _SILENT)
+        reader, writer = await with_timeout(asyncio.open_connection(address.host, address.port), silence)
     except (TimeoutError, OSError):
         return True
     try:
         writer.write(_QUESTION % str(address).encode())
-        return bool(await with_timeout(reader.read(1), _SILENT))
+        return bool(await with_timeout(reader.read(1), silence))
     except TimeoutError:
         return True
     except OSError:

@@ -1,65 +1,46 @@
-"""Host names as numeric addresses. HAProxy gets numbers only: one name that it cannot look up would stop it all."""
+"""Looks up host names, when they come up and again every half a minute."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Collection, Iterable
 
-from jenkins_proxy import hostnames
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.model import Address
-
-_REFRESH = 30.0
-_WITHIN = 5.0
-
-
-@functools.lru_cache(maxsize=65536)
-def is_numeric(host: str) -> bool:
-    # The zone of a link-local address is any text at all, and no address that another machine could use.
-    return "%" not in host and hostnames.is_address(host)
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 
 class Resolver:
-    """The names in use, looked up again every half a minute.
+    """Keeps the desired state's host names current. A name that has other addresses than before enqueues all routes."""
 
-    :param changed: called when a name has other addresses than before.
-    """
+    def __init__(self, desired: DesiredState, loop: ReconcileLoop, timing: Timing = DEFAULT) -> None:
+        self._desired = desired
+        self._loop = loop
+        self._timing = timing
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-        self._known: dict[str, tuple[str, ...]] = {}
+    async def lookup(self, addresses: Iterable[Address]) -> None:
+        """Look up the names among these that are not known yet."""
+        await self._lookup(self._desired.hosts.unknown(addresses))
 
-    def numeric(self, address: Address) -> tuple[Address, ...]:
-        """The addresses behind one; none while its name is not known, or its port is none. A numeric one is itself."""
-        if not address.has_port:
-            return ()
-        if is_numeric(address.host):
-            return (address,)
-        return tuple(Address(host, address.port) for host in self._known.get(address.host, ()) if is_numeric(host))
-
-    async def learn(self, addresses: Iterable[Address]) -> bool:
-        """Look up the names among these that are not known yet. :return: whether there were any."""
-        unknown = {one.host for one in addresses if not is_numeric(one.host) and not self._known.get(one.host)}
-        await asyncio.gather(*(self._look_up(host) for host in unknown))
-        return bool(unknown)
-
-    async def refresh(self) -> None:
-        """Look all names up again, for ever."""
+    async def run(self) -> None:
+        """Look up all names again and again, until cancelled."""
         while True:
-            await asyncio.sleep(_REFRESH)
-            await asyncio.gather(*(self._look_up(host) for host in self._known))
+            await asyncio.sleep(self._timing.dns_refresh)
+            await self._lookup(self._desired.hosts.names)
 
-    async def _look_up(self, host: str) -> None:
-        query = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    async def _lookup(self, names: Collection[str]) -> None:
+        changed = await asyncio.gather(*map(self._lookup_name, names))
+        if any(changed):
+            self._loop.enqueue(self._desired.routes)
+
+    async def _lookup_name(self, name: str) -> bool:
+        query = asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         try:
-            found = await with_timeout(query, _WITHIN)
+            answers = await with_timeout(query, self._timing.dns_timeout)
         except (TimeoutError, OSError, UnicodeError):
-            # A name that was known keeps its addresses: a name server that is away must not take servers out.
-            self._known.setdefault(host, ())
-            return
-        numbers = tuple(sorted({entry[4][0] for entry in found}))
-        if self._known.get(host) != numbers:
-            self._known[host] = numbers
-            self._changed()
+            self._desired.hosts.put_unresolved(name)
+            return False
+        return self._desired.hosts.put(name, (str(answer[4][0]) for answer in answers))

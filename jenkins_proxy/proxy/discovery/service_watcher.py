@@ -2,10 +2,10 @@
 
 Consul serves 200 connections of one client address by default, and a query that its asker gave up can keep counting
 until its wait is over. So no query is cancelled while the daemon runs, and there is a fixed number of *slots*, each
-with a dedicated watch of one service. Services without a slot have a :class:`CatalogWatcher`: it tells that some of
-them changed, a sweep over their indexes tells which, and each of these is read at once, over a few kept-alive
-connections.
-A slot goes over to a service that changed more recently than its own when its own has been quiet for a wait.
+with a dedicated watch of one service. Services without a slot share a :class:`CatalogWatcher`: it reports that some of
+them changed, a sweep over their indexes finds which, and each of these is read at once, over a few kept-alive
+connections. A slot goes over to a service that changed more recently than its own when its own has been quiet for a
+wait.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul
 from jenkins_proxy.clients.consul.models import Check
 from jenkins_proxy.model import CRITICAL, Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 EVERY = None
 """Instead of names: any service may have changed."""
 
 CONNECTIONS = 2
+"""Of a :class:`CatalogWatcher`."""
 
-Changed = Callable[["Collection[str] | None"], None]
+OnServicesChanged = Callable[["Collection[str] | None"], None]
+OnChange = Callable[[str, Sequence[Instance], float], None]
 
-Seen = Callable[[str, Sequence[Instance], float], None]
-
-WAIT = 30.0
-"""Seconds that a quiet query takes."""
-
+# So many slots whose queries all end in one wait are work enough for nothing: more of them wait longer.
 _SLOTS_A_WAIT = 300
 _OTHERS = 8
 _READERS = 4
@@ -46,35 +45,43 @@ _AT_ONCE = 250
 class _Batch:
     """Services that were asked for their index at once.
 
-    :ivar woke: when the registry told of a change first after that; None while it has not.
+    :ivar notified_at: when the registry first reported a change after that; None while it has not.
     """
 
     begin: float
-    woke: float | None = None
+    notified_at: float | None = None
 
 
 _NEVER = _Batch(0.0, 0.0)
 
 
 class ServiceWatcher:
-    """Tells the instances of services, at first and after each change, from the first :meth:`follow` on.
+    """Reports the instances of services, at first and after each change, from the first :meth:`follow` on.
 
-    :param seen: called with a service, its instances and the monotonic time at which the registry told of the change.
-    :param tasks: who runs the watches.
+    :param on_change: called with a service, its instances and the monotonic time at which the registry reported it.
+    :param tasks: the group that the watches run in.
     :param connections: how many the client may hold; some are left for the store's watches and the API's calls.
     """
 
     def __init__(
-        self, registry: AsyncConsul, reachability: Reachability, seen: Seen, *, tasks: TaskGroup, connections: int
+        self,
+        registry: AsyncConsul,
+        reachability: Reachability,
+        on_change: OnChange,
+        *,
+        tasks: TaskGroup,
+        connections: int,
+        timing: Timing = DEFAULT,
     ) -> None:
         self._registry = registry
         self._reach = reachability
-        self._seen = seen
+        self._on_change = on_change
         self._tasks = tasks
         self._free = max(4, connections - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
-        # So many quiet queries that end each second are work enough for nothing.
-        self._wait = WAIT * max(1.0, self._free / _SLOTS_A_WAIT)
-        self._shared = CatalogWatcher(registry, reachability, self._changed, tasks=tasks, wait=WAIT)
+        self._wait = timing.blocking_query * max(1.0, self._free / _SLOTS_A_WAIT)
+        self._catalog = CatalogWatcher(
+            registry, reachability, self._services_changed, tasks=tasks, wait=timing.blocking_query
+        )
         self._sharing = False
         self._followed: frozenset[str] = frozenset()
         self._slotted: set[str] = set()
@@ -83,12 +90,12 @@ class ServiceWatcher:
         self._unread: dict[str, float] = {}
         self._to_read = asyncio.Event()
         # The index at which each service was read, in which batch it was asked for it, and the batches since which
-        # the registry has told of no change.
+        # the registry has reported no change.
         self._index: dict[str, int] = {}
         self._asked: dict[str, _Batch] = {}
         self._fresh: list[_Batch] = []
         self._to_sweep = asyncio.Event()
-        self._told: dict[str, Sequence[Instance]] = {}
+        self._reported: dict[str, Sequence[Instance]] = {}
         self._changed_at: dict[str, float] = {}
 
     def follow(self, services: Collection[str]) -> None:
@@ -96,14 +103,14 @@ class ServiceWatcher:
         new = set(services) - self._followed
         self._followed = frozenset(services)
         # A slot still watches a service that was given up a moment ago.
-        for name in new & self._slotted & self._told.keys():
-            self._seen(name, self._told[name], time.monotonic())
+        for name in new & self._slotted & self._reported.keys():
+            self._on_change(name, self._reported[name], time.monotonic())
         self._waiting = (self._waiting & self._followed) | (new - self._slotted)
-        for name in self._told.keys() - self._followed - self._slotted:
+        for name in self._reported.keys() - self._followed - self._slotted:
             self._forget(name)
         while self._waiting and self._free:
             self._free -= 1
-            self._tasks.start(self._slot(self._take()))
+            self._tasks.start(self._slot(self._pop_latest()))
         if self._waiting:
             self._share()
             self._read(new & self._waiting, time.monotonic())
@@ -111,7 +118,7 @@ class ServiceWatcher:
     def _share(self) -> None:
         if not self._sharing:
             self._sharing = True
-            self._shared.start()
+            self._catalog.start()
             self._tasks.start(self._keep_sweeping())
             for _ in range(_READERS):
                 self._tasks.start(self._keep_reading())
@@ -130,17 +137,17 @@ class ServiceWatcher:
             if not self._waiting:
                 self._free += 1
                 return
-            service = self._take()
+            service = self._pop_latest()
 
     async def _watch(self, service: str) -> None:
         """Follow one service, until it is followed no longer, or is quiet while another one waits that is not."""
         ask = functools.partial(self._registry.instances, service, wait=self._wait)
-        async for instances, _moved in self._reach.watch(ask):
-            changed = self._tell(service, instances, time.monotonic())
+        async for instances, _index_changed in self._reach.watch(ask):
+            changed = self._report(service, instances, time.monotonic())
             if service not in self._followed or not changed and self._other_is_livelier(service):
                 return
 
-    def _take(self) -> str:
+    def _pop_latest(self) -> str:
         """The waiting service that changed last."""
         service = max(sorted(self._waiting), key=self._last_change)
         self._waiting.remove(service)
@@ -153,18 +160,18 @@ class ServiceWatcher:
     def _last_change(self, service: str) -> float:
         return self._changed_at.get(service, 0.0)
 
-    def _changed(self, services: Collection[str] | None) -> None:
+    def _services_changed(self, services: Collection[str] | None) -> None:
         if services is EVERY:
             for batch in self._fresh:
-                batch.woke = time.monotonic()
+                batch.notified_at = time.monotonic()
             self._fresh.clear()
             self._to_sweep.set()
         else:
             self._read(self._waiting.intersection(services), time.monotonic())
 
-    def _read(self, services: Collection[str], woke: float) -> None:
+    def _read(self, services: Collection[str], notified_at: float) -> None:
         for name in services:
-            self._unread.setdefault(name, woke)
+            self._unread.setdefault(name, notified_at)
         self._to_read.set()
 
     async def _keep_sweeping(self) -> None:
@@ -177,10 +184,12 @@ class ServiceWatcher:
                 await self._to_sweep.wait()
                 continue
             begin = time.monotonic()
-            told = functools.partial(self._read_if_moved, {name: self._asked[name].woke or begin for name in due})
+            on_index = functools.partial(
+                self._read_if_changed, {name: self._asked[name].notified_at or begin for name in due}
+            )
             self._fresh.append(_Batch(begin))
             self._asked.update(dict.fromkeys(due, self._fresh[-1]))
-            await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, told))
+            await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, on_index))
             unrested += len(due)
             # Where changes never end, a third of the registry's time is left to others.
             if unrested > len(self._waiting):
@@ -188,12 +197,12 @@ class ServiceWatcher:
 
     def _due(self) -> list[str]:
         """Services that may have changed since they were asked last, the longest ago first; a batch at the most."""
-        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).woke is not None)
+        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).notified_at is not None)
         return heapq.nsmallest(_AT_ONCE, due, key=lambda name: (self._asked[name].begin, name))
 
-    def _read_if_moved(self, woke: Mapping[str, float], service: str, index: int) -> None:
+    def _read_if_changed(self, notified_at: Mapping[str, float], service: str, index: int) -> None:
         if index != self._index.get(service):
-            self._read({service}, woke[service])
+            self._read({service}, notified_at[service])
 
     async def _keep_reading(self) -> None:
         while True:
@@ -201,27 +210,27 @@ class ServiceWatcher:
                 self._to_read.clear()
                 await self._to_read.wait()
             name = next(iter(self._unread))
-            woke = self._unread.pop(name)
+            notified_at = self._unread.pop(name)
             instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
-            # A service that got a slot in between is told by it: this answer may be older than its.
+            # A service that got a slot in between is reported by it: this answer may be older than its.
             if name in self._waiting:
                 self._index[name] = index
-                self._tell(name, instances, woke)
+                self._report(name, instances, notified_at)
 
-    def _tell(self, service: str, instances: Sequence[Instance], woke: float) -> bool:
-        """Tell of a change. :return: whether it is one."""
-        before = self._told.get(service)
+    def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
+        """Report the instances of a service if they changed. :return: whether they did."""
+        before = self._reported.get(service)
         if instances == before:
             return False
-        self._told[service] = instances
+        self._reported[service] = instances
         if before is not None:
-            self._changed_at[service] = woke
+            self._changed_at[service] = notified_at
         if service in self._followed:
-            self._seen(service, instances, woke)
+            self._on_change(service, instances, notified_at)
         return True
 
     def _forget(self, service: str) -> None:
-        self._told.pop(service, None)
+        self._reported.pop(service, None)
         self._changed_at.pop(service, None)
         self._index.pop(service, None)
         self._asked.pop(service, None)
@@ -230,17 +239,23 @@ class ServiceWatcher:
 class CatalogWatcher:
     """Watches the names of services, and the critical checks.
 
-    :param changed: called with the names of the services that may have changed, or with ``EVERY``.
-    :param tasks: who runs the watches.
+    :param on_change: called with the names of the services that may have changed, or with ``EVERY``.
+    :param tasks: the group that the watches run in.
     :param wait: seconds that a quiet query takes.
     """
 
     def __init__(
-        self, registry: AsyncConsul, reachability: Reachability, changed: Changed, *, tasks: TaskGroup, wait: float
+        self,
+        registry: AsyncConsul,
+        reachability: Reachability,
+        on_change: OnServicesChanged,
+        *,
+        tasks: TaskGroup,
+        wait: float,
     ) -> None:
         self._registry = registry
         self._reach = reachability
-        self._changed = changed
+        self._on_change = on_change
         self._tasks = tasks
         self._wait = wait
 
@@ -250,21 +265,21 @@ class CatalogWatcher:
             self._tasks.start(work)
 
     async def _watch_names(self) -> None:
-        async for _resolver, moved in self._reach.watch(
+        async for _names, index_changed in self._reach.watch(
             functools.partial(self._registry.watch_services, wait=self._wait)
         ):
-            if moved:
-                self._changed(EVERY)
+            if index_changed:
+                self._on_change(EVERY)
 
     async def _watch_critical(self) -> None:
         before: frozenset[Check] = frozenset()
         ask = functools.partial(self._registry.health_state, CRITICAL, wait=self._wait)
-        async for checks, _moved in self._reach.watch(ask):
+        async for checks, _index_changed in self._reach.watch(ask):
             now = frozenset(checks)
             names = {check.service for check in before ^ now}
             before = now
             # A check without a service is its node's, and concerns all that is there.
             if "" in names:
-                self._changed(EVERY)
+                self._on_change(EVERY)
             elif names:
-                self._changed(names)
+                self._on_change(names)

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy import diff
-from jenkins_proxy.proxy.haproxy.diff import Running, ServerChange
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.diff import ServerChange
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Backend, Rendered, Renderer, render, server_name
+from jenkins_proxy.proxy.haproxy.render import Rendered, Renderer, render, server_name
 from jenkins_proxy.proxy.haproxy.route_table import backend_name
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 
-_SOONEST = 0.02
-_LATEST = 1.0
 _WRITING_SHARE = 0.1
+_REGISTERED = "New server registered."
 
-Everything = Callable[[], Mapping[str, Backend]]
+AllBackends = Callable[[], Mapping[str, Backend]]
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,20 @@ class Applier:
     :ivar problem: why work in the background failed that is tried again; empty when it did not.
     """
 
-    def __init__(self, haproxy: HAProxy) -> None:
+    def __init__(self, haproxy: HAProxy, timing: Timing = DEFAULT) -> None:
         self._haproxy = haproxy
+        self._timing = timing
         self.problem = ""
         self._lock = asyncio.Lock()
         self._files = asyncio.Lock()
         self._renderer = Renderer(haproxy.options)
-        self._running: dict[str, Running] = {}
-        # The same as backends: what the files should say.
-        self._backends: dict[str, Backend] = {}
+        self._running: dict[str, Backend] = {}
         self._stale = asyncio.Event()
-        self._leaving = asyncio.Event()
+        self._draining = asyncio.Event()
         self.version = 0
 
     @property
-    def running(self) -> Mapping[str, Running]:
+    def running(self) -> Mapping[str, Backend]:
         """What HAProxy runs, by service."""
         return self._running
 
@@ -78,23 +78,24 @@ class Applier:
             if not refused:
                 raise
             await self._haproxy.start(self._render_all(desired), version, probe_key)
-        self._runs(desired)
+        self._running = dict(desired)
         return Applied(reloaded=True, refused=refused)
 
     async def apply(
-        self, wanted: Mapping[str, Backend], services: Iterable[str], everything: Everything, *, force: bool = False
+        self, desired: Mapping[str, Backend], services: Iterable[str], everything: AllBackends, *, force: bool = False
     ) -> Applied:
         """Make HAProxy run what is desired.
 
-        :param services: those that may differ from what runs; ``wanted`` holds the ones of them that shall serve.
+        :param desired: the backends of those of the ``services`` that shall serve.
+        :param services: those that may differ from what runs.
         :param everything: gives what is desired of all services; asked when there is a reload.
         :param force: reload, whatever the difference.
         :raises ProxyError: when HAProxy does not take it; what ran before runs on.
         """
         async with self._lock:
-            runs = {name: self._running[name] for name in services if name in self._running}
-            todo = diff.plan(runs, wanted)
-            # Where HAProxy is not as it should be, for example changed by hand, a reload settles it too.
+            running = {name: self._running[name] for name in services if name in self._running}
+            todo = diff.plan(running, desired)
+            # Where HAProxy is not as it should be, for example changed by hand, a reload mends it too.
             if todo.reload or force or not await self._change(todo.changes):
                 async with self._files:
                     return await self._reload(everything())
@@ -107,7 +108,7 @@ class Applier:
 
     def text(self, backends: Mapping[str, Backend] | None = None) -> str:
         """The configuration as it is, or as it would be with these."""
-        return self._render(self._backends if backends is None else backends).config
+        return self._render(self._running if backends is None else backends).config
 
     async def wait_idle(self, service: str, addresses: Sequence[Address], deadline: Deadline) -> None:
         """Return when no request is in flight to these servers, nor can still come.
@@ -116,7 +117,7 @@ class Applier:
         """
         backend = backend_name(service)
         names = [f"{backend}/{server_name(address)}" for address in addresses]
-        pause = _SOONEST
+        pause = self._timing.idle_poll_min
         while not await self._haproxy.idle(backend, names):
             if deadline.expired:
                 raise ProxyError(
@@ -125,26 +126,26 @@ class Applier:
                     "they get no new ones; drain again to wait longer",
                 )
             await asyncio.sleep(min(pause, deadline.remaining))
-            pause = min(pause * 1.5, _LATEST)
+            pause = min(pause * 1.5, self._timing.idle_poll_max)
 
-    async def reap(self) -> None:
-        """Remove drained servers once they are idle, for ever."""
-        pause = _SOONEST
+    async def run_reaper(self) -> None:
+        """Remove drained servers once they are idle, until cancelled."""
+        pause = self._timing.idle_poll_min
         while True:
-            if not any(one.leaving for one in self._running.values()):
-                await self._leaving.wait()
-            if self._leaving.is_set():
-                self._leaving.clear()
-                pause = _SOONEST
+            if not any(map(_draining, self._running.values())):
+                await self._draining.wait()
+            if self._draining.is_set():
+                self._draining.clear()
+                pause = self._timing.idle_poll_min
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LATEST)
-            # HAProxy may be starting again; whoever it cannot be removed from now is removed later.
+            pause = min(pause * 2, self._timing.idle_poll_max)
+            # While HAProxy is started again it removes nothing; the next time will do.
             with contextlib.suppress(ProxyError):
                 async with self._lock:
                     await self._reap()
 
-    async def write(self) -> None:
-        """Keep the files equal to what runs, for ever. A tenth of the time at the most, when changes never end."""
+    async def run_writer(self) -> None:
+        """Keep the files equal to what runs, until cancelled. It takes a tenth of the time when changes never end."""
         while True:
             await self._stale.wait()
             self._stale.clear()
@@ -152,12 +153,12 @@ class Applier:
             try:
                 async with self._files:
                     # In a thread, and beside changes of servers: ten thousand of them take a tenth of a second.
-                    await asyncio.to_thread(self._write, dict(self._backends))
+                    await asyncio.to_thread(self._write, dict(self._running))
                 self.problem = ""
             except (ProxyError, UsageError) as error:
                 self.problem = error.message
                 self._stale.set()
-                await asyncio.sleep(_LATEST)
+                await asyncio.sleep(self._timing.idle_poll_max)
             await asyncio.sleep((time.monotonic() - begin) / _WRITING_SHARE)
 
     async def _reload(self, desired: Mapping[str, Backend]) -> Applied:
@@ -170,11 +171,12 @@ class Applier:
             if not refused:
                 raise ProxyError(error.message, error.hint) from error
             await self._renew(desired)
-        self._runs(desired)
+        # What was draining stays with the worker of before.
+        self._running = dict(desired)
         return Applied(reloaded=True, seconds=time.monotonic() - begin, refused=refused)
 
     async def _renew(self, desired: Mapping[str, Backend]) -> None:
-        # A number is used once, also when the attempt fails: it tells a new worker from the one before.
+        # A number is used once, also when the attempt fails: it distinguishes a new worker from its predecessor.
         self.version += 1
         await self._haproxy.reload(self._render_all(desired), self.version)
 
@@ -183,16 +185,16 @@ class Applier:
         good = dict(desired)
         refused = {}
         for name, backend in desired.items():
-            runs = self._backends.get(name)
-            if runs == backend:
+            running = self._running.get(name)
+            if running and running.lasting == backend:
                 continue
             try:
                 await self._haproxy.check(self._render({name: backend}))
             except UsageError as error:
                 refused[name] = error.message
                 del good[name]
-                if runs:
-                    good[name] = runs
+                if running:
+                    good[name] = running.lasting
         return good, refused
 
     async def _change(self, changes: tuple[ServerChange, ...]) -> bool:
@@ -202,42 +204,34 @@ class Applier:
         commands = [command for change in changes for command in change.commands]
         answers = iter(await self._haproxy.runtime.ask(*commands))
         # What HAProxy refused must not reach the files: it could not start from them again.
-        done = [
-            change for change in changes if {next(answers) for _ in change.commands} <= {"", "New server registered."}
-        ]
+        done = [change for change in changes if {next(answers) for _ in change.commands} <= {"", _REGISTERED}]
         for change in done:
-            self._note(change)
+            self._record(change)
         self._stale.set()
-        if any(change.verb == diff.DRAIN for change in done):
-            self._leaving.set()
+        if any(change.after is ServerState.DRAINING for change in done):
+            self._draining.set()
         return len(done) == len(changes)
 
     async def _reap(self) -> None:
-        for service, one in list(self._running.items()):
-            if not one.leaving:
+        for service, backend in list(self._running.items()):
+            if not _draining(backend):
                 continue
-            backend = backend_name(service)
-            load = await self._haproxy.runtime.load(backend)
-            for address in one.leaving:
-                if not load.get(f"{backend}/{server_name(address)}"):
-                    await self._remove(ServerChange(diff.REMOVE, one.route, address))
+            name = backend_name(service)
+            load = await self._haproxy.runtime.load(name)
+            for address in backend.addresses(ServerState.DRAINING):
+                if not load.get(f"{name}/{server_name(address)}"):
+                    await self._remove(ServerChange(backend.route, address, ServerState.DRAINING, None))
 
     async def _remove(self, change: ServerChange) -> None:
         answers = await self._haproxy.runtime.ask(*change.commands)
         # It may still have an idle connection: then it is tried again.
         if answers[-1] in ("Server deleted.", "No such server."):
-            self._note(change)
+            self._record(change)
 
-    def _runs(self, desired: Mapping[str, Backend]) -> None:
-        """HAProxy was started or reloaded with this."""
-        self._running = diff.fresh(desired)
-        self._backends = dict(desired)
-
-    def _note(self, change: ServerChange) -> None:
+    def _record(self, change: ServerChange) -> None:
+        """HAProxy has made a change."""
         service = change.route.service
-        running = diff.applied(self._running[service], change)
-        self._running[service] = running
-        self._backends[service] = Backend(running.route, tuple(sorted(running.serving)))
+        self._running[service] = change.apply(self._running[service])
 
     def _write(self, backends: Mapping[str, Backend]) -> None:
         self._haproxy.write(self._render_all(backends))
@@ -247,3 +241,7 @@ class Applier:
 
     def _render(self, backends: Mapping[str, Backend]) -> Rendered:
         return render(backends.values(), self._haproxy.options, self.version)
+
+
+def _draining(backend: Backend) -> bool:
+    return ServerState.DRAINING in backend.servers.values()

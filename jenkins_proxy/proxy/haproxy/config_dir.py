@@ -31,12 +31,12 @@ class ConfigDir:
 
         :raises ProxyError: when the folder cannot be written.
         """
-        with self._telling(self.folder):
+        with self._reporting(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
         self._write(PROBE_FILE, f"{probe_key}\n")
 
-    def offer(self, rendered: Rendered) -> None:
+    def stage(self, rendered: Rendered) -> None:
         """Write a candidate, with its maps; nothing that runs reads them yet.
 
         :raises ProxyError: when it cannot be written: disk full, no permission.
@@ -46,12 +46,12 @@ class ConfigDir:
                 self._write(name, text)
         self._write(CANDIDATE, rendered.config)
 
-    def accept(self) -> None:
+    def commit(self) -> None:
         """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
-        with self._telling(self.folder / CONFIG):
+        with self._reporting(self.folder / CONFIG):
             os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
 
-    def keep(self, rendered: Rendered) -> None:
+    def mark_good(self, rendered: Rendered) -> None:
         """The configuration is known to run: it becomes the last good one, and maps of no use are removed.
 
         :raises ProxyError: when the disk refuses.
@@ -61,7 +61,7 @@ class ConfigDir:
             if path.name not in rendered.maps:
                 path.unlink(missing_ok=True)
 
-    def go_back(self) -> bool:
+    def revert(self) -> bool:
         """The last good configuration becomes the configuration again; False when there is none.
 
         :raises ProxyError: when the disk refuses.
@@ -80,17 +80,17 @@ class ConfigDir:
 
     def _link(self, source: str, target: str) -> None:
         between = self.folder / f"{target}.link"
-        with self._telling(self.folder / target):
+        with self._reporting(self.folder / target):
             between.unlink(missing_ok=True)
             os.link(self.folder / source, between)
             os.replace(between, self.folder / target)
 
     def _write(self, name: str, text: str) -> None:
-        with self._telling(self.folder / name):
+        with self._reporting(self.folder / name):
             atomic_write(self.folder / name, text.encode("ascii"), mode=0o600, fsync=True)
 
     @contextlib.contextmanager
-    def _telling(self, path: Path) -> Iterator[None]:
+    def _reporting(self, path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -99,7 +99,7 @@ class ConfigDir:
             ) from error
 
 
-def _probe_key(path: Path) -> str:
+def read_probe_key(path: Path) -> str:
     """The key in a file, made at the first start.
 
     :raises UsageError: when it can neither be read nor written.

@@ -9,54 +9,45 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy.render import Backend, server_name, server_options
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.render import server_name, server_options
 from jenkins_proxy.proxy.haproxy.route_table import backend_name
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
 
-ADD = "add"
-READY = "ready"
-DRAIN = "drain"
-REMOVE = "remove"
-
-
-@dataclass(frozen=True)
-class Running:
-    """A backend as HAProxy runs it.
-
-    :ivar serving: servers that get new requests.
-    :ivar leaving: servers that are drained and wait to be idle.
-    """
-
-    route: Route
-    serving: frozenset[Address] = frozenset()
-    leaving: frozenset[Address] = frozenset()
+_COMMAND_STATES = {ServerState.SERVING: "ready", ServerState.DRAINING: "drain"}
 
 
 @dataclass(frozen=True)
 class ServerChange:
-    """One server's change: ``add`` a new one, make a leaving one ``ready`` again, ``drain`` or ``remove`` one."""
+    """One server comes from one state to another.
 
-    verb: str
+    :ivar before: None for a server that HAProxy does not have yet.
+    :ivar after: None for a server that is removed.
+    """
+
     route: Route
     address: Address
+    before: ServerState | None
+    after: ServerState | None
 
     @property
     def commands(self) -> tuple[str, ...]:
         """For the Runtime API, in order."""
         server = f"{backend_name(self.route.service)}/{server_name(self.address)}"
-        if self.verb == ADD:
-            health = () if self.route.skip_check else (f"enable health {server}",)
-            return (
-                f"add server {server} {self.address} {server_options(self.route)}",
-                *health,
-                f"set server {server} state ready",
-            )
-        if self.verb == REMOVE:
+        if self.after is None:
             return f"set server {server} state maint", f"del server {server}"
-        return (f"set server {server} state {self.verb}",)
+        to_state = f"set server {server} state {_COMMAND_STATES[self.after]}"
+        if self.before is not None:
+            return (to_state,)
+        health = () if self.route.skip_check else (f"enable health {server}",)
+        return (f"add server {server} {self.address} {server_options(self.route)}", *health, to_state)
+
+    def apply(self, backend: Backend) -> Backend:
+        """The backend after the change."""
+        return backend.with_server(self.address, self.after)
 
 
 @dataclass(frozen=True)
@@ -67,38 +58,28 @@ class Plan:
     changes: tuple[ServerChange, ...] = ()
 
 
-def plan(running: Mapping[str, Running], desired: Mapping[str, Backend]) -> Plan:
+def plan(running: Mapping[str, Backend], desired: Mapping[str, Backend]) -> Plan:
     """The least change.
 
     :param running: by service; ``desired`` likewise. Both may be limited to the services in question.
     """
-    if {name: one.route for name, one in running.items()} != {name: one.route for name, one in desired.items()}:
+    if {name: backend.route for name, backend in running.items()} != {
+        name: backend.route for name, backend in desired.items()
+    }:
         return Plan(reload=True)
-    return Plan(changes=tuple(change for name, one in desired.items() for change in _changes(running[name], one)))
+    return Plan(changes=tuple(change for name in desired for change in _changes(running[name], desired[name])))
 
 
-def _changes(running: Running, desired: Backend) -> Iterator[ServerChange]:
-    wanted = frozenset(desired.servers)
+def _changes(running: Backend, desired: Backend) -> Iterator[ServerChange]:
     # What comes is in before what goes is out: there is no moment without a server.
-    for address in sorted(wanted - running.serving):
-        yield ServerChange(READY if address in running.leaving else ADD, desired.route, address)
-    for address in sorted(running.serving - wanted):
-        yield ServerChange(DRAIN, desired.route, address)
-
-
-def applied(running: Running, change: ServerChange) -> Running:
-    """The backend after a change."""
-    one = frozenset({change.address})
-    if change.verb in (ADD, READY):
-        return replace(running, serving=running.serving | one, leaving=running.leaving - one)
-    if change.verb == DRAIN:
-        return replace(running, serving=running.serving - one, leaving=running.leaving | one)
-    return replace(running, leaving=running.leaving - one)
-
-
-def fresh(desired: Mapping[str, Backend]) -> dict[str, Running]:
-    """What runs after a reload: exactly what is desired; what was leaving stays with the worker of before."""
-    return {name: Running(one.route, frozenset(one.servers)) for name, one in desired.items()}
+    for address, after in sorted(desired.servers.items()):
+        before = running.servers.get(address)
+        if before is not after:
+            yield ServerChange(desired.route, address, before, after)
+    for address in sorted(running.servers.keys() - desired.servers.keys()):
+        before = running.servers[address]
+        if before is not ServerState.DRAINING:
+            yield ServerChange(desired.route, address, before, ServerState.DRAINING)
 
 
 def difference(before: str, after: str) -> str:
@@ -107,8 +88,8 @@ def difference(before: str, after: str) -> str:
     return "\n".join(lines)
 
 
-def _way(before: Running | None, now: Running | None) -> str:
-    """How HAProxy comes from one to the other."""
-    if before is None or now is None or before.route != now.route:
+def means(before: Backend | None, after: Backend | None) -> str:
+    """By what HAProxy comes from one to the other: ``reload``, ``runtime`` or ``none``."""
+    if before is None or after is None or before.route != after.route:
         return RELOAD
-    return NONE if before.serving == now.serving else RUNTIME
+    return NONE if before.lasting == after.lasting else RUNTIME

@@ -1,4 +1,4 @@
-"""What HAProxy says for people, read: its log lines, its reasons, its version. Pure but for the log that follows it."""
+"""Parses what HAProxy writes for people: log lines, reasons, its version. Pure but for the log that follows it."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def program_version(text: str) -> tuple[int, ...]:
 
 
 def version(config: str) -> int:
-    """The version in a configuration of ours; 0 when there is none."""
+    """The version in a configuration that the daemon wrote; 0 when there is none."""
     match = re.search(rf"^\s*description {DESCRIPTION} (\d+)$", config, re.MULTILINE)
     return int(match[1]) if match else 0
 
 
 def servers(config: str) -> dict[str, frozenset[Address]]:
-    """The addresses in a configuration of ours, by backend."""
-    found: dict[str, set[Address]] = {}
+    """The addresses in a configuration that the daemon wrote, by backend."""
+    servers: dict[str, set[Address]] = {}
     backend = ""
     for line in config.splitlines():
         words = line.split()
         if words[:1] == ["backend"]:
             backend = words[1]
             if backend != NO_ROUTE:
-                found[backend] = set()
+                servers[backend] = set()
         elif words[:1] == ["server"] and backend:
             host, _, port = words[1].rpartition(":")
-            found[backend].add(Address(host, int(port)))
-    return {name: frozenset(addresses) for name, addresses in found.items()}
+            servers[backend].add(Address(host, int(port)))
+    return {name: frozenset(addresses) for name, addresses in servers.items()}
 
 
 class Log:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Collection
@@ -18,18 +16,14 @@ from pathlib import Path
 from jenkins_proxy import processes
 from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.errors import ProxyError, UsageError
-from jenkins_proxy.proxy.haproxy import output
+from jenkins_proxy.proxy.haproxy import output, program
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI, Workers
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
-LEAST_VERSION = (2, 6)
-_STARTED_WITHIN = 30.0
-_FINISH_WITHIN = 5.0
-_ASK_WORKER = 0.005
-_ASK_MASTER = 0.05
-_LONGEST_BACKOFF = 5.0
-_HINT = "install HAProxy 2.6 or later: apt-get install haproxy"
+_WORKER_POLL = 0.005
+_MASTER_POLL = 0.05
 
 
 class HAProxy:
@@ -37,39 +31,40 @@ class HAProxy:
 
     :param options: for rendering; kept here so that one object describes the proxy.
     :param run_dir: its folder: configuration, maps and sockets.
-    :param died: called with a line of words whenever it ended by itself, before it is started again.
-    :ivar serving: whether it runs and has proven to.
+    :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
+    :ivar serving: whether it runs its configuration.
     """
 
-    def __init__(self, options: Options, run_dir: Path, *, died: Callable[[str], None] = lambda _why: None) -> None:
+    def __init__(self, options: Options, run_dir: Path, timing: Timing = DEFAULT) -> None:
         self.options = options
         self.files = ConfigDir(run_dir)
-        self.runtime = RuntimeAPI(run_dir)
-        self.died = died
+        self.runtime = RuntimeAPI(run_dir, timing)
+        self._timing = timing
+        self.on_death: Callable[[str], None] = lambda _reason: None
         self.serving = False
         self._program = ""
         self._log = output.Log()
         self._master: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task | None = None
-        self._keeper: asyncio.Task | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     async def start(self, rendered: Rendered, version: int, probe_key: str) -> None:
         """Begin to serve.
 
-        A HAProxy that an earlier daemon left behind in the same folder is replaced without a lost request.
+        A HAProxy that an earlier daemon left behind in the same folder is replaced, and no request is lost.
 
         :param version: that ``rendered`` was made with.
         :raises UsageError: when HAProxy is missing or too old, refuses the configuration, or cannot bind.
         """
-        self._program = await _find()
+        self._program = await program.find()
         self.files.prepare(probe_key)
         await self.check(rendered)
-        self.files.accept()
+        self.files.commit()
         try:
             await self._launch(version)
         except ProxyError as error:
             raise UsageError(error.message, error.hint) from error
-        self.files.keep(rendered)
+        self.files.mark_good(rendered)
         self._keeper = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
@@ -85,9 +80,9 @@ class HAProxy:
 
         :raises UsageError: with HAProxy's own reason, when it refuses. ProxyError: when the files cannot be written.
         """
-        self.files.offer(rendered)
+        self.files.stage(rendered)
         argv = (self._program, "-c", "-f", CANDIDATE)
-        code, said = await processes.answer(argv, cwd=self.files.folder, env=_environment())
+        code, said = await processes.answer(argv, cwd=self.files.folder, env=program.environment())
         if code:
             reason = output.reason(said.splitlines())
             raise UsageError(f"HAProxy refuses the configuration: {reason}")
@@ -99,28 +94,28 @@ class HAProxy:
             cannot start; the old one keeps serving.
         """
         await self.check(rendered)
-        self.files.accept()
+        self.files.commit()
         try:
             failed = (await self._workers()).failed
             mark = self._log.mark()
-            self._master.send_signal(signal.SIGUSR2)
-            await self._proven(version, mark, failed)
-            await self._taken_over()
+            self._process.send_signal(signal.SIGUSR2)
+            await self._wait_started(version, mark, failed)
+            await self._wait_taken_over()
         except (ProxyError, ProcessLookupError) as error:
-            self.files.go_back()
+            self.files.revert()
             raise ProxyError(
-                f"HAProxy did not take the new configuration: {error}", "the one of before keeps serving"
+                f"HAProxy did not take the new configuration: {error}", "the old one keeps serving"
             ) from error
-        self.files.keep(rendered)
+        self.files.mark_good(rendered)
 
     def write(self, rendered: Rendered) -> None:
         """Make the files equal what runs, after changes by the Runtime API. Blocks for the disk.
 
         :raises ProxyError: when they cannot be written.
         """
-        self.files.offer(rendered)
-        self.files.accept()
-        self.files.keep(rendered)
+        self.files.stage(rendered)
+        self.files.commit()
+        self.files.mark_good(rendered)
 
     async def idle(self, backend: str, servers: Collection[str]) -> bool:
         """Whether no request is in flight to these servers, nor can still come.
@@ -152,27 +147,30 @@ class HAProxy:
         if left_behind:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
         mark = self._log.mark()
-        self._master = await processes.supervised(argv, cwd=self.files.folder, env=_environment())
+        self._master = await processes.supervised(argv, cwd=self.files.folder, env=program.environment())
         (self.files.folder / PID).write_text(str(self._master.pid))
-        self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
+        if self._master.stderr:
+            self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
         try:
-            await self._proven(version, mark, 0)
+            await self._wait_started(version, mark, 0)
         except BaseException:
             await self._end()
             raise
         self.serving = True
 
-    async def _proven(self, version: int, mark: int, failed: int) -> None:
+    async def _wait_started(self, version: int, mark: int, failed: int) -> None:
         """Wait until the current worker runs this version, or a later one: a reload may overtake a start.
 
         :param mark: of the log, before the attempt.
         :param failed: reloads that had failed before the attempt.
         :raises ProxyError: when it will not.
         """
-        end, ask_again = time.monotonic() + _STARTED_WITHIN, 0.0
+        limit = self._timing.haproxy_start
+        end, ask_again = time.monotonic() + limit, 0.0
         while time.monotonic() < end:
             if not self._running:
-                await self._reader
+                if self._reader:
+                    await self._reader
                 raise ProxyError(f"HAProxy ended at once: {self._log.reason(mark)}")
             if await self._runs(version):
                 return
@@ -180,13 +178,13 @@ class HAProxy:
             if time.monotonic() > ask_again:
                 if await self._failures() > failed:
                     raise ProxyError(self._log.reason(mark))
-                ask_again = time.monotonic() + _ASK_MASTER
-            await asyncio.sleep(_ASK_WORKER)
-        raise ProxyError(f"no new worker after {_STARTED_WITHIN:g} s: {self._log.reason(mark)}")
+                ask_again = time.monotonic() + _MASTER_POLL
+            await asyncio.sleep(_WORKER_POLL)
+        raise ProxyError(f"no new worker after {limit:g} s: {self._log.reason(mark)}")
 
-    async def _taken_over(self) -> None:
+    async def _wait_taken_over(self) -> None:
         """Wait until no worker of before takes connections: both listen until it gets to read its signal."""
-        end = time.monotonic() + _FINISH_WITHIN
+        end = time.monotonic() + self._timing.haproxy_stop
         for pid in (await self._workers()).old:
             # One that has ended does not answer, and one that hangs takes none either.
             with contextlib.suppress(ProxyError, KeyError):
@@ -204,7 +202,7 @@ class HAProxy:
 
         :raises ProxyError: when it gives none.
         """
-        end = time.monotonic() + _STARTED_WITHIN
+        end = time.monotonic() + self._timing.haproxy_start
         while True:
             try:
                 return await self.runtime.workers()
@@ -224,24 +222,30 @@ class HAProxy:
         while True:
             mark = self._log.mark()
             begin = time.monotonic()
-            code = await self._master.wait()
+            code = await self._process.wait()
             self.serving = False
-            if time.monotonic() - begin > _STARTED_WITHIN:
+            if time.monotonic() - begin > self._timing.haproxy_start:
                 backoff = 0.0
-            self.died(f"HAProxy ended with code {code}: {self._log.reason(mark)}")
+            self.on_death(f"HAProxy ended with code {code}: {self._log.reason(mark)}")
             backoff = await self._start_again(backoff)
 
     async def _start_again(self, backoff: float) -> float:
         """Start until it runs. :return: the pause to make should it die at once."""
         while True:
             await asyncio.sleep(backoff)
-            backoff = min(max(0.1, backoff * 2), _LONGEST_BACKOFF)
+            backoff = min(max(0.1, backoff * 2), self._timing.haproxy_restart_max)
             try:
                 await self._launch(output.version(self.files.read()))
                 return backoff
             except (ProxyError, OSError) as error:
-                self.died(f"HAProxy could not be started again: {error}")
-                self.files.go_back()
+                self.on_death(f"HAProxy could not be started again: {error}")
+                self.files.revert()
+
+    @property
+    def _process(self) -> asyncio.subprocess.Process:
+        if self._master is None:
+            raise ProxyError("HAProxy has not been started yet")
+        return self._master
 
     @property
     def _running(self) -> bool:
@@ -253,33 +257,13 @@ class HAProxy:
             await self._workers()
         for signum in (signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                self._master.send_signal(signum)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await with_timeout(self._master.wait(), _FINISH_WITHIN)
+                self._process.send_signal(signum)
+            with contextlib.suppress(TimeoutError):
+                await with_timeout(self._process.wait(), self._timing.haproxy_stop)
                 break
         if self._reader:
             # A worker that was left behind would hold the pipe open.
             self._reader.cancel()
-
-
-async def _find() -> str:
-    # Debian keeps it in /usr/sbin, which is not on every user's PATH.
-    program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin")
-    if not program:
-        raise UsageError("HAProxy is not installed: there is no program haproxy on the PATH", _HINT)
-    _, said = await processes.answer((program, "-v"), env=_environment())
-    found = output.program_version(said)
-    if found < LEAST_VERSION:
-        raise UsageError(
-            f"{program} is version {'.'.join(map(str, found)) or 'unknown'}: servers cannot be added to it at run time",
-            _HINT,
-        )
-    return program
-
-
-def _environment() -> dict[str, str]:
-    """Nothing but what it needs: our tokens are in the environment."""
-    return {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
 
 
 def _left_behind(folder: Path) -> int:

@@ -16,6 +16,7 @@ import jinja2
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.resources import resource
 
 CONFIG = "haproxy.cfg"
@@ -44,10 +45,10 @@ class Timeouts:
         :raises UsageError: for one that is not a positive number.
         """
         given = {}
-        for known in fields(cls):
-            variable = f"TIMEOUT_{known.name.upper()}"
+        for timeout in fields(cls):
+            variable = f"TIMEOUT_{timeout.name.upper()}"
             if environ.get(variable):
-                given[known.name] = _seconds(variable, environ[variable])
+                given[timeout.name] = _seconds(variable, environ[variable])
         return cls(**given)
 
 
@@ -57,7 +58,7 @@ class Options:
 
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
-    :ivar user: whom to become after start, when started by root; ``group`` likewise.
+    :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
     """
 
     binds: tuple[str, ...] = ("*:80",)
@@ -65,14 +66,6 @@ class Options:
     hard_stop_after: float = 3600
     user: str = ""
     group: str = ""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A route and the addresses that its requests go to: numeric ones, so that HAProxy never looks up a name."""
-
-    route: Route
-    servers: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,14 +103,14 @@ def server_options(route: Route) -> str:
 def render(backends: Iterable[Backend], options: Options, version: int) -> Rendered:
     """The whole configuration.
 
-    :param version: goes into ``description``, by which the running HAProxy is told from the one before.
-    :raises UsageError: for a value that cannot stand in a configuration, whatever quoting.
+    :param version: goes into ``description``, which distinguishes the running HAProxy from its predecessor.
+    :raises UsageError: for a value that cannot stand in a configuration, however it is quoted.
     """
     return Renderer(options).render(backends, version)
 
 
 class Renderer:
-    """Renders again and again what hardly changes: only the blocks of backends that are others than the last time."""
+    """Renders again and again what hardly changes: only the blocks of backends that differ from the last time."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -170,7 +163,7 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
 
 
 def _block(backend: Backend) -> str:
-    servers = [(server_name(address), address) for address in backend.servers]
+    servers = [(server_name(address), address) for address in backend.addresses(ServerState.SERVING)]
     return _template("backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
@@ -208,7 +201,7 @@ def argument(value: str) -> str:
 
 
 def word(value: str) -> str:
-    """A name or an address: no sign in it may have a meaning."""
+    """A name or an address: no character in it may have a meaning of its own."""
     if not value or not all(char.isascii() and (char.isalnum() or char in "._:*[]/@-") for char in value):
         raise UsageError(f"{value!r} is not a name or an address that HAProxy takes")
     return value

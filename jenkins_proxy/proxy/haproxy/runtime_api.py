@@ -9,17 +9,20 @@ import asyncio
 import csv
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+Answer = TypeVar("Answer")
 
 STATS_SOCKET = "stats.sock"
 MASTER_SOCKET = "master.sock"
 _PROMPT = b"\n> "
-_TIMEOUT = 10.0
 # Of all proxies 1 asks for frontends, 2 for backends, 4 for servers; the servers of all would be megabytes.
 _FRONTENDS = "show stat -1 1 -1"
 _TOTALS = "show stat -1 3 -1"
@@ -59,8 +62,9 @@ class RuntimeAPI:
     :param folder: where its sockets are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, timing: Timing = DEFAULT) -> None:
         self._folder = folder
+        self._timing = timing
 
     async def ask(self, *commands: str) -> list[str]:
         """Send commands to the current worker, over one connection.
@@ -113,9 +117,9 @@ class RuntimeAPI:
         """
         return parse_accepting(await self.ask_worker(pid, _FRONTENDS))
 
-    async def _guarded(self, conversation, socket: str):
+    async def _guarded(self, conversation: Awaitable[Answer], socket: str) -> Answer:
         try:
-            return await with_timeout(conversation, _TIMEOUT)
+            return await with_timeout(conversation, self._timing.haproxy_answer)
         except (TimeoutError, OSError, EOFError) as error:
             raise ProxyError(
                 f"HAProxy does not answer on its socket {socket}: {str(error) or 'no answer in time'}",
@@ -125,7 +129,7 @@ class RuntimeAPI:
     async def _converse(self, commands: Sequence[str]) -> list[str]:
         reader, writer = await self._connect(STATS_SOCKET)
         try:
-            # Interactive mode: a prompt ends each answer, where otherwise nothing tells two answers apart.
+            # Interactive mode: a prompt ends each answer, and otherwise nothing separates two answers.
             writer.write("".join(f"{line}\n" for line in ("prompt", *commands)).encode())
             answers = [await reader.readuntil(_PROMPT) for _ in range(len(commands) + 1)]
         finally:
@@ -187,5 +191,5 @@ def parse_leftover(text: str) -> Leftover:
     return Leftover(parse_servers(servers), quiet=len(begun) == 1 and not accepting and idle <= 0)
 
 
-def _rows(text: str) -> csv.DictReader:
+def _rows(text: str) -> csv.DictReader[str]:
     return csv.DictReader(text.removeprefix("# ").splitlines())

@@ -1,4 +1,4 @@
-"""All that is known of routes, instances and drains, and what should serve for it. No task, no socket, no file."""
+"""What should serve: all that is known of routes, instances, host names and drains. No task, no socket, no file."""
 
 from __future__ import annotations
 
@@ -6,46 +6,40 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy import validation
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
-from jenkins_proxy.proxy.haproxy.diff import Running
-from jenkins_proxy.proxy.haproxy.render import Backend
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
 from jenkins_proxy.proxy.models import RouteState, ServedInstance
+from jenkins_proxy.proxy.reconcile.host_table import HostTable
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
-Numeric = Callable[[Address], Sequence[Address]]
+Resolve = Callable[[Address], Sequence[Address]]
 
 
 class DesiredState:
-    """What the registry told last, and what was served when it has told nothing yet.
+    """What the registry reported last, and what was served when it has reported nothing yet.
 
-    :param numeric: the numeric addresses behind one.
     :param restored: the addresses that served before this start, by service.
-    :param unproven: tells where instances of a service of the registry are that shall not serve while others can.
+    :ivar hosts: the numeric addresses behind host names.
+    :ivar store_id: identifies the store that the routes are from.
+    :ivar index: of the store when its routes were read last.
     """
 
-    def __init__(
-        self,
-        numeric: Numeric,
-        stored: StoredRoutes,
-        drains: Drains,
-        restored: Mapping[str, frozenset[Address]],
-        unproven: Callable[[str], Collection[Address]] = lambda _registry_name: (),
-    ) -> None:
-        self._numeric = numeric
-        self._unproven = unproven
+    def __init__(self, stored: StoredRoutes, drains: Drains, restored: Mapping[str, frozenset[Address]]) -> None:
         self._restored = restored
+        self.hosts = HostTable()
         self.routes: dict[str, StoredRoute] = dict(stored.routes)
         self.drains: Drains = drains
-        self.lineage = stored.lineage
+        self.store_id = stored.store_id
         self.index = 0
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
+        self._not_ready: dict[str, frozenset[Address]] = {}
         self._behind: dict[str, list[str]] = {}
         self._sort()
 
     @property
     def registry_names(self) -> set[str]:
         """The services of the registry whose instances are needed."""
-        return {one.route.registry_name for one in self.routes.values() if not one.route.outbound_hostname}
+        return {stored.route.registry_name for stored in self.routes.values() if not stored.route.outbound_hostname}
 
     def services_of(self, registry_name: str) -> Collection[str]:
         """The routes that a service of the registry stands behind."""
@@ -67,29 +61,31 @@ class DesiredState:
         return gone is not None
 
     def take_routes(self, snapshot: StoredRoutes) -> tuple[set[str], list[StoredRoute]]:
-        """Take what the store told.
+        """Take what the store reports.
 
-        A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data knows
-        less than we do: what it should know is returned, to be written to it again. Its index cannot tell, as other
-        keys may have taken it beyond our versions meanwhile; its lineage does.
+        A snapshot may be older than what was put or removed here a moment ago. And a registry that lost its data has
+        less than this proxy: what it lacks is returned, to be written to it again. Its index does not show that, as
+        other keys may have taken it beyond the known versions meanwhile; its ID does.
 
         :return: the services whose routes changed, and the routes that the store is missing.
         """
-        lost = bool(self.lineage) and snapshot.lineage != self.lineage
+        lost = bool(self.store_id) and snapshot.store_id != self.store_id
         if lost:
             # Versions count from the beginning again: those of before mean nothing.
             self._removed.clear()
-        self.lineage = snapshot.lineage or self.lineage
+        self.store_id = snapshot.store_id or self.store_id
         self.index = snapshot.index
         merged = {}
-        for name, told in snapshot.routes.items():
+        for name, reported in snapshot.routes.items():
             own = self.routes.get(name)
-            if told.version > self._removed.get(name, 0):
-                merged[name] = own if own and own.version > told.version and not lost else told
+            if reported.version > self._removed.get(name, 0):
+                merged[name] = own if own and own.version > reported.version and not lost else reported
         missing = [
-            one for name, one in self.routes.items() if name not in merged and (lost or one.version > snapshot.index)
+            stored
+            for name, stored in self.routes.items()
+            if name not in merged and (lost or stored.version > snapshot.index)
         ]
-        merged.update((one.route.service, one) for one in missing)
+        merged.update((stored.route.service, stored) for stored in missing)
         changed = {
             name
             for name in merged.keys() | self.routes.keys()
@@ -100,89 +96,108 @@ class DesiredState:
         return changed, missing
 
     def known_instances(self, registry_name: str) -> tuple[Instance, ...]:
-        """The instances of a service of the registry; none where it has not told."""
+        """The instances of a service of the registry; none where it has not reported."""
         return self._instances.get(registry_name, ())
 
     def take_instances(self, registry_name: str, instances: Sequence[Instance]) -> bool:
         """Take the instances of a service. :return: whether they differ from what was known."""
-        told = tuple(instances)
-        if self._instances.get(registry_name) == told:
+        reported = tuple(instances)
+        if self._instances.get(registry_name) == reported:
             return False
-        self._instances[registry_name] = told
+        self._instances[registry_name] = reported
         return True
+
+    def set_not_ready(self, registry_name: str, addresses: Collection[Address]) -> None:
+        """Say which instances of a service of the registry shall not serve while others can."""
+        if addresses:
+            self._not_ready[registry_name] = frozenset(addresses)
+        else:
+            self._not_ready.pop(registry_name, None)
+
+    def not_ready(self, registry_name: str) -> frozenset[Address]:
+        """The instances of a service of the registry that shall not serve while others can."""
+        return self._not_ready.get(registry_name, frozenset())
 
     def forget_instances(self) -> None:
         """Forget what no route needs: when one needs it again, it would be old."""
         needed = self.registry_names
-        self._instances = {name: known for name, known in self._instances.items() if name in needed}
+        self._instances = {name: own for name, own in self._instances.items() if name in needed}
 
     def take_drains(self, drains: Drains) -> set[str]:
-        """Take all marks. :return: the services whose marks changed."""
+        """Take all drains. :return: the services whose drains changed."""
         changed = {
             name for name in drains.keys() | self.drains.keys() if drains.get(name, {}) != self.drains.get(name, {})
         }
         self.drains = drains
         return changed
 
-    def put_drains(self, service: str, marks: Mapping[Address, str]) -> None:
-        self.drains = {**self.drains, service: marks}
+    def put_drains(self, service: str, drained_ids: Mapping[Address, str]) -> None:
+        self.drains = {**self.drains, service: drained_ids}
 
     def outlived_drains(self, service: str) -> set[Address]:
-        """Marks of instances that are no longer in the registry: the address may be another container's next."""
+        """Drains of instances that are no longer in the registry: the address may be another container's next."""
         instances = self.instances(self.routes[service].route) if service in self.routes else None
         if instances is None:
             return set()
-        marked = {instance.address for instance in instances if drained(instance, self.marks(service))}
-        return set(self.marks(service)) - marked
+        drained_ids = self.drained_ids(service)
+        return set(drained_ids) - {instance.address for instance in instances if drained(instance, drained_ids)}
 
-    def marks(self, service: str) -> Mapping[Address, str]:
+    def drained_ids(self, service: str) -> Mapping[Address, str]:
+        """The IDs of a service's drained instances, by address."""
         return self.drains.get(service, {})
 
     def instances(self, route: Route) -> tuple[Instance, ...] | None:
-        """What stands behind a route; None while the registry has not told."""
+        """What stands behind a route; None while the registry has not reported."""
         external = outside(route)
         return (external,) if external else self._instances.get(route.registry_name)
 
-    def backends(self, services: Iterable[str], running: Mapping[str, Running]) -> dict[str, Backend]:
+    def backends(self, services: Iterable[str], running: Mapping[str, Backend]) -> dict[str, Backend]:
         """What should serve, for those of the services that have a route."""
         return {name: self.backend(self.routes[name].route, running) for name in services if name in self.routes}
 
-    def backend(self, route: Route, running: Mapping[str, Running]) -> Backend:
+    def backend(self, route: Route, running: Mapping[str, Backend]) -> Backend:
         """What should serve for a route."""
         service = route.service
-        before = running[service].serving if service in running else self._restored.get(service, frozenset())
+        restored: Collection[Address] = self._restored.get(service, frozenset())
+        before = addresses(running[service], ServerState.SERVING) if service in running else restored
         instances = self.instances(route)
         if instances is None:
-            return Backend(route, tuple(sorted(before)))
-        unproven = self._unproven(route.registry_name)
-        return backend(route, instances, self.marks(service), before, self._numeric, unproven=unproven)
+            return Backend.serving(route, before)
+        return backend(
+            route,
+            instances,
+            self.drained_ids(service),
+            self.hosts.resolve,
+            before=before,
+            not_ready=self.not_ready(route.registry_name),
+        )
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""
         return self.routes[service].version if service in self.routes else 0
 
-    def state(self, service: str, running: Running | None) -> RouteState:
+    def state(self, service: str, running: Backend | None) -> RouteState:
         """A route and what is behind it."""
         route = self.routes[service].route
         return RouteState(route, self.version(service), self.served(service, self.instances(route) or (), running))
 
     def served(
-        self, service: str, instances: Iterable[Instance], running: Running | None
+        self, service: str, instances: Iterable[Instance], running: Backend | None
     ) -> tuple[ServedInstance, ...]:
         """Instances as HAProxy treats them."""
         return tuple(self._served(service, instance, running) for instance in instances)
 
-    def _served(self, service: str, instance: Instance, running: Running | None) -> ServedInstance:
-        addresses = set(self._numeric(instance.address))
-        serving = bool(running and addresses & running.serving)
-        leaving = bool(running and addresses & running.leaving)
-        return ServedInstance(instance, serving, leaving or drained(instance, self.marks(service)))
+    def _served(self, service: str, instance: Instance, running: Backend | None) -> ServedInstance:
+        behind = set(self.hosts.resolve(instance.address))
+        serving = bool(behind & addresses(running, ServerState.SERVING))
+        draining = bool(behind & addresses(running, ServerState.DRAINING))
+        return ServedInstance(instance, serving, draining or drained(instance, self.drained_ids(service)))
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""
         self._behind = {}
-        for name, one in self.routes.items():
-            self._behind.setdefault(one.route.registry_name, []).append(name)
+        for name, stored in self.routes.items():
+            self._behind.setdefault(stored.route.registry_name, []).append(name)
 
 
 def _route(stored: StoredRoute | None) -> Route | None:
@@ -202,19 +217,19 @@ def outside(route: Route) -> Instance | None:
     return Instance(route.service, "outbound", address)
 
 
-def drained(instance: Instance, marks: Mapping[Address, str]) -> bool:
-    """Whether it is to get no new requests. A mark holds for one ID: another container may get the address next."""
-    return marks.get(instance.address) == instance.id
+def drained(instance: Instance, drained_ids: Mapping[Address, str]) -> bool:
+    """Whether it is to get no new requests. A drain is of one ID: another container may get the address next."""
+    return drained_ids.get(instance.address) == instance.id
 
 
 def backend(
     route: Route,
     instances: Sequence[Instance],
-    marks: Mapping[Address, str],
-    before: frozenset[Address],
-    numeric: Numeric,
+    drained_ids: Mapping[Address, str],
+    resolve: Resolve,
     *,
-    unproven: Collection[Address] = (),
+    before: Collection[Address] = (),
+    not_ready: Collection[Address] = (),
 ) -> Backend:
     """The backend of a route.
 
@@ -223,12 +238,12 @@ def backend(
     serve has its route removed or its instances drained.
 
     :param instances: all of them, or the one that the route names itself.
+    :param resolve: the numeric addresses behind one; none while its name is unknown.
     :param before: the addresses that serve now.
-    :param numeric: the numeric addresses behind one; none while its name is unknown.
-    :param unproven: the addresses that shall not serve while others can.
+    :param not_ready: the addresses that shall not serve while others can.
     """
     fit = live(instances)
-    chosen = [instance for instance in fit or instances if not drained(instance, marks)]
-    chosen = [instance for instance in chosen if instance.address not in unproven] or chosen
-    addresses = {one for instance in chosen for one in numeric(instance.address)}
-    return Backend(route, tuple(sorted(addresses if fit else addresses & before)))
+    chosen = [instance for instance in fit or instances if not drained(instance, drained_ids)]
+    chosen = [instance for instance in chosen if instance.address not in not_ready] or chosen
+    numeric = {address for instance in chosen for address in resolve(instance.address)}
+    return Backend.serving(route, numeric if fit else numeric.intersection(before))

@@ -1,55 +1,75 @@
-"""Brings HAProxy to what is known, round after round.
+"""Brings HAProxy to the desired state, round after round.
 
-A change marks services; a round takes all that are marked and does the least that makes HAProxy serve what they should
-be. The first change goes at once, and what comes meanwhile goes together in the next round, so that any number of
-changes of routes costs one reload more at the most.
+A change enqueues services; a round takes all that are queued and does the least that makes HAProxy serve what they
+should be. The first change goes at once, and what comes meanwhile goes together in the next round, so that any number
+of changes of routes costs one reload more at the most.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
-from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.events import EventBus
-from jenkins_proxy.proxy.haproxy.applier import Applied, Applier
-from jenkins_proxy.proxy.haproxy.diff import Running
+from jenkins_proxy.proxy.haproxy.applier import Applier
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
-_RETRY = 1.0
+_LOG = logging.getLogger(__name__)
 
 
 class ReconcileLoop:
-    """The loop.
+    """The queue of services that may have to change, and the one task that works on it.
 
-    :param settled: called after each round that did not fail.
     :ivar index: of the store, up to which its routes are served.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
     """
 
-    def __init__(self, applier: Applier, desired: DesiredState, events: EventBus, settled: Callable[[], None]) -> None:
-        self._applier = applier
+    def __init__(
+        self,
+        desired: DesiredState,
+        applier: Applier,
+        *,
+        events: EventBus,
+        heartbeat: Heartbeat,
+        timing: Timing = DEFAULT,
+    ) -> None:
         self._desired = desired
+        self._applier = applier
         self._events = events
-        self._settled = settled
-        self._marked: dict[str, float] = {}
+        self._heartbeat = heartbeat
+        self._timing = timing
+        self._pending: dict[str, float] = {}
         self._force = False
-        self._waiters: list[asyncio.Future] = []
+        self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self.index = 0
         self.problem = ""
         self.refused: dict[str, str] = {}
 
-    def mark(self, services: Iterable[str], woke: float = 0.0) -> None:
+    async def start(self, version: int, probe_key: str) -> None:
+        """Start HAProxy with what is known before the registry has reported.
+
+        :raises UsageError: when HAProxy is missing, too old, or cannot bind.
+        """
+        applied = await self._applier.start(self._desired.backends(self._desired.routes, {}), version, probe_key)
+        self.refused = dict(applied.refused)
+        self._report_served()
+
+    def enqueue(self, services: Iterable[str], notified_at: float = 0.0) -> None:
         """These may have to change.
 
-        :param woke: the monotonic time at which the registry told, for the measure of the time to rotation.
+        :param notified_at: the monotonic time at which the registry reported, to measure the time to rotation; 0 leaves
+            it unmeasured.
         """
         for name in services:
-            self._marked[name] = self._marked.get(name) or woke
+            self._pending[name] = self._pending.get(name) or notified_at
             self._wake.set()
 
     def force(self) -> None:
@@ -57,88 +77,101 @@ class ReconcileLoop:
         self._force = True
         self._wake.set()
 
-    async def settle(self, services: Iterable[str] = ()) -> None:
-        """Mark services, and return when a round that has seen them is over.
+    def haproxy_died(self, reason: str) -> None:
+        """HAProxy ended by itself. It starts again from its file, which may be a moment behind: a reload mends that."""
+        self._events.publish("haproxy-died", detail=reason)
+        self.force()
+
+    async def reconcile(self, services: Iterable[str] = ()) -> None:
+        """Enqueue services, and return when a round that has seen them is over.
 
         :raises ProxyError: when HAProxy did not take it.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiters.append(done)
-        self.mark(services)
+        self.enqueue(services)
         self._wake.set()
         await done
 
     async def run(self) -> None:
-        """Go round, for ever."""
+        """Reconcile what is enqueued, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            marked, self._marked = self._marked, {}
+            pending, self._pending = self._pending, {}
             waiters, self._waiters = self._waiters, []
             force, self._force = self._force, False
             index = self._desired.index
             try:
-                await self._round(marked, force)
+                await self._round(pending, force)
             except Exception as error:
                 # Also what nobody foresaw: one round that fails must not be the last one.
                 self._fail(error, waiters)
-                await asyncio.sleep(_RETRY)
+                await asyncio.sleep(self._timing.reconcile_retry)
                 self._force = self._force or force
-                self.mark(marked)
+                self.enqueue(pending)
                 self._wake.set()
             else:
                 self.index = index
                 self.problem = ""
                 _resolve(waiters, None)
-                self._settled()
+                self._report_served()
 
-    async def _round(self, marked: Mapping[str, float], force: bool) -> None:
+    async def _round(self, pending: Mapping[str, float], force: bool) -> None:
         before = dict(self._applier.running)
-        wanted = self._desired.backends(marked, before)
-        applied = await self._applier.apply(wanted, marked, self._everything, force=force)
-        # A reload takes in what others have become since, too.
-        concerned = before.keys() | self._applier.running.keys() if applied.reloaded else marked
-        self._tell(applied, before, concerned, marked)
-
-    def _everything(self) -> Mapping:
-        return self._desired.backends(self._desired.routes, self._applier.running)
-
-    def _tell(
-        self, applied: Applied, before: Mapping[str, Running], services: Iterable[str], marked: Mapping[str, float]
-    ) -> None:
-        now = time.monotonic()
+        desired = self._desired.backends(pending, before)
+        applied = await self._applier.apply(desired, pending, self._all_backends, force=force)
         if applied.reloaded:
             self._refuse(applied.refused)
-            self._events.tell("reload", detail=f"version {self._applier.version}", seconds=applied.seconds)
+            self._events.publish("reload", detail=f"version {self._applier.version}", seconds=applied.seconds)
+        # A reload takes in what other services have become since, too.
+        changed = before.keys() | self._applier.running.keys() if applied.reloaded else pending
+        self._publish_changes(before, changed, pending)
+
+    def _all_backends(self) -> Mapping[str, Backend]:
+        return self._desired.backends(self._desired.routes, self._applier.running)
+
+    def _report_served(self) -> None:
+        self._heartbeat.update(version=self._applier.version, index=self.index)
+
+    def _publish_changes(
+        self, before: Mapping[str, Backend], services: Iterable[str], notified: Mapping[str, float]
+    ) -> None:
+        now = time.monotonic()
         for name in services:
-            was, runs = (_serving(state.get(name)) for state in (before, self._applier.running))
-            for address in sorted(runs - was):
-                self._events.tell("instance-up", name, address=address)
-                if marked.get(name):
-                    self._events.tell("in-rotation", name, address=address, seconds=now - marked[name])
-            for address in sorted(was - runs):
-                self._events.tell("instance-down", name, address=address)
+            served = addresses(before.get(name), ServerState.SERVING)
+            serving = addresses(self._applier.running.get(name), ServerState.SERVING)
+            for address in sorted(serving - served):
+                self._events.publish("instance-up", name, address=address)
+                if notified.get(name):
+                    self._events.publish("in-rotation", name, address=address, seconds=now - notified[name])
+            for address in sorted(served - serving):
+                self._events.publish("instance-down", name, address=address)
 
     def _refuse(self, refused: Mapping[str, str]) -> None:
         for name, reason in refused.items():
             if self.refused.get(name) != reason:
-                self._events.tell("route-refused", name, detail=reason)
+                self._events.publish("route-refused", name, detail=reason)
         self.refused = dict(refused)
 
-    def _fail(self, error: Exception, waiters: list[asyncio.Future]) -> None:
-        told = error if isinstance(error, JenkinsProxyError) else ProxyError(f"a change failed by a bug: {error!r}")
-        if self.problem != told.message:
-            self._events.tell("reload-failed", detail=told.message)
-        self.problem = told.message
-        _resolve(waiters, told)
+    def _fail(self, error: Exception, waiters: Iterable[asyncio.Future[None]]) -> None:
+        if isinstance(error, JenkinsProxyError):
+            reported: JenkinsProxyError = error
+        else:
+            _LOG.error("a round failed by a bug", exc_info=error)
+            reported = ProxyError(f"a change failed by a bug: {error!r}")
+        if self.problem != reported.message:
+            self._events.publish("reload-failed", detail=reported.message)
+        self.problem = reported.message
+        _resolve(waiters, reported)
 
 
-def _serving(running: Running | None) -> frozenset[Address]:
-    return running.serving if running else frozenset()
-
-
-def _resolve(waiters: Iterable[asyncio.Future], error: Exception | None) -> None:
+def _resolve(waiters: Iterable[asyncio.Future[None]], error: Exception | None) -> None:
     for waiter in waiters:
-        # One that gave up waiting is done already.
-        if not waiter.done():
-            waiter.set_exception(error) if error else waiter.set_result(None)
+        # A caller that gave up waiting has cancelled its future.
+        if waiter.done():
+            continue
+        if error:
+            waiter.set_exception(error)
+        else:
+            waiter.set_result(None)

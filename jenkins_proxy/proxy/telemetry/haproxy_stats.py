@@ -1,13 +1,16 @@
-"""What HAProxy's ``show stat`` tells about each service. Pure; the fields are those of HAProxy's management guide,
-section 9.1 "CSV format"."""
+"""HAProxy's counters for each service, from ``show stat``: management guide, section 9.1 "CSV format"."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.haproxy.route_table import backend_name
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 COMMAND = "show stat -1 2 -1"
 """All proxies, but only their backend rows: two thousand servers would be megabytes that nobody reads."""
@@ -35,12 +38,46 @@ class Traffic:
     retries: int = 0
 
 
+class TrafficReader:
+    """HAProxy's counters, asked for once a second at most, however many callers look at them.
+
+    :param ask: sends commands to HAProxy's Runtime API and gives their answers.
+    :param clock: seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[str], Awaitable[Sequence[str]]],
+        clock: Callable[[], float] = time.monotonic,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._max_age = timing.traffic_max_age
+        self._read_at = float("-inf")
+        self._latest: dict[str, Traffic] = {}
+        self._lock = asyncio.Lock()
+
+    async def read(self) -> Mapping[str, Traffic]:
+        """By service; empty while HAProxy does not answer."""
+        async with self._lock:
+            if self._clock() - self._read_at >= self._max_age:
+                try:
+                    (text,) = await self._ask(COMMAND)
+                    # In a thread: of thousands of services the loop has instances to bring into rotation meanwhile.
+                    self._latest = await asyncio.to_thread(parse, text)
+                except ProxyError:
+                    self._latest = {}
+                self._read_at = self._clock()
+            return self._latest
+
+
 def parse(text: str) -> dict[str, Traffic]:
     """The answer to :data:`COMMAND`, by service.
 
     :param text: CSV; its header line begins with ``# ``.
     """
-    # Not a DictReader: of some ninety columns thirteen are of interest, in thousands of rows.
+    # Not a DictReader: of some ninety columns only thirteen matter, in thousands of rows.
     header, *rows = csv.reader(text.splitlines() or ["# pxname,svname"])
     column = {name.removeprefix("# "): at for at, name in enumerate(header)}
     suffix = backend_name("")

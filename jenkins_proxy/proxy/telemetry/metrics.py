@@ -1,11 +1,14 @@
-"""The daemon's figures in Prometheus' text format 0.0.4, and the counting of the events that the daemon publishes."""
+"""The daemon's metrics in Prometheus' text format: events as they happen, everything else when it is scraped."""
 
 from __future__ import annotations
 
-import bisect
-from collections import Counter
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from jenkins_proxy.proxy.events import Event
 from jenkins_proxy.proxy.models import ProxyState, RouteState
@@ -15,164 +18,126 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Seconds. The goals are 25 ms with a raised connection limit and 150 ms without: the steps are dense around both.
 ROTATION_STEPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RELOAD_STEPS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-Sample = tuple[Mapping[str, str], float]
 
-
-@dataclass
-class Histogram:
-    """Counts of observed seconds by upper bound.
-
-    :ivar steps: the bounds, rising; what is above the last one counts in ``+Inf``.
-    """
-
-    steps: tuple[float, ...]
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.steps) + 1)
-
-    def observe(self, seconds: float) -> None:
-        self.counts[bisect.bisect_left(self.steps, seconds)] += 1
-        self.total += seconds
+# When a counter was made is when the daemon started, which process_start_time_seconds says once and not for each.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 class Meter:
-    """Counts events."""
+    """Counts events, and measures the process.
+
+    :ivar registry: of this daemon alone.
+    """
 
     def __init__(self) -> None:
-        self.kinds: Counter[str] = Counter()
-        self.rotation = Histogram(ROTATION_STEPS)
-        self.reloads = Histogram(RELOAD_STEPS)
+        self.registry = CollectorRegistry()
+        self._events = Counter(
+            "jenkins_proxy_events_total", "Events by kind; reloads are among them.", ["kind"], registry=self.registry
+        )
+        self._rotation = Histogram(
+            "jenkins_proxy_change_to_rotation_seconds",
+            "From the registry's wake-up to HAProxy's confirmation of the instance.",
+            buckets=ROTATION_STEPS,
+            registry=self.registry,
+        )
+        self._reloads = Histogram(
+            "jenkins_proxy_reload_seconds",
+            "Check and hitless reload of a new configuration.",
+            buckets=RELOAD_STEPS,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
 
     def observe(self, event: Event) -> None:
-        self.kinds[event.kind] += 1
+        """Count an event."""
+        self._events.labels(event.kind).inc()
         if event.kind == "in-rotation":
-            self.rotation.observe(event.seconds)
+            self._rotation.observe(event.seconds)
         elif event.kind == "reload":
-            self.reloads.observe(event.seconds)
+            self._reloads.observe(event.seconds)
 
 
-def render(version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic]) -> str:
+def render(version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic]) -> bytes:
     """All metrics as text.
 
     :param version: of the program.
     :param traffic: what HAProxy counted, by service.
     """
-    lines = [*_daemon(version, state), *_counted(meter), *_routes(state.routes), *_traffic(traffic)]
-    return "\n".join(lines) + "\n"
+    return prometheus_client.generate_latest(_Scrape(version, state, meter, traffic))
 
 
-def _daemon(version: str, state: ProxyState) -> Iterator[str]:
-    yield from _family("jenkins_proxy_info", "gauge", "The program's version.", [({"version": version}, 1)])
-    yield from _family(
-        "jenkins_proxy_serving", "gauge", "1 while HAProxy runs with the latest configuration.", [({}, state.serving)]
-    )
-    yield from _family(
-        "jenkins_proxy_config_version",
-        "gauge",
-        "The version of the configuration that HAProxy runs.",
-        [({}, state.version)],
-    )
-    yield from _family(
-        "jenkins_proxy_registry_up", "gauge", "1 while the registry answers.", [({}, state.registry_lost_since is None)]
-    )
-    yield from _family(
-        "jenkins_proxy_registry_lost_timestamp_seconds",
-        "gauge",
-        "When the registry stopped to answer; 0 while it answers.",
-        [({}, state.registry_lost_since or 0)],
-    )
+class _Scrape(Collector):
+    """What one scrape shows."""
+
+    def __init__(self, version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic]) -> None:
+        self._version = version
+        self._state = state
+        self._meter = meter
+        self._traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _daemon(self._version, self._state)
+        yield from self._meter.registry.collect()
+        yield from _routes(self._state.routes)
+        yield from _traffic(self._traffic)
 
 
-def _counted(meter: Meter) -> Iterator[str]:
-    yield from _family(
-        "jenkins_proxy_events_total",
-        "counter",
-        "Events by kind; reloads are among them.",
-        [({"kind": kind}, count) for kind, count in sorted(meter.kinds.items())],
-    )
-    yield from _histogram(
-        "jenkins_proxy_change_to_rotation_seconds",
-        "From the registry's wake-up to HAProxy's confirmation of the instance.",
-        meter.rotation,
-    )
-    yield from _histogram(
-        "jenkins_proxy_reload_seconds", "Check and hitless reload of a new configuration.", meter.reloads
-    )
+def _daemon(version: str, state: ProxyState) -> Iterator[Metric]:
+    info = GaugeMetricFamily("jenkins_proxy_info", "The program's version.", labels=["version"])
+    info.add_metric([version], 1)
+    yield info
+    for name, text, value in (
+        ("serving", "1 while HAProxy runs with the latest configuration.", state.serving),
+        ("config_version", "The version of the configuration that HAProxy runs.", state.version),
+        ("registry_up", "1 while the registry answers.", state.registry_lost_since is None),
+        (
+            "registry_lost_timestamp_seconds",
+            "When the registry stopped to answer; 0 while it answers.",
+            state.registry_lost_since or 0,
+        ),
+    ):
+        yield GaugeMetricFamily(f"jenkins_proxy_{name}", text, value=float(value))
 
 
-def _routes(routes: Iterable[RouteState]) -> Iterator[str]:
-    versions, instances = [], []
+def _routes(routes: Iterable[RouteState]) -> Iterator[Metric]:
+    versions = GaugeMetricFamily("jenkins_proxy_route_version", "The version of each route.", labels=["service"])
+    instances = GaugeMetricFamily(
+        "jenkins_proxy_instances",
+        "Instances: serving, draining, or their status in the registry.",
+        labels=["service", "state"],
+    )
     for state in routes:
         service = state.route.service
-        versions.append(({"service": service}, state.version))
-        counts = Counter(
+        versions.add_metric([service], state.version)
+        counts = Tally(
             "serving" if served.serving else "draining" if served.draining else served.instance.status
             for served in state.instances
         )
         # A service that lost its last instance must show a 0, not vanish from the graph.
         counts.setdefault("serving", 0)
-        instances += [({"service": service, "state": name}, count) for name, count in sorted(counts.items())]
-    yield from _family("jenkins_proxy_route_version", "gauge", "The version of each route.", versions)
-    yield from _family(
-        "jenkins_proxy_instances", "gauge", "Instances: serving, draining, or their status in the registry.", instances
+        for name, count in sorted(counts.items()):
+            instances.add_metric([service, name], count)
+    yield versions
+    yield instances
+
+
+def _traffic(traffic: Mapping[str, Traffic]) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "jenkins_proxy_requests", "Answers through the proxy since its last reload.", labels=["service", "code"]
     )
-
-
-def _traffic(traffic: Mapping[str, Traffic]) -> Iterator[str]:
-    rows = sorted(traffic.items())
-    yield from _family(
-        "jenkins_proxy_requests_total",
-        "counter",
-        "Answers through the proxy since its last reload.",
-        [
-            ({"service": service, "code": code}, count)
-            for service, row in rows
-            for code, count in sorted(row.answers.items())
-        ],
+    sessions = GaugeMetricFamily("jenkins_proxy_sessions", "Requests under way.", labels=["service"])
+    queued = GaugeMetricFamily("jenkins_proxy_queued_requests", "Requests that wait for a server.", labels=["service"])
+    rate = GaugeMetricFamily("jenkins_proxy_request_rate", "Requests in the last second.", labels=["service"])
+    errors = CounterMetricFamily(
+        "jenkins_proxy_errors", "Requests without a good connection or answer from a server.", labels=["service"]
     )
-    for name, kind, text, value in (
-        ("sessions", "gauge", "Requests under way.", "sessions"),
-        ("queued_requests", "gauge", "Requests that wait for a server.", "queued"),
-        ("request_rate", "gauge", "Requests in the last second.", "rate"),
-        ("errors_total", "counter", "Requests without a good connection or answer from a server.", "errors"),
-        ("retries_total", "counter", "Connections tried again.", "retries"),
-    ):
-        yield from _family(
-            f"jenkins_proxy_{name}", kind, text, [({"service": service}, getattr(row, value)) for service, row in rows]
-        )
-
-
-def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Iterator[str]:
-    yield f"# HELP {name} {text}"
-    yield f"# TYPE {name} {kind}"
-    for labels, value in samples:
-        yield f"{name}{_labels(labels)} {_number(value)}"
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Iterator[str]:
-    yield f"# HELP {name} {text}"
-    yield f"# TYPE {name} histogram"
-    below = 0
-    for step, count in zip((*histogram.steps, float("inf")), histogram.counts):
-        below += count
-        yield f'{name}_bucket{{le="{_number(step)}"}} {below}'
-    yield f"{name}_sum {_number(histogram.total)}"
-    yield f"{name}_count {below}"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
-    if value == float("inf"):
-        return "+Inf"
-    return str(int(value)) if value == int(value) else repr(value)
+    retries = CounterMetricFamily("jenkins_proxy_retries", "Connections tried again.", labels=["service"])
+    for service, row in sorted(traffic.items()):
+        for code, count in sorted(row.answers.items()):
+            requests.add_metric([service, code], count)
+        sessions.add_metric([service], row.sessions)
+        queued.add_metric([service], row.queued)
+        rate.add_metric([service], row.rate)
+        errors.add_metric([service], row.errors)
+        retries.add_metric([service], row.retries)
+    yield from (requests, sessions, queued, rate, errors, retries)

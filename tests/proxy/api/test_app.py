@@ -13,11 +13,15 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Access
-from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
-from jenkins_proxy.proxy.service import Arrivals
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 
 BOOKS = {"paths": ["/api/v1/books"]}
@@ -36,7 +40,17 @@ async def call(proxy_service, consul_url):
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
         dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {})
-        runner = app.runner(app.application(proxy_service, Arrivals(proxy_service, registry), Access(token), dashboard))
+        waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(token)
+        runner = app.runner(
+            app.application(
+                authenticator,
+                Routes(proxy_service, waiter, authenticator),
+                DockerFlow(proxy_service, waiter),
+                dashboard,
+                EventStream(EventLog()),
+                app.Meta(proxy_service),
+            )
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -204,7 +218,7 @@ async def test_what_is_not_there_is_a_404_in_json(call, path: str) -> None:
 
 
 async def test_limits_answer_in_json_too(call) -> None:
-    status, answer = await call("PUT", "/v1/routes/books-ms", data=b" " * (app.MOST_BODY + 1))
+    status, answer = await call("PUT", "/v1/routes/books-ms", data=b" " * (app.MAX_BODY + 1))
     assert (status, "error" in answer) == (413, True)
     assert (await call("PATCH", "/v1/routes/books-ms"))[0] == 405
     assert (await call("HEAD", ARTICLE))[0] == 405

@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from jenkins_proxy.proxy.api.auth import Access, AccessDenied
+from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64)"
 RECONFIGURE = "/v1/docker-flow-proxy/reconfigure"
@@ -18,9 +18,9 @@ def request(host: str = "127.0.0.1:8081", method: str = "GET", **headers: str):
     return make_mocked_request(method, RECONFIGURE, headers={"Host": host, **named})
 
 
-def denial(access: Access, *arguments, guarded: bool = True, **headers: str) -> AccessDenied:
+def denial(authenticator: Authenticator, *arguments, guarded: bool = True, **headers: str) -> AccessDenied:
     with pytest.raises(AccessDenied) as caught:
-        access.check(request(*arguments, **headers), guarded)
+        authenticator.check(request(*arguments, **headers), guarded)
     return caught.value
 
 
@@ -28,21 +28,21 @@ def denial(access: Access, *arguments, guarded: bool = True, **headers: str) -> 
     "given", ["", "Bearer", "Bearer ", "Bearer wrong", "s3cret", "Bearer s3cret ", "Basic s3cret", "Bearer s3cré"]
 )
 def test_a_token_is_asked_for_where_something_changes(given: str) -> None:
-    access = Access("s3cret")
-    refused = denial(access, Authorization=given)
+    authenticator = Authenticator("s3cret")
+    refused = denial(authenticator, Authorization=given)
     assert refused.status == 401
     assert "JENKINS_PROXY_TOKEN" in refused.hint
     assert "s3cr" not in refused.message + refused.hint.replace("s3cret", "")
-    access.check(request(Authorization=given), guarded=False)
-    assert not access.trusts(request(Authorization=given)), "reading is open, but without secrets"
+    authenticator.check(request(Authorization=given), guarded=False)
+    assert not authenticator.trusts(request(Authorization=given)), "reading is open, but without secrets"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
-    access = Access("s3cret")
+    authenticator = Authenticator("s3cret")
     right = request("proxy.example.com", Authorization=f"{scheme} s3cret", Origin="http://evil.example")
-    access.check(right, guarded=True)
-    assert access.trusts(right)
+    authenticator.check(right, guarded=True)
+    assert authenticator.trusts(right)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
     ],
 )
 def test_without_a_token_the_articles_names_work(host: str) -> None:
-    Access("", ["Known.example.com"]).check(request(host, User_Agent="curl/7.88.1"), guarded=True)
+    Authenticator("", ["Known.example.com"]).check(request(host, User_Agent="curl/7.88.1"), guarded=True)
 
 
 @pytest.mark.parametrize("guarded", [True, False])
@@ -70,7 +70,7 @@ def test_without_a_token_the_articles_names_work(host: str) -> None:
     ["evil.example.com:8081", "evil.example.com", "127.0.0.1.evil.example", "known.example.com.evil.example:80"],
 )
 def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, guarded: bool) -> None:
-    refused = denial(Access("", ["known.example.com"]), host, guarded=guarded)
+    refused = denial(Authenticator("", ["known.example.com"]), host, guarded=guarded)
     assert refused.status == 403
     assert "--allow-host" in refused.hint
 
@@ -88,12 +88,12 @@ def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, 
     ],
 )
 def test_a_web_page_changes_nothing_but_is_read(method: str, headers: dict) -> None:
-    access = Access("")
-    assert denial(access, "127.0.0.1:8081", method, **headers).status == 403
-    access.check(request("127.0.0.1:8081", method, **headers), guarded=False)
-    assert not access.trusts(request("127.0.0.1:8081", method, **headers))
+    authenticator = Authenticator("")
+    assert denial(authenticator, "127.0.0.1:8081", method, **headers).status == 403
+    authenticator.check(request("127.0.0.1:8081", method, **headers), guarded=False)
+    assert not authenticator.trusts(request("127.0.0.1:8081", method, **headers))
 
 
 def test_our_own_page_may() -> None:
     own = {"Origin": "http://proxy:8081", "User_Agent": BROWSER, "Sec_Fetch_Site": "same-origin"}
-    Access("").check(request("proxy:8081", "POST", **own), guarded=True)
+    Authenticator("").check(request("proxy:8081", "POST", **own), guarded=True)

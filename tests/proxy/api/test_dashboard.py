@@ -13,28 +13,34 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Access
-from jenkins_proxy.proxy.api.dashboard import Dashboard, TrafficReader
+from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ProxyState, RouteState
-from jenkins_proxy.proxy.service import Arrivals
 from jenkins_proxy.proxy.telemetry import haproxy_stats
+from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
+from jenkins_proxy.proxy.timing import Timing
 
 STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\nusers-ms-be,BACKEND,1,0,0,5\n"
 
 
 @pytest.fixture
-async def journal() -> EventLog:
+async def event_log() -> EventLog:
     return EventLog(epoch=1000)
 
 
 @pytest.fixture
-async def url(proxy_service, served, journal):
+def stream(request, event_log) -> EventStream:
+    return EventStream(event_log, **getattr(request, "param", {}))
+
+
+@pytest.fixture
+async def url(proxy_service, served, event_log, stream):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -47,14 +53,13 @@ async def url(proxy_service, served, journal):
         return [STATS]
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
-    dashboard = Dashboard(proxy_service, journal, Meter(), TrafficReader(ask), about)
-    arrivals = Arrivals(proxy_service, AsyncConsul("http://127.0.0.1:1"))
-    runner = app.runner(app.application(proxy_service, arrivals, Access(""), dashboard))
+    dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about)
+    runner = app.runner(app.application(Authenticator(""), dashboard, stream, app.Meta(proxy_service)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
     yield f"http://{host}:{port}"
-    journal.close()
+    event_log.close()
     await runner.cleanup()
 
 
@@ -131,11 +136,11 @@ async def messages(answer: aiohttp.ClientResponse, count: int) -> list[dict]:
     return found
 
 
-async def test_events_come_live_and_what_was_missed_comes_again(session, journal) -> None:
-    journal.add(Event(1.0, "reload"))
+async def test_events_come_live_and_what_was_missed_comes_again(session, event_log) -> None:
+    event_log.add(Event(1.0, "reload"))
     async with session.get("/v1/events") as answer:
         assert answer.content_type == "text/event-stream"
-        journal.add(Event(2.0, "instance-up", "books-ms", Address("10.0.0.1", 80)))
+        event_log.add(Event(2.0, "instance-up", "books-ms", Address("10.0.0.1", 80)))
         (live,) = await messages(answer, 1)
     assert live == {
         "id": "1000-2",
@@ -146,22 +151,22 @@ async def test_events_come_live_and_what_was_missed_comes_again(session, journal
         "detail": "",
         "seconds": 0.0,
     }
-    journal.add(Event(3.0, "reload"))
+    event_log.add(Event(3.0, "reload"))
     async with session.get("/v1/events", headers={"Last-Event-ID": live["id"]}) as answer:
         assert [one["time"] for one in await messages(answer, 1)] == [3.0]
     async with session.get("/v1/events?after=of-another-run") as answer:
         assert [one["time"] for one in await messages(answer, 3)] == [1.0, 2.0, 3.0]
 
 
-async def test_a_quiet_stream_says_that_it_lives(session, monkeypatch) -> None:
-    monkeypatch.setattr("jenkins_proxy.proxy.api.dashboard._HEARTBEAT", 0.01)
+@pytest.mark.parametrize("stream", [{"timing": Timing(stream_heartbeat=0.01)}], indirect=True)
+async def test_a_quiet_stream_says_that_it_lives(session) -> None:
     async with session.get("/v1/events") as answer:
         blocks = [await asyncio.wait_for(answer.content.readuntil(b"\n\n"), 20) for _ in range(4)]
     assert blocks == [b"retry: 2000\n\n", *[b": still here\n\n"] * 3]
 
 
-async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, journal, monkeypatch) -> None:
-    monkeypatch.setattr("jenkins_proxy.proxy.api.dashboard._MOST_READERS", 1)
+@pytest.mark.parametrize("stream", [{"max_readers": 1}], indirect=True)
+async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, event_log) -> None:
     async with session.get("/v1/events") as first:
         await first.content.readuntil(b"\n\n")
         async with session.get("/v1/events") as second:
@@ -169,15 +174,15 @@ async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, journa
             assert "readers follow the events already" in (await second.json())["error"]["message"]
     status = 503
     while status == 503:
-        journal.add(Event(1.0, "reload"))  # the daemon learns that a reader is gone when it writes to it
+        event_log.add(Event(1.0, "reload"))  # the daemon learns that a reader is gone when it writes to it
         async with session.get("/v1/events") as third:
             status = third.status
     assert status == 200
 
 
-async def test_a_journal_that_closes_ends_the_streams(session, journal) -> None:
+async def test_a_log_that_closes_ends_the_streams(session, event_log) -> None:
     async with session.get("/v1/events") as answer:
-        journal.close()
+        event_log.close()
         await asyncio.wait_for(answer.read(), 20)
 
 
@@ -260,7 +265,7 @@ async def browser(program, tmp_path: Path):
 
 
 @pytest.mark.chromium
-async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_service, served, journal) -> None:
+async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_service, served, event_log) -> None:
     await browser.send("Page.navigate", url=url + "/")
     await browser.until(
         "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
@@ -272,7 +277,7 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_s
     proxy_service.routes["shop"] = RouteState(
         Route("shop", ("/",)), 2, served("shop", *["passing"] * 4), refused=hostile
     )
-    journal.add(Event(2.0, "instance-up", "shop", Address("10.0.0.9", 80), hostile))
+    event_log.add(Event(2.0, "instance-up", "shop", Address("10.0.0.9", 80), hostile))
     await browser.until("document.getElementById('total-instances').textContent === '7'")
     told = await browser.value("document.querySelector('#events li .what').textContent")
     assert told == "shop instance up 10.0.0.9:80"
@@ -282,7 +287,7 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_s
     proxy_service.proxy = ProxyState(
         7, serving=True, routes=(), registry_lost_since=1.0, problem="the registry is away"
     )
-    journal.add(Event(3.0, "registry-lost"))
+    event_log.add(Event(3.0, "registry-lost"))
     await browser.until("document.getElementById('registry').textContent.startsWith('Registry away for ')")
     assert await browser.value("document.getElementById('problem').textContent") == "the registry is away"
     assert browser.complaints == []

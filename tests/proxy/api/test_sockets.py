@@ -1,8 +1,7 @@
-"""What the daemon holds alone: its port and its state directory."""
+"""The port that the daemon listens on."""
 
 from __future__ import annotations
 
-import os
 import socket
 
 import pytest
@@ -30,24 +29,3 @@ def test_an_address_of_another_machine_is_named() -> None:
 def test_ipv6() -> None:
     with sockets.take_port(Address("::1", 0), "--listen") as taken:
         assert taken.family == socket.AF_INET6
-
-
-def test_a_state_directory_is_made_and_belongs_to_one_daemon(tmp_path) -> None:
-    path = tmp_path / "a" / "b"
-    with sockets.own_directory(path):
-        assert path.stat().st_mode & 0o777 == 0o700
-        with (
-            pytest.raises(UsageError, match=rf"^another daemon \(process {os.getpid()}\) uses the state directory"),
-            sockets.own_directory(path),
-        ):
-            pass
-    with sockets.own_directory(path):
-        pass
-
-
-def test_a_state_directory_that_cannot_be_written_is_named(tmp_path) -> None:
-    (tmp_path / "file").write_text("")
-    said = "^cannot write the state directory .*/file/state: Not a directory$"
-    with pytest.raises(UsageError, match=said) as caught, sockets.own_directory(tmp_path / "file" / "state"):
-        pass
-    assert "--state-dir" in caught.value.hint

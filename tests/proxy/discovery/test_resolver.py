@@ -1,4 +1,4 @@
-"""Host names as numeric addresses, with a name server that can be made to fail."""
+"""Look-ups of host names, with a name server that can be made to fail."""
 
 from __future__ import annotations
 
@@ -7,80 +7,86 @@ import socket
 
 import pytest
 
-from jenkins_proxy.model import Address
-from jenkins_proxy.proxy.discovery import resolver
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.discovery.resolver import Resolver
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
+from jenkins_proxy.proxy.timing import Timing
+
+
+class Queue:
+    """Stands in for the reconcile loop: notes what is enqueued."""
+
+    def __init__(self) -> None:
+        self.enqueued: list[list[str]] = []
+        self.changed = asyncio.Event()
+
+    def enqueue(self, services) -> None:
+        self.enqueued.append(list(services))
+        self.changed.set()
+
+
+@pytest.fixture
+def desired() -> DesiredState:
+    return DesiredState(StoredRoutes({"books": StoredRoute(Route("books", ("/",)), 1)}), {}, {})
+
+
+@pytest.fixture
+async def queue() -> Queue:
+    return Queue()
 
 
 @pytest.fixture
 def server(monkeypatch):
     """What the name server knows; an empty one is away."""
-    known: dict[str, list[str]] = {}
+    answers: dict[str, list[str]] = {}
 
     async def look_up(_loop, host, _port, **_options):
-        if host not in known:
+        if host not in answers:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in known[host]]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in answers[host]]
 
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", look_up)
-    return known
+    return answers
 
 
-@pytest.mark.parametrize("host", ["10.0.0.1", "::1", "2001:db8::1"])
-def test_a_number_is_itself(host):
-    assert Resolver(lambda: None).numeric(Address(host, 80)) == (Address(host, 80),)
-
-
-@pytest.mark.parametrize(
-    ("host", "port"),
-    [
-        ("10.0.0.1", 0),
-        ("10.0.0.1", -1),
-        ("10.0.0.1", 65536),
-        ("fe80::1%eth0", 80),
-        ("fe80::1%x\nshow info", 80),
-    ],
-)
-async def test_what_no_server_can_be_is_none(server, host, port):
-    server[host] = [host]
-    known = Resolver(lambda: None)
-    await known.learn([Address(host, port)])
-    assert known.numeric(Address(host, port)) == ()
-
-
-async def test_a_name_is_all_its_addresses_once_it_is_learnt(server):
+async def test_a_name_is_all_its_addresses_once_it_is_looked_up(server, desired, queue):
     server["a.local"] = ["10.0.0.2", "10.0.0.1", "10.0.0.2"]
-    changes: list[bool] = []
-    known = Resolver(lambda: changes.append(True))
-    assert known.numeric(Address("a.local", 80)) == ()
-    assert await known.learn([Address("a.local", 80), Address("10.9.9.9", 80)])
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.1", 80), Address("10.0.0.2", 80))
-    assert not await known.learn([Address("a.local", 81)])
-    assert changes == [True]
+    resolver = Resolver(desired, queue)
+    assert desired.hosts.resolve(Address("a.local", 80)) == ()
+    await resolver.lookup([Address("a.local", 80), Address("10.9.9.9", 80)])
+    assert desired.hosts.resolve(Address("a.local", 80)) == (Address("10.0.0.1", 80), Address("10.0.0.2", 80))
+    await resolver.lookup([Address("a.local", 81)])
+    assert queue.enqueued == [["books"]]
+
+
+@pytest.mark.parametrize("host", ["fe80::1%eth0", "fe80::1%x\nshow info"])
+async def test_a_zone_is_no_address_whatever_the_name_server_says(server, desired, queue, host):
+    server[host] = [host]
+    await Resolver(desired, queue).lookup([Address(host, 80)])
+    assert desired.hosts.resolve(Address(host, 80)) == ()
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".local"])
-async def test_what_can_be_no_name_has_no_address(host):
+async def test_what_can_be_no_name_has_no_address(desired, queue, host):
     # Asked of the real resolver: it is Python's own IDNA that refuses them.
-    known = Resolver(lambda: None)
-    assert await known.learn([Address(host, 80)])
-    assert known.numeric(Address(host, 80)) == ()
+    await Resolver(desired, queue).lookup([Address(host, 80)])
+    assert desired.hosts.resolve(Address(host, 80)) == ()
+    assert desired.hosts.names == (host,)
 
 
-async def test_a_name_follows_its_server_and_keeps_its_addresses_while_that_is_away(server, monkeypatch):
-    monkeypatch.setattr(resolver, "_REFRESH", 0.0)
-    changed = asyncio.Event()
-    known = Resolver(changed.set)
+async def test_a_name_follows_its_server_and_keeps_its_addresses_while_that_is_away(server, desired, queue):
+    resolver = Resolver(desired, queue, Timing(dns_refresh=0.0))
     server["a.local"] = ["10.0.0.1"]
-    await known.learn([Address("a.local", 80)])
-    changed.clear()
-    refreshing = asyncio.create_task(known.refresh())
+    await resolver.lookup([Address("a.local", 80)])
+    queue.changed.clear()
+    refreshing = asyncio.create_task(resolver.run())
     del server["a.local"]
     for _ in range(10):
         await asyncio.sleep(0)
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.1", 80),)
+    assert desired.hosts.resolve(Address("a.local", 80)) == (Address("10.0.0.1", 80),)
     server["a.local"] = ["10.0.0.7"]
-    await changed.wait()
-    assert known.numeric(Address("a.local", 80)) == (Address("10.0.0.7", 80),)
+    await queue.changed.wait()
+    assert desired.hosts.resolve(Address("a.local", 80)) == (Address("10.0.0.7", 80),)
     refreshing.cancel()
     await asyncio.wait([refreshing])

@@ -13,9 +13,10 @@ import pytest
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import CRITICAL, PASSING
-from jenkins_proxy.proxy.discovery import service_watcher
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
+from jenkins_proxy.proxy.events import Event, EventBus
+from jenkins_proxy.proxy.timing import Timing
 
 pytestmark = pytest.mark.consul
 ESTABLISHED = "01"
@@ -73,17 +74,28 @@ class Catalogue:
 class Told:
     """A watcher, and what it told last of each service."""
 
-    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, connections: int) -> None:
+    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, connections: int, timing: Timing) -> None:
         self.last: dict[str, dict[int, str]] = {}
         self.count = 0
-        self.events: list[str] = []
-        self.reachability = Reachability(
-            lambda why: self.events.append(f"lost: {why}"), lambda _seconds: self.events.append("back")
+        bus = EventBus()
+        self._subscription = bus.subscribe()
+        self._events: list[Event] = []
+        tasks.start(self._listen())
+        self.reachability = Reachability(bus)
+        self.watcher = ServiceWatcher(
+            registry, self.reachability, self.on_change, tasks=tasks, connections=connections, timing=timing
         )
-        self.watcher = ServiceWatcher(registry, self.reachability, self.see, tasks=tasks, connections=connections)
 
-    def see(self, service: str, instances, woke: float) -> None:
-        assert woke <= asyncio.get_running_loop().time()
+    async def _listen(self) -> None:
+        async for event in self._subscription:
+            self._events.append(event)
+
+    @property
+    def events(self) -> list[str]:
+        return [f"{event.kind}: {event.detail}" for event in self._events]
+
+    def on_change(self, service: str, instances, notified_at: float) -> None:
+        assert notified_at <= asyncio.get_running_loop().time()
         self.last[service] = {one.address.port: one.status for one in instances}
         self.count += 1
 
@@ -100,16 +112,17 @@ async def catalogue(own_consul):
 
 
 @pytest.fixture
-async def watching(own_consul):
+async def watching(own_consul, request):
     """``watching(services, connections)`` follows them until the test ends."""
     running: list[tuple[AsyncConsul, TaskGroup]] = []
     failures: list[BaseException] = []
+    timing = request.getfixturevalue("quick") if "quick" in request.fixturenames else Timing()
 
     def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
         registry = kind(url or own_consul[0], connections=connections)
         tasks = TaskGroup(failures.append)
         running.append((registry, tasks))
-        told = Told(registry, tasks, connections)
+        told = Told(registry, tasks, connections, timing)
         told.watcher.follow(services)
         return told
 
@@ -121,9 +134,9 @@ async def watching(own_consul):
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick() -> Timing:
     """Quiet queries end soon, so that slots go over to others."""
-    monkeypatch.setattr(service_watcher, "WAIT", 0.3)
+    return Timing(blocking_query=0.3)
 
 
 def connections_to(url: str) -> int:
@@ -275,13 +288,13 @@ async def test_a_registry_that_goes_away_is_told_once_and_followed_again_when_it
     await wait_until(lambda: told.last)
     process.kill()
     await wait_until(lambda: told.events)
-    assert told.events[0].startswith("lost: no registry answers at")
+    assert told.events[0].startswith("registry-lost: no registry answers at")
     assert told.reachability.lost_since
     again = await asyncio.create_subprocess_exec(
         *process.args, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await wait_until(lambda: told.events[1:] == ["back"])
+        await wait_until(lambda: told.events[1:] == ["registry-back: "])
         assert told.reachability.lost_since is None
         await catalogue.enter("away-a", 9, "n1")
         # Its index began anew, below the one that was known.

@@ -10,8 +10,9 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
 from jenkins_proxy.proxy.haproxy.applier import Applier
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Backend, Options
+from jenkins_proxy.proxy.haproxy.render import Options
 from jenkins_proxy.retry import Deadline
 
 pytestmark = pytest.mark.haproxy
@@ -28,7 +29,7 @@ class Proxy:
         self.desired: dict[str, Backend] = {}
 
     async def serve(self, route: Route, *servers) -> object:
-        self.desired[route.service] = Backend(route, tuple(sorted(one.address for one in servers)))
+        self.desired[route.service] = Backend.serving(route, [one.address for one in servers])
         return await self.apply(route.service)
 
     async def apply(self, *services, force: bool = False) -> object:
@@ -44,7 +45,7 @@ class Proxy:
 async def proxy(free_port, tmp_path):
     proxy = Proxy(free_port(), tmp_path / "run")
     await proxy.applier.start({}, 1, "key")
-    work = [asyncio.create_task(proxy.applier.reap()), asyncio.create_task(proxy.applier.write())]
+    work = [asyncio.create_task(proxy.applier.run_reaper()), asyncio.create_task(proxy.applier.run_writer())]
     yield proxy
     for task in work:
         task.cancel()
@@ -196,7 +197,7 @@ async def test_a_request_in_flight_and_an_open_socket_live_on_while_their_server
         assert await socket.reader.readexactly(10) == b"still here"
         assert len(await proxy.names()) == 2
     await proxy.applier.wait_idle("books", [old.address], Deadline(10))
-    await wait_until(lambda: not proxy.applier.running["books"].leaving)
+    await wait_until(lambda: not proxy.applier.running["books"].addresses(ServerState.DRAINING))
     assert await proxy.names() == [str(new.address)]
 
 
@@ -223,7 +224,9 @@ async def test_a_server_that_comes_back_before_it_is_gone_serves_again(proxy, or
         await proxy.serve(BOOKS)
         assert (await ask(proxy.port, "/")).status == 503
         applied = await proxy.serve(BOOKS, server)
-        assert ([change.verb for change in applied.changes], applied.reloaded) == (["ready"], False)
+        (change,) = applied.changes
+        assert (change.before, change.after) == (ServerState.DRAINING, ServerState.SERVING)
+        assert not applied.reloaded
         assert (await ask(proxy.port, "/")).status == 200
         server.release.set()
         assert (await slow.receive()).status == 200
@@ -254,7 +257,7 @@ async def test_a_refused_route_leaves_the_others_alone(proxy, origin, ask):
     await proxy.serve(Route("good", ("/good",)), server)
     # The grammar lets no such thing through; here it came another way.
     proxy.desired["bad"] = Backend(Route("bad", ("(unclosed",), path_type="path_reg"))
-    proxy.desired["late"] = Backend(Route("late", ("/late",)), (server.address,))
+    proxy.desired["late"] = Backend.serving(Route("late", ("/late",)), [server.address])
     applied = await proxy.apply("bad", "late")
     assert applied.refused.keys() == {"bad"}
     assert "(unclosed" in applied.refused["bad"]
@@ -284,7 +287,7 @@ async def test_a_thousand_servers_are_added_without_a_reload(proxy, origin):
     await proxy.serve(BOOKS, server)
     reloads = proxy.applier.version
     many = [type(server.address)("127.0.1.1", port) for port in range(10001, 11001)]
-    proxy.desired["books"] = Backend(Route("books", ("/",)), tuple(many))
+    proxy.desired["books"] = Backend.serving(Route("books", ("/",)), many)
     applied = await proxy.apply("books")
     assert (len(applied.changes), proxy.applier.version) == (1001, reloads)
     assert len(await proxy.names()) >= 1000
@@ -295,11 +298,11 @@ async def test_a_server_that_haproxy_refuses_spoils_nothing_else(proxy, origin, 
     await proxy.serve(BOOKS, server)
     good = proxy.desired["books"]
 
-    proxy.desired["books"] = Backend(BOOKS, (Address("127.0.0.1", 99999), server.address))
+    proxy.desired["books"] = Backend.serving(BOOKS, [Address("127.0.0.1", 99999), server.address])
     assert "99999" in (await proxy.apply("books")).refused["books"]
     assert (await proxy.serve(Route("other", ("/other",)), server)).refused.keys() == {"books"}
 
-    assert proxy.applier.running["books"].serving == frozenset(good.servers)
+    assert proxy.applier.running["books"] == good
     assert "99999" not in proxy.applier.text()
     for path in ("/", "/other"):
         assert (await ask(proxy.port, path)).status == 200

@@ -8,35 +8,48 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import diff
-from jenkins_proxy.proxy.haproxy.diff import ADD, DRAIN, READY, Plan, Running, ServerChange, applied
-from jenkins_proxy.proxy.haproxy.render import Backend
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.diff import Plan, ServerChange
+from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
 
 BOOKS = Route("books", ("/books",))
+SERVING, DRAINING = ServerState.SERVING, ServerState.DRAINING
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
 
 
+def added(address: Address, route: Route = BOOKS) -> ServerChange:
+    return ServerChange(route, address, None, SERVING)
+
+
+def drained(address: Address) -> ServerChange:
+    return ServerChange(BOOKS, address, SERVING, DRAINING)
+
+
+def restored(address: Address) -> ServerChange:
+    return ServerChange(BOOKS, address, DRAINING, SERVING)
+
+
 def running(serving=(), leaving=(), route=BOOKS):
-    return {"books": Running(route, frozenset(serving), frozenset(leaving))}
+    servers = {**dict.fromkeys(serving, SERVING), **dict.fromkeys(leaving, DRAINING)}
+    return {"books": Backend(route, servers)}
 
 
 def desired(*servers, route=BOOKS):
-    return {"books": Backend(route, servers)}
+    return {"books": Backend.serving(route, servers)}
 
 
 @pytest.mark.parametrize(
     ("runs", "wanted", "expected"),
     [
         pytest.param(running([A]), desired(A), Plan(), id="nothing-to-do"),
-        pytest.param(running([A]), desired(A, B), Plan(changes=(ServerChange(ADD, BOOKS, B),)), id="one-comes"),
-        pytest.param(running([A, B]), desired(A), Plan(changes=(ServerChange(DRAIN, BOOKS, B),)), id="one-goes"),
-        pytest.param(
-            running([A], [B]), desired(A, B), Plan(changes=(ServerChange(READY, BOOKS, B),)), id="one-comes-back"
-        ),
+        pytest.param(running([A]), desired(A, B), Plan(changes=(added(B),)), id="one-comes"),
+        pytest.param(running([A, B]), desired(A), Plan(changes=(drained(B),)), id="one-goes"),
+        pytest.param(running([A], [B]), desired(A, B), Plan(changes=(restored(B),)), id="one-comes-back"),
         pytest.param(running([A], [B]), desired(A), Plan(), id="one-is-leaving-already"),
         pytest.param(
             running([A]),
             desired(B),
-            Plan(changes=(ServerChange(ADD, BOOKS, B), ServerChange(DRAIN, BOOKS, A))),
+            Plan(changes=(added(B), drained(A))),
             id="in-before-out",
         ),
         pytest.param({}, desired(A), Plan(reload=True), id="new-route"),
@@ -52,7 +65,7 @@ def test_plan(runs, wanted, expected):
     ("change", "commands"),
     [
         pytest.param(
-            ServerChange(ADD, BOOKS, A),
+            added(A),
             [
                 "add server books-be/10.0.0.1:1 10.0.0.1:1 check inter 30s fastinter 1s downinter 2s fall 2 rise 1 "
                 "observe layer4 error-limit 1 on-error fail-check pool-purge-delay 5s pool-max-conn -1",
@@ -62,7 +75,7 @@ def test_plan(runs, wanted, expected):
             id="add",
         ),
         pytest.param(
-            ServerChange(ADD, Route("x", ("/",), skip_check=True), Address("::1", 80)),
+            added(Address("::1", 80), Route("x", ("/",), skip_check=True)),
             [
                 "add server x-be/::1:80 [::1]:80 pool-purge-delay 5s pool-max-conn -1",
                 "set server x-be/::1:80 state ready",
@@ -70,17 +83,17 @@ def test_plan(runs, wanted, expected):
             id="add-without-check",
         ),
         pytest.param(
-            ServerChange(ADD, Route("x", ("/",), skip_check=True, slow_start=1.5), Address("10.0.0.1", 80)),
+            added(Address("10.0.0.1", 80), Route("x", ("/",), skip_check=True, slow_start=1.5)),
             [
                 "add server x-be/10.0.0.1:80 10.0.0.1:80 pool-purge-delay 5s pool-max-conn -1 slowstart 1500ms",
                 "set server x-be/10.0.0.1:80 state ready",
             ],
             id="add-with-slow-start",
         ),
-        pytest.param(ServerChange(DRAIN, BOOKS, A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
-        pytest.param(ServerChange(READY, BOOKS, A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
+        pytest.param(drained(A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
+        pytest.param(restored(A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
         pytest.param(
-            ServerChange(diff.REMOVE, BOOKS, A),
+            ServerChange(BOOKS, A, DRAINING, None),
             ["set server books-be/10.0.0.1:1 state maint", "del server books-be/10.0.0.1:1"],
             id="remove",
         ),
@@ -95,29 +108,34 @@ def test_any_walk_ends_where_a_fresh_start_would(seed):
     chance = random.Random(seed)
     addresses = [Address("10.0.0.1", port) for port in range(6)]
     routes = [Route(name, (path,)) for name in ("a", "b", "c") for path in ("/1", "/2")]
-    runs: dict[str, Running] = {}
+    runs: dict[str, Backend] = {}
     for _ in range(60):
         chosen = {route.service: route for route in chance.sample(routes, chance.randint(0, 6))}
         if chance.random() < 0.7 and runs:
             chosen = {name: one.route for name, one in runs.items()}
         wanted = {
-            name: Backend(route, tuple(chance.sample(addresses, chance.randint(0, 6))))
+            name: Backend.serving(route, chance.sample(addresses, chance.randint(0, 6)))
             for name, route in chosen.items()
         }
         runs = follow(runs, diff.plan(runs, wanted), wanted)
-        assert {name: (one.route, one.serving) for name, one in runs.items()} == {
-            name: (one.route, frozenset(one.servers)) for name, one in wanted.items()
-        }
-        assert not any(one.serving & one.leaving for one in runs.values())
+        assert {name: one.lasting for name, one in runs.items()} == wanted
 
 
 def follow(runs, todo, wanted):
     if todo.reload:
-        return diff.fresh(wanted)
+        return dict(wanted)
     runs = dict(runs)
     for change in todo.changes:
         # HAProxy refuses to add a server that is there, and to drain or make ready one that is not.
-        known = runs[change.route.service].serving | runs[change.route.service].leaving
-        assert (change.verb == ADD) == (change.address not in known)
-        runs[change.route.service] = applied(runs[change.route.service], change)
+        assert change.before is runs[change.route.service].servers.get(change.address)
+        runs[change.route.service] = change.apply(runs[change.route.service])
     return runs
+
+
+def test_means():
+    """By what HAProxy comes from one backend to another."""
+    one, two = running([A])["books"], running([A, B])["books"]
+    assert diff.means(None, one) == diff.means(one, None) == RELOAD
+    assert diff.means(one, running([A], route=Route("books", ("/b",)))["books"]) == RELOAD
+    assert diff.means(one, two) == RUNTIME
+    assert diff.means(one, running([A], [B])["books"]) == NONE

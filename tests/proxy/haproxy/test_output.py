@@ -6,7 +6,8 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
-from jenkins_proxy.proxy.haproxy.render import Backend, Options, render
+from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.render import Options, render
 
 REFUSED = """\
 [NOTICE]   (99) : haproxy version is 2.6.12-1+deb12u4
@@ -54,7 +55,7 @@ def test_program_version(text, expected):
 
 def test_version_and_servers_come_back_from_a_rendered_configuration():
     addresses = {Address("10.0.0.1", 80), Address("2001:db8::1", 8080)}
-    rendered = render([Backend(Route("a", ("/",)), tuple(addresses)), Backend(Route("b", ("/b",)))], Options(), 17)
+    rendered = render([Backend.serving(Route("a", ("/",)), addresses), Backend(Route("b", ("/b",)))], Options(), 17)
     assert output.version(rendered.config) == 17
     assert output.servers(rendered.config) == {"a-be": addresses, "b-be": frozenset()}
 

@@ -13,8 +13,9 @@ import pytest
 
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Backend, Options, render
+from jenkins_proxy.proxy.haproxy.render import Options, render
 
 pytestmark = pytest.mark.haproxy
 
@@ -24,7 +25,8 @@ class Child(HAProxy):
 
     def __init__(self, port: int, folder: Path) -> None:
         self.deaths: list[str] = []
-        super().__init__(Options(binds=(f"127.0.0.1:{port}",)), folder, died=self.deaths.append)
+        super().__init__(Options(binds=(f"127.0.0.1:{port}",)), folder)
+        self.on_death = self.deaths.append
         self.port = port
         self.backends: list[Backend] = []
 
@@ -46,7 +48,7 @@ def environment_of(pid: int) -> str:
 @pytest.fixture
 async def child(free_port, origin, tmp_path):
     child = Child(free_port(), tmp_path / "run")
-    child.backends = [Backend(Route("books", ("/",)), ((await origin("books")).address,))]
+    child.backends = [Backend.serving(Route("books", ("/",)), [(await origin("books")).address])]
     yield child
     await child.stop()
 

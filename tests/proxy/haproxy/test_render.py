@@ -14,8 +14,9 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Backend, Options, Timeouts, argument, quoted, render, word
+from jenkins_proxy.proxy.haproxy.render import Options, Timeouts, argument, quoted, render, word
 from jenkins_proxy.validation import parse_address
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,7 +26,7 @@ CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 def read(case: str):
     data = json.loads((GOLDEN / f"{case}.json").read_text())
     backends = [
-        Backend(Route.from_dict(one["route"]), tuple(map(parse_address, one.get("servers", ()))))
+        Backend.serving(Route.from_dict(one["route"]), map(parse_address, one.get("servers", ())))
         for one in data["backends"]
     ]
     options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
@@ -100,7 +101,7 @@ async def entry(free_port, origin, tmp_path):
     """A HAProxy with :data:`ROUTES`, each with a server of its own; its port."""
     port = free_port()
     options = Options(binds=(f"127.0.0.1:{port}",))
-    backends = [Backend(route, ((await origin(route.service)).address,)) for route in ROUTES]
+    backends = [Backend.serving(route, [(await origin(route.service)).address]) for route in ROUTES]
     haproxy = HAProxy(options, tmp_path / "run")
     await haproxy.start(render(backends, options, 1), 1, "the-key")
     yield port
@@ -171,7 +172,7 @@ async def test_a_path_is_rewritten_before_it_is_seen(search, replace, path, seen
     server, options = await origin(), Options(binds=(f"127.0.0.1:{free_port()}",))
     haproxy = HAProxy(options, tmp_path)
     route = Route("rewritten", ("/old",), req_path_search=search, req_path_replace=replace)
-    await haproxy.start(render([Backend(route, (server.address,))], options, 1), 1, "key")
+    await haproxy.start(render([Backend.serving(route, [server.address])], options, 1), 1, "key")
     await ask(int(options.binds[0].split(":")[1]), path)
     await haproxy.stop()
     assert server.requests == [seen]
@@ -183,7 +184,7 @@ async def test_the_instance_is_told_to_who_has_the_key_and_to_nobody_else(key, t
     server, port = await origin(), free_port()
     options = Options(binds=(f"127.0.0.1:{port}",))
     haproxy = HAProxy(options, tmp_path)
-    rendered = render([Backend(Route("books", ("/",)), (server.address,))], options, 1)
+    rendered = render([Backend.serving(Route("books", ("/",)), [server.address])], options, 1)
     await haproxy.start(rendered, 1, "the-key")
     answer = await ask(port, "/", X_Jenkins_Proxy_Probe=key)
     await haproxy.stop()
@@ -203,6 +204,15 @@ def test_a_thousand_routes_are_as_many_rules_as_ten():
 
 
 def test_the_text_does_not_depend_on_the_order_of_what_comes_in():
-    backends = [Backend(Route(name, (f"/{name}",)), (Address("10.0.0.1", 1), Address("10.0.0.2", 1))) for name in "abc"]
-    turned = [Backend(one.route, one.servers[::-1]) for one in reversed(backends)]
+    backends = [
+        Backend.serving(Route(name, (f"/{name}",)), [Address("10.0.0.1", 1), Address("10.0.0.2", 1)]) for name in "abc"
+    ]
+    turned = [Backend.serving(one.route, reversed(one.servers)) for one in reversed(backends)]
     assert render(backends, Options(), 1) == render(turned, Options(), 1)
+
+
+def test_a_server_that_drains_is_not_in_the_file():
+    servers = {Address("10.0.0.1", 1): ServerState.SERVING, Address("10.0.0.2", 1): ServerState.DRAINING}
+    text = render([Backend(Route("books", ("/books",)), servers)], Options(), 1).config
+    assert "server 10.0.0.1:1 " in text
+    assert "10.0.0.2" not in text

@@ -8,6 +8,7 @@ import pytest
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.haproxy.runtime_api import RuntimeAPI, Workers, parse_leftover, parse_servers, parse_workers
+from jenkins_proxy.proxy.timing import Timing
 
 PROCESSES = """\
 #<PID>          <type>          <reloads>       <uptime>        <version>
@@ -69,10 +70,9 @@ async def test_nobody_at_the_socket_is_told_in_one_line(tmp_path):
         await RuntimeAPI(tmp_path).ask("show info")
 
 
-async def test_a_haproxy_that_hangs_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("jenkins_proxy.proxy.haproxy.runtime_api._TIMEOUT", 0.1)
+async def test_a_haproxy_that_hangs_is_given_up(tmp_path):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "stats.sock"))
         silent.listen()
         with pytest.raises(ProxyError, match="no answer in time"):
-            await RuntimeAPI(tmp_path).ask("show info")
+            await RuntimeAPI(tmp_path, Timing(haproxy_answer=0.1)).ask("show info")

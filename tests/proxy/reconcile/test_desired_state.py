@@ -5,26 +5,24 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
-from jenkins_proxy.proxy.haproxy.diff import Running
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
 
 BOOKS = Route("books", ("/books",))
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
-NAMES = {"a.local": (Address("10.9.9.1", 80), Address("10.9.9.2", 80)), "unknown.local": ()}
-
-
-def numeric(address: Address):
-    return NAMES.get(address.host, (address,))
+NAME = (Address("10.9.9.1", 80), Address("10.9.9.2", 80))
 
 
 def instance(address: Address, status: str = PASSING, identity: str = "id") -> Instance:
     return Instance("books", identity, address, status=status)
 
 
-def knowing(route: Route = BOOKS, restored=(), marks=None) -> DesiredState:
+def knowing(route: Route = BOOKS, restored=(), drained_ids=None) -> DesiredState:
     stored = StoredRoutes({route.service: StoredRoute(route, 5)}, 5)
-    return DesiredState(numeric, stored, {route.service: marks or {}}, {route.service: frozenset(restored)})
+    desired = DesiredState(stored, {route.service: drained_ids or {}}, {route.service: frozenset(restored)})
+    desired.hosts.put("a.local", [address.host for address in NAME])
+    return desired
 
 
 @pytest.mark.parametrize(
@@ -39,7 +37,7 @@ def knowing(route: Route = BOOKS, restored=(), marks=None) -> DesiredState:
         pytest.param([instance(A, CRITICAL), instance(B, CRITICAL)], {B, C}, {B}, id="only-those-that-served-do"),
         pytest.param([instance(A, CRITICAL)], set(), set(), id="one-that-never-passed"),
         pytest.param([instance(A), instance(A, CRITICAL, "stale-twin")], set(), {A}, id="a-stale-twin"),
-        pytest.param([instance(Address("a.local", 80))], set(), set(NAMES["a.local"]), id="a-name"),
+        pytest.param([instance(Address("a.local", 80))], set(), set(NAME), id="a-name"),
         pytest.param([instance(Address("unknown.local", 80)), instance(A)], set(), {A}, id="an-unknown-name"),
     ],
 )
@@ -47,12 +45,12 @@ def test_what_serves(instances, serving, expected):
     desired = knowing()
     if instances is not None:
         desired.take_instances("books", instances)
-    backend = desired.backends(["books"], {"books": Running(BOOKS, frozenset(serving))})["books"]
+    backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, serving)})["books"]
     assert set(backend.servers) == expected
 
 
 @pytest.mark.parametrize(
-    ("status", "marks", "expected"),
+    ("status", "drained_ids", "expected"),
     [
         pytest.param(PASSING, {B: "id"}, {A}, id="drained"),
         pytest.param(PASSING, {B: "another"}, {A, B}, id="another-container-got-the-address"),
@@ -60,10 +58,10 @@ def test_what_serves(instances, serving, expected):
         pytest.param(PASSING, {A: "id", B: "id"}, set(), id="all-drained"),
     ],
 )
-def test_drained_instances_do_not_serve(status, marks, expected):
-    desired = knowing(marks=marks)
+def test_drained_instances_do_not_serve(status, drained_ids, expected):
+    desired = knowing(drained_ids=drained_ids)
     desired.take_instances("books", [instance(A, status), instance(B, status)])
-    backend = desired.backends(["books"], {"books": Running(BOOKS, frozenset({A, B}))})["books"]
+    backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, [A, B])})["books"]
     assert set(backend.servers) == expected
 
 
@@ -79,13 +77,13 @@ def test_a_color_has_the_instances_of_its_own_name():
     desired.take_instances("books", [instance(A)])
     desired.take_instances("books-green", [instance(B)])
     assert desired.registry_names == {"books-green"}
-    assert desired.backends(["books"], {})["books"].servers == (B,)
+    assert desired.backends(["books"], {})["books"].servers.keys() == {B}
 
 
 def test_an_outbound_host_needs_no_registry():
     desired = knowing(Route("books", ("/books",), outbound_hostname="a.local:80"))
     assert desired.registry_names == set()
-    assert desired.backends(["books"], {})["books"].servers == NAMES["a.local"]
+    assert desired.backends(["books"], {})["books"].servers.keys() == set(NAME)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +96,7 @@ def test_an_outbound_host_needs_no_registry():
     ],
 )
 def test_marks_that_outlived_their_instance(instances, outlived):
-    desired = knowing(marks={B: "id"})
+    desired = knowing(drained_ids={B: "id"})
     if instances is not None:
         desired.take_instances("books", instances)
     assert desired.outlived_drains("books") == outlived
@@ -121,7 +119,7 @@ def stored(version: int, path: str = "/books") -> StoredRoute:
     ],
 )
 def test_what_the_store_tells_is_merged(own, told, index, expected, changed, missing):
-    desired = DesiredState(numeric, StoredRoutes({"books": own} if own else {}), {}, {})
+    desired = DesiredState(StoredRoutes({"books": own} if own else {}), {}, {})
     snapshot = StoredRoutes({"books": told} if told else {}, index)
     assert desired.take_routes(snapshot) == (changed, missing)
     assert desired.routes.get("books") == expected
@@ -130,16 +128,16 @@ def test_what_the_store_tells_is_merged(own, told, index, expected, changed, mis
 def test_a_store_of_another_lineage_has_lost_what_it_does_not_tell():
     """Other keys may have taken its index beyond our versions; what it does tell is newer than all of ours."""
     others = StoredRoute(Route("users", ("/users",)), 600)
-    desired = DesiredState(numeric, StoredRoutes({"books": stored(500), "users": others}, lineage="first"), {}, {})
+    desired = DesiredState(StoredRoutes({"books": stored(500), "users": others}, store_id="first"), {}, {})
     written = StoredRoute(Route("users", ("/new",)), 7)
-    changed, missing = desired.take_routes(StoredRoutes({"users": written}, 900, lineage="second"))
+    changed, missing = desired.take_routes(StoredRoutes({"users": written}, 900, store_id="second"))
     assert (changed, missing) == ({"users"}, [stored(500)])
     assert desired.routes == {"users": written, "books": stored(500)}
-    assert desired.lineage == "second"
+    assert desired.store_id == "second"
 
 
 def test_a_store_that_lost_everything_is_known_until_it_is_marked_again():
-    desired = DesiredState(numeric, StoredRoutes({"books": stored(5)}, lineage="first"), {}, {})
+    desired = DesiredState(StoredRoutes({"books": stored(5)}, store_id="first"), {}, {})
     for _ in range(2):
         assert desired.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
 
@@ -152,9 +150,9 @@ def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
 
 
 def test_the_state_tells_what_serves_and_what_drains():
-    desired = knowing(marks={B: "id"})
+    desired = knowing(drained_ids={B: "id"})
     desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
-    state = desired.state("books", Running(BOOKS, frozenset({A}), frozenset({B})))
+    state = desired.state("books", Backend(BOOKS, {A: ServerState.SERVING, B: ServerState.DRAINING}))
     assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [
         (A, True, False),
         (B, False, True),

@@ -10,33 +10,37 @@ import pytest
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 
 class Daemon:
     """A proxy service with its HAProxy, in a folder that outlives it."""
 
-    def __init__(self, url: str, folder: Path, port: int) -> None:
-        self.url, self.folder, self.port = url, folder, port
+    def __init__(self, url: str, folder: Path, port: int, timing: Timing) -> None:
+        self.url, self.folder, self.port, self.timing = url, folder, port, timing
 
     async def start(self) -> Daemon:
         self.registry = AsyncConsul(self.url)
         self.haproxy = HAProxy(Options(binds=(f"127.0.0.1:{self.port}",)), self.folder / "haproxy")
-        self.proxy_service = ProxyService(self.registry, self.haproxy, state_dir=self.folder, name=self.folder.name)
+        self.controller = Controller(
+            self.registry, self.haproxy, state_dir=self.folder, name=self.folder.name, timing=self.timing
+        )
+        self.proxy_service = self.controller.service
         self.events: list = []
         self.listener = asyncio.create_task(self._listen())
-        await self.proxy_service.start()
+        await self.controller.start()
         return self
 
     async def _listen(self) -> None:
-        async for event in self.proxy_service.events():
+        async for event in self.controller.events.subscribe():
             self.events.append(event)
 
     async def stop(self) -> None:
         self.listener.cancel()
-        await self.proxy_service.stop()
+        await self.controller.stop()
         await self.registry.close()
 
     def kinds(self, service: str = "books") -> list[str]:
@@ -80,9 +84,9 @@ async def daemon(url, registry, free_port, tmp_path):
     running: list[Daemon] = []
     ports: dict[str, int] = {}
 
-    async def start(name: str = "one") -> Daemon:
+    async def start(name: str = "one", timing: Timing = DEFAULT) -> Daemon:
         port = ports.setdefault(name, free_port())
-        running.append(await Daemon(url, tmp_path / name, port).start())
+        running.append(await Daemon(url, tmp_path / name, port, timing).start())
         return running[-1]
 
     yield start

@@ -11,8 +11,8 @@ import pytest
 
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.discovery import informer
 from jenkins_proxy.proxy.models import NONE
+from jenkins_proxy.proxy.timing import Timing
 
 pytestmark = [pytest.mark.consul, pytest.mark.haproxy]
 BOOKS = Route("books", ("/books",))
@@ -89,28 +89,24 @@ async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_s
         await empty.wait()
 
 
-async def test_after_a_while_an_empty_answer_is_believed(daemon, origin, enter, registry, wait_until, monkeypatch):
-    monkeypatch.setattr(informer, "_HELD", 0.0)
-    one = await daemon()
+async def test_after_a_while_an_empty_answer_is_believed(daemon, origin, enter, registry, wait_until):
+    one = await daemon(timing=Timing(empty_grace=0.0))
     identity = await enter(await origin())
     await one.proxy_service.put(BOOKS)
     await registry.deregister(identity)
     await wait_until(lambda: not one.serving())
 
 
-@pytest.mark.parametrize("held", [0.5, 600.0])
-async def test_for_a_while_an_empty_answer_is_not_believed(
-    daemon, origin, enter, registry, wait_until, monkeypatch, held
-):
-    monkeypatch.setattr(informer, "_HELD", held)
-    one, server = await daemon(), await origin()
+@pytest.mark.parametrize("grace", [0.5, 600.0])
+async def test_for_a_while_an_empty_answer_is_not_believed(daemon, origin, enter, registry, wait_until, grace):
+    one, server = await daemon(timing=Timing(empty_grace=grace)), await origin()
     identity = await enter(server)
     await one.proxy_service.put(BOOKS)
     await registry.deregister(identity)
-    if held < 1:
+    if grace < 1:
         await wait_until(lambda: not one.serving())
     else:
-        await wait_until(lambda: one.proxy_service._informer._held)
+        await wait_until(lambda: one.controller._discovery.instances.doubted)
         assert one.serving() == {server.address.port}
 
 

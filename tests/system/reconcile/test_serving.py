@@ -185,7 +185,7 @@ async def test_a_mark_does_not_outlive_its_instance(daemon, origin, enter, regis
     await one.proxy_service.put(BOOKS)
     await one.proxy_service.drain("books", [server.address], 5)
     await registry.deregister(identity)
-    await wait_until(lambda: not one.proxy_service._desired.marks("books"))
+    await wait_until(lambda: not one.controller._desired.drained_ids("books"))
     await enter(server)
     await wait_until(lambda: server.address.port in one.serving())
 
@@ -304,14 +304,14 @@ async def test_a_new_color_serves_its_own_instances_even_when_the_watch_is_faste
     await enter(blue, "books-blue")
     await enter(green, "books-green")
     await one.proxy_service.put(Route("books", ("/books",), color="blue"))
-    write, served = one.proxy_service._store.put_route, []
+    write, served = one.controller._store.put_route, []
 
     async def slowly(route: Route) -> int:
         version = await write(route)
-        await wait_until(lambda: one.proxy_service._runs("books") == route)
+        await wait_until(lambda: one.controller._applier.running["books"].route == route)
         served.append(one.serving())
         return version
 
-    monkeypatch.setattr(one.proxy_service._store, "put_route", slowly)
+    monkeypatch.setattr(one.controller._store, "put_route", slowly)
     await one.proxy_service.put(Route("books", ("/books",), color="green"))
     assert served == [{green.address.port}]

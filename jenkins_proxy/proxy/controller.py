@@ -1,0 +1,127 @@
+"""The parts of a proxy put together, and their life: a change runs through them from the top to the bottom.
+
+Discovery, ProxyService      what the registry reports, what callers ask for
+     |  write, enqueue
+DesiredState, ReconcileLoop  what should serve, round after round
+     |
+Applier                      the least change
+     |
+HAProxy                      by its Runtime API, or a reload
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from jenkins_proxy.aio import TaskGroup
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.proxy.discovery.discovery import Discovery
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.haproxy import output, route_table
+from jenkins_proxy.proxy.haproxy.applier import Applier
+from jenkins_proxy.proxy.haproxy.config_dir import read_probe_key
+from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.reconcile.persistence import Persistence
+from jenkins_proxy.proxy.route_cache import RouteCache
+from jenkins_proxy.proxy.route_store import RouteStore
+from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+_LOG = logging.getLogger(__name__)
+
+
+class Controller:
+    """Holds HAProxy at what the routes and the registry say.
+
+    :param registry: the registry's client; it is closed by whoever made it.
+    :param haproxy: started and stopped by the controller.
+    :param state_dir: where routes and the probe key are kept for a start without the registry.
+    :param name: this proxy's name among several, for ``jenkins-proxy/proxies/<name>``.
+    :param connections: how many connections to the registry it may hold.
+    :ivar service: what the API calls.
+    :ivar events: what happens, for whoever subscribes.
+    :raises UsageError: when the probe key can neither be read nor written.
+    """
+
+    def __init__(
+        self,
+        registry: AsyncConsul,
+        haproxy: HAProxy,
+        *,
+        state_dir: Path,
+        name: str,
+        connections: int = 100,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self.events = EventBus()
+        self._tasks = TaskGroup(self._task_failed)
+        self._haproxy = haproxy
+        self._store = RouteStore(registry)
+        cache = RouteCache(state_dir / "routes.json")
+        self._desired = _restored(cache, haproxy)
+        self._applier = Applier(haproxy, timing)
+        self._heartbeat = Heartbeat(registry, self._store, name, timing)
+        self._loop = ReconcileLoop(
+            self._desired, self._applier, events=self.events, heartbeat=self._heartbeat, timing=timing
+        )
+        self._persistence = Persistence(self._desired, cache)
+        self._discovery = Discovery(
+            registry,
+            self._desired,
+            self._loop,
+            store=self._store,
+            persistence=self._persistence,
+            events=self.events,
+            tasks=self._tasks,
+            connections=connections,
+            timing=timing,
+        )
+        self.service = ProxyService(
+            self._desired,
+            self._loop,
+            store=self._store,
+            discovery=self._discovery,
+            persistence=self._persistence,
+            applier=self._applier,
+            haproxy=haproxy,
+            probe_key=read_probe_key(state_dir / "probe.key"),
+        )
+
+    async def start(self) -> None:
+        """Serve what the state directory knows at once, then follow the registry.
+
+        :raises UsageError: when HAProxy is missing, too old, or cannot bind.
+        """
+        self._haproxy.on_death = self._loop.haproxy_died
+        await self._loop.start(output.version(self._haproxy.files.read()) + 1, self.service.probe_key)
+        self._discovery.start()
+        for work in (
+            self._loop.run(),
+            self._applier.run_reaper(),
+            self._applier.run_writer(),
+            self._persistence.run(),
+            self._heartbeat.run(),
+        ):
+            self._tasks.start(work)
+
+    async def stop(self) -> None:
+        """End HAProxy and every task. Requests in flight get a few seconds."""
+        await self._tasks.cancel_all()
+        await asyncio.gather(self._heartbeat.end(), self._haproxy.stop())
+
+    def _task_failed(self, error: BaseException) -> None:
+        _LOG.error("a part of the daemon ended by a bug", exc_info=error)
+        self.service.report_bug(error)
+
+
+def _restored(cache: RouteCache, haproxy: HAProxy) -> DesiredState:
+    """What the state directory says: the routes, and the servers that were behind each."""
+    stored, drains = cache.read()
+    servers = output.servers(haproxy.files.read())
+    before = {name: servers.get(route_table.backend_name(name), frozenset()) for name in stored.routes}
+    return DesiredState(stored, drains, before)

@@ -1,0 +1,120 @@
+"""What the registry and the name servers report, fed into the desired state: the parts that do it, put together.
+
+    ServiceWatcher  ->  InstanceFeed  ->  ReadinessGate, Resolver    instances, and whether and where they listen
+    RouteWatcher                                                    routes and drains
+
+Each of them writes to the desired state and enqueues the services that it changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from jenkins_proxy.aio import TaskGroup
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.instance_feed import InstanceFeed
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
+from jenkins_proxy.proxy.discovery.resolver import Resolver
+from jenkins_proxy.proxy.discovery.route_watcher import RouteWatcher
+from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState, outside
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.reconcile.persistence import Persistence
+from jenkins_proxy.proxy.route_store import RouteStore
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+
+class Discovery:
+    """The room's front: what the service asks of it.
+
+    :param connections: how many connections to the registry it may hold.
+    :ivar reachability: whether the registry answers.
+    :ivar instances: takes reports of instances.
+    """
+
+    def __init__(
+        self,
+        registry: AsyncConsul,
+        desired: DesiredState,
+        loop: ReconcileLoop,
+        *,
+        store: RouteStore,
+        persistence: Persistence,
+        events: EventBus,
+        tasks: TaskGroup,
+        connections: int,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self._registry = registry
+        self._desired = desired
+        self._tasks = tasks
+        self.reachability = Reachability(events, timing)
+        self._resolver = Resolver(desired, loop, timing)
+        self._readiness = ReadinessGate(desired, loop, tasks=tasks, timing=timing)
+        self.instances = InstanceFeed(
+            desired,
+            loop,
+            store=store,
+            reachability=self.reachability,
+            readiness=self._readiness,
+            resolver=self._resolver,
+            tasks=tasks,
+            timing=timing,
+        )
+        self._routes = RouteWatcher(
+            desired,
+            loop,
+            store=store,
+            reachability=self.reachability,
+            services=ServiceWatcher(
+                registry,
+                self.reachability,
+                self.instances.on_change,
+                tasks=tasks,
+                connections=connections,
+                timing=timing,
+            ),
+            persistence=persistence,
+            events=events,
+            tasks=tasks,
+            timing=timing,
+        )
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with an entry of the store; empty when nothing is."""
+        return self._routes.problem
+
+    def start(self) -> None:
+        """Follow the registry, until the tasks are ended."""
+        self._routes.start()
+        self._tasks.start(self._resolver.run())
+
+    def route_changed(self, service: str) -> None:
+        """A route was put or removed here, before the store reports it."""
+        self._routes.routes_changed([service])
+
+    async def read_instances(self, route: Route) -> Sequence[Instance]:
+        """What stands behind a route, asked for now, as a watch may be a moment behind; with its names looked up.
+
+        :raises RegistryError: the registry does not answer.
+        """
+        external = outside(route)
+        instances = (external,) if external else (await self._registry.instances(route.registry_name))[0]
+        await self._resolver.lookup(instance.address for instance in instances)
+        return instances
+
+    def take_instances(self, route: Route, instances: Sequence[Instance]) -> None:
+        """Believe these to stand behind a route, and to be ready."""
+        if not route.outbound_hostname:
+            self.instances.take(route.registry_name, instances, ready=True)
+
+    async def wait_ready(self, instances: Iterable[Instance], serving: frozenset[Address]) -> None:
+        """Return when those of the instances that do not serve yet listen, or have had the time to."""
+        resolve = self._desired.hosts.resolve
+        await self._readiness.wait_ready(
+            instance for instance in instances if not serving.intersection(resolve(instance.address))
+        )

@@ -1,0 +1,101 @@
+"""Takes the instances that the registry reports into the desired state, and enqueues the routes that they change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection, Sequence
+
+from jenkins_proxy.aio import TaskGroup
+from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.model import Address, Instance
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
+from jenkins_proxy.proxy.discovery.resolver import Resolver
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.route_store import RouteStore
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+
+class InstanceFeed:
+    """What becomes of each report of a service's instances.
+
+    A registry that was started again is empty until the agents have registered everything once more: for a while after
+    that "no instances" is not believed, and what served before goes on.
+    """
+
+    def __init__(
+        self,
+        desired: DesiredState,
+        loop: ReconcileLoop,
+        *,
+        store: RouteStore,
+        reachability: Reachability,
+        readiness: ReadinessGate,
+        resolver: Resolver,
+        tasks: TaskGroup,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self._desired = desired
+        self._loop = loop
+        self._store = store
+        self._reachability = reachability
+        self._readiness = readiness
+        self._resolver = resolver
+        self._tasks = tasks
+        self._empty_grace = timing.empty_grace
+        self._began = time.monotonic()
+        self._doubted: set[str] = set()
+
+    @property
+    def doubted(self) -> Collection[str]:
+        """The services of the registry that it reports empty, which is not believed yet."""
+        return self._doubted
+
+    def on_change(self, registry_name: str, instances: Sequence[Instance], notified_at: float) -> None:
+        """The registry reports the instances of a service.
+
+        :param notified_at: the monotonic time at which it did.
+        """
+        if instances or self._grace_left() <= 0:
+            self.take(registry_name, instances, notified_at)
+        elif registry_name not in self._doubted:
+            self._doubted.add(registry_name)
+            self._tasks.start(self._take_empty_later(registry_name))
+
+    def take(
+        self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0, *, ready: bool = False
+    ) -> None:
+        """Believe these to be the instances of a service.
+
+        :param ready: whether they may serve without being asked.
+        """
+        self._doubted.discard(registry_name)
+        before = self._desired.known_instances(registry_name)
+        if not self._desired.take_instances(registry_name, instances):
+            return
+        self._readiness.check(registry_name, instances if ready else before, instances, notified_at)
+        services = self._desired.services_of(registry_name)
+        self._loop.enqueue(services, notified_at)
+        for service in services:
+            outlived = self._desired.outlived_drains(service)
+            if outlived:
+                self._tasks.start(self._forget_drains(service, outlived))
+        if self._desired.hosts.unknown(instance.address for instance in instances):
+            self._tasks.start(self._resolver.lookup(instance.address for instance in instances))
+
+    def _grace_left(self) -> float:
+        """Seconds for which "no instances" is not believed."""
+        return max(self._began, self._reachability.back_at) + self._empty_grace - time.monotonic()
+
+    async def _take_empty_later(self, registry_name: str) -> None:
+        while self._grace_left() > 0:  # noqa: ASYNC110 - it is time that passes, no event
+            await asyncio.sleep(self._grace_left())
+        if registry_name in self._doubted:
+            self.take(registry_name, ())
+
+    async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
+        with contextlib.suppress(RegistryError):
+            self._desired.put_drains(service, await self._store.change_drains(service, remove=addresses))

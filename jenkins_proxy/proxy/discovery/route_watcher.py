@@ -1,0 +1,98 @@
+"""Watches routes and drains in the registry's key-value store, and enqueues what they change."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterable, Mapping
+
+from jenkins_proxy.aio import TaskGroup
+from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.reconcile.persistence import Persistence
+from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+
+class RouteWatcher:
+    """Brings the routes of the store into the desired state, and lets the instances that they need be watched."""
+
+    def __init__(
+        self,
+        desired: DesiredState,
+        loop: ReconcileLoop,
+        *,
+        store: RouteStore,
+        reachability: Reachability,
+        services: ServiceWatcher,
+        persistence: Persistence,
+        events: EventBus,
+        tasks: TaskGroup,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        self._desired = desired
+        self._loop = loop
+        self._store = store
+        self._reachability = reachability
+        self._services = services
+        self._persistence = persistence
+        self._events = events
+        self._tasks = tasks
+        self._wait = timing.blocking_query
+        self._bad: Mapping[str, str] = {}
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with an entry of the store; empty when nothing is."""
+        return next(iter(self._bad.values()), "")
+
+    def start(self) -> None:
+        """Watch, until the tasks are ended."""
+        self._services.follow(self._desired.registry_names)
+        self._tasks.start(self._watch_routes())
+        self._tasks.start(self._watch_drains())
+
+    def routes_changed(self, services: Iterable[str]) -> None:
+        """The desired routes of these services changed."""
+        for name in services:
+            self._events.publish("route-put" if name in self._desired.routes else "route-removed", name)
+        self._desired.forget_instances()
+        self._services.follow(self._desired.registry_names)
+        self._loop.enqueue(services)
+        self._persistence.changed()
+
+    async def _watch_routes(self) -> None:
+        query = functools.partial(self._store.routes, wait=self._wait)
+        async for stored, _index_changed in self._reachability.watch(query):
+            store_id = self._desired.store_id
+            changed, missing = self._desired.take_routes(stored)
+            if missing or not stored.store_id:
+                self._tasks.start(self._restore(missing))
+            for name in stored.bad.keys() - self._bad.keys():
+                self._events.publish("route-refused", name, detail=stored.bad[name])
+            self._bad = stored.bad
+            if changed:
+                self.routes_changed(changed)
+            if self._desired.store_id != store_id:
+                self._persistence.changed()
+
+    async def _watch_drains(self) -> None:
+        query = functools.partial(self._store.drains, wait=self._wait)
+        async for drains, _index_changed in self._reachability.watch(query):
+            changed = self._desired.take_drains(drains)
+            if changed:
+                self._loop.enqueue(changed)
+                self._persistence.changed()
+
+    async def _restore(self, missing: Iterable[StoredRoute]) -> None:
+        """The registry lost its data: give it our routes back, and then the ID that says that they are all there."""
+        with contextlib.suppress(RegistryError):
+            for stored in missing:
+                version = await self._store.put_route(stored.route)
+                if self._desired.routes.get(stored.route.service) == stored:
+                    self._desired.put_route(StoredRoute(stored.route, version))
+            await self._store.put_store_id()

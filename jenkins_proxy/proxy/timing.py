@@ -1,0 +1,62 @@
+"""How long the daemon waits, and how often it tries, in one place. Whoever composes the daemon passes it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """All values are seconds.
+
+    :ivar blocking_query: how long a query of the registry waits for a change.
+    :ivar first_instance_query: the same for a caller who waits for a first instance.
+    :ivar registry_retry_min: the first pause after the registry did not answer; each next one is twice as long, up to
+        ``registry_retry_max``.
+    :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
+    :ivar dns_refresh: between two look-ups of the host names in use.
+    :ivar dns_timeout: of one look-up.
+    :ivar ready_silence: an instance that is silent for so long listens: it is slow, or speaks no HTTP.
+    :ivar ready_timeout: an instance that drops connections for so long gets users nonetheless: it may not care for our
+        question.
+    :ivar ready_retry_min: the first pause between two questions; each next one is twice as long, up to
+        ``ready_retry_max``.
+    :ivar reconcile_retry: before a round that failed is tried again.
+    :ivar session_ttl: of the session that holds this proxy's key in the registry.
+    :ivar haproxy_start: for a worker of HAProxy to run its configuration.
+    :ivar haproxy_stop: for HAProxy to end after each signal.
+    :ivar haproxy_answer: for HAProxy to answer on a socket.
+    :ivar haproxy_restart_max: the longest pause before a HAProxy that died at once is started again.
+    :ivar idle_poll_min: the first pause between two looks at what is in flight, growing up to ``idle_poll_max``.
+    :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
+    :ivar stream_heartbeat: between two comments in a quiet stream of events.
+    :ivar stream_write: for the reader of a stream to take what it is sent.
+    :ivar api_stop: for calls under way when the daemon stops; one that waits is not worth a stop that hangs.
+    """
+
+    blocking_query: float = 30.0
+    first_instance_query: float = 60.0
+    registry_retry_min: float = 0.1
+    registry_retry_max: float = 2.0
+    empty_grace: float = 60.0
+    dns_refresh: float = 30.0
+    dns_timeout: float = 5.0
+    ready_silence: float = 1.0
+    ready_timeout: float = 10.0
+    ready_retry_min: float = 0.01
+    ready_retry_max: float = 0.25
+    reconcile_retry: float = 1.0
+    session_ttl: float = 30.0
+    haproxy_start: float = 30.0
+    haproxy_stop: float = 5.0
+    haproxy_answer: float = 10.0
+    haproxy_restart_max: float = 5.0
+    idle_poll_min: float = 0.02
+    idle_poll_max: float = 1.0
+    traffic_max_age: float = 1.0
+    stream_heartbeat: float = 15.0
+    stream_write: float = 30.0
+    api_stop: float = 5.0
+
+
+DEFAULT = Timing()

@@ -1,0 +1,194 @@
+"""The description of the API against its handlers: every call is in both, and what is answered fits its schema."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import fastjsonschema
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.api import app
+from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.dashboard import Dashboard
+from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
+from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.openapi import document
+from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.events import Event, EventLog
+from jenkins_proxy.proxy.models import ConflictError, ProxyState
+from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
+from jenkins_proxy.proxy.telemetry.metrics import Meter
+
+PREFIX = "/v1/docker-flow-proxy"
+BOOKS = {"paths": ["/api/v1/books"], "skip_check": True, "slow_start": 1.5}
+HERE = {"addresses": ["10.0.0.1:32768"]}
+STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\n"
+
+
+@pytest.fixture
+async def application(proxy_service) -> web.Application:
+    async def ask(_command: str) -> list[str]:
+        return [STATS]
+
+    event_log = EventLog(epoch=1000)
+    event_log.add(Event(1.0, "instance-up", "books-ms", Address("10.0.0.1", 80)))
+    # None of these calls comes to a wait.
+    waiter, authenticator = RouteWaiter(proxy_service, registry=None), Authenticator("")
+    about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
+    return app.application(
+        authenticator,
+        Routes(proxy_service, waiter, authenticator),
+        DockerFlow(proxy_service, waiter),
+        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
+        EventStream(event_log),
+        app.Meta(proxy_service),
+    )
+
+
+@pytest.fixture
+async def client(application):
+    async with TestClient(TestServer(application)) as client:
+        yield client
+
+
+def described() -> dict[tuple[str, str], dict[str, Any]]:
+    """The operations by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, operations in document()["paths"].items()
+        for method, operation in operations.items()
+    }
+
+
+def registered(application: web.Application) -> dict[tuple[str, str], Any]:
+    """The handlers by method and path. Of HEAD none is described: it is a GET without its answer's body."""
+    return {
+        (route.method, route.resource.canonical): route.handler
+        for route in application.router.routes()
+        if route.method != "HEAD"
+    }
+
+
+def check(schema: dict[str, Any], data: Any) -> None:
+    """:raises fastjsonschema.JsonSchemaValueException: when the data do not fit."""
+    fastjsonschema.compile({**schema, "components": document()["components"]})(data)
+
+
+async def test_every_call_is_described_and_every_description_is_a_call(application) -> None:
+    assert described().keys() == registered(application).keys()
+
+
+async def test_it_says_which_calls_need_the_token(application) -> None:
+    guarded = {call for call, handler in registered(application).items() if is_guarded(handler)}
+    assert {call for call, operation in described().items() if "security" in operation} == guarded
+    assert guarded
+
+
+def test_the_document_holds_together() -> None:
+    made = document()
+    assert made["openapi"] == "3.1.0"
+    for (method, path), operation in described().items():
+        where = f"{method} {path}"
+        in_path = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path)), where
+        names = [(one["name"], one["in"]) for one in operation["parameters"]]
+        assert len(names) == len(set(names)), where
+        assert all(response["description"] for response in operation["responses"].values()), where
+    references = set(re.findall(r"'\$ref': '#/components/schemas/(\w+)'", str(made)))
+    assert references == made["components"]["schemas"].keys() - {"Event"}, "each schema is used; events are in a stream"
+    for name in made["components"]["schemas"]:
+        fastjsonschema.compile({"$ref": f"#/components/schemas/{name}", "components": made["components"]})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/v1/routes/books-ms?diff=true", BOOKS, 200),
+        ("PUT", "/v1/routes/books-ms?dryRun=true&diff=true", BOOKS, 200),
+        ("PUT", "/v1/routes/books-ms", {}, 400),
+        ("GET", "/v1/routes", None, 200),
+        ("GET", "/v1/routes/books-ms", None, 200),
+        ("GET", "/v1/routes/absent", None, 404),
+        ("POST", "/v1/routes/books-ms/drain", {**HERE, "timeout": 1.5}, 200),
+        ("POST", "/v1/routes/books-ms/resume", HERE, 200),
+        ("DELETE", "/v1/routes/books-ms?dryRun=true", None, 200),
+        ("DELETE", "/v1/routes/books-ms", None, 200),
+        ("DELETE", "/v1/routes/absent", None, 404),
+        ("GET", "/v1/state", None, 200),
+        ("GET", "/v1/state?limit=x", None, 400),
+        ("GET", "/healthz", None, 200),
+        ("GET", "/v1/openapi.json", None, 200),
+        ("GET", f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/a", None, 200),
+        ("POST", f"{PREFIX}/reconfigure/?serviceName=books-ms", None, 400),
+        ("GET", f"{PREFIX}/remove?serviceName=books-ms", None, 200),
+        ("GET", f"{PREFIX}/ping", None, 200),
+        ("GET", "/v2/test/", None, 200),
+    ],
+)
+async def test_what_is_asked_and_answered_fits_its_schema(client, proxy_service, method, path, body, status) -> None:
+    await client.put("/v1/routes/books-ms", json=BOOKS)
+    operation = described()[method, re.sub(r"/v1/routes/[\w-]+", "/v1/routes/{service}", path.partition("?")[0])]
+    if body is not None and status == 200:
+        check(operation["requestBody"]["content"]["application/json"]["schema"], body)
+    async with client.request(method, path, json=body) as answer:
+        assert answer.status == status
+        check(operation["responses"][str(status)]["content"]["application/json"]["schema"], await answer.json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "failure", "status"),
+    [
+        ("PUT", "/v1/routes/books-ms?wait=0", ConflictError("no live instance", "wait"), 409),
+        ("PUT", "/v1/routes/books-ms", ProxyError("HAProxy could not be reloaded"), 503),
+        ("GET", f"{PREFIX}/reload", ProxyError("HAProxy could not be reloaded"), 500),
+    ],
+)
+async def test_failures_fit_their_schema(client, proxy_service, method, path, failure, status) -> None:
+    proxy_service.failure = failure
+    operation = described()[method, re.sub(r"/v1/routes/[\w-]+", "/v1/routes/{service}", path.partition("?")[0])]
+    async with client.request(method, path, json=BOOKS if method == "PUT" else None) as answer:
+        assert answer.status == status
+        check(operation["responses"][str(status)]["content"]["application/json"]["schema"], await answer.json())
+
+
+async def test_a_proxy_that_does_not_serve_fits_its_schema(client, proxy_service) -> None:
+    proxy_service.proxy = ProxyState(7, serving=False, routes=(), problem="HAProxy died")
+    async with client.get("/healthz") as answer:
+        assert answer.status == 503
+        check(
+            described()["GET", "/healthz"]["responses"]["503"]["content"]["application/json"]["schema"],
+            await answer.json(),
+        )
+
+
+@pytest.mark.parametrize("body", [{"path": ["/a"]}, {"paths": "/a"}, {"paths": ["/a"], "skip_check": "yes"}, {}])
+def test_what_the_handler_refuses_does_not_fit(body) -> None:
+    with pytest.raises(fastjsonschema.JsonSchemaValueException):
+        check({"$ref": "#/components/schemas/RouteBody"}, body)
+
+
+def test_a_route_has_every_field_and_default() -> None:
+    properties = document()["components"]["schemas"]["Route"]["properties"]
+    defaults = Route("books-ms").as_dict()
+    assert properties.keys() == defaults.keys()
+    assert {name: one["default"] for name, one in properties.items() if "default" in one} == {
+        name: value for name, value in defaults.items() if name != "service"
+    }
+
+
+@pytest.mark.parametrize("verb", ["reconfigure", "remove"])
+def test_docker_flow_parameters_mean_something(verb: str) -> None:
+    names = [one["name"] for one in described()["GET", f"{PREFIX}/{verb}"]["parameters"]]
+    values = {"serviceName": "books-ms", "servicePath": "/a", "outboundHostname": "a.local", "port": "80"}
+    pairs = [(name, values.get(name, "")) for name in names]
+    if verb == "reconfigure":
+        assert parse_reconfigure(Query(pairs)).ignored == ()
+    assert set(names) >= {"serviceName", "dryRun"}
