@@ -8,6 +8,7 @@ from typing import Any
 
 from jenkins_proxy import __version__
 from jenkins_proxy.proxy.api.openapi_schemas import reference, schemas
+from jenkins_proxy.route_options import OPTIONS, Kind
 
 JSON = "application/json"
 DOCKER_FLOW = "/v1/docker-flow-proxy"
@@ -105,16 +106,16 @@ _WAIT = Parameter(
     {"type": "number", "minimum": 0, "maximum": 300, "default": 30},
 )
 _RECONFIGURE = (
-    Parameter("serviceName", "The service's name in the registry.", _TEXT, required=True),
-    Parameter("servicePath", "Paths, separated by commas. Also servicePath.1 to servicePath.10.", _TEXT),
-    Parameter("serviceDomain", "Domains, separated by commas.", _TEXT),
-    Parameter("pathType", "How paths match, in HAProxy's words.", _TEXT),
-    Parameter("serviceColor", "The color whose instances serve.", _TEXT),
-    Parameter("aclName", "Orders routes that match the same request.", _TEXT),
-    Parameter("skipCheck", "No health check by the proxy itself.", _FLAG),
-    Parameter("reqPathSearch", "What to replace in the path: a regular expression.", _TEXT),
-    Parameter("reqPathReplace", "What to replace it with.", _TEXT),
-    Parameter("outboundHostname", "host:port outside the registry, instead of instances.", _TEXT),
+    *(
+        Parameter(
+            option.docker_flow,
+            f"{option.meaning[0].upper()}{option.meaning[1:]}.",
+            _FLAG if option.kind is Kind.FLAG else _TEXT,
+            required=option.name == "service",
+        )
+        for option in OPTIONS
+        if option.docker_flow
+    ),
     Parameter("port", "The port of outboundHostname.", _TEXT),
     _WAIT,
     _ALLOW_EMPTY,
