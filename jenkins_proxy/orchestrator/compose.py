@@ -22,7 +22,8 @@ from typing import Any
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import color_overlay, snapshot
+from jenkins_proxy.orchestrator import color_overlay
+from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator.base import Snapshot
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
@@ -98,10 +99,10 @@ class Compose:
         return containers.health_output(found) if found else ""
 
     def snapshot(self, service: str) -> Snapshot:
-        return snapshot.snapshot(self._engine, service, self.containers(service))
+        return snapshots.snapshot(self._engine, service, self.containers(service))
 
     def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        snapshot.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
+        snapshots.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
         return [container for container in self.containers(snapshot.service) if container.running]
 
     def _words(self, *words: str) -> list[str]:

@@ -37,7 +37,7 @@ class BlueGreen(Strategy):
 
     def finish(self) -> None:
         if self.options.keep_old:
-            self._context.console.step(f"the old containers are kept: rollback {self.request.service} switches back")
+            self._context.console.step(f"the old containers are kept: rollback {self.options.service} switches back")
         else:
             super().finish()
 

@@ -66,7 +66,7 @@ class Rolling(Strategy):
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)
         found = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
-        size = f", {self.request.batch} at a time" if self.options.batch else ""
+        size = f", {self.options.batch} at a time" if self.options.batch else ""
         return [*found, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
 
     def describe_finish(self) -> list[str]:
