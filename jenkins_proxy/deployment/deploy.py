@@ -11,7 +11,7 @@ from jenkins_proxy.deployment.failure import resume, revert
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import lock, preflight, proxy_route, wait
-from jenkins_proxy.deployment.steps.probe import prove
+from jenkins_proxy.deployment.steps.probe import verify_route
 from jenkins_proxy.deployment.strategies import select
 from jenkins_proxy.deployment.strategies.base import Strategy
 from jenkins_proxy.errors import ProbeFailed
@@ -43,17 +43,17 @@ def deploy(options: DeployOptions, context: Context, report: Report, *, dry_run:
         context = context.with_fresh_deadline()
         intent_log = IntentLog(context.registry, options.service)
         wanted = resume.recover(intent_log, context, ready, report)
-        change = select.begin(options, context, ready, wanted)
+        strategy = select.begin(options, context, ready, wanted)
         if options.pull:
             with report.phase("bring_up"):
                 ready.orchestrator.pull(deadline=context.deadline)
-        intent_log.begin(change)
-        with revert.on_failure(change, context, report, intent_log):
-            for count in change.steps:
-                _bring_up_and_prove(change, count, context, report, held)
+        intent_log.begin(strategy)
+        with revert.on_failure(strategy, context, report, intent_log):
+            for count in strategy.steps:
+                _bring_up_and_prove(strategy, count, context, report, held)
         report.during, report.afterwards = "retire", _FORWARD
         intent_log.proven()
-        in_the_end = change.finish()
+        in_the_end = strategy.finish()
         if in_the_end:
             report.found(in_the_end)
         intent_log.end()
@@ -61,34 +61,34 @@ def deploy(options: DeployOptions, context: Context, report: Report, *, dry_run:
     _tell(context, report)
 
 
-def _bring_up_and_prove(change: Strategy, count: int, context: Context, report: Report, held: lock.Lock) -> None:
+def _bring_up_and_prove(strategy: Strategy, count: int, context: Context, report: Report, held: lock.Lock) -> None:
     with report.phase("bring_up"):
-        new = change.bring_up(count)
+        new = strategy.bring_up(count)
     with report.phase("wait"):
         report.found(
             wait.for_containers(
                 context,
-                change.orchestrator,
-                change.registry_name,
+                strategy.orchestrator,
+                strategy.registry_name,
                 new,
-                beside=change.beside,
-                settle=change.options.settle,
+                keep_running=strategy.keep_running,
+                settle=strategy.options.settle,
             )
         )
-    if change.route is None:
+    if strategy.route is None:
         return
     with report.phase("reconfigure"):
-        held.confirm()
-        answer = proxy_route.put(context, change.route)
-        report.route = change.route
+        held.ensure_held()
+        answer = proxy_route.put(context, strategy.route)
+        report.route = strategy.route
     with report.phase("probe"):
         try:
-            prove(context, change.route, change.options.probe_path, answer, report.addresses)
+            verify_route(context, strategy.route, strategy.options.probe_path, answer, report.addresses)
         except ProbeFailed:
             # One that died after it was passing answers nobody: its own last words say more than the proxy's 503.
-            wait.check_alive(change.orchestrator, new)
+            wait.check_alive(strategy.orchestrator, new)
             raise
-        report.url = proxy_route.url(context.settings.entry, change.route)
+        report.url = proxy_route.url(context.settings.entry, strategy.route)
 
 
 def _tell(context: Context, report: Report) -> None:

@@ -9,15 +9,15 @@ from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.deployment.strategies.base import Strategy
 
 
-def show(change: Strategy, context: Context) -> dict[str, Any]:
+def show(strategy: Strategy, context: Context) -> dict[str, Any]:
     """Print the plan and return it: ``steps, containers, instances, route, diff``."""
-    running = [container.name for container in change.before.running]
-    diff = change.ready.preview.get("diff", "")
+    running = [container.name for container in strategy.before.running]
+    diff = strategy.ready.preview.get("diff", "")
     plan = {
-        "steps": steps(change),
+        "steps": steps(strategy),
         "containers": running,
-        "instances": change.wanted,
-        "route": change.route.as_dict() if change.route else None,
+        "instances": strategy.wanted,
+        "route": strategy.route.as_dict() if strategy.route else None,
         "diff": diff,
     }
     context.console.step(f"dry run: nothing is changed; now running: {', '.join(running) or 'nothing'}")
@@ -28,11 +28,11 @@ def show(change: Strategy, context: Context) -> dict[str, Any]:
     return plan
 
 
-def steps(change: Strategy) -> list[str]:
+def steps(strategy: Strategy) -> list[str]:
     """What would be done, in order."""
-    found = change.describe()
-    found.append(f"wait until {change.registry_name} shows {change.wanted} passing instance(s) in the registry")
-    if change.route is not None:
-        found.append(f"reconfigure the proxy: {proxy_route.words(change.route)} leads to {change.registry_name}")
+    found = strategy.describe()
+    found.append(f"wait until {strategy.registry_name} shows {strategy.wanted} passing instance(s) in the registry")
+    if strategy.route is not None:
+        found.append(f"reconfigure the proxy: {proxy_route.describe(strategy.route)} leads to {strategy.registry_name}")
         found.append("probe it through the entry until a new instance answers")
-    return [*found, *change.describe_finish()]
+    return [*found, *strategy.describe_finish()]

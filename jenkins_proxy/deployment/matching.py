@@ -70,14 +70,14 @@ def passes(instance: Instance) -> bool:
     return instance.status == PASSING
 
 
-def match(wanted: Sequence[Container], instances: Sequence[Instance], beside: Sequence[Container] = ()) -> Matching:
+def match(wanted: Sequence[Container], instances: Sequence[Instance], keep_running: Sequence[Container] = ()) -> Matching:
     """Fit the registry's entries to containers.
 
     :param wanted: the containers that are waited for.
     :param instances: every entry of the service, in any state.
-    :param beside: other containers that run and may keep their entries: the old ones of a rolling deploy.
+    :param keep_running: other containers that run and may keep their entries: the old ones of a rolling deploy.
     """
-    everyone = [*wanted, *beside]
+    everyone = [*wanted, *keep_running]
     expected = {
         c.id: tuple(i for i in instances if i.address in addresses(c) and not _is_anothers(i, c, everyone))
         for c in everyone

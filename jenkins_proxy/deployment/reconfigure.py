@@ -7,7 +7,7 @@ import dataclasses
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import preflight, proxy_route, wait
-from jenkins_proxy.deployment.steps.probe import prove
+from jenkins_proxy.deployment.steps.probe import verify_route
 from jenkins_proxy.model import Route
 
 
@@ -35,5 +35,5 @@ def reconfigure(
         serving = proxy_route.serving(answer)
         if serving:
             with report.phase("probe"):
-                prove(context, route, probe_path, answer, serving)
+                verify_route(context, route, probe_path, answer, serving)
     report.url = proxy_route.url(context.settings.entry, route)

@@ -10,7 +10,7 @@ from jenkins_proxy.clients.consul.models import passing
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import lock, proxy_route
-from jenkins_proxy.deployment.steps.probe import prove
+from jenkins_proxy.deployment.steps.probe import verify_route
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
@@ -36,11 +36,11 @@ def rollback_to_other_color(
         context.console.step(f"switching {service} from {before.registry_name} to {route.registry_name}")
         with proxy_route.as_before_on_failure(context, service, before, report):
             with report.phase("reconfigure"):
-                held.confirm()
+                held.ensure_held()
                 answer = proxy_route.put(context, route)
             report.registered(passing(context.registry.instances(route.registry_name)[0]))
             with report.phase("probe"):
-                prove(context, route, probe_path, answer, report.addresses)
+                verify_route(context, route, probe_path, answer, report.addresses)
     report.url = proxy_route.url(context.settings.entry, route)
     context.console.step(f"done: {report.url} leads to {route.registry_name}")
 

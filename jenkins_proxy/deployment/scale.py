@@ -14,7 +14,7 @@ from jenkins_proxy.deployment.failure import container_logs, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, wait
-from jenkins_proxy.deployment.steps.probe import prove
+from jenkins_proxy.deployment.steps.probe import verify_route
 from jenkins_proxy.deployment.strategies import swarm_rolling
 from jenkins_proxy.deployment.strategies.base import present
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
@@ -167,12 +167,12 @@ class _Scaling:
     def _serve(self, route: Route, instances: list[Address]) -> None:
         """Have the proxy serve the route, and prove it by one of these instances."""
         with self.report.phase("reconfigure"):
-            self.held.confirm()
+            self.held.ensure_held()
             answer = proxy_route.put(self.context, route, allow_empty=not instances)
         self.report.url = proxy_route.url(self.context.settings.entry, route)
         if instances and (self.options.probe_path or probe.names_page(route)):
             with self.report.phase("probe"):
-                prove(self.context, route, self.options.probe_path, answer, instances)
+                verify_route(context, route, self.options.probe_path, answer, instances)
 
     def _go_back(self, count: int) -> tuple[bool, str]:
         """Take the new containers away again; those that served still do.
@@ -185,7 +185,7 @@ class _Scaling:
         if count == before:
             return True, ""
         context = dataclasses.replace(self.context, deadline=Deadline(PATIENCE))
-        container_logs.keep(self.orchestrator, self._started, context, self.report)
+        container_logs.collect(self.orchestrator, self._started, context, self.report)
         try:
             started = self._started()
             if started and self.orchestrator.surges:

@@ -15,7 +15,7 @@ _CONTAINERS = 5
 _LINES = 50
 
 
-def keep(
+def collect(
     orchestrator: Orchestrator, started: Callable[[], Sequence[Container]], context: Context, report: Report
 ) -> None:
     """Put the last lines and the health check's output of the new containers on the console and in the report.

@@ -55,17 +55,17 @@ class IntentLog:
         found = self._registry.kv_get(self._key)
         return _parse(found.value) if found else None
 
-    def begin(self, change: Strategy) -> None:
+    def begin(self, strategy: Strategy) -> None:
         """Write what is about to be replaced."""
         self._write(
             DeployRecord(
-                strategy=change.name,
+                strategy=strategy.name,
                 phase=PROVING,
-                project=change.orchestrator.project,
-                target=change.target,
-                old=tuple(sorted(change.before.known)),
-                count=change.wanted,
-                route=change.before.route,
+                project=strategy.orchestrator.project,
+                target=strategy.target,
+                old=tuple(sorted(strategy.before.known)),
+                count=strategy.wanted,
+                route=strategy.before.route,
                 since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             )
         )

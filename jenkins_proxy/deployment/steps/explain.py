@@ -27,7 +27,7 @@ class Diagnosis:
         return f"{self.container.name}: {self.reason}"
 
 
-def explain(
+def diagnose(
     service: str,
     found: matching.Matching,
     everything: Mapping[str, Sequence[Instance]],

@@ -29,7 +29,7 @@ class LockLost(RegistryError):
     """The registry forgot our session, and another deploy has the lock by now."""
 
 
-class _Held(Exception):
+class _HeldByOther(Exception):
     """Another deploy has the lock."""
 
     def __init__(self, holder: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ class Lock:
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
     def acquire(self) -> None:
-        """Take the lock, from its dead holder too where that is known. Raises ``_Held``."""
+        """Take the lock, from its dead holder too where that is known. Raises ``_HeldByOther``."""
         # While another deploy is waited for, no thread renews the session yet.
         if not self._session or not self._registry.session_renew(self._session):
             self._session = self._registry.session_create(f"jenkins-proxy deploy {self._service}", _TTL)
@@ -58,13 +58,13 @@ class Lock:
             held = self._registry.kv_get(self._key)
             holder = _parse(held.value) if held else {}
             if not held or not _is_dead(holder):
-                raise _Held(holder)
+                raise _HeldByOther(holder)
             self._registry.session_destroy(held.session)
             if not self._try():
-                raise _Held(holder)
+                raise _HeldByOther(holder)
         self._thread.start()
 
-    def confirm(self) -> None:
+    def ensure_held(self) -> None:
         """Be sure that nobody else deploys: before something that must not be done twice.
 
         :raises LockLost: when the session was lost and another deploy took the lock meanwhile.
@@ -115,7 +115,7 @@ def hold(
         nonlocal told
         try:
             lock.acquire()
-        except _Held as held:
+        except _HeldByOther as held:
             if timeout and not told:
                 told = True
                 console.step(f"waiting for another deploy of {service}: {held}")
@@ -123,8 +123,8 @@ def hold(
 
     try:
         try:
-            retry.retry(acquire, deadline, (_Held,), min_pause=0.2, max_pause=1.0)
-        except _Held as held:
+            retry.retry(acquire, deadline, (_HeldByOther,), min_pause=0.2, max_pause=1.0)
+        except _HeldByOther as held:
             after = f" after {timeout:g} s" if timeout else ""
             raise RegistryError(
                 f"{service} is being deployed{after}: {held}",

@@ -190,7 +190,7 @@ def names_page(route: Route) -> bool:
     return bool(own_path(route))
 
 
-def prove(context: Context, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
+def verify_route(context: Context, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
     """Ask the entry until one of the instances has answered through the route.
 
     :param answer: the daemon's, about the route.

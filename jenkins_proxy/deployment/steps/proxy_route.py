@@ -31,7 +31,7 @@ def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[st
     answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
     context.console.step(
-        f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
+        f"reconfigure: the proxy serves {describe(route)} with {len(serving(answer))} instance(s), "
         f"{how.get(answer['applied'], answer['applied'])}"
     )
     return answer
@@ -84,7 +84,7 @@ def as_before_on_failure(context: Context, service: str, before: Route | None, r
             else:
                 report.route, report.url, report.rolled_back = before, "", True
                 report.afterwards = (
-                    f"the proxy serves {words(before)} as before"
+                    f"the proxy serves {describe(before)} as before"
                     if before
                     else (f"there is no route of {service}, as before")
                 )
@@ -96,7 +96,7 @@ def serving(answer: Mapping[str, Any]) -> list[Address]:
     return [Address(i["address"], i["port"]) for i in answer["instances"] if i["serving"]]
 
 
-def words(route: Route) -> str:
+def describe(route: Route) -> str:
     """A route in a line: ``example.com/api/v1/books (books-ms-blue)``."""
     domains = route.domains or ("",)
     places = [f"{domain}{path}" for domain in domains for path in (route.paths or ("/",))]

@@ -42,14 +42,14 @@ def for_containers(
     service: str,
     wanted: Sequence[Container],
     *,
-    beside: Sequence[Container] = (),
+    keep_running: Sequence[Container] = (),
     settle: float = 0.0,
 ) -> matching.Matching:
     """Come back when every container is a passing instance, and no entry is left of one that is gone.
 
     :param service: the name under which the registry holds them.
     :param wanted: the containers just started.
-    :param beside: others of the service that keep running.
+    :param keep_running: others of the service that keep running.
     :param settle: seconds for which all of it has to stay so.
     :raises WaitTimeout: when the world's deadline passes, with the reason for each container.
     :raises DeployFailed: when a container ends meanwhile.
@@ -57,7 +57,7 @@ def for_containers(
     """
     if not wanted:
         raise DeployFailed(f"no container of {service} was started", "see the orchestrator's output above")
-    return _Wait(context, orchestrator, service, list(wanted), list(beside), settle).run()
+    return _Wait(context, orchestrator, service, list(wanted), list(keep_running), settle).run()
 
 
 @dataclass
@@ -68,7 +68,7 @@ class _Wait:
     _orchestrator: Orchestrator
     _service: str
     _wanted: list[Container]
-    _beside: list[Container]
+    _keep_running: list[Container]
     _settle: float
     _index: int = 0
     _restarting: dict[str, float] = field(default_factory=dict)
@@ -93,18 +93,18 @@ class _Wait:
     def _look(self) -> matching.Matching:
         instances, self._index = _entries(self._context, self._service, self._index)
         self._refresh()
-        found = matching.match(self._wanted, instances, self._beside)
+        found = matching.match(self._wanted, instances, self._keep_running)
         self._progress.show(len(found.ready))
         return found
 
     def _refresh(self) -> None:
         # Stand-ins are a compose service of their own.
-        services = {container.service for container in (*self._wanted, *self._beside)}
+        services = {container.service for container in (*self._wanted, *self._keep_running)}
         now = {container.id: container for service in services for container in self._orchestrator.containers(service)}
         for container in self._wanted:
             self._check_alive(now.get(container.id, dataclasses.replace(container, state="removed")))
         self._wanted = [now[container.id] for container in self._wanted]
-        self._beside = [now[container.id] for container in self._beside if container.id in now]
+        self._keep_running = [now[container.id] for container in self._keep_running if container.id in now]
 
     def _check_alive(self, container: Container) -> None:
         clock = self._context.deadline.elapsed
@@ -135,7 +135,7 @@ class _Wait:
             if not match.ready
         }
         everything = entries(self._context.registry, self._service, self._wanted)
-        missing = explain.explain(self._service, found, everything, health)
+        missing = explain.diagnose(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
         told = "; ".join(str(reason) for reason in missing)
         hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))

@@ -89,7 +89,7 @@ class Strategy(abc.ABC):
         return (self.wanted,)
 
     @property
-    def beside(self) -> Sequence[Container]:
+    def keep_running(self) -> Sequence[Container]:
         """The old containers of the same project that run beside the new ones."""
         return ()
 

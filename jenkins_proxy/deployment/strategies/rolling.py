@@ -45,7 +45,7 @@ class Rolling(Strategy):
         return batches(self.wanted, self.options.batch)
 
     @property
-    def beside(self) -> Sequence[Container]:
+    def keep_running(self) -> Sequence[Container]:
         return self._old
 
     def bring_up(self, count: int) -> list[Container]:

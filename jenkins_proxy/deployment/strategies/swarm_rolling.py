@@ -32,7 +32,7 @@ class SwarmRolling(Strategy):
         self._stand_ins: Sequence[Container] = ()
 
     @property
-    def beside(self) -> Sequence[Container]:
+    def keep_running(self) -> Sequence[Container]:
         return self.before.running
 
     def bring_up(self, count: int) -> list[Container]:
@@ -79,7 +79,7 @@ def with_standby(
     context.console.step("twins stand in while Swarm chooses which containers end")
     twins = orchestrator.twin(target, len(running), deadline=context.deadline)
     try:
-        wait.for_containers(context, orchestrator, route.registry_name, twins, beside=running)
+        wait.for_containers(context, orchestrator, route.registry_name, twins, keep_running=running)
         proxy_route.put(context, route)
         drain.drain(context, route, running)
         yield
@@ -108,7 +108,7 @@ def _hand_back(
     :return: how the service's own containers are registered.
     """
     own = [container for container in orchestrator.containers(target) if container.running]
-    found = wait.for_containers(context, orchestrator, route.registry_name, own, beside=standby)
+    found = wait.for_containers(context, orchestrator, route.registry_name, own, keep_running=standby)
     drain.resume(context, route, own)
     proxy_route.put(context, route)
     drain.drain(context, route, standby)

@@ -122,7 +122,7 @@ def test_a_killed_holder_that_nobody_reaps_is_dead_all_the_same(registry, servic
 def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
     monkeypatch.setattr(lock, "_RENEW", 0.05)
     with hold(registry, service) as held:
-        held.confirm()
+        held.ensure_held()
         registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
         other = registry.session_create("other", 10)
         while not registry.kv_put(lock.PREFIX + service, b'{"who": "other"}', acquire=other):
@@ -130,7 +130,7 @@ def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
 
         def lost():
             try:
-                held.confirm()
+                held.ensure_held()
             except RegistryError as error:
                 return error
 
@@ -146,7 +146,7 @@ def test_a_session_that_the_registry_forgot_is_made_again(registry, service, mon
         registry.session_destroy(first)
 
         wait_for(lambda: registry.kv_get(lock.PREFIX + service), "the lock to be taken again")
-        held.confirm()
+        held.ensure_held()
         assert registry.kv_get(lock.PREFIX + service).session != first
 
 

@@ -182,7 +182,7 @@ def test_those_beside_may_be_of_another_compose_service(context, service, regist
     register(32769, "books_app_7")
     here = context()
 
-    found = wait.for_containers(here, Played([old, new]), service, [new], beside=[old])
+    found = wait.for_containers(here, Played([old, new]), service, [new], keep_running=[old])
 
     assert not found.stale
     assert "stale" not in capsys.readouterr().err
