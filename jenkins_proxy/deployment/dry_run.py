@@ -12,16 +12,17 @@ from jenkins_proxy.deployment.strategies.base import Strategy
 def show(strategy: Strategy, context: Context) -> dict[str, Any]:
     """Print the plan and return it: ``steps, containers, instances, route, diff``."""
     running = [container.name for container in strategy.before.running]
-    diff = strategy.ready.preview.get("diff", "")
+    diff: str = strategy.ready.preview.get("diff", "")
+    planned = steps(strategy)
     plan = {
-        "steps": steps(strategy),
+        "steps": planned,
         "containers": running,
         "instances": strategy.wanted,
         "route": strategy.route.as_dict() if strategy.route else None,
         "diff": diff,
     }
     context.console.step(f"dry run: nothing is changed; now running: {', '.join(running) or 'nothing'}")
-    for number, step in enumerate(plan["steps"], 1):
+    for number, step in enumerate(planned, 1):
         context.console.step(f"{number}. {step}")
     for line in diff.splitlines():
         context.console.output(line)
@@ -33,6 +34,7 @@ def steps(strategy: Strategy) -> list[str]:
     found = strategy.describe()
     found.append(f"wait until {strategy.registry_name} shows {strategy.wanted} passing instance(s) in the registry")
     if strategy.route is not None:
-        found.append(f"reconfigure the proxy: {proxy_route.describe(strategy.route)} leads to {strategy.registry_name}")
+        route = proxy_route.describe(strategy.route)
+        found.append(f"reconfigure the proxy: {route} leads to {strategy.registry_name}")
         found.append("probe it through the entry until a new instance answers")
     return [*found, *strategy.describe_finish()]

@@ -70,7 +70,9 @@ def passes(instance: Instance) -> bool:
     return instance.status == PASSING
 
 
-def match(wanted: Sequence[Container], instances: Sequence[Instance], keep_running: Sequence[Container] = ()) -> Matching:
+def match(
+    wanted: Sequence[Container], instances: Sequence[Instance], keep_running: Sequence[Container] = ()
+) -> Matching:
     """Fit the registry's entries to containers.
 
     :param wanted: the containers that are waited for.
@@ -134,7 +136,7 @@ def _same_family(wildcard: str, host: str) -> bool:
 def names_container(instance: Instance, container: Container) -> bool:
     """Whether the entry's ID is the one that Registrator gives to this container's name."""
     parts = _REGISTRATOR_ID.fullmatch(instance.id)
-    return bool(parts) and parts["container"] == container.name
+    return parts is not None and parts["container"] == container.name
 
 
 def _must_be_meant(container: Container, instance: Instance, everyone: Iterable[Container]) -> bool:

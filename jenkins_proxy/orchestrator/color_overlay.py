@@ -7,7 +7,7 @@ in the registry that tells its color: Registrator takes it from ``SERVICE_NAME``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
@@ -78,13 +78,17 @@ def _name(made: dict[str, Any], service: str, color: str) -> None:
             elif _IDS.fullmatch(variable):
                 made[key][variable] = f"{value}-{color}"
     if not named:
-        ports = made.get("ports") or ()
+        ports: Sequence[Any] = made.get("ports") or ()
         # With several ports Registrator adds each one's number to a name that was not given for that port.
         made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = for_color
 
 
 def _exposed(port: Any) -> str:
-    return str(port["target"] if isinstance(port, Mapping) else str(port).rpartition(":")[2].partition("/")[0])
+    """The container's port of an entry of ``ports``: ``8080`` of ``80:8080/tcp``."""
+    if isinstance(port, Mapping):
+        return str(port["target"])
+    number, _, _ = str(port).rpartition(":")[2].partition("/")
+    return number
 
 
 def _networks(made: Mapping[str, Any]) -> set[str]:

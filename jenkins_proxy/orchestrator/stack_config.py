@@ -54,7 +54,7 @@ def fitted(config: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]
 
     :param variables: by service, those whose value is known better than compose knows it.
     """
-    document = _undoubled(config)
+    document: dict[str, Any] = _undoubled(config)
     document.pop("name", None)
     document["version"] = _SCHEMA
     for name, data in (document.get("services") or {}).items():
@@ -125,7 +125,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
-_CHANGES = {
+_CHANGES: Mapping[str, Callable[[Any], Any]] = {
     "build": lambda build: {"context": build.get("context", ".")},
     "depends_on": list,
     "deploy": _deploy,
@@ -140,7 +140,7 @@ _CHANGES = {
 def variables(files: Sequence[str], environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What the services' env files say, by service, without what ``environment`` names: that has the last word.
 
-    What cannot be told here, as a path has a variable or a line is none for ``docker stack``, is left to compose.
+    What cannot be known here, as a path has a variable or ``docker stack`` does not take a line, is left to compose.
 
     :param files: the stack's files, later ones over earlier ones; compose has found them to be right.
     :param environ: for names without a value, which are passed through.
