@@ -102,7 +102,7 @@ class _Deployment:
                     outcome = dataclasses.replace(outcome, route=strategy.route, url=url)
         except lock.LockLost as error:
             return outcome.failed(error, context.phases.current, text=_LOCK_LOST)
-        except (Exception, Stopped) as error:  # a bug of ours is no reason to leave users with what fails
+        except (Exception, Stopped) as error:  # also after a bug users must not be left with what fails
             return revert.revert(strategy, context, self.intent_log, error, outcome)
         return outcome
 
@@ -151,6 +151,6 @@ class _Deployment:
             try:
                 probe.verify_route(self.context, route, self.strategy.options.probe_path, answer, instances)
             except ProbeFailed:
-                # One that died after it was passing answers nobody: its last words say more than the proxy's 503.
+                # A container that died after it was passing: its last lines say more than the proxy's 503.
                 wait.check_alive(self.strategy.orchestrator, new)
                 raise

@@ -14,7 +14,7 @@ PHASES = ("bring_up", "wait", "reconfigure", "probe")
 def process_age() -> float:
     """Seconds since this process was started, to 0.01 s: with the time that the interpreter and imports took.
 
-    0 where ``/proc`` does not tell: then the time counts from the call.
+    0 where ``/proc`` does not say it: then the time counts from the call.
     """
     try:
         # The 22nd field is the start in clock ticks since boot; the 2nd, in parentheses, may hold spaces.

@@ -1,7 +1,7 @@
 """A compose project's target as a project of its own, of one color. Pure: rendered configuration in, document out.
 
 Both colors share the networks, volumes and side services of the base project. Only the target is doubled, under a name
-in the registry that tells its color: Registrator takes it from ``SERVICE_NAME``.
+in the registry that has its color: Registrator takes it from ``SERVICE_NAME``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def document(
     :raises UsageError: when the target lives in another container's namespace, which it cannot from another project.
     """
     made = dict(config["services"][target])
-    _check(target, made)
+    _check_namespaces(target, made)
     made.pop("depends_on", None)
     links = [link.partition(":") for link in made.pop("links", None) or ()]
     if links:
@@ -56,7 +56,7 @@ def document(
     return result
 
 
-def _check(target: str, made: Mapping[str, Any]) -> None:
+def _check_namespaces(target: str, made: Mapping[str, Any]) -> None:
     shared = [f"{key}: {made[key]}" for key in _SHARED if str(made.get(key) or "").startswith("service:")]
     shared += ["volumes_from"] if made.get("volumes_from") else []
     if shared:

@@ -115,7 +115,7 @@ class Compose(SurgeOrchestrator):
         return [container for container in self.containers(snapshot.service) if container.running]
 
     def _words(self, *words: str) -> list[str]:
-        # A document of our own goes in by stdin: a file would have to be somewhere for as long as compose may want it.
+        # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.
         files = ["-f", "-"] if self._document else file_arguments(self._files, "-f")
         return ["-p", self.project, *files, *words]
 
@@ -131,7 +131,7 @@ class Compose(SurgeOrchestrator):
     def _explain(self) -> str:
         # With the engine gone, compose's own text is the lesser half of the story.
         self._engine.version()
-        # v1 tells only that the image registry does not answer, and nobody who never meant to pull thinks of that.
+        # v1 only says that the image registry does not answer, which helps nobody who never meant to pull.
         images = [service.image for service in self.validate().services.values() if service.image and not service.built]
         missing = [image for image in images if not self._engine.image_id(image)]
         return f"image {missing[0]} is not on the engine, and cannot be pulled: " if missing else ""

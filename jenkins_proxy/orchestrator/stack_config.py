@@ -28,7 +28,7 @@ def reads(program: Program) -> bool:
 
 
 def rendered(reader: Runner, project: str, files: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a stack's files as ``docker stack config`` tells it, and fit for the deploy of CLI 20.10.
+    """The configuration of a stack's files as ``docker stack config`` prints it, and fit for the deploy of CLI 20.10.
 
     :param reader: runs ``docker stack``, compose v1 or compose v2.
     :param project: the stack's name; compose wants one.
@@ -103,7 +103,7 @@ def _volume(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A secret or config of a service; compose v2 tells where a secret is when the file does not say."""
+    """A secret or config of a service; compose v2 prints where a secret is when the file does not say."""
     usual = ("target", f"/run/secrets/{entry.get('source')}")
     fit = dict(item for item in entry.items() if item != usual)
     if isinstance(fit.get("mode"), str):

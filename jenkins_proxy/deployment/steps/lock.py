@@ -92,7 +92,7 @@ class Lock:
 
     def _keep_alive(self) -> None:
         while not self._ended.wait(self._timing.lock_renew):
-            # While the registry is away nobody else gets the lock either.
+            # While the registry is away no other deploy gets the lock either.
             with contextlib.suppress(RegistryError):
                 if not self._registry.session_renew(self._session):
                     self._session = self._registry.session_create(
@@ -196,12 +196,12 @@ def _place() -> str:
 def _process(pid: int) -> str:
     """An identity that no other process ever has: where it runs, its ID and when it was started.
 
-    Empty when it has ended, and where ``/proc`` does not tell.
+    Empty when it has ended, and where ``/proc`` does not say it.
     """
     try:
         # The 3rd field is the state and the 22nd the start time; the 2nd, in parentheses, may hold spaces.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # An agent in a container has often nobody who reaps: a killed process stays there as a zombie.
+        # In an agent's container often no init process reaps: a killed process stays there as a zombie.
         return "" if fields[0] in _ENDED else f"{_place()} {pid} {fields[19]}"
     except (OSError, IndexError):
         return ""
