@@ -11,7 +11,7 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.errors import JenkinsProxyError, RemoteError, UsageError, root_cause
-from jenkins_proxy.orchestrator import detect
+from jenkins_proxy.orchestrator import base, detect
 from jenkins_proxy.settings import Settings
 
 _ENTRY_SECONDS = 5.0
@@ -74,8 +74,8 @@ def _engine(settings: Settings) -> tuple[str, str]:
 
 def _orchestrators(settings: Settings) -> tuple[str, str]:
     environment = settings.docker_environment()
-    programs = [program for program in (detect.probe(name, environment) for name in detect.NAMES) if program]
-    if not any(program.name != detect.STACK for program in programs):
+    programs = [program for program in (detect.probe(name, environment) for name in base.NAMES) if program]
+    if not any(program.name != base.STACK for program in programs):
         raise UsageError("neither compose v2 nor compose v1 is installed", detect.INSTALL)
     return ", ".join(f"{program.name} {program.version} ({' '.join(program.argv)})" for program in programs), ""
 

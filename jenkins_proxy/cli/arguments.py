@@ -9,8 +9,9 @@ from typing import Any
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import AUTO, STRATEGIES, Context, DeployOptions
+from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator import detect
+from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
 from jenkins_proxy.settings import Settings
 
@@ -45,8 +46,8 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--orchestrator",
-        default=detect.AUTO,
-        choices=(detect.AUTO, *detect.NAMES),
+        default=base.AUTO,
+        choices=(base.AUTO, *base.NAMES),
         help="what runs the containers (default: detected)",
     )
 
@@ -132,9 +133,9 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def context(args: argparse.Namespace, settings: Settings, console: Console) -> Context:
+def context(args: argparse.Namespace, settings: Settings, console: Console, phases: Phases) -> Context:
     """The clients that the command uses, and its ``--timeout``."""
-    return Context.from_settings(settings, console, args.timeout)
+    return Context.from_settings(settings, console, args.timeout, phases)
 
 
 def route(args: argparse.Namespace) -> Route:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from jenkins_proxy import __version__
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.deploy import deploy
-from jenkins_proxy.deployment.report import Report, recording
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -29,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
-    request = dataclasses.replace(
+    console.step(f"jenkins-proxy {__version__}: deploy {args.service}")
+    options = dataclasses.replace(
         arguments.request(args, None if args.no_proxy else arguments.route(args)),
         scale=args.scale,
         strategy=args.strategy,
@@ -38,6 +40,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         batch=args.batch,
         keep_old=args.keep_old,
     )
-    with recording(report, args.report, as_json=args.json):
-        deploy(request, arguments.context(args, settings, console), report, dry_run=args.dry_run)
+
+    def command(phases: Phases) -> Outcome:
+        # Imported once the first line stands on the console: an HTTP library takes its time to load.
+        from jenkins_proxy.deployment.deploy import deploy
+
+        return deploy(options, arguments.context(args, settings, console, phases), dry_run=args.dry_run)
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

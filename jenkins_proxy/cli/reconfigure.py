@@ -6,8 +6,9 @@ import argparse
 
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.reconfigure import reconfigure
-from jenkins_proxy.deployment.report import Report, recording
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -22,8 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
-    with recording(report, args.report, as_json=args.json):
-        context = arguments.context(args, settings, console)
-        reconfigure(arguments.route(args), context, report, probe_path=args.probe_path, allow_empty=args.allow_empty)
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.deployment.reconfigure import reconfigure
+
+        context = arguments.context(args, settings, console, phases)
+        route = arguments.route(args)
+        return reconfigure(route, context, probe_path=args.probe_path, allow_empty=args.allow_empty)
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -6,9 +6,10 @@ import argparse
 
 from jenkins_proxy import validation
 from jenkins_proxy.cli import arguments
-from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.report import Report, recording
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -18,11 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
-    with recording(report, args.report, as_json=args.json):
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.clients.proxy import ProxyClient
+
         validation.check_service(args.service)
-        with report.phase("reconfigure"):
+        with phases.phase("reconfigure"):
             removed = ProxyClient.from_settings(settings).remove_route(args.service)
         what = "routes it no more" if removed else "had no route of it"
         console.step(f"{args.service}: the proxy {what}")
+        return Outcome()
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -6,8 +6,9 @@ import argparse
 
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.report import Report, recording
-from jenkins_proxy.deployment.rollback import rollback_to_other_color
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -20,10 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
-    with recording(report, args.report, as_json=args.json):
-        context = arguments.context(args, settings, console)
-        rollback_to_other_color(
-            args.service, context, report, probe_path=args.probe_path, lock_timeout=args.lock_timeout
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.deployment.rollback import rollback_to_other_color
+
+        context = arguments.context(args, settings, console, phases)
+        return rollback_to_other_color(
+            args.service, context, probe_path=args.probe_path, lock_timeout=args.lock_timeout
         )
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

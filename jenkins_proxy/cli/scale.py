@@ -6,8 +6,9 @@ import argparse
 
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.report import Report, recording
-from jenkins_proxy.deployment.scale import scale
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -23,9 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
     route = arguments.route(args)
-    request = arguments.request(args, route if route.paths or route.domains else None)
-    with recording(report, args.report, as_json=args.json):
-        scale(request, args.amount, arguments.context(args, settings, console), report, allow_empty=args.allow_empty)
+    options = arguments.request(args, route if route.paths or route.domains else None)
+
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.deployment.scale import scale
+
+        context = arguments.context(args, settings, console, phases)
+        return scale(options, args.amount, context, allow_empty=args.allow_empty)
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -7,8 +7,9 @@ import argparse
 from jenkins_proxy import validation
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.report import Report, recording
-from jenkins_proxy.deployment.steps import wait
+from jenkins_proxy.deployment.outcome import Outcome, of_registry
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.settings import Settings
 
 
@@ -26,10 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    report = Report(args.service)
-    with recording(report, args.report, as_json=args.json):
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.deployment.steps import wait
+
         validation.check_service(args.service)
-        context = arguments.context(args, settings, console)
-        with report.phase("wait"):
-            report.registered(wait.for_count(context, args.service, args.instances, settle=args.settle))
+        context = arguments.context(args, settings, console, phases)
+        with phases.phase("wait"):
+            instances = wait.for_count(context, args.service, args.instances, settle=args.settle)
+        return Outcome(instances=of_registry(instances))
+
+    run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -1,22 +1,23 @@
-"""What a deploy is asked for, and what it speaks to."""
+"""What a deployment is asked for, what it speaks to, and what preflight found."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
 
-PATIENCE = 120.0
-"""Seconds for a roll-back: it has time of its own, as the deploy's may be what ran out."""
+if TYPE_CHECKING:  # an HTTP library takes longer to load than all that comes before a command's first line
+    from jenkins_proxy.clients.consul.client import Consul
+    from jenkins_proxy.clients.proxy import ProxyClient
 
 AUTO, RECREATE, ROLLING, BLUE_GREEN = "auto", "recreate", "rolling", "blue-green"
 STRATEGIES = (AUTO, RECREATE, ROLLING, BLUE_GREEN)
@@ -57,34 +58,54 @@ class DeployOptions:
 
 @dataclass(frozen=True)
 class Context:
-    """What is around a deploy: registry, proxy, the reader, and the time that all of it may take."""
+    """What is around a deployment: registry, proxy, the reader, and the time that all of it may take.
+
+    :ivar phases: the stopwatch, which also knows the phase that runs.
+    :ivar timing: how long the parts may take.
+    """
 
     settings: Settings
     console: Console
     registry: Consul
     proxy: ProxyClient
     deadline: Deadline
+    phases: Phases = field(default_factory=Phases)
+    timing: Timing = Timing()
+
+    def with_deadline(self, deadline: Deadline) -> Context:
+        """The same with another time limit."""
+        return dataclasses.replace(self, deadline=deadline)
 
     def with_fresh_deadline(self) -> Context:
-        """The same with all of its time: what another deploy took, which held the lock, is not ours."""
-        return dataclasses.replace(self, deadline=Deadline(self.deadline.seconds))
+        """The same with its whole time limit again: waiting for another deploy's lock does not count."""
+        return self.with_deadline(Deadline(self.deadline.seconds))
 
     @classmethod
-    def from_settings(cls, settings: Settings, console: Console, seconds: float) -> Context:
+    def from_settings(
+        cls,
+        settings: Settings,
+        console: Console,
+        seconds: float,
+        phases: Phases | None = None,
+        timing: Timing | None = None,
+    ) -> Context:
         """The parts that the settings name.
 
         :param seconds: the time limit of the whole command.
+        :param phases: the command's stopwatch; None starts one.
+        :param timing: how long the parts may take; None means the usual times.
         """
-        return cls(
-            settings, console, Consul.from_settings(settings), ProxyClient.from_settings(settings), Deadline(seconds)
-        )
+        from jenkins_proxy.clients.consul.client import Consul
+        from jenkins_proxy.clients.proxy import ProxyClient
+
+        registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings)
+        return cls(settings, console, registry, proxy, Deadline(seconds), phases or Phases(), timing or Timing())
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What was found: all that a deploy needs.
+    """What preflight found: facts that a deployment needs, and no decision.
 
-    :ivar strategy: the one to use, and :ivar why: the reason, in words.
     :ivar preview: the daemon's answer to a dry run of the route; empty with ``--no-proxy``.
     :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
     """
@@ -92,7 +113,5 @@ class Ready:
     orchestrator: Orchestrator
     project: ComposeProject
     target: Service
-    strategy: str
-    why: str
     preview: dict[str, Any] = field(default_factory=dict)
     route: Route | None = None

@@ -1,15 +1,15 @@
-"""Which registry entry stands for which container. Pure: data in, data out.
+"""Which registry entry belongs to which container. Pure: data in, data out.
 
-Names and IDs cannot tell an old container from a new one: a recreated container keeps its Registrator ID and gets
-another host port (gliderlabs/registrator 6bfadbc, bridge/bridge.go `newService`: ``<hostname>:<container>:<port>``
-with the *exposed* port). So an entry stands for a container when its address:port is one of the container's published
+Names and IDs do not distinguish an old container from a new one: a recreated container keeps its Registrator ID and
+gets another host port (gliderlabs/registrator 6bfadbc, bridge/bridge.go `newService`: ``<hostname>:<container>:<port>``
+with the *exposed* port). So an entry belongs to a container when its address:port is one of the container's published
 bindings. Of several published ports those count that are registered under the service's name.
 
 A binding on ``0.0.0.0`` or ``::`` can appear under any such address of its node, and Registrator's ``-ip`` can make
 that one that the engine does not know of. An entry at such an address is taken if nothing else can be meant: its ID
 names the container and the exposed port, its port is the published one, the host in the ID is the container's node
-where there are several nodes, no other node is known by that address, and no second entry fits as well. The reader is
-told.
+where there are several nodes, no other node is known by that address, and no second entry fits as well. A warning
+says so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Matching:
 
     :ivar matches: the containers that have entries.
     :ivar missing: the containers that have none.
-    :ivar stale: entries of our nodes or containers that stand for nothing that runs.
+    :ivar stale: entries of these nodes or containers that belong to no container that runs.
     """
 
     matches: tuple[Match, ...]
@@ -70,16 +70,18 @@ def passes(instance: Instance) -> bool:
     return instance.status == PASSING
 
 
-def match(wanted: Sequence[Container], instances: Sequence[Instance], beside: Sequence[Container] = ()) -> Matching:
+def match(
+    wanted: Sequence[Container], instances: Sequence[Instance], keep_running: Sequence[Container] = ()
+) -> Matching:
     """Fit the registry's entries to containers.
 
     :param wanted: the containers that are waited for.
     :param instances: every entry of the service, in any state.
-    :param beside: other containers that run and may keep their entries: the old ones of a rolling deploy.
+    :param keep_running: other containers that run and may keep their entries: the old ones of a rolling deploy.
     """
-    everyone = [*wanted, *beside]
+    everyone = [*wanted, *keep_running]
     expected = {
-        c.id: tuple(i for i in instances if i.address in addresses(c) and not _is_anothers(i, c, everyone))
+        c.id: tuple(i for i in instances if i.address in addresses(c) and not _names_other_container(i, c, everyone))
         for c in everyone
     }
     taken = {instance for found in expected.values() for instance in found}
@@ -102,9 +104,9 @@ def match(wanted: Sequence[Container], instances: Sequence[Instance], beside: Se
     )
 
 
-def _is_anothers(instance: Instance, container: Container, everyone: Sequence[Container]) -> bool:
-    """Whether the entry names another of these containers: an address alone can be taken for another's by mistake."""
-    named = [one.id for one in everyone if names_container(instance, one)]
+def _names_other_container(instance: Instance, container: Container, everyone: Sequence[Container]) -> bool:
+    """Whether the entry names another of these containers: an address alone can match by mistake."""
+    named = [other.id for other in everyone if names_container(instance, other)]
     return bool(named) and container.id not in named
 
 
@@ -134,7 +136,7 @@ def _same_family(wildcard: str, host: str) -> bool:
 def names_container(instance: Instance, container: Container) -> bool:
     """Whether the entry's ID is the one that Registrator gives to this container's name."""
     parts = _REGISTRATOR_ID.fullmatch(instance.id)
-    return bool(parts) and parts["container"] == container.name
+    return parts is not None and parts["container"] == container.name
 
 
 def _must_be_meant(container: Container, instance: Instance, everyone: Iterable[Container]) -> bool:
@@ -151,5 +153,5 @@ def _must_be_meant(container: Container, instance: Instance, everyone: Iterable[
 
 
 def _is_ours(instance: Instance, containers: Iterable[Container]) -> bool:
-    """Entries elsewhere may be another project's, or no container at all: not ours to judge."""
+    """Whether an entry is one of these nodes or containers; one elsewhere may be another project's, or no container."""
     return any(instance.address.host in c.node_addresses or names_container(instance, c) for c in containers)

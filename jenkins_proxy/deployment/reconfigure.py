@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 
+from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.deployment.report import Report
-from jenkins_proxy.deployment.steps import preflight, proxy_route, wait
-from jenkins_proxy.deployment.steps.probe import prove
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.steps import preflight, probe, proxy_route, wait
+from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 
 
-def reconfigure(
-    route: Route, context: Context, report: Report, *, probe_path: str = "", allow_empty: bool = False
-) -> None:
+def reconfigure(route: Route, context: Context, *, probe_path: str = "", allow_empty: bool = False) -> Outcome:
     """Make the proxy serve the route, with the instances of the color that serves now; else what it served before.
 
     :param probe_path: what to request as the proof; empty means the route's first path.
     :param allow_empty: also while the registry shows no passing instance: then nothing is waited for or proven.
-    :raises UsageError: for a word of the route that its grammar does not allow.
-    :raises WaitTimeout: when the registry shows no passing instance in time.
-    :raises ProxyError: when the daemon refuses the route.
-    :raises ProbeFailed: when no instance answers through it.
+    :return: what became of it. Its error is a UsageError for a value of the route that its grammar does not allow, a
+        WaitTimeout when the registry shows no passing instance in time, a ProxyError when the daemon refuses the
+        route, a ProbeFailed when no instance answers through it.
     """
-    preflight.check_route(route, probe_path)
-    current = proxy_route.current(context.proxy, route.service)
-    report.route = route = dataclasses.replace(route, color=current.color if current else "")
-    if not allow_empty:
-        with report.phase("wait"):
-            report.registered(wait.for_count(context, route.registry_name, 1))
-    with proxy_route.as_before_on_failure(context, route.service, current, report):
-        with report.phase("reconfigure"):
+    outcome = Outcome()
+    try:
+        preflight.check_route(route, probe_path)
+        current = proxy_route.current(context.proxy, route.service)
+        route = dataclasses.replace(route, color=current.color if current else "")
+        outcome = dataclasses.replace(outcome, route=route)
+        if not allow_empty:
+            with context.phases.phase("wait"):
+                instances = wait.for_count(context, route.registry_name, 1)
+            outcome = dataclasses.replace(outcome, instances=outcomes.of_registry(instances))
+    except (Exception, Stopped) as error:
+        return outcome.failed(error, context.phases.current)
+    try:
+        with context.phases.phase("reconfigure"):
             answer = proxy_route.put(context, route, allow_empty=allow_empty)
         serving = proxy_route.serving(answer)
         if serving:
-            with report.phase("probe"):
-                prove(context, route, probe_path, answer, serving)
-    report.url = proxy_route.url(context.settings.entry, route)
+            with context.phases.phase("probe"):
+                probe.verify_route(context, route, probe_path, answer, serving)
+    except (Exception, Stopped) as error:
+        phase = context.phases.current
+        return proxy_route.restore(context, route.service, current, outcome).failed(error, phase)
+    return dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route))

@@ -1,146 +1,103 @@
-"""What a command tells the machine that started it: one JSON document, written whatever happens."""
+"""What a command reports to the machine that started it: one JSON document, built and written once, at the end."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.console import Console, json_wanted, print_json
-from jenkins_proxy.deployment.matching import Matching
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases, process_age
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
-from jenkins_proxy.files import atomic_write
-from jenkins_proxy.model import Address, Instance, Route
-
-PHASES = ("bring_up", "wait", "reconfigure", "probe")
 
 
+@dataclass(frozen=True)
 class Report:
-    """Filled as a command goes on; :func:`recording` writes it.
+    """The document of one command.
 
-    :ivar status: ``done``, ``planned`` (a dry run), ``failed`` or ``stopped``.
-    :ivar during: the phase that runs, or empty between two.
-    :ivar rolled_back: whether what served before the command serves again after its failure.
-    :ivar afterwards: what serves if the command fails now, or has failed; it becomes part of the error's text.
-    :ivar failing: for each container that failed: its name, state, last log lines and health check's output.
+    :ivar seconds: how long each phase took, and the total.
     """
 
-    def __init__(self, service: str) -> None:
-        self.service = service
-        self.status = "failed"
-        self.strategy = ""
-        self.orchestrator = ""
-        self.instances: list[dict[str, Any]] = []
-        self.route: Route | None = None
-        self.url = ""
-        self.during = ""
-        self.rolled_back = False
-        self.afterwards = ""
-        self.error: dict[str, Any] | None = None
-        self.failing: list[dict[str, Any]] = []
-        self.plan: dict[str, Any] | None = None
-        self._seconds = dict.fromkeys(PHASES, 0.0)
-        self._start = time.monotonic()
-
-    @contextlib.contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase; the batches of a rolling deploy add up. After an error :attr:`during` still names it."""
-        self.during = name
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self._seconds[name] += time.monotonic() - start
-        self.during = ""
-
-    def found(self, found: Matching) -> None:
-        """Take over the instances that a wait ended with."""
-        self.instances = [
-            _instance(instance, match.container.name, match.container.node or instance.node)
-            for match in found.matches
-            for instance in match.instances
-        ]
+    service: str
+    outcome: Outcome
+    seconds: Mapping[str, float]
 
     @property
-    def addresses(self) -> list[Address]:
-        """Of the instances found."""
-        return [Address(instance["address"], instance["port"]) for instance in self.instances]
-
-    def registered(self, instances: Sequence[Instance]) -> None:
-        """Take over instances whose containers nobody asked for."""
-        self.instances = [_instance(instance, "", instance.node) for instance in instances]
+    def status(self) -> str:
+        """``done``, ``planned`` (a dry run), ``failed`` or ``stopped``."""
+        if self.outcome.error is not None:
+            return "stopped" if isinstance(self.outcome.error, Stopped) else "failed"
+        return "done" if self.outcome.plan is None else "planned"
 
     def as_dict(self) -> dict[str, Any]:
-        """The document, with the keys that README names; timings in seconds."""
-        timings = {**self._seconds, "total": time.monotonic() - self._start}
-        data = {
+        """The document, with the keys that the documentation names; timings in seconds."""
+        outcome = self.outcome
+        data: dict[str, Any] = {
             "service": self.service,
             "status": self.status,
-            "strategy": self.strategy,
-            "orchestrator": self.orchestrator,
-            "instances": self.instances,
-            "route": self.route.as_dict() if self.route else None,
-            "url": self.url,
-            "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
-            "rolled_back": self.rolled_back,
-            "error": self.error,
+            "strategy": outcome.strategy,
+            "orchestrator": outcome.orchestrator,
+            "instances": [instance.as_dict() for instance in outcome.instances],
+            "route": outcome.route.as_dict() if outcome.route else None,
+            "url": outcome.url,
+            "timings": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "rolled_back": outcome.reverted,
+            "error": _error(outcome),
         }
-        if self.failing:
-            data["failing"] = self.failing
-        if self.plan is not None:
-            data["plan"] = self.plan
+        if outcome.failing:
+            data["failing"] = [container.as_dict() for container in outcome.failing]
+        if outcome.plan is not None:
+            data["plan"] = outcome.plan
         return data
 
 
-def _instance(instance: Instance, container: str, node: str) -> dict[str, Any]:
-    return {
-        "address": instance.address.host,
-        "port": instance.address.port,
-        "id": instance.id,
-        "container": container,
-        "node": node,
-    }
+def _error(outcome: Outcome) -> dict[str, Any] | None:
+    """The error and what serves after it, as one message."""
+    error, after = outcome.error, f"; {outcome.text}" if outcome.text else ""
+    if error is None:
+        return None
+    if isinstance(error, JenkinsProxyError):
+        return {"code": error.exit_code, "message": error.message, "hint": error.hint}
+    if isinstance(error, Stopped):
+        during = f" during {outcome.phase}" if outcome.phase else ""
+        message = f"stopped by {error.signal_name}{during}{after}"
+        return {"code": error.exit_code, "message": message, "hint": ""}
+    return {"code": JenkinsProxyError.exit_code, "message": f"a bug: {error!r}{after}", "hint": ""}
 
 
-@contextlib.contextmanager
-def recording(report: Report, path: str, *, as_json: bool = False) -> Iterator[Report]:
-    """Write the report when the block ends, also by an error or a signal.
+def run_reported(service: str, path: str, command: Callable[[Phases], Outcome], *, as_json: bool = False) -> None:
+    """Run a command and write its report, whatever becomes of it.
 
-    :param path: of the file; empty means stdout, unless that is a terminal: a person has read the console.
-    :param as_json: write it to stdout in any case.
+    :param path: of the report's file; empty means stdout, unless that is a terminal: a person has read the console.
+    :param command: gets the stopwatch of its phases. An error that it raises instead of returning it is one that came
+        before anything was done.
+    :param as_json: write the report to stdout in any case.
     :raises UsageError: at once, when the file could not be written; at the end, when that is so by then.
+    :raises JenkinsProxyError: the outcome's error, with what serves now as part of its text.
+    :raises Stopped: when the command was stopped.
     """
     if path:
         _check_writable(path)
+    phases = Phases(process_age())
     try:
-        yield report
-        report.status = "planned" if report.plan is not None else "done"
-    except JenkinsProxyError as error:
-        if report.afterwards and not isinstance(error, UsageError):
-            error.message = f"{error.message}; {report.afterwards}"
-        report.error = {"code": error.exit_code, "message": error.message, "hint": error.hint}
+        outcome = command(phases)
+    except (Exception, Stopped) as error:
+        outcome = Outcome().failed(error, phases.current)
+    failure = outcome.error
+    if isinstance(failure, JenkinsProxyError) and not isinstance(failure, UsageError) and outcome.text:
+        failure.message = f"{failure.message}; {outcome.text}"
+    report = Report(service, outcome, phases.seconds())
+    try:
+        _write(report, path, as_json)
+    except Stopped:
+        # It came at the last moment. There is no second one: the first has switched signals off.
+        _write(report, path, as_json)
         raise
-    except Stopped as stopped:
-        report.status = "stopped"
-        during = f" during {report.during}" if report.during else ""
-        after = f"; {report.afterwards}" if report.afterwards else ""
-        message = f"stopped by {stopped.signal_name}{during}{after}"
-        report.error = {"code": stopped.exit_code, "message": message, "hint": ""}
-        raise
-    except Exception as error:
-        after = f"; {report.afterwards}" if report.afterwards else ""
-        report.error = {"code": JenkinsProxyError.exit_code, "message": f"a bug: {error!r}{after}", "hint": ""}
-        raise
-    finally:
-        try:
-            _write(report, path, as_json)
-        except Stopped:
-            # It came at the last moment. There is no second one: the first has switched signals off.
-            _write(report, path, as_json)
-            raise
+    if failure is not None:
+        raise failure
 
 
 def _write(report: Report, path: str, as_json: bool) -> None:
@@ -148,13 +105,15 @@ def _write(report: Report, path: str, as_json: bool) -> None:
         print_json(report.as_dict())
     if not path:
         return
+    from jenkins_proxy.files import atomic_write
+
     try:
         atomic_write(path, json.dumps(report.as_dict(), indent=2) + "\n")
     except OSError as error:
         lost = f"--report {path}: cannot be written: {error.strerror}"
-        if report.error is None:
+        if report.outcome.error is None:
             raise UsageError(f"{lost}; {report.service} itself: {report.status}") from error
-        # The failure is what has to be told.
+        # The failure is more important.
         Console().warning(lost)
 
 

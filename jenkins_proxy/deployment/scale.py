@@ -8,22 +8,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.deployment.context import PATIENCE, Context, DeployOptions, Ready
+from jenkins_proxy.deployment import outcome as outcomes
+from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure import container_logs, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.report import Report
+from jenkins_proxy.deployment.matching import Matching
+from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, wait
-from jenkins_proxy.deployment.steps.probe import prove
-from jenkins_proxy.deployment.strategies import swarm_rolling
-from jenkins_proxy.deployment.strategies.base import present
+from jenkins_proxy.deployment.strategies import colors, swarm_rolling
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.model import Address, Container, Route
-from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
 
-_LOOK = 5.0
 _AMOUNT = re.compile(r"(?P<sign>[+-]?)(?P<number>[0-9]{1,4})")
 
 
@@ -49,35 +47,43 @@ def target_count(amount: str, running: int, *, allow_empty: bool = False) -> int
     return count
 
 
-def scale(options: DeployOptions, amount: str, context: Context, report: Report, *, allow_empty: bool = False) -> None:
+def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty: bool = False) -> Outcome:
     """Have so many instances, in the registry and in the proxy; when new ones fail, go back to those that served.
 
     :param amount: ``3``, or ``+2`` and ``-1`` from what runs now.
-    :param report: filled on the way.
-    :raises JenkinsProxyError: as :func:`~jenkins_proxy.deployment.deploy.deploy` does.
+    :param allow_empty: whether no instance may be left.
+    :return: what became of it, with errors as :func:`~jenkins_proxy.deployment.deploy.deploy` has them.
     """
-    target_count(amount, 10_000, allow_empty=True)  # what is no amount is said before anything is looked at
-    report.afterwards = "nothing was changed"
-    ready = preflight.check(options, context)
-    options = dataclasses.replace(options, route=ready.route)
-    report.orchestrator = ready.orchestrator.name
-    with lock.hold(
-        Consul.from_settings(context.settings), options.service, options.lock_timeout, context.console
-    ) as held:
-        context = context.with_fresh_deadline()
-        intent_log = IntentLog(context.registry, options.service)
-        resume.recover(intent_log, context, ready, report)
-        intent_log.end()
-        report.afterwards = ""
-        before = proxy_route.if_reachable(context, options.service)
-        report.route = route = _route(options, before)
-        orchestrator = _where(ready, options.service, route)
-        there = tuple(orchestrator.containers(ready.target.name))
-        scaling = _Scaling(options, context, report, held, orchestrator, ready.target.name, before, route, there)
-        count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
-        context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
-        scaling.go(count)
-    context.console.step(f"done: {options.service} has {count} instance(s)")
+    outcome = Outcome()
+    try:
+        target_count(amount, 10_000, allow_empty=True)  # a wrong amount is reported before anything is looked at
+        outcome = Outcome(text="nothing was changed")
+        ready = preflight.check(options, context)
+        options = dataclasses.replace(options, route=ready.route)
+        outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name)
+        with lock.of_service(context, options.service, options.lock_timeout) as held:
+            context = context.with_fresh_deadline()
+            intent_log = IntentLog(context.registry, options.service)
+            recovery = resume.recover(intent_log, context, ready)
+            outcome = dataclasses.replace(outcome, text=recovery.text or outcome.text)
+            if recovery.error is not None:
+                return outcome.failed(recovery.error)
+            intent_log.end()
+            outcome = dataclasses.replace(outcome, text="")
+            before = proxy_route.if_reachable(context, options.service)
+            route = _route(options, before)
+            outcome = dataclasses.replace(outcome, route=route)
+            orchestrator = _serving_orchestrator(ready, route)
+            there = tuple(orchestrator.containers(ready.target.name))
+            scaling = _Scaling(options, context, held, orchestrator, ready.target.name, before, route, there)
+            count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
+            context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
+            outcome = scaling.run(count, outcome)
+    except (Exception, Stopped) as error:
+        return outcome.failed(error, context.phases.current)
+    if outcome.error is None:
+        context.console.step(f"done: {options.service} has {count} instance(s)")
+    return outcome
 
 
 def _route(options: DeployOptions, current: Route | None) -> Route | None:
@@ -87,11 +93,10 @@ def _route(options: DeployOptions, current: Route | None) -> Route | None:
     return dataclasses.replace(options.route, color=current.color)
 
 
-def _where(ready: Ready, service: str, route: Route | None) -> Orchestrator:
+def _serving_orchestrator(ready: Ready, route: Route | None) -> Orchestrator:
     """The project that serves: the one of the route's color, or the base project."""
-    if route is None or not route.color:
-        return ready.orchestrator
-    return ready.orchestrator.for_color(ready.target.name, service=service, color=route.color)
+    base = ready.orchestrator
+    return colors.of_route(base, ready.target.name, route) if isinstance(base, SurgeOrchestrator) else base
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,6 @@ class _Scaling:
 
     options: DeployOptions
     context: Context
-    report: Report
     held: lock.Lock
     orchestrator: Orchestrator
     target: str
@@ -121,91 +125,111 @@ class _Scaling:
         return frozenset(container.id for container in self.there)
 
     def _started(self) -> list[Container]:
-        return [one for one in self.orchestrator.containers(self.target) if one.id not in self.known]
+        return [c for c in self.orchestrator.containers(self.target) if c.id not in self.known]
 
-    def go(self, count: int) -> None:
+    def run(self, count: int, outcome: Outcome) -> Outcome:
+        phases = self.context.phases
         try:
-            with self.report.phase("bring_up"):
+            with phases.phase("bring_up"):
                 containers = self._resize(count)
-            new = self._wait(containers)
-            if self.route is not None:
-                with proxy_route.as_before_on_failure(self.context, self.options.service, self.before, self.report):
-                    self._serve(self.route, new or self.report.addresses)
-        except lock.LockLost:
-            raise
-        except (Exception, Stopped):
+            new: list[Address] = []
+            if containers:
+                with phases.phase("wait"):
+                    matching = self._wait(containers)
+                outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(matching))
+                new = self._new_addresses(matching)
+            if self.route is None:
+                return outcome
+            url = self._serve(self.route, new or outcome.addresses)
+            return dataclasses.replace(outcome, url=url)
+        except lock.LockLost as error:
+            return outcome.failed(error, phases.current)
+        except (Exception, Stopped) as error:
             with undisturbed():
-                self._tell(*self._go_back(count))
-            raise
+                return self._go_back(count, outcome.failed(error, phases.current))
 
     def _resize(self, count: int) -> list[Container]:
         """Have so many containers, and return them."""
         surplus = self.running[count:]
         with contextlib.ExitStack() as stack:
-            if surplus and self.orchestrator.surges:
+            if surplus and isinstance(self.orchestrator, SurgeOrchestrator):
                 drain.retire(self.context, self.orchestrator, self.route, surplus)
-            elif surplus and self.route and count:
-                # A Swarm picks by itself which tasks end, and would replace one that we stop.
+            elif surplus and self.route and count and isinstance(self.orchestrator, SwarmOrchestrator):
+                # A Swarm picks by itself which tasks end, and would replace one that somebody stops.
                 stack.enter_context(
                     swarm_rolling.with_standby(self.context, self.orchestrator, self.target, self.route, self.running)
                 )
             # Also after a way down: compose agrees, and what had ended by itself is started again.
             self.orchestrator.scale(self.target, count, deadline=self.context.deadline)
-        return present(self.orchestrator, self.target, self.known)
+        return self.orchestrator.current_containers(self.target, before=self.known)
 
-    def _wait(self, containers: Sequence[Container]) -> list[Address]:
-        """Wait for all containers, and return the addresses of the new ones."""
-        if not containers:
-            return []
+    def _wait(self, containers: Sequence[Container]) -> Matching:
+        """Wait until these containers are passing instances."""
         name = self.route.registry_name if self.route else self.options.service
-        with self.report.phase("wait"):
-            found = wait.for_containers(self.context, self.orchestrator, name, containers, settle=self.options.settle)
-            self.report.found(found)
+        return wait.for_containers(self.context, self.orchestrator, name, containers, settle=self.options.settle)
+
+    def _new_addresses(self, matching: Matching) -> list[Address]:
         before = {container.id for container in self.running}
-        return [i.address for match in found.matches if match.container.id not in before for i in match.instances]
+        return [i.address for match in matching.matches if match.container.id not in before for i in match.instances]
 
-    def _serve(self, route: Route, instances: list[Address]) -> None:
-        """Have the proxy serve the route, and prove it by one of these instances."""
-        with self.report.phase("reconfigure"):
-            self.held.confirm()
+    def _serve(self, route: Route, instances: list[Address]) -> str:
+        """Have the proxy serve the route, and prove it by one of these instances.
+
+        :return: where users reach it.
+        """
+        with self.context.phases.phase("reconfigure"):
+            self.held.ensure_held()
             answer = proxy_route.put(self.context, route, allow_empty=not instances)
-        self.report.url = proxy_route.url(self.context.settings.entry, route)
         if instances and (self.options.probe_path or probe.names_page(route)):
-            with self.report.phase("probe"):
-                prove(self.context, route, self.options.probe_path, answer, instances)
+            with self.context.phases.phase("probe"):
+                probe.verify_route(self.context, route, self.options.probe_path, answer, instances)
+        return proxy_route.url(self.context.settings.entry, route)
 
-    def _go_back(self, count: int) -> tuple[bool, str]:
-        """Take the new containers away again; those that served still do.
+    def _go_back(self, count: int, outcome: Outcome) -> Outcome:
+        """Put the route back where it was changed, and take the new containers away; those that served still do.
 
-        :return: whether as many run as before, and what is so in words.
+        :param outcome: with the error, and the phase in which it was raised.
+        :return: the outcome, with what serves now.
+        """
+        routed = outcome.phase in ("reconfigure", "probe")
+        if routed:
+            outcome = proxy_route.restore(self.context, self.options.service, self.before, outcome)
+        outcome, back, text = self._remove_started(count, outcome)
+        text = "; ".join(filter(None, (text, outcome.text)))
+        # Where the route was changed, it has to be back as well.
+        reverted = back and (outcome.reverted or not routed)
+        outcome = dataclasses.replace(outcome, reverted=reverted, text=text, instances=self._instances_now())
+        if text:
+            self.context.console.step(text)
+        return outcome
+
+    def _remove_started(self, count: int, outcome: Outcome) -> tuple[Outcome, bool, str]:
+        """Have as many containers as before, where that is possible.
+
+        :return: the outcome with the logs of those that go, whether as many run as before, and what is so in words.
         """
         before = len(self.running)
         if count < before:
-            return False, "not rolled back: what has ended on the way down stays so"
+            return outcome, False, "not rolled back: what has ended on the way down stays so"
         if count == before:
-            return True, ""
-        context = dataclasses.replace(self.context, deadline=Deadline(PATIENCE))
-        container_logs.keep(self.orchestrator, self._started, context, self.report)
+            return outcome, True, ""
+        context = self.context.with_deadline(Deadline(self.context.timing.revert))
+        failing = container_logs.collect(self.orchestrator, self._started, context)
+        outcome = dataclasses.replace(outcome, failing=failing)
         try:
             started = self._started()
-            if started and self.orchestrator.surges:
+            if started and isinstance(self.orchestrator, SurgeOrchestrator):
                 drain.retire(context, self.orchestrator, self.route, started)
             self.orchestrator.scale(self.target, before, deadline=context.deadline)
         except JenkinsProxyError as error:
-            return False, f"NOT back to {before} instance(s): {error.message}"
-        return True, f"back to {before} instance(s)"
+            return outcome, False, f"NOT back to {before} instance(s): {error.message}"
+        return outcome, True, f"back to {before} instance(s)"
 
-    def _tell(self, back: bool, told: str) -> None:
-        """Put into the report what is so after a failure, with the instances that there are now."""
-        report = self.report
-        # Where the route was tried, it has to be back as well.
-        report.rolled_back = back and (report.rolled_back or report.during not in ("reconfigure", "probe"))
-        report.afterwards = "; ".join(filter(None, (told, report.afterwards)))
-        if report.afterwards:
-            self.context.console.step(report.afterwards)
-        report.instances = []
-        soon = dataclasses.replace(self.context, deadline=Deadline(_LOOK))
+    def _instances_now(self) -> tuple[outcomes.ReportedInstance, ...]:
+        """The instances that the registry shows after a failure; none where it cannot be asked."""
+        soon = self.context.with_deadline(Deadline(self.context.timing.inventory))
         name = self.before.registry_name if self.before else self.options.service
         with contextlib.suppress(JenkinsProxyError):
-            present = [one for one in self.orchestrator.containers(self.target) if one.running]
-            report.found(wait.for_containers(soon, self.orchestrator, name, present))
+            running = [c for c in self.orchestrator.containers(self.target) if c.running]
+            return outcomes.of_matching(wait.for_containers(soon, self.orchestrator, name, running))
+        return ()

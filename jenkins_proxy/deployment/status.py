@@ -12,7 +12,7 @@ from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import PASSING, Instance, Route
 
-_HEADER = ("SERVICE", "COLOUR", "PASSING", "ROUTE", "VERSION")
+_HEADER = ("SERVICE", "COLOR", "PASSING", "ROUTE", "VERSION")
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,6 @@ def _row(service: Service) -> tuple[str, ...]:
         service.name,
         (service.route.color if service.route else "") or "-",
         f"{passing}/{len(service.instances)}",
-        proxy_route.words(service.route) if service.route else "-",
+        proxy_route.describe(service.route) if service.route else "-",
         "-" if service.version is None else str(service.version),
     )

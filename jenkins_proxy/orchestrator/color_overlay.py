@@ -1,13 +1,13 @@
 """A compose project's target as a project of its own, of one color. Pure: rendered configuration in, document out.
 
 Both colors share the networks, volumes and side services of the base project. Only the target is doubled, under a name
-in the registry that tells its color: Registrator takes it from ``SERVICE_NAME``.
+in the registry that has its color: Registrator takes it from ``SERVICE_NAME``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
@@ -30,7 +30,7 @@ def document(
     :raises UsageError: when the target lives in another container's namespace, which it cannot from another project.
     """
     made = dict(config["services"][target])
-    _check(target, made)
+    _check_namespaces(target, made)
     made.pop("depends_on", None)
     links = [link.partition(":") for link in made.pop("links", None) or ()]
     if links:
@@ -56,7 +56,7 @@ def document(
     return result
 
 
-def _check(target: str, made: Mapping[str, Any]) -> None:
+def _check_namespaces(target: str, made: Mapping[str, Any]) -> None:
     shared = [f"{key}: {made[key]}" for key in _SHARED if str(made.get(key) or "").startswith("service:")]
     shared += ["volumes_from"] if made.get("volumes_from") else []
     if shared:
@@ -78,13 +78,17 @@ def _name(made: dict[str, Any], service: str, color: str) -> None:
             elif _IDS.fullmatch(variable):
                 made[key][variable] = f"{value}-{color}"
     if not named:
-        ports = made.get("ports") or ()
+        ports: Sequence[Any] = made.get("ports") or ()
         # With several ports Registrator adds each one's number to a name that was not given for that port.
         made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = for_color
 
 
 def _exposed(port: Any) -> str:
-    return str(port["target"] if isinstance(port, Mapping) else str(port).rpartition(":")[2].partition("/")[0])
+    """The container's port of an entry of ``ports``: ``8080`` of ``80:8080/tcp``."""
+    if isinstance(port, Mapping):
+        return str(port["target"])
+    number, _, _ = str(port).rpartition(":")[2].partition("/")
+    return number
 
 
 def _networks(made: Mapping[str, Any]) -> set[str]:

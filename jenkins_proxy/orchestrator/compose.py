@@ -16,23 +16,22 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import color_overlay, snapshot
-from jenkins_proxy.orchestrator.base import Snapshot
+from jenkins_proxy.orchestrator import color_overlay
+from jenkins_proxy.orchestrator import snapshot as snapshots
+from jenkins_proxy.orchestrator.base import Snapshot, SurgeOrchestrator, Up
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.retry import Deadline
 
 
-class Compose:
-    """A compose project; see :class:`~jenkins_proxy.orchestrator.protocol.Orchestrator` for its methods."""
-
-    surges = True
+class Compose(SurgeOrchestrator):
+    """A compose project; the methods are described in :mod:`jenkins_proxy.orchestrator.base`."""
 
     def __init__(self, runner: Runner, *, engine: Engine, project: str, files: Sequence[str]) -> None:
         self.name, self.version, self.project = runner.program.name, runner.program.version, project
@@ -55,6 +54,13 @@ class Compose:
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
         self._run(["up", "-d", *_scaled(scale or {}), *services], deadline)
 
+    def up_in_order(self, target: str, count: int) -> list[Up]:
+        # Side services first, then the target, then what needs it. Without a count compose gives the target what its
+        # file says, whatever ran.
+        project, scale = self.validate(), {target: count}
+        calls = [Up(project.before(target)), Up([target], scale), Up(project.after(target), scale)]
+        return [call for call in calls if call.services]
+
     def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         old = self.containers(service)
         for container in old:
@@ -71,18 +77,22 @@ class Compose:
     def containers(self, service: str = "") -> list[Container]:
         return containers.of_project(self._engine, self.project, service)
 
+    def current_containers(self, service: str, *, before: Collection[str]) -> list[Container]:
+        # Compose leaves none that it does not mean to run.
+        return self.containers(service)
+
     def for_color(self, target: str, *, service: str, color: str) -> Compose:
         self.validate()
         sides = {container.service: container.name for container in self.containers()}
-        twin = copy.copy(self)
-        twin.project = f"{self.project}-{color}"
-        twin._config = {}
-        twin._document = json.dumps(
+        colored = copy.copy(self)
+        colored.project = f"{self.project}-{color}"
+        colored._config = {}
+        colored._document = json.dumps(
             color_overlay.document(
                 self._config, target, service=service, color=color, project=self.project, sides=sides
             )
         )
-        return twin
+        return colored
 
     def stop(self, container: Container) -> None:
         self._engine.stop(container.id)
@@ -98,14 +108,14 @@ class Compose:
         return containers.health_output(found) if found else ""
 
     def snapshot(self, service: str) -> Snapshot:
-        return snapshot.snapshot(self._engine, service, self.containers(service))
+        return snapshots.snapshot(self._engine, service, self.containers(service))
 
     def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        snapshot.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
+        snapshots.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
         return [container for container in self.containers(snapshot.service) if container.running]
 
     def _words(self, *words: str) -> list[str]:
-        # A document of our own goes in by stdin: a file would have to be somewhere for as long as compose may want it.
+        # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.
         files = ["-f", "-"] if self._document else file_arguments(self._files, "-f")
         return ["-p", self.project, *files, *words]
 
@@ -121,7 +131,7 @@ class Compose:
     def _explain(self) -> str:
         # With the engine gone, compose's own text is the lesser half of the story.
         self._engine.version()
-        # v1 tells only that the image registry does not answer, and nobody who never meant to pull thinks of that.
+        # v1 only says that the image registry does not answer, which helps nobody who never meant to pull.
         images = [service.image for service in self.validate().services.values() if service.image and not service.built]
         missing = [image for image in images if not self._engine.image_id(image)]
         return f"image {missing[0]} is not on the engine, and cannot be pulled: " if missing else ""

@@ -1,4 +1,4 @@
-"""A compose project as its rendered configuration tells it. Pure: what is published, needed, and in the way."""
+"""A compose project, read from its rendered configuration. Pure: what is published, needed, and in the way."""
 
 from __future__ import annotations
 

@@ -13,22 +13,26 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator import stack_config
-from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.orchestrator.base import AUTO, COMPOSE_V1, COMPOSE_V2, STACK, Orchestrator
 from jenkins_proxy.orchestrator.compose import Compose
 from jenkins_proxy.orchestrator.runner import Program, Runner
 from jenkins_proxy.orchestrator.stack import Stack
 from jenkins_proxy.orchestrator.swarm_tasks import NAMESPACE
+from jenkins_proxy.orchestrator.timing import Timing
 from jenkins_proxy.settings import Settings
 from jenkins_proxy.validation import shown
 
-AUTO = "auto"
-COMPOSE_V2, COMPOSE_V1, STACK = NAMES = ("compose-v2", "compose-v1", "stack")
-_SECONDS = 20.0
 INSTALL = "install Docker's compose plug-in (docker compose version answers then), or docker-compose 1.x"
 
 
 def choose(
-    settings: Settings, console: Console, *, project: str, files: Sequence[str], wanted: str = AUTO
+    settings: Settings,
+    console: Console,
+    *,
+    project: str,
+    files: Sequence[str],
+    wanted: str = AUTO,
+    timing: Timing | None = None,
 ) -> tuple[Orchestrator, str]:
     """Pick the orchestrator of a project.
 
@@ -41,14 +45,16 @@ def choose(
     :param project: the ``-p`` of compose, or the stack's name.
     :param files: compose files, later ones over earlier ones.
     :param wanted: ``auto`` or one of NAMES.
+    :param timing: None means the usual times.
     :return: the orchestrator, and why it is this one.
-    :raises UsageError: when none is installed, the wanted one is not, or the project's name is none.
+    :raises UsageError: when none is installed, the wanted one is not, or the project's name is not allowed.
     :raises DockerError: when the engine does not answer.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", project):
         raise UsageError(
             f"project name {shown(project)} is not lower-case letters, digits, - and _", "give one with -p"
         )
+    timing = timing or Timing()
     engine = Engine.from_settings(settings)
     info = engine.info()
     if wanted == STACK and not is_manager(info):
@@ -59,11 +65,11 @@ def choose(
     environment = settings.docker_environment()
     candidates = [(wanted, "asked for")] if wanted != AUTO else _candidates(engine, info, project)
     for name, reason in candidates:
-        program = probe(name, environment)
+        program = probe(name, environment, timing)
         if program:
-            runner = Runner(program, environment, console)
+            runner = Runner(program, environment, console, timing)
             if name == STACK:
-                reader = replace(runner, program=reader_of(program, environment))
+                reader = replace(runner, program=reader_of(program, environment, timing))
                 return (
                     Stack(runner, reader=reader, engine=engine, project=project, files=files),
                     reason + _read_by(reader.program, program),
@@ -116,43 +122,45 @@ def made_by(engine: Engine, info: Mapping[str, Any], project: str) -> str:
     return COMPOSE_V1 if made[-1].startswith("1.") else COMPOSE_V2
 
 
-def probe(name: str, environment: Mapping[str, str]) -> Program | None:
+def probe(name: str, environment: Mapping[str, str], timing: Timing | None = None) -> Program | None:
     """Look whether an orchestrator is installed.
 
     :param name: one of NAMES.
     :param environment: as the program will run in.
-    :raises UsageError: when it does not tell its version in time.
+    :param timing: None means the usual times.
+    :raises UsageError: when it does not print its version in time.
     """
+    seconds = (timing or Timing()).version
     if name == STACK:
-        version = _version(("docker", "--version"), environment)
+        version = _version(("docker", "--version"), environment, seconds)
         return Program(STACK, ("docker", "stack"), version) if version else None
     # Compose v2 is also shipped as a program of its own that is called like v1.
     for argv in (("docker", "compose"), ("docker-compose",)):
-        version = _version((*argv, "version", "--short"), environment)
+        version = _version((*argv, "version", "--short"), environment, seconds)
         if version and version.startswith("1.") == (name == COMPOSE_V1):
             return Program(name, argv, version)
     return None
 
 
-def reader_of(program: Program, environment: Mapping[str, str]) -> Program:
+def reader_of(program: Program, environment: Mapping[str, str], timing: Timing | None = None) -> Program:
     """What reads the files of stacks that this ``docker stack`` deploys: itself, or compose where it cannot.
 
     Version 1 comes first, as a stack's files are of its time. Without any compose it stays with the program, which
-    tells so once it has to read.
+    says so once it has to read.
     """
     if stack_config.reads(program):
         return program
-    return probe(COMPOSE_V1, environment) or probe(COMPOSE_V2, environment) or program
+    return probe(COMPOSE_V1, environment, timing) or probe(COMPOSE_V2, environment, timing) or program
 
 
 def _read_by(reader: Program, program: Program) -> str:
     return f"; {reader.name} reads its files, as Docker CLI {program.version} cannot" if reader != program else ""
 
 
-def _version(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+def _version(argv: Sequence[str], environment: Mapping[str, str], seconds: float) -> str:
     if not processes.find(argv[0], environment):
         return ""
-    answer = processes.ask(argv, _SECONDS, env=environment)
+    answer = processes.ask(argv, seconds, env=environment)
     # `Docker version 28.2.2, build e6534b4`, `v2.26.1-4`, `1.29.2`
     found = re.search(r"\d+(\.\d+)+", answer.stdout)
     return found[0] if found and not answer.returncode else ""

@@ -1,4 +1,4 @@
-"""Runs compose and ``docker stack``, and tells each failure by its reason."""
+"""Runs compose and ``docker stack``, and reports each failure with its reason."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from jenkins_proxy import processes
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DeployFailed, UsageError
+from jenkins_proxy.orchestrator.timing import Timing
 from jenkins_proxy.retry import Deadline
 
 # Lines that stand around the reason, or after it.
@@ -48,9 +49,6 @@ _HINTS = (
     ),
 )
 
-# A compose file may include others from a Git repository.
-_CONFIG_SECONDS = 60.0
-
 
 @dataclass(frozen=True)
 class Program:
@@ -75,6 +73,7 @@ class Runner:
     program: Program
     environment: Mapping[str, str]
     console: Console
+    timing: Timing = Timing()
 
     def config(self, words: Sequence[str], files: Sequence[str], *, stdin: str = "") -> dict[str, Any]:
         """Render compose files with the ``config`` command in ``words``; shows nothing.
@@ -83,7 +82,7 @@ class Runner:
         :raises UsageError: with the program's own reason, or when it takes too long.
         """
         argv = [*self.program.argv, *words]
-        answer = processes.ask(argv, _CONFIG_SECONDS, env=self.environment, stdin=stdin)
+        answer = processes.ask(argv, self.timing.config, env=self.environment, stdin=stdin)
         if answer.returncode:
             what = f"compose file {', '.join(files)}" if files else "no -f is given, and here"
             raise UsageError(f"{what}: {reason(answer.tail)}", f"{' '.join(argv)} shows it")
@@ -97,7 +96,7 @@ class Runner:
         """Run it to its end, with its output on the console.
 
         :param what: the command in short, for the error's text.
-        :param explain: asked after a failure for what the program's own reason does not tell; may raise the cause.
+        :param explain: called after a failure for what the program's own reason leaves out; may raise the cause.
         :raises DeployFailed: when it fails or the deadline passes.
         """
         answer = processes.run(
@@ -113,9 +112,9 @@ class Runner:
 
 def reason(lines: Sequence[str]) -> str:
     """The reason of a failure in one line: the last error and what belongs to it; empty when nothing was printed."""
-    told = [line.rstrip() for line in lines if not _NOISE.match(line)]
-    begin = next((at for at in reversed(range(len(told))) if _BEGIN.match(told[at])), len(told) - 1)
-    text = " ".join(" ".join(told[begin:]).split()) if told else ""
+    meant = [line.rstrip() for line in lines if not _NOISE.match(line)]
+    begin = next((at for at in reversed(range(len(meant))) if _BEGIN.match(meant[at])), len(meant) - 1)
+    text = " ".join(" ".join(meant[begin:]).split()) if meant else ""
     return _PREFIX.sub("", text)
 
 

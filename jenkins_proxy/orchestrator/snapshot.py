@@ -70,7 +70,7 @@ def creation(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     if config.get("Hostname") == short:
         del config["Hostname"]
     host = dict(definition["HostConfig"])
-    # `inspect` tells links as /db:/app/alias, `create` takes db:alias.
+    # `inspect` prints links as /db:/app/alias, `create` takes db:alias.
     host["Links"] = [f"{link.split(':')[0].strip('/')}:{link.rpartition('/')[2]}" for link in host.get("Links") or ()]
     host["Mounts"] = [mount for mount in host.get("Mounts") or () if not _anonymous(mount)]
     host["Binds"] = [*(host.get("Binds") or ()), *_anonymous_volumes(definition)]
@@ -99,7 +99,7 @@ def _anonymous(mount: Mapping[str, Any]) -> bool:
 
 
 def _anonymous_volumes(definition: Mapping[str, Any]) -> list[str]:
-    """The volumes that nobody named, by the names the engine gave them: else the container would get empty ones."""
+    """The anonymous volumes, by the names the engine gave them: else the container would get empty ones."""
     host = definition["HostConfig"]
     named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
     named |= {mount["Target"] for mount in host.get("Mounts") or () if not _anonymous(mount)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,31 +13,31 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks
-from jenkins_proxy.orchestrator.base import Snapshot
+from jenkins_proxy.orchestrator.base import Snapshot, SwarmOrchestrator, Up
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, parse
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.retry import Deadline, retry
 
 _NEW_FIRST = "start-first"
-_STAND_IN = "-stand-in"
+_STANDBY = "-standby"
 
 
 class _NotYet(Exception):
     """The cluster still works on it."""
 
 
-class Stack:
-    """A stack; see :class:`~jenkins_proxy.orchestrator.protocol.Orchestrator` for its methods.
+class Stack(SwarmOrchestrator):
+    """A stack; the methods are described in :mod:`jenkins_proxy.orchestrator.base`.
 
-    Swarm replaces and places tasks by itself, so that there is no surge, and no choice of which task to stop: that is
-    what stand-ins are for. Its services must publish their port in host mode: an ingress port is the same on every
-    node and says nothing of which task answers.
+    Its services must publish their port in host mode: an ingress port is the same on every node and says nothing of
+    which task answers.
     """
 
-    surges = False
-
     def __init__(self, runner: Runner, *, reader: Runner, engine: Engine, project: str, files: Sequence[str]) -> None:
-        """Make one; ``reader`` runs what reads its files: see :func:`rendering.rendered`."""
+        """A stack that is deployed by a program.
+
+        :param reader: runs what reads the stack's files: see :func:`stack_config.rendered`.
+        """
         self.name, self.version, self.project = runner.program.name, runner.program.version, project
         self._runner, self._reader, self._engine, self._files = runner, reader, engine, tuple(files)
         self._config: dict[str, Any] = {}
@@ -59,33 +59,34 @@ class Stack:
         document = deployed(self._config, scale or {})
         self._deploy(document, services or document["services"], deadline)
 
-    def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
-        raise UsageError(f"a stack cannot start containers of {service} beside the old ones", "use stand_in instead")
+    def up_in_order(self, target: str, count: int) -> list[Up]:
+        # A stack is deployed as a whole.
+        return [Up(scale={target: count})]
 
     def start_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         before = self.validate().before(service)
-        name = service + _STAND_IN
+        name = service + _STANDBY
         document = deployed(self._config, {service: count})
         known = document["services"]
         document["services"] = {**{side: known[side] for side in before}, name: known[service]}
         self._deploy(document, document["services"], deadline)
-        return self._running(service + _STAND_IN)
+        return self._running(service + _STANDBY)
 
-    def twin(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
+    def clone_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         self.remove_standby(service, deadline=deadline)
         spec = copy.deepcopy(self._present(service)["Spec"])
-        spec["Name"] += _STAND_IN
+        spec["Name"] += _STANDBY
         if "Replicated" in spec["Mode"]:
             spec["Mode"]["Replicated"]["Replicas"] = count
         self._engine.post("/services/create", body=spec)
-        self._settle(service + _STAND_IN, deadline)
-        return self._running(service + _STAND_IN)
+        self._wait_until_settled(service + _STANDBY, deadline)
+        return self._running(service + _STANDBY)
 
     def standby(self, service: str) -> list[Container]:
-        return self.containers(service + _STAND_IN)
+        return self.containers(service + _STANDBY)
 
     def remove_standby(self, service: str, *, deadline: Deadline) -> None:
-        name = service + _STAND_IN
+        name = service + _STANDBY
         present = self._service(name)
         if present:
             ending = {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project, name)}
@@ -103,22 +104,20 @@ class Stack:
             raise UsageError(f"service {service} of stack {self.project} runs once a node (mode: global)")
         spec["Mode"]["Replicated"]["Replicas"] = count
         self._update(definition, spec)
-        self._settle(service, deadline)
+        self._wait_until_settled(service, deadline)
 
     def containers(self, service: str = "") -> list[Container]:
         return swarm_tasks.of_stack(self._engine, self.project, service)
 
-    def stop(self, container: Container) -> None:
-        raise UsageError(f"{container.name} is a task: Swarm starts another one for each that is stopped", "use scale")
-
-    def remove(self, container: Container) -> None:
-        self.stop(container)
+    def current_containers(self, service: str, *, before: Collection[str]) -> list[Container]:
+        # A Swarm keeps the containers of ended tasks for a while.
+        return [c for c in self.containers(service) if c.running or c.id not in before]
 
     def logs(self, container: Container, lines: int = 50) -> list[str]:
         return self._engine.logs(f"/tasks/{container.labels[swarm_tasks.TASK]}", lines)
 
     def health_output(self, container: Container) -> str:
-        # Only the engine that runs it can tell.
+        # Only the engine that runs the container knows it.
         found = self._engine.inspect(container.id)
         return containers.health_output(found) if found else ""
 
@@ -136,7 +135,7 @@ class Stack:
                 self._engine.post("/services/create", body=before["Spec"])
             elif present["Spec"] != before["Spec"]:
                 self._update(present, before["Spec"])
-            self._settle(snapshot.service, deadline)
+            self._wait_until_settled(snapshot.service, deadline)
         return self._running(snapshot.service)
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
@@ -145,7 +144,7 @@ class Stack:
             words, f"deploy of stack {self.project}", deadline, explain=self._explain, stdin=json.dumps(document)
         )
         for name in services:
-            self._settle(name, deadline)
+            self._wait_until_settled(name, deadline)
 
     def _explain(self) -> str:
         self._engine.version()
@@ -167,7 +166,7 @@ class Stack:
         version = str(definition["Version"]["Index"])
         self._engine.post(f"/services/{definition['ID']}/update", params={"version": version}, body=spec)
 
-    def _settle(self, service: str, deadline: Deadline) -> None:
+    def _wait_until_settled(self, service: str, deadline: Deadline) -> None:
         """Wait until the tasks that run are those of the service's present definition, and as many as it says."""
 
         def settled() -> bool:
@@ -187,9 +186,10 @@ class Stack:
             if not done():
                 raise _NotYet
 
+        timing = self._runner.timing
         try:
-            # Swarm has no blocking query for this; its events tell nothing of an update's progress.
-            retry(attempt, deadline, (_NotYet,), min_pause=0.1, max_pause=0.5)
+            # Swarm has no blocking query for this, and its events do not show an update's progress.
+            retry(attempt, deadline, (_NotYet,), min_pause=timing.poll_min, max_pause=timing.poll_max)
         except _NotYet:
             raise DeployFailed(f"waited in vain for {what} ({deadline})", f"docker stack ps {self.project}") from None
 
@@ -203,7 +203,7 @@ def deployed(config: Mapping[str, Any], scale: Mapping[str, int]) -> dict[str, A
     ``docker stack deploy`` reads it like any compose file: it takes ``$`` for a variable once more, and looks for files
     from where we run. Source: ``Load`` in docker/cli ``cli/compose/loader/loader.go``, which ``config`` prints from.
     """
-    document = _verbatim(config)
+    document: dict[str, Any] = _verbatim(config)
     project = parse("", document)
     for name, data in document["services"].items():
         # What is in these files stands in `environment` by now; the other paths are absolute.
@@ -217,7 +217,7 @@ def deployed(config: Mapping[str, Any], scale: Mapping[str, int]) -> dict[str, A
 
 
 def _verbatim(value: Any) -> Any:
-    """A copy of data whose strings mean themselves where variables are put in: ``$$`` for ``$``, but not in keys."""
+    """A copy of data in which ``$`` is doubled in values, not in keys: compose files put variables in otherwise."""
     if isinstance(value, Mapping):
         return {key: _verbatim(entry) for key, entry in value.items()}
     if isinstance(value, list):

@@ -28,7 +28,7 @@ def reads(program: Program) -> bool:
 
 
 def rendered(reader: Runner, project: str, files: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a stack's files as ``docker stack config`` tells it, and fit for the deploy of CLI 20.10.
+    """The configuration of a stack's files as ``docker stack config`` prints it, and fit for the deploy of CLI 20.10.
 
     :param reader: runs ``docker stack``, compose v1 or compose v2.
     :param project: the stack's name; compose wants one.
@@ -54,7 +54,7 @@ def fitted(config: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]
 
     :param variables: by service, those whose value is known better than compose knows it.
     """
-    document = _undoubled(config)
+    document: dict[str, Any] = _undoubled(config)
     document.pop("name", None)
     document["version"] = _SCHEMA
     for name, data in (document.get("services") or {}).items():
@@ -103,7 +103,7 @@ def _volume(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _file(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A secret or config of a service; compose v2 tells where a secret is when the file does not say."""
+    """A secret or config of a service; compose v2 prints where a secret is when the file does not say."""
     usual = ("target", f"/run/secrets/{entry.get('source')}")
     fit = dict(item for item in entry.items() if item != usual)
     if isinstance(fit.get("mode"), str):
@@ -125,7 +125,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
-_CHANGES = {
+_CHANGES: Mapping[str, Callable[[Any], Any]] = {
     "build": lambda build: {"context": build.get("context", ".")},
     "depends_on": list,
     "deploy": _deploy,
@@ -140,7 +140,7 @@ _CHANGES = {
 def variables(files: Sequence[str], environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """What the services' env files say, by service, without what ``environment`` names: that has the last word.
 
-    What cannot be told here, as a path has a variable or a line is none for ``docker stack``, is left to compose.
+    What cannot be known here, as a path has a variable or ``docker stack`` does not take a line, is left to compose.
 
     :param files: the stack's files, later ones over earlier ones; compose has found them to be right.
     :param environ: for names without a value, which are passed through.

@@ -1,4 +1,4 @@
-"""The tasks of a Swarm-mode stack as containers, and what they tell of an update. Thin reading, pure judging."""
+"""The tasks of a Swarm-mode stack as containers, and what they say of an update. Thin reading, pure judging."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jenkins_proxy.model import Binding, Container
 
 NAMESPACE = "com.docker.stack.namespace"
 TASK = "com.docker.swarm.task.id"
-_PATIENCE = 3
+_MAX_FAILED_TASKS = 3
 
 # Swarm's 14 states in the words of a container's. Source: api.TaskState in moby/swarmkit api/types.proto.
 _STATES = {
@@ -33,7 +33,8 @@ def tasks_of(engine: Engine, project: str, service: str = "") -> list[Mapping[st
     filters = {"service": [f"{project}_{service}"]} if service else {"label": [f"{NAMESPACE}={project}"]}
     if service and engine.find(f"/services/{project}_{service}") is None:
         return []  # the filter by an unknown service is an error
-    return engine.get("/tasks", params={"filters": json.dumps(filters)})
+    tasks: list[Mapping[str, Any]] = engine.get("/tasks", params={"filters": json.dumps(filters)})
+    return tasks
 
 
 def of_stack(engine: Engine, project: str, service: str = "") -> list[Container]:
@@ -78,7 +79,9 @@ def parse(task: Mapping[str, Any], full_name: str, project: str, node: Mapping[s
 
 
 def _bindings(ports: Sequence[Mapping[str, Any]]) -> Iterator[Binding]:
-    """A port is told twice without an address: first as it is published for IPv4, then, maybe another, for IPv6.
+    """The bindings of a task's ports.
+
+    A port is listed twice without an address: first as it is published for IPv4, then, maybe another, for IPv6.
 
     That is the order in which the engine binds them (libnetwork, drivers/bridge/port_mapping.go), and Swarm keeps it.
     """
@@ -118,16 +121,17 @@ def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> s
         for task in tasks
         if task["Status"]["State"] in ("failed", "rejected") and service and _same(task, service)
     ]
-    if not given_up and len(failed) < _PATIENCE:
+    if not given_up and len(failed) < _MAX_FAILED_TASKS:
         return ""
-    told = [status.get("Err") or status.get("Message", "") for status in failed] or [update.get("Message", "")]
-    return told[0] or update.get("State", "")
+    messages = [status.get("Err") or status.get("Message", "") for status in failed] or [update.get("Message", "")]
+    return str(messages[0] or update.get("State", ""))
 
 
 def _same(task: Mapping[str, Any], service: Mapping[str, Any]) -> bool:
-    return task["Spec"]["ContainerSpec"] == service["Spec"]["TaskTemplate"]["ContainerSpec"] and task["Spec"].get(
-        "ForceUpdate", 0
-    ) == service["Spec"]["TaskTemplate"].get("ForceUpdate", 0)
+    """Whether a task was made from the service's present definition."""
+    made, wanted = task["Spec"], service["Spec"]["TaskTemplate"]
+    same_container: bool = made["ContainerSpec"] == wanted["ContainerSpec"]
+    return same_container and made.get("ForceUpdate", 0) == wanted.get("ForceUpdate", 0)
 
 
 def _health(spec: Mapping[str, Any], state: str) -> str:
@@ -138,9 +142,9 @@ def _health(spec: Mapping[str, Any], state: str) -> str:
 
 
 def _node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:
-    told = {
+    reported = {
         (node.get("Status") or {}).get("Addr", ""),
         (node.get("ManagerStatus") or {}).get("Addr", "").rpartition(":")[0],
     }
     named = host_addresses.of_host((node.get("Description") or {}).get("Hostname", ""))
-    return tuple(sorted((told | named) - {"", "0.0.0.0"}))  # noqa: S104 - it is filtered out, not listened on
+    return tuple(sorted((reported | named) - {"", "0.0.0.0"}))  # noqa: S104 - it is filtered out, not listened on

@@ -9,6 +9,7 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.cli import arguments, deploy
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import OPTIONS, Kind
 
@@ -74,7 +75,7 @@ def test_files_in_order(parse):
 
 
 def test_the_time_limit_is_the_whole_commands(parse):
-    made = arguments.context(parse("s", "--timeout", "7.5"), settings.resolve({}), Console())
+    made = arguments.context(parse("s", "--timeout", "7.5"), settings.resolve({}), Console(), Phases())
 
     assert made.deadline.seconds == 7.5
 

@@ -180,7 +180,7 @@ def test_an_entry_that_names_another_container_is_not_taken_by_its_address(a_con
     old = a_container("books_app_1", 32768)
     new = a_container("books_app_2", bindings=(Binding("", 32768, 8080),))
 
-    assert summary(matching.match([new], [an_instance(32768)], beside=[old])) == expected(
+    assert summary(matching.match([new], [an_instance(32768)], keep_running=[old])) == expected(
         missing=["books_app_2"], complete=False
     )
 
@@ -189,7 +189,7 @@ def test_the_old_ones_beside_keep_their_entries_and_are_not_waited_for(a_contain
     old, new = a_container("books_app_1", 32768), a_container("books_app_2", 32769)
     entries = [an_instance(32768, status="critical"), an_instance(32769, id=TWO)]
 
-    assert summary(matching.match([new], entries, beside=[old])) == expected(ready=["books_app_2"])
+    assert summary(matching.match([new], entries, keep_running=[old])) == expected(ready=["books_app_2"])
     assert summary(matching.match([new], entries)) == expected(ready=["books_app_2"], stale=[(ONE, 32768)])
 
 
@@ -207,7 +207,7 @@ def test_an_entry_at_another_nodes_address_is_never_taken(a_container, an_instan
     stays = a_container("books_app_2", 32769, node="node-1", node_addresses=("10.0.0.1",))
     entry = an_instance(host="10.0.0.1", id="node-2:books_app_1:8080")
 
-    found = matching.match([moved], [entry], beside=[stays])
+    found = matching.match([moved], [entry], keep_running=[stays])
 
     assert summary(found) == expected(
         missing=["books_app_1"], stale=[("node-2:books_app_1:8080", 32768)], complete=False

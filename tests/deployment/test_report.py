@@ -7,16 +7,22 @@ import json
 import pytest
 
 from jenkins_proxy.deployment import matching
-from jenkins_proxy.deployment.report import Report, recording
+from jenkins_proxy.deployment.outcome import FailedContainer, Outcome, of_matching
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.errors import Stopped, UsageError, WaitTimeout
 from jenkins_proxy.model import Route
 
 KEYS = ["service", "status", "strategy", "orchestrator", "instances", "route", "url", "timings", "rolled_back", "error"]
 
 
+def ends(outcome: Outcome):
+    """A command that ends so."""
+    return lambda phases: outcome
+
+
 def test_it_goes_to_stdout_without_a_file(capsys):
-    with recording(Report("books-ms"), ""):
-        pass
+    run_reported("books-ms", "", ends(Outcome()))
 
     data = json.loads(capsys.readouterr().out)
     assert list(data) == KEYS
@@ -27,10 +33,8 @@ def test_it_goes_to_stdout_without_a_file(capsys):
 
 def test_it_goes_to_the_file_and_nothing_to_stdout(tmp_path, capsys, a_container, an_instance):
     file = tmp_path / "report.json"
-    report = Report("books-ms")
-    with recording(report, str(file)):
-        report.route = Route("books-ms", ("/api",))
-        report.found(matching.match([a_container("books_app_1", 32768)], [an_instance()]))
+    instances = of_matching(matching.match([a_container("books_app_1", 32768)], [an_instance()]))
+    run_reported("books-ms", str(file), ends(Outcome(route=Route("books-ms", ("/api",)), instances=instances)))
 
     data = json.loads(file.read_text())
     assert data["instances"] == [
@@ -49,16 +53,38 @@ def test_it_goes_to_the_file_and_nothing_to_stdout(tmp_path, capsys, a_container
 
 def test_it_goes_to_both_when_both_are_asked_for(tmp_path, capsys):
     file = tmp_path / "report.json"
-    with recording(Report("books-ms"), str(file), as_json=True):
-        pass
+    run_reported("books-ms", str(file), ends(Outcome()), as_json=True)
 
     assert json.loads(capsys.readouterr().out)["service"] == json.loads(file.read_text())["service"] == "books-ms"
 
 
-def test_it_tells_an_error(tmp_path):
-    file = tmp_path / "report.json"
-    with pytest.raises(WaitTimeout), recording(Report("books-ms"), str(file)) as report, report.phase("wait"):
+def test_a_dry_run_has_a_plan(capsys):
+    run_reported("books-ms", "", ends(Outcome(plan={"steps": []})))
+
+    data = json.loads(capsys.readouterr().out)
+    assert (data["status"], data["plan"]) == ("planned", {"steps": []})
+
+
+def test_the_containers_that_failed(capsys):
+    failed = FailedContainer("books_app_1", "exited", "", "", ("boom",))
+    with pytest.raises(WaitTimeout):
+        run_reported("books-ms", "", ends(Outcome(failing=(failed,)).failed(WaitTimeout("nobody came"))))
+
+    assert json.loads(capsys.readouterr().out)["failing"] == [
+        {"container": "books_app_1", "state": "exited", "health": "", "health_output": "", "log": ["boom"]}
+    ]
+
+
+def raises(phases: Phases) -> Outcome:
+    with phases.phase("wait"):
         raise WaitTimeout("nobody came", "look there")
+
+
+@pytest.mark.parametrize("command", [raises, ends(Outcome().failed(WaitTimeout("nobody came", "look there")))])
+def test_it_has_an_error(tmp_path, command):
+    file = tmp_path / "report.json"
+    with pytest.raises(WaitTimeout):
+        run_reported("books-ms", str(file), command)
 
     data = json.loads(file.read_text())
     assert data["status"] == "failed"
@@ -73,18 +99,17 @@ def test_it_tells_an_error(tmp_path):
     ],
 )
 def test_what_serves_afterwards_is_part_of_the_error(error, message, capsys):
-    with pytest.raises(type(error)), recording(Report("books-ms"), "") as report:
-        report.afterwards = "rolled back"
-        raise error
+    with pytest.raises(type(error)) as raised:
+        run_reported("books-ms", "", ends(Outcome(reverted=True).failed(error, text="rolled back")))
 
-    assert error.message == message
-    assert json.loads(capsys.readouterr().out)["error"]["message"] == message
+    assert raised.value.message == message
+    data = json.loads(capsys.readouterr().out)
+    assert (data["error"]["message"], data["rolled_back"]) == (message, True)
 
 
-def test_it_tells_a_bug(capsys):
-    with pytest.raises(KeyError), recording(Report("books-ms"), "") as report:
-        report.afterwards = "rolled back"
-        raise KeyError("probe")
+def test_it_has_a_bug(capsys):
+    with pytest.raises(KeyError):
+        run_reported("books-ms", "", ends(Outcome().failed(KeyError("probe"), text="rolled back")))
 
     message = "a bug: KeyError('probe'); rolled back"
     assert json.loads(capsys.readouterr().out)["error"] == {"code": 1, "message": message, "hint": ""}
@@ -92,48 +117,62 @@ def test_it_tells_a_bug(capsys):
 
 def test_a_file_that_cannot_be_written_in_the_end_does_not_hide_a_failure(tmp_path, capsys):
     folder = tmp_path / "gone"
-    folder.mkdir()
     file = str(folder / "report.json")
+
+    def command(outcome: Outcome):
+        def run(_phases: Phases) -> Outcome:
+            folder.rmdir()
+            return outcome
+
+        folder.mkdir()
+        return run
+
     lost = "--report .* cannot be written: .*; books-ms itself: done"
-    with pytest.raises(UsageError, match=lost), recording(Report("books-ms"), file):
-        folder.rmdir()
-    folder.mkdir()
-    with pytest.raises(WaitTimeout, match="nobody came"), recording(Report("books-ms"), file):
-        folder.rmdir()
-        raise WaitTimeout("nobody came")
+    with pytest.raises(UsageError, match=lost):
+        run_reported("books-ms", file, command(Outcome()))
+    with pytest.raises(WaitTimeout, match="nobody came"):
+        run_reported("books-ms", file, command(Outcome().failed(WaitTimeout("nobody came"))))
     assert "WARNING: --report" in capsys.readouterr().err
 
 
-def test_it_tells_a_stop_and_the_phase(tmp_path):
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        (Outcome().failed(Stopped("SIGTERM"), "bring_up"), "stopped by SIGTERM during bring_up"),
+        (Outcome().failed(Stopped("SIGINT"), text="rolled back"), "stopped by SIGINT; rolled back"),
+    ],
+)
+def test_it_has_a_stop_and_the_phase(tmp_path, outcome, message):
     file = tmp_path / "report.json"
-    with pytest.raises(Stopped), recording(Report("books-ms"), str(file)) as report, report.phase("bring_up"):
-        raise Stopped("SIGTERM")
+    with pytest.raises(Stopped):
+        run_reported("books-ms", str(file), ends(outcome))
 
     data = json.loads(file.read_text())
     assert data["status"] == "stopped"
-    assert data["error"] == {"code": 143, "message": "stopped by SIGTERM during bring_up", "hint": ""}
+    assert data["error"] == {"code": 143, "message": message, "hint": ""}
 
 
-def test_batches_add_up():
-    report = Report("books-ms")
-    for _ in range(2):
-        with report.phase("wait"):
-            pass
-    assert report.during == ""
-    assert report.as_dict()["timings"]["wait"] >= 0
+def test_a_stop_that_a_command_lets_through_has_its_phase(capsys):
+    def command(phases: Phases) -> Outcome:
+        with phases.phase("bring_up"):
+            raise Stopped("SIGTERM")
+
+    with pytest.raises(Stopped):
+        run_reported("books-ms", "", command)
+
+    assert json.loads(capsys.readouterr().out)["error"]["message"] == "stopped by SIGTERM during bring_up"
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_done(tmp_path):
     file = str(tmp_path / "no" / "report.json")
-    with pytest.raises(UsageError, match="cannot be written"), recording(Report("books-ms"), file):
-        pytest.fail("it has begun")
+    with pytest.raises(UsageError, match="cannot be written"):
+        run_reported("books-ms", file, lambda phases: pytest.fail("it has begun"))
 
 
 def test_a_file_that_was_there_is_replaced_in_one_step(tmp_path):
     file = tmp_path / "report.json"
     file.write_text("{}")
     with file.open() as open_before:
-        with recording(Report("books-ms"), str(file)):
-            pass
+        run_reported("books-ms", str(file), ends(Outcome()))
         assert open_before.read() == "{}"
     assert json.loads(file.read_text())["service"] == "books-ms"

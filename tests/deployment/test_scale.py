@@ -1,11 +1,24 @@
-"""What ``3``, ``+2`` and ``-1`` mean."""
+"""What ``3``, ``+2`` and ``-1`` mean, and what a scaling returns when it fails."""
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
+
 import pytest
 
+from jenkins_proxy import settings
+from jenkins_proxy.console import Console
+from jenkins_proxy.deployment import scale
+from jenkins_proxy.deployment.context import Context, DeployOptions
+from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.scale import target_count
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.deployment.steps.lock import LockLost
+from jenkins_proxy.errors import DeployFailed, UsageError, WaitTimeout
+from jenkins_proxy.model import Route
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.retry import Deadline
+from tests.fixtures.orchestrators import InMemoryCompose
 
 
 @pytest.mark.parametrize(
@@ -40,3 +53,69 @@ def test_fewer_than_none():
 def test_what_is_no_amount(amount):
     with pytest.raises(UsageError, match="is not a number of instances"):
         target_count(amount, 1)
+
+
+class Growing(InMemoryCompose):
+    """Scaling up starts a second container."""
+
+    def __init__(self, old, new) -> None:
+        super().__init__(ComposeProject("books", {"app": Service("app")}), old)
+        self.new = new
+
+    def scale(self, service, count, *, deadline) -> None:
+        super().scale(service, count, deadline=deadline)
+        if count > 1 and self.new not in self.present:
+            self.present.append(self.new)
+
+
+@pytest.fixture
+def scaling(a_container, an_instance):
+    """``scaling()`` is of one container, which serves past the proxy; a second one would never be registered."""
+
+    def make(route: Route | None = None, lost: Exception | None = None) -> scale._Scaling:
+        def ensure_held() -> None:
+            if lost:
+                raise lost
+
+        old, new = a_container("books_app_1", 32768), a_container("books_app_2", 32769)
+        registry = SimpleNamespace(
+            instances=lambda _name, *, index=0, wait=0.0: ([an_instance(32768)], index + 1), services=lambda: {}
+        )
+        context = Context(settings.resolve({}), Console(io.StringIO()), registry, SimpleNamespace(), Deadline(0.2))
+        held = SimpleNamespace(ensure_held=ensure_held)
+        options = DeployOptions("books-ms", "books", route=route)
+        return scale._Scaling(options, context, held, Growing(old, new), "app", route, route, (old,))
+
+    return make
+
+
+def test_a_new_one_that_fails_goes_and_the_old_ones_serve_on(scaling):
+    begun = scaling()
+
+    ended = begun.run(2, Outcome())
+
+    assert isinstance(ended.error, WaitTimeout)
+    assert (ended.phase, ended.reverted, ended.text) == ("wait", True, "back to 1 instance(s)")
+    assert [instance.container for instance in ended.instances] == ["books_app_1"]
+    assert [container.container for container in ended.failing] == ["books_app_2"]
+    assert begun.orchestrator.calls == ["scale app 2", "stop books_app_2", "remove books_app_2", "scale app 1"]
+
+
+def test_what_ended_on_the_way_down_stays_so(scaling, monkeypatch):
+    begun = scaling()
+
+    def fail(*_arguments, **_more) -> None:
+        raise DeployFailed("the engine is away")
+
+    monkeypatch.setattr(begun.orchestrator, "scale", fail)
+    ended = begun.run(0, Outcome())
+
+    assert (ended.phase, ended.reverted) == ("bring_up", False)
+    assert ended.text == "not rolled back: what has ended on the way down stays so"
+
+
+def test_once_the_lock_is_lost_nothing_is_put_back(scaling):
+    ended = scaling(Route("books-ms", ("/api",)), LockLost("it was lost")).run(1, Outcome())
+
+    assert isinstance(ended.error, LockLost)
+    assert (ended.phase, ended.reverted, ended.text) == ("reconfigure", False, "")

@@ -18,11 +18,11 @@ def test_the_table(an_instance):
     ]
 
     assert status.table(services) == [
-        "SERVICE   COLOUR  PASSING  ROUTE                          VERSION",
-        "books-ms  blue    1/2      /api/v1/books (books-ms-blue)  3",
+        "SERVICE   COLOR  PASSING  ROUTE                          VERSION",
+        "books-ms  blue   1/2      /api/v1/books (books-ms-blue)  3",
         "  10.0.0.1:32768  passing  node-1:books_app_1:8080",
         "  10.0.0.1:32769  critical  two",
-        "consul    -       0/0      -                              -",
+        "consul    -      0/0      -                              -",
     ]
 
 

@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from jenkins_proxy import __version__, settings
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.report import Report
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.api.serializers import route_json
@@ -42,7 +44,7 @@ def json_text(text: str, _folder: Path) -> list[str]:
     if "applied" in data:
         problems += _differences(data, state) + _differences(data["instances"][0], state["instances"][0])
     elif "rolled_back" in data:
-        problems += _differences(data, Report("books-ms").as_dict())
+        problems += _differences(data, Report("books-ms", Outcome(), Phases().seconds()).as_dict())
     return problems
 
 

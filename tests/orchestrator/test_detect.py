@@ -9,6 +9,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DockerError, UsageError
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.runner import Program
+from jenkins_proxy.orchestrator.timing import Timing
 
 BOOKS = 'version: "2"\nservices:\n  app:\n    image: "{1}"\n    ports: ["8080"]\n    stop_grace_period: 1s\n'
 
@@ -113,12 +114,11 @@ def test_what_reads_a_stacks_files(tmp_path, version, docker, docker_compose, ex
     assert detect.reader_of(program, {"PATH": str(tmp_path)}).name == expected
 
 
-def test_a_program_that_does_not_tell_its_version(tmp_path, monkeypatch, program):
+def test_a_program_that_does_not_tell_its_version(tmp_path, program):
     (tmp_path / "docker-compose").write_text(f"#!/bin/sh\nexec {program('sleep')} 1000\n")
     (tmp_path / "docker-compose").chmod(0o755)
-    monkeypatch.setattr(detect, "_SECONDS", 0.2)
     with pytest.raises(UsageError, match="^docker-compose version --short did not end within 0.2 s$"):
-        detect.probe("compose-v1", {"PATH": str(tmp_path)})
+        detect.probe("compose-v1", {"PATH": str(tmp_path)}, Timing(version=0.2))
 
 
 @pytest.mark.parametrize("name", ["Books", "books ms", "books/ms", "-books", "", "b" * 64, "books\n"])

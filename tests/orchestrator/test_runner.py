@@ -8,13 +8,12 @@ import pytest
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator import runner
 from jenkins_proxy.orchestrator.runner import Program, Runner
+from jenkins_proxy.orchestrator.timing import Timing
 
 
-def test_compose_files_that_are_not_read_in_time(monkeypatch):
-    monkeypatch.setattr(runner, "_CONFIG_SECONDS", 0.2)
+def test_compose_files_that_are_not_read_in_time():
     # In the place of a compose that waits for a file of another machine.
-    hanging = Runner(Program("compose-v2", ("sleep",), "2.26.1"), os.environ, Console())
+    hanging = Runner(Program("compose-v2", ("sleep",), "2.26.1"), os.environ, Console(), Timing(config=0.2))
     with pytest.raises(UsageError, match="^sleep 1000 did not end within 0.2 s$"):
         hanging.config(["1000"], ["docker-compose.yml"])

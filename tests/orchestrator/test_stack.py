@@ -184,12 +184,13 @@ def test_whatever_reads_the_files_the_tasks_stay(books, deadline, tmp_path):
 
 @pytest.mark.docker
 @pytest.mark.parametrize("reader", ["compose-v1", "compose-v2"])
-def test_a_stand_in_serves_beside_the_old_tasks(books, deadline, image, reader):
+def test_a_standby_serves_beside_the_old_tasks(books, deadline, image, reader):
     books(BOOKS, reader).up(deadline=deadline)
     two = books(NEW_BOOKS, reader)
     beside = two.start_standby("app", 1, deadline=deadline)
     assert [container.image for container in beside] == [image(2)]
     assert [container.image for container in running(two)] == [image(1)] * 2
+    assert {container.service for container in beside} == {"app-standby"}
     two.remove_standby("app", deadline=deadline)
     assert two.standby("app") == []
 

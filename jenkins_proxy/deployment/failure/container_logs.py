@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.deployment.report import Report
+from jenkins_proxy.deployment.outcome import FailedContainer
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import Orchestrator
@@ -15,31 +14,32 @@ _CONTAINERS = 5
 _LINES = 50
 
 
-def keep(
-    orchestrator: Orchestrator, started: Callable[[], Sequence[Container]], context: Context, report: Report
-) -> None:
-    """Put the last lines and the health check's output of the new containers on the console and in the report.
+def collect(
+    orchestrator: Orchestrator, started: Callable[[], Sequence[Container]], context: Context
+) -> tuple[FailedContainer, ...]:
+    """Show the last lines and the health check's output of the new containers on the console.
 
-    An engine that does not answer has nothing to say: that must not hide why it is asked.
+    An engine that does not answer ends the list: that must not hide the failure after which it is asked.
 
-    :param started: tells the new containers.
+    :param started: lists the new containers.
+    :return: the same as data, for the report.
     """
-    with contextlib.suppress(JenkinsProxyError):
+    failed: list[FailedContainer] = []
+    try:
         # A task that Swarm has not started yet has nothing to say.
-        for container in sorted(started(), key=lambda one: one.state == "created")[:_CONTAINERS]:
+        for container in sorted(started(), key=lambda container: container.state == "created")[:_CONTAINERS]:
             lines = orchestrator.logs(container, _LINES)
             health = orchestrator.health_output(container)
-            report.failing.append(
-                {
-                    "container": container.name,
-                    "state": container.state,
-                    "health": container.health,
-                    "health_output": health,
-                    "log": lines,
-                }
-            )
-            context.console.step(f"the last lines of {container.name} ({container.state}):")
-            for line in lines or ["(it wrote nothing)"]:
-                context.console.output(line)
-            for line in health.splitlines():
-                context.console.output(f"health check: {line}")
+            failed.append(FailedContainer(container.name, container.state, container.health, health, tuple(lines)))
+            _show(failed[-1], context)
+    except JenkinsProxyError:
+        pass
+    return tuple(failed)
+
+
+def _show(failed: FailedContainer, context: Context) -> None:
+    context.console.step(f"the last lines of {failed.container} ({failed.state}):")
+    for line in failed.log or ("(it wrote nothing)",):
+        context.console.output(line)
+    for line in failed.health_output.splitlines():
+        context.console.output(f"health check: {line}")

@@ -4,45 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from jenkins_proxy.deployment.context import PATIENCE, Context
+from jenkins_proxy.deployment import outcome as outcomes
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import container_logs
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.report import Report
+from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, probe, proxy_route, wait
-from jenkins_proxy.deployment.steps.lock import LockLost
-from jenkins_proxy.deployment.steps.probe import prove
-from jenkins_proxy.deployment.strategies.base import Strategy
+from jenkins_proxy.deployment.strategies.base import Serving, Strategy
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, Stopped
-from jenkins_proxy.model import Address, Container
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.signals import undisturbed
 
-_AT_ONCE = 5.0
-_REGISTRY = 10.0
 
+def revert(
+    strategy: Strategy, context: Context, intent_log: IntentLog, failure: Exception | Stopped, outcome: Outcome
+) -> Outcome:
+    """Undo a deploy that failed or was stopped. No signal breaks that off.
 
-@contextlib.contextmanager
-def on_failure(change: Strategy, context: Context, report: Report, intent_log: IntentLog) -> Iterator[None]:
-    """Roll back when the block fails or is stopped, and put into the report what serves then.
+    What the failing containers wrote is shown and kept in the outcome before they are removed.
 
-    What the failing containers wrote is shown and kept in the report before they are removed.
+    :param failure: what ended the deploy.
+    :param outcome: of the deploy so far.
+    :return: the outcome, ended by the failure, with what serves now.
     """
-    report.afterwards = ""
-    try:
-        yield
-    except LockLost:
-        report.afterwards = "not rolled back: what serves is now the other deploy's to decide"
-        raise
-    except (Exception, Stopped) as failure:  # a bug of ours is no reason to leave users with what fails
-        context.console.warning(f"{report.during or 'deploy'}: {_reason(failure)}; rolling back")
-        with undisturbed():
-            container_logs.keep(change.orchestrator, change.started, context, report)
-            with_timeout = dataclasses.replace(context, deadline=Deadline(PATIENCE))
-            report.afterwards = _roll_back(change, with_timeout, report, intent_log)
-        context.console.step(report.afterwards)
-        raise
+    phase = context.phases.current
+    context.console.warning(f"{phase or 'deploy'}: {_reason(failure)}; rolling back")
+    with undisturbed():
+        failing = container_logs.collect(strategy.orchestrator, strategy.started, context)
+        outcome = dataclasses.replace(outcome, failing=failing, instances=(), route=strategy.before.route, url="")
+        outcome = outcome.failed(failure, phase)
+        patient = context.with_deadline(Deadline(context.timing.revert))
+        outcome = _restore(strategy, patient, intent_log, outcome)
+    context.console.step(outcome.text)
+    return outcome
 
 
 def _reason(failure: BaseException) -> str:
@@ -51,64 +49,75 @@ def _reason(failure: BaseException) -> str:
     return failure.message if isinstance(failure, JenkinsProxyError) else repr(failure)
 
 
-def _roll_back(change: Strategy, context: Context, report: Report, intent_log: IntentLog) -> str:
-    """Undo the change, and say in words what serves now."""
-    before, stage = change.before, "NOT rolled back"
-    report.instances, report.route, report.url = [], before.route, ""
+def _restore(strategy: Strategy, context: Context, intent_log: IntentLog, outcome: Outcome) -> Outcome:
+    """Lead users back, bring back the old containers, and prove that these serve."""
+    before, stage = strategy.before, "NOT rolled back"
     try:
-        if change.route is not None:
-            _lead_back(change, context)
+        if strategy.route is not None:
+            _lead_back(strategy, context)
             if before.route is not None:  # else no route leads to them any more
-                drain.drain(context, change.route, change.started())
-        restored = change.restore(context)
+                drain.drain(context, strategy.route, strategy.started())
+        serving = strategy.revert(context)
         stage = "the old containers are back, but not proven"
-        told = _prove(change, context, report, restored)
+        outcome = dataclasses.replace(outcome, instances=_wait(strategy, context, serving))
+        outcome = _prove(strategy, context, serving, outcome)
         intent_log.end()
     except Exception as error:
-        return f"{stage}: {_reason(error)}"
-    report.rolled_back = True
-    return told
+        return dataclasses.replace(outcome, text=f"{stage}: {_reason(error)}")
+    return dataclasses.replace(outcome, reverted=True)
 
 
-def _lead_back(change: Strategy, context: Context) -> None:
+def _lead_back(strategy: Strategy, context: Context) -> None:
     """Lead users back at once to what still runs; whether that worked is found out when it is proven."""
-    at_once = dataclasses.replace(context, deadline=context.deadline.within(_AT_ONCE))
+    at_once = context.with_deadline(context.deadline.within(context.timing.lead_back))
     with contextlib.suppress(JenkinsProxyError):
-        proxy_route.put_back(at_once, change.options.service, change.before.route)
+        proxy_route.put_back(at_once, strategy.options.service, strategy.before.route)
 
 
-def _prove(change: Strategy, context: Context, report: Report, restored: Sequence[Container]) -> str:
-    """What serves now, in words, after the registry and a request through the proxy have shown it."""
-    before, service = change.before, change.options.service
+def _wait(strategy: Strategy, context: Context, serving: Serving) -> tuple[outcomes.ReportedInstance, ...]:
+    """Wait until the registry shows what serves now."""
     # A registry that is away may be why all this began: containers may need long to be healthy, it may not.
-    retry(context.registry.leader, context.deadline.within(_REGISTRY), (RegistryError,))
-    containers = before.others if before.elsewhere else restored
-    if containers:
-        name = before.route.registry_name if before.route else service
-        report.found(wait.for_containers(context, before.elsewhere or change.orchestrator, name, containers))
-    answer = proxy_route.put_back(context, service, before.route) if change.route is not None else None
+    retry(context.registry.leader, context.deadline.within(context.timing.registry_back), (RegistryError,))
+    if not serving.containers:
+        return ()
+    route = strategy.before.route
+    name = route.registry_name if route else strategy.options.service
+    return outcomes.of_matching(wait.for_containers(context, serving.orchestrator, name, serving.containers))
+
+
+def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outcome) -> Outcome:
+    """Put the old route, and ask for what serves now through the proxy.
+
+    :return: the outcome, with the URL, and what serves in words.
+    """
+    route, containers = strategy.before.route, serving.containers
+    answer = None
+    if strategy.route is not None:
+        answer = proxy_route.put_back(context, strategy.options.service, route)
     if not containers:
-        return "rolled back: nothing had served before, and what was started is removed"
-    told = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}"
-    if answer is None:
-        return told
-    report.url = proxy_route.url(context.settings.entry, before.route)
-    return f"{told}, proven by {_asked(change, context, report, answer)}"
+        text = "rolled back: nothing had served before, and what was started is removed"
+        return dataclasses.replace(outcome, text=text)
+    text = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}"
+    if answer is None or route is None:
+        return dataclasses.replace(outcome, text=text)
+    answered = _verify(strategy, context, route, answer, outcome)
+    url = proxy_route.url(context.settings.entry, route)
+    return dataclasses.replace(outcome, url=url, text=f"{text}, proven by {answered}")
 
 
-def _asked(change: Strategy, context: Context, report: Report, answer: dict) -> Address:
+def _verify(strategy: Strategy, context: Context, route: Route, answer: Mapping[str, Any], outcome: Outcome) -> Address:
     """The old instance that answers: at the page that the deploy was to be proven by, or at the old route's own.
 
     Where the proof itself failed, its page may be what is wrong; elsewhere it is the one that is known to be good.
     """
-    given = change.options.probe_path
-    pages = [given, ""] if probe.names_page(change.before.route) else [given]
-    if report.during == "probe":
+    given = strategy.options.probe_path
+    pages = [given, ""] if probe.names_page(route) else [given]
+    if outcome.phase == "probe":
         pages.reverse()
     failures = []
     for page in dict.fromkeys(pages):
         try:
-            return prove(context, change.before.route, page, answer, report.addresses)
+            return probe.verify_route(context, route, page, answer, outcome.addresses)
         except ProbeFailed as failure:
             failures.append(failure)
     raise failures[0]

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RemoteError
 from jenkins_proxy.model import Address, Container, Route
-from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
-_DRAIN_SECONDS = 30.0
-_SHORTEST_DRAIN = 5.0
 _AT_ONCE = 10
 
 
-def retire(context: Context, orchestrator: Orchestrator, route: Route | None, containers: Sequence[Container]) -> None:
+def retire(
+    context: Context, orchestrator: SurgeOrchestrator, route: Route | None, containers: Sequence[Container]
+) -> None:
     """Drain containers in the proxy, stop them and remove them.
 
     :param route: the one that leads to them, as the proxy has it; None when none does.
     """
     if not containers:
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     if route is not None:
         drain(context, route, containers)
     context.console.step(f"stopping {', '.join(container.name for container in containers)}")
@@ -39,14 +40,14 @@ def retire(context: Context, orchestrator: Orchestrator, route: Route | None, co
 def drain(context: Context, route: Route, containers: Sequence[Container]) -> None:
     """Have the proxy send no new request to them, and wait until none is in flight.
 
-    A request that takes longer than 30 s, or than the command may, is not waited for: the reader is told, and the
-    containers are stopped.
+    A request that takes longer than ``timing.drain``, or than the command may, is not waited for: a warning says so,
+    and the containers are stopped.
     """
     try:
         addresses = registered(context, route, containers)
         if addresses:
             context.console.step(f"draining {', '.join(str(address) for address in addresses)}")
-            seconds = max(_SHORTEST_DRAIN, min(_DRAIN_SECONDS, context.deadline.remaining))
+            seconds = max(context.timing.drain_min, min(context.timing.drain, context.deadline.remaining))
             context.proxy.drain(route.service, addresses, seconds)
     except RemoteError as error:
         context.console.warning(f"not drained: {error.message}")

@@ -27,7 +27,7 @@ class Diagnosis:
         return f"{self.container.name}: {self.reason}"
 
 
-def explain(
+def diagnose(
     service: str,
     found: matching.Matching,
     everything: Mapping[str, Sequence[Instance]],
@@ -81,7 +81,7 @@ def _absent(service: str, container: Container, everything: Mapping[str, Sequenc
     for reason in (
         _renamed(service, container, others),
         _internal(container, own),
-        _twin(container, own),
+        _predecessor(container, own),
         _elsewhere(container, own),
     ):
         if reason:
@@ -146,7 +146,7 @@ def _internal(container: Container, own: Iterable[Instance]) -> Diagnosis | None
     return None
 
 
-def _twin(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
+def _predecessor(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     ports = {binding.host_port for binding in matching.published(container)}
     for instance in own:
         if matching.names_container(instance, container) and instance.address.port not in ports:

@@ -16,12 +16,11 @@ from typing import Any
 from jenkins_proxy import retry
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import RegistryError
 
 PREFIX = "jenkins-proxy/locks/"
-# Consul allows no shorter time to live than 10 s, and may take twice as long to notice.
-_TTL = 10.0
-_RENEW = 3.0
 _ENDED = ("Z", "X")
 
 
@@ -29,7 +28,7 @@ class LockLost(RegistryError):
     """The registry forgot our session, and another deploy has the lock by now."""
 
 
-class _Held(Exception):
+class _HeldByOther(Exception):
     """Another deploy has the lock."""
 
     def __init__(self, holder: Mapping[str, Any]) -> None:
@@ -39,8 +38,9 @@ class _Held(Exception):
 class Lock:
     """A held lock. A thread keeps its session alive with a client of its own."""
 
-    def __init__(self, registry: Consul, service: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, registry: Consul, service: str, environ: Mapping[str, str], timing: Timing) -> None:
         self._registry = registry
+        self._timing = timing
         self._service = service
         self._key = PREFIX + service
         self._holder = json.dumps(_ourselves(environ)).encode()
@@ -50,22 +50,24 @@ class Lock:
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
     def acquire(self) -> None:
-        """Take the lock, from its dead holder too where that is known. Raises ``_Held``."""
+        """Take the lock, from its dead holder too where that is known. Raises ``_HeldByOther``."""
         # While another deploy is waited for, no thread renews the session yet.
         if not self._session or not self._registry.session_renew(self._session):
-            self._session = self._registry.session_create(f"jenkins-proxy deploy {self._service}", _TTL)
+            self._session = self._registry.session_create(
+                f"jenkins-proxy deploy {self._service}", self._timing.lock_ttl
+            )
         if not self._try():
             held = self._registry.kv_get(self._key)
             holder = _parse(held.value) if held else {}
             if not held or not _is_dead(holder):
-                raise _Held(holder)
+                raise _HeldByOther(holder)
             self._registry.session_destroy(held.session)
             if not self._try():
-                raise _Held(holder)
+                raise _HeldByOther(holder)
         self._thread.start()
 
-    def confirm(self) -> None:
-        """Be sure that nobody else deploys: before something that must not be done twice.
+    def ensure_held(self) -> None:
+        """Check that nobody else deploys, before something that must not be done twice.
 
         :raises LockLost: when the session was lost and another deploy took the lock meanwhile.
         """
@@ -89,42 +91,58 @@ class Lock:
         return self._registry.kv_put(self._key, self._holder, acquire=self._session)
 
     def _keep_alive(self) -> None:
-        while not self._ended.wait(_RENEW):
-            # While the registry is away nobody else gets the lock either.
+        while not self._ended.wait(self._timing.lock_renew):
+            # While the registry is away no other deploy gets the lock either.
             with contextlib.suppress(RegistryError):
                 if not self._registry.session_renew(self._session):
-                    self._session = self._registry.session_create(f"jenkins-proxy deploy {self._service}", _TTL)
+                    self._session = self._registry.session_create(
+                        f"jenkins-proxy deploy {self._service}", self._timing.lock_ttl
+                    )
                     self._lost = not self._try()
+
+
+def of_service(context: Context, service: str, timeout: float) -> contextlib.AbstractContextManager[Lock]:
+    """Hold the lock of a service, with a registry client of its own; see :func:`hold`."""
+    registry = Consul.from_settings(context.settings)
+    return hold(registry, service, timeout, context.console, timing=context.timing)
 
 
 @contextlib.contextmanager
 def hold(
-    registry: Consul, service: str, timeout: float, console: Console, environ: Mapping[str, str] | None = None
+    registry: Consul,
+    service: str,
+    timeout: float,
+    console: Console,
+    environ: Mapping[str, str] | None = None,
+    *,
+    timing: Timing | None = None,
 ) -> Iterator[Lock]:
     """Hold the lock of a service.
 
     :param registry: a client that nothing else uses: the lock's thread speaks through it.
     :param timeout: seconds to wait for another deploy to end; 0 means not at all.
+    :param environ: for the build's name, which others are shown; None means the process's own environment.
+    :param timing: how long the session lives; None means the usual times.
     :raises RegistryError: when another one holds it still; says who, since when and from which build.
     """
-    lock = Lock(registry, service, os.environ if environ is None else environ)
+    lock = Lock(registry, service, os.environ if environ is None else environ, timing or Timing())
     deadline = retry.Deadline(timeout)
-    told = False
+    reported = False
 
     def acquire() -> None:
-        nonlocal told
+        nonlocal reported
         try:
             lock.acquire()
-        except _Held as held:
-            if timeout and not told:
-                told = True
+        except _HeldByOther as held:
+            if timeout and not reported:
+                reported = True
                 console.step(f"waiting for another deploy of {service}: {held}")
             raise
 
     try:
         try:
-            retry.retry(acquire, deadline, (_Held,), min_pause=0.2, max_pause=1.0)
-        except _Held as held:
+            retry.retry(acquire, deadline, (_HeldByOther,), min_pause=0.2, max_pause=1.0)
+        except _HeldByOther as held:
             after = f" after {timeout:g} s" if timeout else ""
             raise RegistryError(
                 f"{service} is being deployed{after}: {held}",
@@ -170,18 +188,20 @@ def _user() -> str:
 
 
 def _place() -> str:
-    """This boot of this machine and this PID namespace: where a process ID means something."""
+    """This boot of this machine and this PID namespace: a process ID means something only there."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return f"{boot} {os.readlink('/proc/self/ns/pid')}"
 
 
 def _process(pid: int) -> str:
-    """What no other process ever is: where it runs, its ID and when it was started. Empty when it has ended, and where
-    /proc does not tell."""
+    """An identity that no other process ever has: where it runs, its ID and when it was started.
+
+    Empty when it has ended, and where ``/proc`` does not say it.
+    """
     try:
         # The 3rd field is the state and the 22nd the start time; the 2nd, in parentheses, may hold spaces.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # An agent in a container has often nobody who reaps: a killed process stays there as a zombie.
+        # In an agent's container often no init process reaps: a killed process stays there as a zombie.
         return "" if fields[0] in _ENDED else f"{_place()} {pid} {fields[19]}"
     except (OSError, IndexError):
         return ""
@@ -190,7 +210,7 @@ def _process(pid: int) -> str:
 def _is_dead(holder: Mapping[str, Any]) -> bool:
     """Whether the holder was a process of this very machine and runs no more."""
     process, pid = holder.get("process"), holder.get("pid")
-    if not process or not isinstance(pid, int):
+    if not isinstance(process, str) or not process or not isinstance(pid, int):
         return False
     try:
         here = _place()

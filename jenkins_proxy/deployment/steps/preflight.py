@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,7 +11,6 @@ from typing import Any, TypeVar
 from jenkins_proxy import route_options, validation
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps.probe import names_page
-from jenkins_proxy.deployment.strategies.select import choose_strategy
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
@@ -52,14 +52,14 @@ class Problems:
 
 
 def check(options: DeployOptions, context: Context) -> Ready:
-    """Look at everything that the request needs; nothing is changed.
+    """Look at everything that the options need; nothing is changed.
 
-    :raises UsageError: when a word of the request is wrong, or a compose file.
-    :raises RemoteError: when nothing is wrong with the request, but the engine, registry or proxy does not answer.
+    :raises UsageError: when an option is wrong, or a compose file.
+    :raises RemoteError: when nothing is wrong with the options, but the engine, registry or proxy does not answer.
     """
     problems = Problems()
     service_is_good = problems.gather(lambda: validation.check_service(options.service)) is not None
-    # The project that is made from a bad name would be a second problem of the same mistake.
+    # The project's name is made from the service's: one mistake must not be two problems.
     looked_for = options if service_is_good else dataclasses.replace(options, project="x")
     of_the_project = Problems()
     found = _check_orchestrator(looked_for, context, of_the_project)
@@ -70,9 +70,9 @@ def check(options: DeployOptions, context: Context) -> Ready:
     if options.route is not None:
         preview = problems.gather(lambda: _check_proxy(context, route))
     problems.raise_any()
-    orchestrator, project, target = found
-    strategy, why = choose_strategy(options, orchestrator, project, target)
-    return Ready(orchestrator, project, target, strategy, why, preview or {}, route)
+    if found is None:  # a bug: what is missing was gathered with its reason
+        raise JenkinsProxyError("preflight found no orchestrator, and no reason for that")
+    return Ready(*found, preview or {}, route)
 
 
 def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
@@ -93,7 +93,11 @@ def _refuse_blue_green() -> None:
 
 
 def check_route(route: Route, probe_path: str) -> Route:
-    """A route whose every word is good, and that can be probed."""
+    """A route whose every value is good, and that can be probed.
+
+    :return: the route.
+    :raises UsageError: for a value that its grammar does not allow, or a route that names no page to probe.
+    """
     route_options.check_route(route, route_options.CLI_WORDS)
     if probe_path:
         # A query is part of what a health page may need; the rest has a path's own grammar.
@@ -118,14 +122,16 @@ def _check_orchestrator(
         )
     )
     if chosen is None:
-        # Nobody is there to read the files, but whether they exist can be said.
+        # Without an orchestrator nobody reads the files, but whether they exist can be said.
         for file in options.files:
-            problems.gather(lambda file=file: _check_file(file))
+            problems.gather(functools.partial(_check_file, file))
         return None
     orchestrator, why = chosen
     context.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
     project = problems.gather(orchestrator.validate)
-    target = problems.gather(lambda: project.target(options.target)) if project else None
+    if project is None:
+        return None
+    target = problems.gather(lambda: project.target(options.target))
     return (orchestrator, project, target) if target else None
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy import retry
 from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
 from jenkins_proxy.model import Address, Route
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
 # A service may ask for a login or send on: it is reached all the same.
 _GOOD = (401, 403)
-_ANSWER_SECONDS = 10.0
-_PATIENCE = 30.0
-# While a new instance answers with errors, users meet them too: it gets less.
-_ERROR_PATIENCE = 10.0
 _BODY = 2048
 _LINE = 200
 
@@ -63,19 +60,19 @@ class _NotYet(Exception):
         self.by = by
 
 
-def question(entry: str, route: Route, probe_path: str, told: Mapping[str, str], *, cacert: str = "") -> Question:
+def question(entry: str, route: Route, probe_path: str, probe_key: Mapping[str, str], *, cacert: str = "") -> Question:
     """The request that this route has to answer.
 
     :param probe_path: instead of the route's first path; may be empty.
-    :param told: ``header`` and ``key``, as the daemon's answer about the route has them.
+    :param probe_key: ``header`` and ``key``, as the daemon's answer about the route has them.
     :param cacert: a file with the authority of an https entry; the system's when empty.
     """
-    header, key = told.get("header", ""), told.get("key", "")
+    header, key = probe_key.get("header", ""), probe_key.get("key", "")
     return Question(entry, probe_path or own_path(route), own_host(route), header, key, cacert)
 
 
 def own_path(route: Route) -> str:
-    """A path that the route matches by itself; empty where there is none to be known: a regular expression."""
+    """A path that the route matches; empty where none is known, as for a regular expression."""
     if not route.paths:
         return "/"
     first = route.paths[0]
@@ -90,34 +87,39 @@ def own_host(route: Route) -> str:
     return f"www{route.domains[0][1:]}" if route.domains else ""
 
 
-def until_new(asked: Question, new: Collection[Address], deadline: retry.Deadline) -> Address:
+def until_new(
+    asked: Question, new: Collection[Address], deadline: retry.Deadline, timing: Timing | None = None
+) -> Address:
     """Ask until one of the new instances has answered well.
 
     :param new: addresses of which one has to answer.
-    :param deadline: of the whole command; the probe takes 30 s of it at the most, and 10 s from the first error with
-        which a new instance answers.
+    :param deadline: of the whole command; the probe takes ``timing.probe`` of it at the most, and
+        ``timing.probe_error`` from the first error with which a new instance answers.
+    :param timing: None means the usual times.
     :return: the address that answered.
     :raises ProbeFailed: with the last answer that was not good enough.
     """
     import requests  # here, as it takes as long to load as everything else before a command's first line
 
-    deadline = deadline.within(_PATIENCE)
+    timing = timing or Timing()
+    deadline = deadline.within(timing.probe)
     # The latest error of a new instance says more than the good answers of old ones that come after it.
     error: _NotYet | None = None
-    errors: retry.Deadline | None = None
+    error_deadline: retry.Deadline | None = None
     with requests.Session() as session:
         # The entry is inside: HTTP_PROXY and netrc are for other hosts, and a proxy would hide what users meet.
         session.trust_env = False
         session.verify = asked.cacert or True
 
         def once() -> Address:
-            nonlocal error, errors
+            nonlocal error, error_deadline
             try:
-                return _ask(session, asked, new, max(min(_ANSWER_SECONDS, deadline.remaining), 0.5))
+                return _ask(session, asked, new, max(min(timing.probe_answer, deadline.remaining), 0.5))
             except _NotYet as seen:
                 if seen.by in {str(address) for address in new}:
-                    error, errors = seen, errors or deadline.within(_ERROR_PATIENCE)
-                if error and errors.expired:
+                    # While a new instance answers with errors, users meet them too: it gets less time.
+                    error, error_deadline = seen, error_deadline or deadline.within(timing.probe_error)
+                if error and error_deadline and error_deadline.expired:
                     raise _failed(asked, error) from seen
                 raise
 
@@ -186,21 +188,26 @@ def _first_line(answer: requests.Response) -> str:
 
 
 def names_page(route: Route) -> bool:
-    """Whether the route tells by itself a path to probe."""
+    """Whether the route itself names a path to probe."""
     return bool(own_path(route))
 
 
-def prove(context: Context, route: Route, probe_path: str, answer: dict, instances: list[Address]) -> Address:
+def verify_route(
+    context: Context, route: Route, probe_path: str, answer: Mapping[str, Any], instances: Collection[Address]
+) -> Address:
     """Ask the entry until one of the instances has answered through the route.
 
     :param answer: the daemon's, about the route.
+    :param instances: of which one has to answer.
     :return: the instance that answered.
+    :raises UsageError: when neither the route nor ``probe_path`` names a page.
+    :raises ProbeFailed: when none of them answers well in time.
     """
     settings = context.settings
     asked = question(settings.entry, route, probe_path, answer["probe"], cacert=settings.proxy_cacert)
     if not asked.path:
         raise UsageError(f"the route of {route.service} names no page to probe", "give --probe-path")
     context.console.step(f"probe: {asked}")
-    answered = until_new(asked, instances, context.deadline)
+    answered = until_new(asked, instances, context.deadline, context.timing)
     context.console.step(f"probe: answered by {answered}")
     return answered

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.deployment.report import Report
+from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import probe
-from jenkins_proxy.deployment.steps.lock import LockLost
-from jenkins_proxy.errors import JenkinsProxyError, ProxyError, Stopped
+from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
-
-_PATIENCE = 30.0
 
 
 def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[str, Any]:
@@ -27,11 +23,11 @@ def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[st
     :return: the daemon's answer: ``instances, probe, applied, version`` …
     :raises ProxyError: when the daemon refuses, or does not serve it in time.
     """
-    timeout = max(1.0, min(_PATIENCE, context.deadline.remaining))
+    timeout = max(1.0, min(context.timing.put_route, context.deadline.remaining))
     answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
     context.console.step(
-        f"reconfigure: the proxy serves {words(route)} with {len(serving(answer))} instance(s), "
+        f"reconfigure: the proxy serves {describe(route)} with {len(serving(answer))} instance(s), "
         f"{how.get(answer['applied'], answer['applied'])}"
     )
     return answer
@@ -68,27 +64,21 @@ def put_back(context: Context, service: str, before: Route | None) -> dict[str, 
     return None
 
 
-@contextlib.contextmanager
-def as_before_on_failure(context: Context, service: str, before: Route | None, report: Report) -> Iterator[None]:
-    """Put the route of before back when the block fails or is stopped, and say in the report what serves then."""
-    try:
-        yield
-    except LockLost:
-        raise
-    except (Exception, Stopped):
-        with undisturbed():
-            try:
-                put_back(dataclasses.replace(context, deadline=Deadline(_PATIENCE)), service, before)
-            except JenkinsProxyError as error:
-                report.afterwards = f"the route is NOT as before: {error.message}"
-            else:
-                report.route, report.url, report.rolled_back = before, "", True
-                report.afterwards = (
-                    f"the proxy serves {words(before)} as before"
-                    if before
-                    else (f"there is no route of {service}, as before")
-                )
-        raise
+def restore(context: Context, service: str, before: Route | None, outcome: Outcome) -> Outcome:
+    """Put the route of before back, after the command that changed it has failed.
+
+    :param before: as the proxy had it; None where it had none.
+    :param outcome: of the command so far.
+    :return: the outcome, with the route that the proxy serves now, and what that is in words.
+    """
+    at_most = context.with_deadline(Deadline(context.timing.put_route))
+    with undisturbed():
+        try:
+            put_back(at_most, service, before)
+        except JenkinsProxyError as error:
+            return dataclasses.replace(outcome, text=f"the route is NOT as before: {error.message}")
+    text = f"the proxy serves {describe(before)} as before" if before else f"there is no route of {service}, as before"
+    return dataclasses.replace(outcome, route=before, url="", reverted=True, text=text)
 
 
 def serving(answer: Mapping[str, Any]) -> list[Address]:
@@ -96,7 +86,7 @@ def serving(answer: Mapping[str, Any]) -> list[Address]:
     return [Address(i["address"], i["port"]) for i in answer["instances"] if i["serving"]]
 
 
-def words(route: Route) -> str:
+def describe(route: Route) -> str:
     """A route in a line: ``example.com/api/v1/books (books-ms-blue)``."""
     domains = route.domains or ("",)
     places = [f"{domain}{path}" for domain in domains for path in (route.paths or ("/",))]

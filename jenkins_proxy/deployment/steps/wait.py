@@ -7,22 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jenkins_proxy import retry
-from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import explain
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import PASSING, Container, Instance
 from jenkins_proxy.orchestrator.base import Orchestrator
-
-# The registry wakes us when an entry changes; the engine does not, and is asked at least this often.
-_WAKE_UP = 1.0
-_PROGRESS = 5.0
-# A removed container's entry leaves the registry within this time unless the registrator has missed its end.
-_STALE_GRACE = 3.0
-# A service may restart a few times until its database is there; after so many seconds of it, it is a loop.
-_RESTART_LOOP = 10.0
-_EXPLAINING = 5.0
 
 
 class ContainerDied(DeployFailed):
@@ -42,22 +32,22 @@ def for_containers(
     service: str,
     wanted: Sequence[Container],
     *,
-    beside: Sequence[Container] = (),
+    keep_running: Sequence[Container] = (),
     settle: float = 0.0,
 ) -> matching.Matching:
     """Come back when every container is a passing instance, and no entry is left of one that is gone.
 
     :param service: the name under which the registry holds them.
     :param wanted: the containers just started.
-    :param beside: others of the service that keep running.
+    :param keep_running: others of the service that keep running.
     :param settle: seconds for which all of it has to stay so.
-    :raises WaitTimeout: when the world's deadline passes, with the reason for each container.
+    :raises WaitTimeout: when the context's deadline passes, with the reason for each container.
     :raises DeployFailed: when a container ends meanwhile.
     :raises RegistryError: when the registry is away and does not come back in time.
     """
     if not wanted:
         raise DeployFailed(f"no container of {service} was started", "see the orchestrator's output above")
-    return _Wait(context, orchestrator, service, list(wanted), list(beside), settle).run()
+    return _Wait(context, orchestrator, service, list(wanted), list(keep_running), settle).run()
 
 
 @dataclass
@@ -68,7 +58,7 @@ class _Wait:
     _orchestrator: Orchestrator
     _service: str
     _wanted: list[Container]
-    _beside: list[Container]
+    _keep_running: list[Container]
     _settle: float
     _index: int = 0
     _restarting: dict[str, float] = field(default_factory=dict)
@@ -85,35 +75,37 @@ class _Wait:
             clean = (clean if clean is not None else clock) if found.complete and not found.stale else None
             if complete is not None:
                 settled = clock - complete >= self._settle
-                if settled and (clean is not None or clock - complete >= _STALE_GRACE):
-                    return self._told(found)
+                if settled and (clean is not None or clock - complete >= self._context.timing.stale_grace):
+                    return self._warned(found)
             if self._context.deadline.expired:
                 raise self._timeout(found)
 
     def _look(self) -> matching.Matching:
         instances, self._index = _entries(self._context, self._service, self._index)
         self._refresh()
-        found = matching.match(self._wanted, instances, self._beside)
+        found = matching.match(self._wanted, instances, self._keep_running)
         self._progress.show(len(found.ready))
         return found
 
     def _refresh(self) -> None:
-        # Stand-ins are a compose service of their own.
-        services = {container.service for container in (*self._wanted, *self._beside)}
+        # A standby is a compose service of its own.
+        services = {container.service for container in (*self._wanted, *self._keep_running)}
         now = {container.id: container for service in services for container in self._orchestrator.containers(service)}
         for container in self._wanted:
             self._check_alive(now.get(container.id, dataclasses.replace(container, state="removed")))
         self._wanted = [now[container.id] for container in self._wanted]
-        self._beside = [now[container.id] for container in self._beside if container.id in now]
+        self._keep_running = [now[container.id] for container in self._keep_running if container.id in now]
 
     def _check_alive(self, container: Container) -> None:
         clock = self._context.deadline.elapsed
-        if container.state == "restarting" and clock - self._restarting.setdefault(container.id, clock) < _RESTART_LOOP:
-            return
+        if container.state == "restarting":
+            since = self._restarting.setdefault(container.id, clock)
+            if clock - since < self._context.timing.restart_loop:
+                return
         if container.state not in ("created", "running"):
             raise died(self._orchestrator, container)
 
-    def _told(self, found: matching.Matching) -> matching.Matching:
+    def _warned(self, found: matching.Matching) -> matching.Matching:
         console = self._context.console
         for match in found.matches:
             if match.unexpected:
@@ -134,20 +126,21 @@ class _Wait:
             for match in found.matches
             if not match.ready
         }
-        everything = entries(self._context.registry, self._service, self._wanted)
-        missing = explain.explain(self._service, found, everything, health)
+        everything = _entries_by_service(self._context, self._service, self._wanted)
+        missing = explain.diagnose(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
-        told = "; ".join(str(reason) for reason in missing)
+        reasons = "; ".join(str(reason) for reason in missing)
         hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
         if not missing:  # complete, but not for long enough
-            told, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
+            reasons, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
         seconds = self._context.deadline.seconds
-        return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {told}", hints)
+        return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {reasons}", hints)
 
 
 def _entries(context: Context, service: str, index: int) -> tuple[list[Instance], int]:
     # The first answer comes at once; the next ones when something has changed.
-    wait = min(_WAKE_UP, context.deadline.remaining) if index else 0.0
+    # The registry answers when an entry changes; the engine does not, so the wait ends to ask it.
+    wait = min(context.timing.poll, context.deadline.remaining) if index else 0.0
     try:
         return context.registry.instances(service, index=index, wait=wait)
     except RegistryError as error:
@@ -166,7 +159,7 @@ class Progress:
 
     def show(self, ready: int) -> None:
         deadline = self._context.deadline
-        if ready != self._said[0] or deadline.elapsed - self._said[1] >= _PROGRESS:
+        if ready != self._said[0] or deadline.elapsed - self._said[1] >= self._context.timing.progress:
             self._said = (ready, deadline.elapsed)
             passing = f"{ready}/{self._wanted} instances passing"
             self._context.console.step(f"waiting for {self._service}: {passing} ({deadline})")
@@ -175,7 +168,7 @@ class Progress:
 def for_count(context: Context, service: str, count: int, *, settle: float = 0.0) -> list[Instance]:
     """Come back when the registry shows at least so many passing instances.
 
-    :raises WaitTimeout: when the world's deadline passes, with what each of the others is.
+    :raises WaitTimeout: when the context's deadline passes, with what each of the others is.
     :raises RegistryError: when the registry is not there, or goes away and does not come back in time.
     """
     progress = Progress(context, service, count)
@@ -206,7 +199,10 @@ def for_count(context: Context, service: str, count: int, *, settle: float = 0.0
 
 
 def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> None:
-    """Look at containers once more. :raises ContainerDied: when one of them has ended."""
+    """Look at containers once more.
+
+    :raises ContainerDied: when one of them has ended.
+    """
     now = {container.id: container for container in orchestrator.containers()}
     for container in containers:
         seen = now.get(container.id, dataclasses.replace(container, state="removed"))
@@ -225,9 +221,9 @@ def died(orchestrator: Orchestrator, container: Container) -> ContainerDied:
     )
 
 
-def entries(registry: Consul, service: str, containers: Sequence[Container]) -> dict[str, list[Instance]]:
-    """The registry's entries by service, for reasons: the likely names first, the others while there is time."""
-    deadline = retry.Deadline(_EXPLAINING)
+def _entries_by_service(context: Context, service: str, containers: Sequence[Container]) -> dict[str, list[Instance]]:
+    """The registry's entries by service, for a diagnosis: the likely names first, the others while there is time."""
+    registry, deadline = context.registry, retry.Deadline(context.timing.diagnosis)
     likely = [service]
     for container in containers:
         for name in (service, explain.image_name(container.image)):

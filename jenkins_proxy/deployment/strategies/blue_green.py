@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
-from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import PreviousState, Strategy
-from jenkins_proxy.model import Container
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context
+from jenkins_proxy.deployment.strategies.base import PROVING, Interrupted, Situation, Strategy, undo
+from jenkins_proxy.model import Container, Route
+from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
 
 class BlueGreen(Strategy):
     """All users meet the old color, and from one moment on all meet the new one."""
 
     name = BLUE_GREEN
+    orchestrator: SurgeOrchestrator
 
-    def __init__(self, options: DeployOptions, context: Context, ready: Ready, before: PreviousState) -> None:
-        super().__init__(options, context, ready, before)
-        self.color = colors.next_after(before.route)
-        self.route = dataclasses.replace(options.route, color=self.color)
-        self.registry_name = self.route.registry_name
-        self.orchestrator = colors.orchestrator(options, context, self.color, ready.orchestrator.name)
+    def __init__(
+        self,
+        situation: Situation,
+        orchestrator: SurgeOrchestrator,
+        reason: str,
+        *,
+        base: SurgeOrchestrator,
+        route: Route,
+    ) -> None:
+        """A deploy of the color that does not serve.
+
+        :param orchestrator: of the color's project, without files: enough to list, stop, remove and restore.
+        :param base: of the project that the files describe.
+        :param route: the route to serve, with the color.
+        """
+        super().__init__(situation, orchestrator, reason)
+        self.route = route
+        self.registry_name = route.registry_name
+        self._base = base
+        self._color = route.color
 
     def bring_up(self, count: int) -> list[Container]:
-        base, deadline = self.ready.orchestrator, self._context.deadline
+        base, deadline = self._base, self._context.deadline
         # The side services stay in the base project: both colors use the same database.
         sides = self.ready.project.before(self.target)
         if sides:
@@ -31,15 +44,23 @@ class BlueGreen(Strategy):
         if not base.containers(self.target):
             # Starts none: compose makes the networks and volumes that the colors share and no side service has.
             base.scale(self.target, 0, deadline=deadline)
-        self.orchestrator = base.for_color(self.target, service=self.options.service, color=self.color)
+        self.orchestrator = base.for_color(self.target, service=self.options.service, color=self._color)
         self.orchestrator.up([self.target], scale={self.target: count}, deadline=deadline)
         return self.orchestrator.containers(self.target)
 
     def finish(self) -> None:
         if self.options.keep_old:
-            self._context.console.step(f"the old containers are kept: rollback {self.request.service} switches back")
+            self._context.console.step(f"the old containers are kept: rollback {self.options.service} switches back")
         else:
             super().finish()
+
+    @classmethod
+    def resume(cls, interrupted: Interrupted, context: Context) -> None:
+        """Before it was proven the new color goes; afterwards the next deploy replaces the old one."""
+        if interrupted.record.phase == PROVING:
+            undo(interrupted, context)
+        else:
+            super().resume(interrupted, context)
 
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)

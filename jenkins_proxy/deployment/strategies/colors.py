@@ -5,10 +5,11 @@ The color that serves is the route's, which is in the registry: no file of one a
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import Context, DeployOptions
+from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
-from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator
 
 BLUE, GREEN = "blue", "green"
 
@@ -28,12 +29,32 @@ def project(base: str, color: str) -> str:
     return f"{base}-{color}" if color else base
 
 
-def orchestrator(options: DeployOptions, context: Context, color: str, kind: str) -> Orchestrator:
-    """The orchestrator of a color's containers, without files: enough to list, stop, remove and restore them.
+def orchestrator(context: Context, name: str, kind: str) -> Orchestrator:
+    """The orchestrator of a project, without files: enough to list, stop, remove and restore its containers.
 
+    :param name: of the project.
     :param kind: the name of the orchestrator that made them.
     """
-    found, _ = detect.choose(
-        context.settings, context.console, project=project(options.project, color), files=(), wanted=kind
-    )
+    found, _ = detect.choose(context.settings, context.console, project=name, files=(), wanted=kind)
     return found
+
+
+def surge_orchestrator(context: Context, name: str, kind: str) -> SurgeOrchestrator:
+    """The same, where single containers are to be stopped.
+
+    :raises UsageError: when the orchestrator is one that cannot do that.
+    """
+    found = orchestrator(context, name, kind)
+    if not isinstance(found, SurgeOrchestrator):
+        raise UsageError(f"{kind} cannot stop single containers of {name}", "use compose")
+    return found
+
+
+def of_route(base: SurgeOrchestrator, target: str, route: Route | None) -> SurgeOrchestrator:
+    """The project that serves a route: the one of the route's color, or the base project.
+
+    :param target: the compose service whose containers are the instances.
+    """
+    if route is None or not route.color:
+        return base
+    return base.for_color(target, service=route.service, color=route.color)

@@ -1,13 +1,22 @@
-"""The strategy ``rolling``: new containers beside the old ones, which go once the new have proven themselves."""
+"""The strategy ``rolling``: new containers next to the old ones, which go once the new have proven themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jenkins_proxy.deployment.context import ROLLING, Context, DeployOptions, Ready
+from jenkins_proxy.deployment.context import ROLLING, Context
 from jenkins_proxy.deployment.steps import drain
-from jenkins_proxy.deployment.strategies.base import PreviousState, Strategy
+from jenkins_proxy.deployment.strategies.base import (
+    PROVING,
+    RETIRING,
+    Interrupted,
+    Situation,
+    Strategy,
+    remove_leftovers,
+    undo,
+)
 from jenkins_proxy.model import Container
+from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
 
 def batches(wanted: int, size: int) -> tuple[int, ...]:
@@ -34,10 +43,11 @@ class Rolling(Strategy):
     """Requests are answered all the time: an old container is drained before it is stopped."""
 
     name = ROLLING
+    orchestrator: SurgeOrchestrator
 
-    def __init__(self, options: DeployOptions, context: Context, ready: Ready, before: PreviousState) -> None:
-        super().__init__(options, context, ready, before)
-        self._old = list(before.running)
+    def __init__(self, situation: Situation, orchestrator: SurgeOrchestrator, reason: str) -> None:
+        super().__init__(situation, orchestrator, reason)
+        self._old = list(self.before.running)
         self._new: list[Container] = []
 
     @property
@@ -45,13 +55,13 @@ class Rolling(Strategy):
         return batches(self.wanted, self.options.batch)
 
     @property
-    def beside(self) -> Sequence[Container]:
+    def keep_running(self) -> Sequence[Container]:
         return self._old
 
     def bring_up(self, count: int) -> list[Container]:
-        side_services = self.ready.project.before(self.target)
-        if side_services and not self._new:
-            self.orchestrator.up(side_services, deadline=self._context.deadline)
+        sides = self.ready.project.before(self.target)
+        if sides and not self._new:
+            self.orchestrator.up(sides, deadline=self._context.deadline)
         self._retire(leaving(len(self._old), len(self._new), self.wanted))
         self._new += self.orchestrator.surge(self.target, count, deadline=self._context.deadline)
         return self._new
@@ -63,11 +73,21 @@ class Rolling(Strategy):
         if last:
             self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._context.deadline)
 
+    @classmethod
+    def resume(cls, interrupted: Interrupted, context: Context) -> None:
+        """Before they were proven the new containers go; afterwards the old ones do, as they would have."""
+        if interrupted.record.phase == PROVING and interrupted.old:
+            undo(interrupted, context)
+        elif interrupted.record.phase == RETIRING:
+            remove_leftovers(interrupted, context, interrupted.route, interrupted.old)
+        else:
+            super().resume(interrupted, context)
+
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)
-        found = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
-        size = f", {self.request.batch} at a time" if self.options.batch else ""
-        return [*found, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
+        steps = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
+        size = f", {self.options.batch} at a time" if self.options.batch else ""
+        return [*steps, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
 
     def describe_finish(self) -> list[str]:
         last = self.ready.project.after(self.target)

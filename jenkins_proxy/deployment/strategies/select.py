@@ -1,59 +1,118 @@
-"""Which strategy a deploy takes, as code to run."""
+"""Which strategy a deploy takes, and which one resumes a deploy that was broken off: decided here only."""
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import AUTO, BLUE_GREEN, RECREATE, ROLLING, Context, DeployOptions, Ready
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jenkins_proxy.deployment.context import AUTO, BLUE_GREEN, RECREATE, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps import proxy_route
-from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import PreviousState, Strategy
+from jenkins_proxy.deployment.strategies import colors, swarm_rolling
+from jenkins_proxy.deployment.strategies.base import DeployRecord, Interrupted, PreviousState, Situation, Strategy
 from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmRolling
-from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.model import Container, Route
+from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
+from jenkins_proxy.orchestrator.compose_project import Service
+
+BY_NAME: Mapping[str, type[Strategy]] = {strategy.name: strategy for strategy in (Recreate, Rolling, BlueGreen)}
 
 
-def begin(options: DeployOptions, context: Context, ready: Ready, count: int = 0) -> Strategy:
-    """Remember what serves now, and make ready to replace it. Nothing is changed yet.
+def select(options: DeployOptions, context: Context, ready: Ready, count: int = 0) -> Strategy:
+    """Choose the strategy, by what is asked for, what the target allows, and what serves now. Nothing is changed yet.
 
+    :param ready: what preflight found.
     :param count: how many instances there were, where a killed deploy has left it written; else 0.
+    :return: the strategy, with what served before it: its ``name`` is the one to print, report and record, and its
+        ``reason`` says why it is that one.
     """
     route = proxy_route.current(context.proxy, options.service) if options.route is not None else None
-    serves = route.color if route else ""
-    into = colors.next_after(route) if ready.strategy == BLUE_GREEN else ""
-    kind, target = ready.orchestrator.name, ready.target.name
-    home = colors.orchestrator(options, context, into, kind) if into else ready.orchestrator
-    elsewhere, others = None, []
-    if serves != into:
-        elsewhere = colors.orchestrator(options, context, serves, kind)
-        others = [container for container in elsewhere.containers(target) if container.running]
-    known = frozenset(container.id for container in home.containers(target))
-    before = PreviousState(route, home.snapshot(target), known, elsewhere, tuple(others), count)
-    if ready.strategy == BLUE_GREEN:
-        return BlueGreen(options, context, ready, before)
-    if ready.strategy == ROLLING and ready.orchestrator.surges:
-        return Rolling(options, context, ready, before)
-    # With nobody served yet, or served past the proxy, there is nothing to hand over.
-    if ready.strategy == ROLLING and route and (before.running or ready.orchestrator.standby(target)):
-        return SwarmRolling(options, context, ready, before)
-    return Recreate(options, context, ready, before)
+    now = _Now(options, context, ready, route, count)
+    orchestrator, target = ready.orchestrator, ready.target
+    reason = _why_recreate(options, target)
+    if not reason and isinstance(orchestrator, SwarmOrchestrator):
+        situation = now.situation(orchestrator)
+        # With no users yet, or users who come past the proxy, there is nobody to hand over.
+        if options.route and route and (situation.before.running or orchestrator.standby(target.name)):
+            reason = f"a standby serves while {orchestrator.name} replaces the old containers"
+            return SwarmRolling(situation, orchestrator, reason, route=options.route)
+        reason = "no containers serve through the proxy yet, so none have to be kept serving"
+        return Recreate(situation, orchestrator, reason)
+    if not reason and isinstance(orchestrator, SurgeOrchestrator):
+        return _surge_strategy(now, orchestrator)
+    return Recreate(now.situation(orchestrator), orchestrator, reason)
 
 
-def choose_strategy(
-    options: DeployOptions, orchestrator: Orchestrator, project: ComposeProject, target: Service
-) -> tuple[str, str]:
-    """The strategy to use and why."""
+@dataclass(frozen=True)
+class _Now:
+    """What the choice is made from; ``route`` is the one that serves now."""
+
+    options: DeployOptions
+    context: Context
+    ready: Ready
+    route: Route | None
+    count: int
+
+    def situation(self, orchestrator: Orchestrator, *, color: str = "") -> Situation:
+        """What serves now, seen from the project that is deployed into.
+
+        :param orchestrator: of that project.
+        :param color: of that project.
+        """
+        target, serving = self.ready.target.name, self.route.color if self.route else ""
+        elsewhere: Orchestrator | None = None
+        others: tuple[Container, ...] = ()
+        if serving != color:
+            name = colors.project(self.options.project, serving)
+            elsewhere = colors.orchestrator(self.context, name, self.ready.orchestrator.name)
+            others = tuple(container for container in elsewhere.containers(target) if container.running)
+        known = frozenset(container.id for container in orchestrator.containers(target))
+        before = PreviousState(self.route, orchestrator.snapshot(target), known, elsewhere, others, self.count)
+        return Situation(self.options, self.context, self.ready, before)
+
+
+def _why_recreate(options: DeployOptions, target: Service) -> str:
+    """Why only ``recreate`` will do; empty where another strategy may."""
     if options.strategy == RECREATE:
-        return RECREATE, "asked for"
-    if target.obstacle:
-        asked = "" if options.strategy == AUTO else f"instead of {options.strategy}, as "
-        return RECREATE, f"{asked}new containers cannot run beside the old ones: {target.obstacle}"
-    if not orchestrator.surges:
-        return ROLLING, f"new containers stand in while {orchestrator.name} replaces the old ones"
-    if options.strategy == BLUE_GREEN:
-        dependents = project.after(target.name)
-        if dependents:
-            return ROLLING, f"instead of blue-green: {', '.join(dependents)} needs {target.name} in the same project"
-        return BLUE_GREEN, "asked for"
-    return ROLLING, "new containers can run beside the old ones" if options.strategy == AUTO else "asked for"
+        return "asked for"
+    if not target.obstacle:
+        return ""
+    asked = "" if options.strategy == AUTO else f"instead of {options.strategy}, as "
+    return f"{asked}new containers cannot run beside the old ones: {target.obstacle}"
+
+
+def _surge_strategy(now: _Now, base: SurgeOrchestrator) -> Strategy:
+    """Blue-green where that is asked for and possible, else rolling."""
+    options, target = now.options, now.ready.target.name
+    dependents = now.ready.project.after(target)
+    reason = "new containers can run beside the old ones" if options.strategy == AUTO else "asked for"
+    if options.strategy == BLUE_GREEN and dependents:
+        reason = f"instead of blue-green: {', '.join(dependents)} needs {target} in the same project"
+    elif options.strategy == BLUE_GREEN and options.route:
+        color = colors.next_after(now.route)
+        orchestrator = colors.surge_orchestrator(now.context, colors.project(options.project, color), base.name)
+        situation = now.situation(orchestrator, color=color)
+        route = dataclasses.replace(options.route, color=color)
+        return BlueGreen(situation, orchestrator, reason, base=base, route=route)
+    return Rolling(now.situation(base), base, reason)
+
+
+def resume(record: DeployRecord | None, service: str, context: Context, ready: Ready) -> None:
+    """Let the strategy of a deploy that was broken off put things in order.
+
+    :param record: of that deploy; None where the last one has ended in order.
+    :param ready: for the command that comes.
+    """
+    if isinstance(ready.orchestrator, SwarmOrchestrator):
+        swarm_rolling.resume_on_swarm(record, service, context, ready.orchestrator, ready.target.name)
+    elif record is not None:
+        route = proxy_route.if_reachable(context, service)
+        orchestrator = colors.surge_orchestrator(context, record.project, ready.orchestrator.name)
+        containers = orchestrator.containers(record.target)
+        old = tuple(container for container in containers if container.id in record.old and container.running)
+        new = tuple(container for container in containers if container.id not in record.old)
+        strategy = BY_NAME.get(record.strategy, Recreate)
+        strategy.resume(Interrupted(record, orchestrator, route, old, new), context)

@@ -8,11 +8,10 @@ import pytest
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure import intent_log
+from jenkins_proxy.deployment.strategies.base import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.model import Route
 
-ENTRY = intent_log.DeployRecord(
-    "rolling", intent_log.PROVING, "books", "app", ("1", "2"), 2, Route("books-ms", ("/a",)), "now"
-)
+ENTRY = DeployRecord("rolling", PROVING, "books", "app", ("1", "2"), 2, Route("books-ms", ("/a",)), "now")
 
 
 @pytest.fixture
@@ -26,12 +25,10 @@ def service() -> str:
     return f"f2-{uuid.uuid4().hex[:8]}"
 
 
-@pytest.mark.parametrize(
-    "entry", [ENTRY, intent_log.DeployRecord("blue-green", intent_log.RETIRING, "books-blue", "app")]
-)
+@pytest.mark.parametrize("entry", [ENTRY, DeployRecord("blue-green", RETIRING, "books-blue", "app")])
 def test_what_is_written_is_read_again(registry, service, entry):
     written = intent_log.IntentLog(registry, service)
-    written._write(entry)
+    written.begin(entry)
 
     assert written.read() == entry
     written.end()
@@ -40,10 +37,10 @@ def test_what_is_written_is_read_again(registry, service, entry):
 
 def test_proven(registry, service):
     written = intent_log.IntentLog(registry, service)
-    written._write(ENTRY)
+    written.begin(ENTRY)
     written.proven()
 
-    assert written.read().phase == intent_log.RETIRING
+    assert written.read().phase == RETIRING
     written.end()
 
 

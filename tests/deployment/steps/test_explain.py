@@ -136,7 +136,7 @@ def test_reason(a_container, an_instance, bindings, more, entries, reason, hint)
         everything.setdefault(entry.service, []).append(entry)
     found = matching.match([container], everything.get("books", []))
 
-    (missing,) = explain.explain("books", found, everything, {container.id: "cannot reach\n the database"})
+    (missing,) = explain.diagnose("books", found, everything, {container.id: "cannot reach\n the database"})
 
     assert str(missing) == reason
     assert hint in missing.hint
@@ -145,7 +145,7 @@ def test_reason(a_container, an_instance, bindings, more, entries, reason, hint)
 def test_what_is_ready_needs_no_reason(a_container, an_instance):
     container = a_container("books_app_1", 32768)
 
-    assert explain.explain("books-ms", matching.match([container], [an_instance()]), {}) == ()
+    assert explain.diagnose("books-ms", matching.match([container], [an_instance()]), {}) == ()
 
 
 @pytest.mark.parametrize(

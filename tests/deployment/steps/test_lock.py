@@ -16,6 +16,7 @@ import pytest
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.steps import lock
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import RegistryError
 
 HOLDER = """
@@ -52,8 +53,8 @@ def holder(consul_url, service):
         process.kill()
 
 
-def hold(registry, service, timeout=0.0, **environ):
-    return lock.hold(registry, service, timeout, Console(), environ)
+def hold(registry, service, timeout=0.0, *, timing=None, **environ):
+    return lock.hold(registry, service, timeout, Console(), environ, timing=timing)
 
 
 def test_it_is_there_while_held_and_gone_after(registry, service):
@@ -119,10 +120,9 @@ def test_a_killed_holder_that_nobody_reaps_is_dead_all_the_same(registry, servic
         pass
 
 
-def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
-    monkeypatch.setattr(lock, "_RENEW", 0.05)
-    with hold(registry, service) as held:
-        held.confirm()
+def test_a_lost_lock_is_noticed(registry, service, wait_for):
+    with hold(registry, service, timing=Timing(lock_renew=0.05)) as held:
+        held.ensure_held()
         registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
         other = registry.session_create("other", 10)
         while not registry.kv_put(lock.PREFIX + service, b'{"who": "other"}', acquire=other):
@@ -130,7 +130,7 @@ def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
 
         def lost():
             try:
-                held.confirm()
+                held.ensure_held()
             except RegistryError as error:
                 return error
 
@@ -139,14 +139,13 @@ def test_a_lost_lock_is_noticed(registry, service, monkeypatch, wait_for):
         registry.session_destroy(other)
 
 
-def test_a_session_that_the_registry_forgot_is_made_again(registry, service, monkeypatch, wait_for):
-    monkeypatch.setattr(lock, "_RENEW", 0.05)
-    with hold(registry, service) as held:
+def test_a_session_that_the_registry_forgot_is_made_again(registry, service, wait_for):
+    with hold(registry, service, timing=Timing(lock_renew=0.05)) as held:
         first = registry.kv_get(lock.PREFIX + service).session
         registry.session_destroy(first)
 
         wait_for(lambda: registry.kv_get(lock.PREFIX + service), "the lock to be taken again")
-        held.confirm()
+        held.ensure_held()
         assert registry.kv_get(lock.PREFIX + service).session != first
 
 

@@ -1,4 +1,4 @@
-"""Every problem in one answer, and which strategy a target gets: pure parts of preflight."""
+"""Every problem in one answer, and which routes can be probed: pure parts of preflight."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import pytest
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.steps import preflight
-from jenkins_proxy.deployment.strategies import select
 from jenkins_proxy.errors import DockerError, ProxyError, UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
-
-COMPOSE = SimpleNamespace(name="compose-v2", surges=True)
-STACK = SimpleNamespace(name="stack", surges=False)
 
 
 def gathered(*errors: Exception) -> preflight.Problems:
@@ -59,45 +55,6 @@ def test_what_is_no_problem_of_the_user_is_not_gathered():
         preflight.Problems().gather(lambda: 1 / 0)
 
 
-FREE = Service("app", ports=(Port(8080),))
-FIXED = Service("app", ports=(Port(8080, "80"),))
-
-
-@pytest.mark.parametrize(
-    ("orchestrator", "asked", "target", "strategy", "why"),
-    [
-        pytest.param(COMPOSE, "auto", FREE, "rolling", "new containers can run beside", id="rolling where it can"),
-        pytest.param(
-            COMPOSE, "auto", FIXED, "recreate", "the old ones: app publishes the fixed host port 80", id="fixed"
-        ),
-        pytest.param(
-            COMPOSE, "rolling", FIXED, "recreate", "instead of rolling, as new containers", id="rolling, fixed"
-        ),
-        pytest.param(COMPOSE, "blue-green", FIXED, "recreate", "instead of blue-green, as new", id="blue-green, fixed"),
-        pytest.param(COMPOSE, "blue-green", FREE, "blue-green", "asked for", id="blue-green"),
-        pytest.param(COMPOSE, "recreate", FREE, "recreate", "asked for", id="recreate"),
-        pytest.param(STACK, "auto", FREE, "rolling", "stand in while stack replaces the old ones", id="stack"),
-        pytest.param(STACK, "recreate", FREE, "recreate", "asked for", id="stack, recreate"),
-        pytest.param(STACK, "rolling", FIXED, "recreate", "the old ones: app", id="stack, fixed"),
-    ],
-)
-def test_the_strategy_and_why(orchestrator, asked, target, strategy, why):
-    project = ComposeProject("s", {"app": target, "db": Service("db")})
-
-    found, reason = select.choose_strategy(DeployOptions("s", "s", strategy=asked), orchestrator, project, target)
-
-    assert found == strategy
-    assert why in reason
-
-
-def test_what_others_need_in_their_project_is_not_moved_into_another():
-    project = ComposeProject("s", {"app": FREE, "web": Service("web", needs=frozenset({"app"}))})
-
-    found, reason = select.choose_strategy(DeployOptions("s", "s", strategy="blue-green"), COMPOSE, project, FREE)
-
-    assert (found, reason) == ("rolling", "instead of blue-green: web needs app in the same project")
-
-
 @pytest.mark.parametrize(
     ("route", "probe_path"),
     [
@@ -133,7 +90,7 @@ def check(monkeypatch):
 
     def run(options: DeployOptions, labels: dict[str, str]) -> tuple[preflight.Ready, Route]:
         project = ComposeProject("s", {"app": Service("app", ports=(Port(8080),), labels=labels)})
-        orchestrator = SimpleNamespace(name="compose-v2", version="2", surges=True, validate=lambda: project)
+        orchestrator = SimpleNamespace(name="compose-v2", version="2", validate=lambda: project)
         monkeypatch.setattr(preflight.detect, "choose", lambda *_args, **_named: (orchestrator, "because"))
         previewed = []
         context = SimpleNamespace(

@@ -8,13 +8,14 @@ import threading
 import pytest
 
 from jenkins_proxy.deployment.steps import probe
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
 
 NEW, OLD = Address("10.0.0.1", 32768), Address("10.0.0.1", 32767)
 BY_NEW, BY_OLD = {probe.INSTANCE_HEADER: str(NEW)}, {probe.INSTANCE_HEADER: str(OLD)}
-TOLD = {"header": "X-Jenkins-Proxy-Probe", "key": "the-key"}
+PROBE_KEY = {"header": "X-Jenkins-Proxy-Probe", "key": "the-key"}
 
 
 @pytest.fixture
@@ -51,9 +52,9 @@ def serve():
         server.server_close()
 
 
-def ask(url: str, seconds: float = 20, **more) -> Address:
-    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), "", TOLD)
-    return probe.until_new(asked, [NEW], Deadline(seconds))
+def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, **more) -> Address:
+    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), "", PROBE_KEY)
+    return probe.until_new(asked, [NEW], Deadline(seconds), timing)
 
 
 @pytest.mark.parametrize("status", [200, 204, 302, 401, 403])
@@ -127,12 +128,11 @@ def test_what_never_becomes_good_fails_with_what_was_seen(serve, answer, text, h
     assert hint in failure.value.hint
 
 
-def test_errors_of_a_new_instance_get_less_patience_than_silence(serve, monkeypatch):
-    monkeypatch.setattr(probe, "_ERROR_PATIENCE", 0.0)
+def test_errors_of_a_new_instance_get_less_patience_than_silence(serve):
     url, seen = serve((500, BY_OLD, b""), (500, BY_NEW, b"boom"), (200, BY_NEW, b""))
 
     with pytest.raises(ProbeFailed, match="HTTP 500 from 10.0.0.1:32768: boom"):
-        ask(url)
+        ask(url, timing=Timing(probe_error=0.0))
     assert len(seen) == 2
 
 

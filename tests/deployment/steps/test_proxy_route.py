@@ -18,7 +18,7 @@ from jenkins_proxy.model import Address, Route
     ],
 )
 def test_words(route, text):
-    assert proxy_route.words(route) == text
+    assert proxy_route.describe(route) == text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import wait
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import Container
 
@@ -40,12 +41,12 @@ def service() -> str:
 
 @pytest.fixture
 def context(consul_url):
-    """``context(seconds)`` has so much time, and a Consul."""
+    """``context(seconds)`` has so much time, and a Consul; more arguments are fields of its Timing."""
     made = []
 
-    def make(seconds: float = 20.0, url: str = "") -> Context:
+    def make(seconds: float = 20.0, url: str = "", **timing: float) -> Context:
         resolved = settings.resolve({"consul": url or consul_url})
-        made.append(Context.from_settings(resolved, Console(), seconds))
+        made.append(Context.from_settings(resolved, Console(), seconds, timing=Timing(**timing)))
         return made[-1]
 
     yield make
@@ -137,16 +138,14 @@ def test_a_container_that_was_removed_is_noticed(context, service, a_container):
         wait.for_containers(context(), Played([container], []), service, [container])
 
 
-def test_a_restart_is_borne_and_a_loop_is_not(context, service, register, a_container, monkeypatch):
+def test_a_restart_is_borne_and_a_loop_is_not(context, service, register, a_container):
     container = a_container("books_app_1", 32768)
     restarting = dataclasses.replace(container, state="restarting", exit_code=1)
     register(32768, Check={"TTL": "60s", "Status": "critical"})
 
-    monkeypatch.setattr(wait, "_RESTART_LOOP", 0.0)
     with pytest.raises(DeployFailed, match=r"restarts again and again \(exit code 1\): cannot reach the database"):
-        wait.for_containers(context(), Played([container], [restarting]), service, [container])
+        wait.for_containers(context(restart_loop=0.0), Played([container], [restarting]), service, [container])
 
-    monkeypatch.undo()
     with pytest.raises(WaitTimeout):
         wait.for_containers(context(0.2), Played([restarting], [container]), service, [container])
 
@@ -161,32 +160,29 @@ def test_health_that_comes_without_a_change_in_the_registry(context, service, re
     assert found.complete
 
 
-def test_an_entry_that_nobody_takes_away_is_told_of_and_borne(
-    context, service, register, a_container, capsys, monkeypatch
-):
-    monkeypatch.setattr(wait, "_STALE_GRACE", 0.1)
+def test_an_entry_that_nobody_takes_away_is_told_of_and_borne(context, service, register, a_container, capsys):
     container = a_container("books_app_1", 32768)
     register(32768)
     register(32760, "books_app_7")
 
-    found = wait.for_containers(context(), Played([container]), service, [container])
+    found = wait.for_containers(context(stale_grace=0.1), Played([container]), service, [container])
 
     assert found.complete
     assert "WARNING: stale entry node-1:books_app_7" in capsys.readouterr().err
 
 
 def test_those_beside_may_be_of_another_compose_service(context, service, register, a_container, capsys):
-    """A Swarm's stand-ins are: their entries are not stale, and nothing is waited for."""
-    old, new = a_container("books_app_1", 32768), a_container("books_app_7", 32769, service="app-stand-in")
+    """The standby of a Swarm service is: their entries are not stale, and nothing is waited for."""
+    old, new = a_container("books_app_1", 32768), a_container("books_app_7", 32769, service="app-standby")
     register(32768)
     register(32769, "books_app_7")
     here = context()
 
-    found = wait.for_containers(here, Played([old, new]), service, [new], beside=[old])
+    found = wait.for_containers(here, Played([old, new]), service, [new], keep_running=[old])
 
     assert not found.stale
     assert "stale" not in capsys.readouterr().err
-    assert here.deadline.elapsed < wait._STALE_GRACE
+    assert here.deadline.elapsed < here.timing.stale_grace
 
 
 def test_an_entry_that_goes_in_time_is_waited_for(context, service, register, a_container, capsys):

@@ -1,0 +1,111 @@
+"""What became of a command, whether it succeeded or failed. Frozen: each step makes a new one of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jenkins_proxy.deployment.matching import Matching
+from jenkins_proxy.errors import Stopped
+from jenkins_proxy.model import Address, Instance, Route
+
+
+@dataclass(frozen=True)
+class ReportedInstance:
+    """An instance that serves when the command ends.
+
+    :ivar id: of the entry in the registry.
+    :ivar container: the container's name; empty where no container was looked for.
+    :ivar node: the container's node, else the registry's.
+    """
+
+    address: Address
+    id: str
+    container: str
+    node: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "address": self.address.host,
+            "port": self.address.port,
+            "id": self.id,
+            "container": self.container,
+            "node": self.node,
+        }
+
+
+def of_matching(matching: Matching) -> tuple[ReportedInstance, ...]:
+    """The instances that a wait for containers ended with."""
+    return tuple(
+        ReportedInstance(instance.address, instance.id, match.container.name, match.container.node or instance.node)
+        for match in matching.matches
+        for instance in match.instances
+    )
+
+
+def of_registry(instances: Sequence[Instance]) -> tuple[ReportedInstance, ...]:
+    """Instances whose containers were not looked for."""
+    return tuple(ReportedInstance(instance.address, instance.id, "", instance.node) for instance in instances)
+
+
+@dataclass(frozen=True)
+class FailedContainer:
+    """What a container had to say when it failed.
+
+    :ivar health_output: of its HEALTHCHECK's last run.
+    :ivar log: its last lines.
+    """
+
+    container: str
+    state: str
+    health: str
+    health_output: str
+    log: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "log": list(self.log)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a command.
+
+    :ivar strategy: the name of the strategy that ran; empty where none was selected.
+    :ivar orchestrator: the name of the orchestrator, if one was looked for.
+    :ivar instances: those that serve now.
+    :ivar route: the route in the proxy now.
+    :ivar url: where users reach it.
+    :ivar plan: of a dry run; None for a command that changes something.
+    :ivar error: what ended the command; None after a success.
+    :ivar phase: in which that happened.
+    :ivar reverted: whether what served before the command serves again after its failure.
+    :ivar text: what serves after a failure, in words; becomes part of the error's text.
+    :ivar failing: the containers that failed.
+    """
+
+    strategy: str = ""
+    orchestrator: str = ""
+    instances: tuple[ReportedInstance, ...] = ()
+    route: Route | None = None
+    url: str = ""
+    plan: dict[str, Any] | None = None
+    error: Exception | Stopped | None = None
+    phase: str = ""
+    reverted: bool = False
+    text: str = ""
+    failing: tuple[FailedContainer, ...] = ()
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of the instances."""
+        return [instance.address for instance in self.instances]
+
+    def failed(self, error: Exception | Stopped, phase: str = "", *, text: str | None = None) -> Outcome:
+        """The same, ended by an error.
+
+        :param phase: in which it was raised.
+        :param text: what serves now; None leaves the text as it is.
+        """
+        return dataclasses.replace(self, error=error, phase=phase, text=self.text if text is None else text)

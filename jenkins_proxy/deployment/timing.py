@@ -1,0 +1,47 @@
+"""How long the parts of a deployment may take: one value, passed in, so that a test can have less patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Limits and pauses, all in seconds. The command's own ``--timeout`` stands above most of them.
+
+    :ivar revert: for a revert. It has time of its own, as the command's may be what ran out.
+    :ivar lead_back: for the revert's first call of the proxy, before the containers are looked after.
+    :ivar registry_back: within a revert, for a registry that does not answer.
+    :ivar put_route: for one call of the proxy that changes a route.
+    :ivar drain: for the requests in flight of an instance that is drained; it gets ``drain_min`` whatever time is left.
+    :ivar lock_ttl: after which the registry gives up a session that is not renewed. Consul allows no less than 10 s,
+        and may take twice as long to notice.
+    :ivar lock_renew: between two renewals.
+    :ivar probe: for the whole probe; from the first error with which a new instance answers, ``probe_error``: users
+        meet these errors, too. One answer gets ``probe_answer``.
+    :ivar poll: between two looks at the engine while the registry is waited for: only the registry reports changes.
+    :ivar progress: between two lines that say how far a wait is.
+    :ivar stale_grace: within which the entry of a removed container leaves the registry, unless the registrator has
+        missed its end.
+    :ivar restart_loop: of restarts until a container is given up: it may restart while its database comes up.
+    :ivar diagnosis: for reading the registry's other services, once a wait has failed.
+    :ivar inventory: for a last look at the instances, once a scaling has failed.
+    """
+
+    revert: float = 120.0
+    lead_back: float = 5.0
+    registry_back: float = 10.0
+    put_route: float = 30.0
+    drain: float = 30.0
+    drain_min: float = 5.0
+    lock_ttl: float = 10.0
+    lock_renew: float = 3.0
+    probe: float = 30.0
+    probe_answer: float = 10.0
+    probe_error: float = 10.0
+    poll: float = 1.0
+    progress: float = 5.0
+    stale_grace: float = 3.0
+    restart_loop: float = 10.0
+    diagnosis: float = 5.0
+    inventory: float = 5.0
