@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import subprocess
 
 import pytest
 
@@ -64,24 +63,14 @@ def test_ipv6() -> None:
         assert taken.family == socket.AF_INET6
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "1", "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out",
-            str(folder / "cert.pem")]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder
-
-
-def test_certificates(certificate) -> None:
+def test_certificates(loopback_certificate) -> None:
     assert sockets.tls_context("", "") is None
-    assert sockets.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
+    assert sockets.tls_context(str(loopback_certificate.cert), str(loopback_certificate.key))
     for arguments, says in (
         (("", "key.pem"), "--tls-key is given without --tls-cert"),
         (("/absent.pem", ""), "cannot use the certificate /absent.pem"),
-        ((str(certificate / "cert.pem"), ""), "cannot use the certificate"),
-        ((str(certificate / "key.pem"), str(certificate / "cert.pem")), "cannot use the certificate"),
+        ((str(loopback_certificate.cert), ""), "cannot use the certificate"),
+        ((str(loopback_certificate.key), str(loopback_certificate.cert)), "cannot use the certificate"),
     ):
         with pytest.raises(UsageError, match=says) as caught:
             sockets.tls_context(*arguments)

@@ -13,7 +13,6 @@ from jenkins_proxy.model import CRITICAL, Address, Instance
 from jenkins_proxy.proxy.discovery import readiness as readiness_module
 from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, listens
 
-pytestmark = pytest.mark.asyncio
 OLD = Instance("books", "old", Address("127.0.0.1", 1))
 
 

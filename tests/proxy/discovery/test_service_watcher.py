@@ -17,7 +17,6 @@ from jenkins_proxy.proxy.discovery import service_watcher
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 
-pytestmark = pytest.mark.consul
 ESTABLISHED = "01"
 
 

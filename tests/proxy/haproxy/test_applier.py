@@ -14,7 +14,6 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Backend, Options
 from jenkins_proxy.retry import Deadline
 
-pytestmark = pytest.mark.haproxy
 BOOKS = Route("books", ("/",))
 
 
@@ -41,7 +40,7 @@ class Proxy:
 
 
 @pytest.fixture
-async def proxy(free_port, tmp_path):
+async def proxy(haproxy, free_port, tmp_path):
     proxy = Proxy(free_port(), tmp_path / "run")
     await proxy.applier.start({}, 1, "key")
     work = [asyncio.create_task(proxy.applier.reap()), asyncio.create_task(proxy.applier.write())]

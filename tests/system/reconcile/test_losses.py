@@ -14,7 +14,6 @@ from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.discovery import informer
 from jenkins_proxy.proxy.models import NONE
 
-pytestmark = [pytest.mark.consul, pytest.mark.haproxy]
 BOOKS = Route("books", ("/books",))
 
 
