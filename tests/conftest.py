@@ -16,6 +16,7 @@ pytest_plugins = [
     "pytester",
     "tests.plugins.parts",
     "tests.plugins.retry",
+    "tests.plugins.spread",
     "tests.fixtures.certificates",
     "tests.fixtures.engine",
     "tests.fixtures.images",

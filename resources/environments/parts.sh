@@ -158,7 +158,7 @@ parts_engine() {
   parts_has docker || parts_die 'no docker command: install the Docker CLI (Debian: docker-cli or docker.io)'
   parts_engine_answers && return 0
   local why
-  why=$(docker version 2>&1 >/dev/null | tail -1)
+  why=$(docker version 2>&1 >/dev/null | tail -1) || true
   [ -z "${DOCKER_HOST:-}" ] || parts_die "DOCKER_HOST=$DOCKER_HOST does not answer ($why); unset it to have an engine started here"
   [ "$(id -u)" -eq 0 ] || parts_die "no Docker Engine answers this user ($why), and only root can start one"
   parts_has dockerd || parts_die 'no Docker Engine answers, and there is no dockerd to start (Debian: docker.io)'

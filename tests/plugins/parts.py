@@ -37,9 +37,6 @@ BY_FIXTURE = {
 }
 # A parametrized fixture asks for the fixture that its parameter names: only these tests use that one.
 BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul"}
-# Fixtures of a whole module that are dear to make, or that only one test may use at a time: the tests of a module that
-# use one run on one worker. All others go to whichever worker is free.
-SHARED = {"abandoned", "cluster", "folder", "installed", "outcomes", "own_consul"}
 ABSENT = "PARTS_ABSENT"
 """The variable with the parts that this platform does not have: a line each, ``mark: why``."""
 
@@ -85,8 +82,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parts = parts_of(item)
         for mark in sorted(parts) or ["fast"]:
             item.add_marker(mark)
-        if SHARED & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{item.path.stem}"))
         if lacking := sorted(parts & absent.keys()):
             left_out.append(item)
             config.stash[_NOT_RUN][item.nodeid] = f"{lacking[0]}: {absent[lacking[0]]}"

@@ -92,24 +92,6 @@ def test_what_is_not_run_is_named(run, workers: tuple[str, ...]) -> None:
     assert done.stdout.str().count("NOT RUN") == 2
 
 
-def test_tests_that_share_what_is_dear_run_on_one_worker(run, pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(
-        test_shared="""
-import os, pathlib, pytest
-
-@pytest.fixture(scope="module")
-def cluster():
-    with (pathlib.Path(__file__).parent / "made").open("a") as made:
-        made.write("x")
-
-@pytest.mark.parametrize("number", range(6))
-def test_it(cluster, number): pass
-"""
-    )
-    run("-n", "2", "--dist", "loadgroup", "test_shared.py").assert_outcomes(passed=6)
-    assert (pytester.path / "made").read_text() == "x"
-
-
 def test_an_absent_part_that_is_none_is_an_error(run) -> None:
     done = run(PARTS_ABSENT="compose: gone")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
