@@ -16,6 +16,9 @@ def passes_at_the_second_time(name):
     assert tried, f"the first try of {name}"
 """
 
+# With workers only where it may differ: to start them takes seconds.
+ALONE = pytest.mark.parametrize("run", [()], ids=["alone"], indirect=True)
+
 
 @pytest.fixture(params=[(), ("-n", "2")], ids=["alone", "workers"])
 def run(request, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, repository: Path):
@@ -55,6 +58,7 @@ def test_what_passes_at_the_second_try_is_listed_with_its_first_failure(run) -> 
     )
 
 
+@ALONE
 def test_without_the_mark_there_is_no_second_try(run) -> None:
     done = run("def test_it(): passes_at_the_second_time('try')\n")
     done.assert_outcomes(failed=1)
@@ -62,6 +66,7 @@ def test_without_the_mark_there_is_no_second_try(run) -> None:
     assert "RETRIED" not in done.stdout.str()
 
 
+@ALONE
 def test_what_fails_twice_fails(run) -> None:
     done = run("@pytest.mark.flaky(reason='a clock')\ndef test_it(): assert False, 'always'\n")
     done.assert_outcomes(failed=1)
@@ -78,7 +83,7 @@ def test_three_second_tries_are_endured_and_four_fail_the_run(run) -> None:
     done.stdout.fnmatch_lines(["5 tests needed a second try; more than 3 fail the run"])
 
 
-@pytest.mark.parametrize("run", [()], indirect=True)
+@ALONE
 def test_the_second_try_has_fixtures_of_its_own_and_all_of_the_time(run, pytester: pytest.Pytester) -> None:
     done = run(
         """
@@ -103,7 +108,7 @@ def test_it(made):
     assert (pytester.path / "undone").read_text() == "xx"
 
 
-@pytest.mark.parametrize("run", [()], indirect=True)
+@ALONE
 def test_a_first_try_without_an_end_is_ended(run) -> None:
     done = run(
         """
@@ -122,7 +127,7 @@ def test_it():
     done.stdout.fnmatch_lines(["RETRIED*", "*Timeout*"])
 
 
-@pytest.mark.parametrize("run", [()], indirect=True)
+@ALONE
 def test_the_failure_of_a_fixture_counts(run) -> None:
     done = run(
         """
@@ -139,6 +144,7 @@ def test_it(part):
     done.stdout.fnmatch_lines(["RETRIED*"])
 
 
+@ALONE
 def test_a_mark_without_a_reason_fails_its_test(run) -> None:
     marks = ("flaky", "flaky()", "flaky('why')", "flaky(reason='')", "flaky(reason='a', runs=3)")
     text = "".join(f"@pytest.mark.{mark}\ndef test_{number}(): pass\n" for number, mark in enumerate(marks))
