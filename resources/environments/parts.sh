@@ -60,11 +60,8 @@ parts_package() {
   return 1
 }
 
-# parts_offers PACKAGE [MAJOR]: whether this release has the package, in that major version.
-parts_offers() {
-  parts_has apt-cache && parts_package "$1" >/dev/null \
-    && apt-cache policy "$1" | grep -qE "^ *Candidate: ([0-9]+:)?${2:-[0-9]}"
-}
+# parts_offers PACKAGE: whether this release has the package.
+parts_offers() { parts_has apt-cache && parts_package "$1" >/dev/null; }
 
 # The parts_wants_… print what parts_apt has to be asked for: nothing where the part is there, whoever brought it.
 
