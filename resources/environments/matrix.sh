@@ -74,22 +74,24 @@ matrix_enter() {
 
 # The namespace reaches the world through an address of its own behind this machine's.
 matrix_network() {
+  local net="10.251.$(($$ % 256))"
   ip link add "mx$$" type veth peer name eth0 netns "$1"
-  ip addr add 10.251.0.1/30 dev "mx$$" && ip link set "mx$$" up
-  ip -n "$1" link set lo up && ip -n "$1" addr add 10.251.0.2/30 dev eth0 && ip -n "$1" link set eth0 up
-  ip -n "$1" route add default via 10.251.0.1
-  iptables -w -t nat -I POSTROUTING -s 10.251.0.2 -m comment --comment "$1" -j MASQUERADE
-  iptables -w -I FORWARD -s 10.251.0.2 -m comment --comment "$1" -j ACCEPT
-  iptables -w -I FORWARD -d 10.251.0.2 -m comment --comment "$1" -j ACCEPT
+  ip addr add $net.1/30 dev "mx$$" && ip link set "mx$$" up
+  ip -n "$1" link set lo up && ip -n "$1" addr add $net.2/30 dev eth0 && ip -n "$1" link set eth0 up
+  ip -n "$1" route add default via $net.1
+  iptables -w -t nat -I POSTROUTING -s $net.2 -m comment --comment "$1" -j MASQUERADE
+  iptables -w -I FORWARD -s $net.2 -m comment --comment "$1" -j ACCEPT
+  iptables -w -I FORWARD -d $net.2 -m comment --comment "$1" -j ACCEPT
   matrix_forwarding=$(sysctl -n net.ipv4.ip_forward)
   sysctl -qw net.ipv4.ip_forward=1
 }
 
 matrix_network_down() {
+  local net="10.251.$(($$ % 256))"
   ip link del "mx$$" 2>/dev/null
-  iptables -w -t nat -D POSTROUTING -s 10.251.0.2 -m comment --comment "$1" -j MASQUERADE
-  iptables -w -D FORWARD -s 10.251.0.2 -m comment --comment "$1" -j ACCEPT
-  iptables -w -D FORWARD -d 10.251.0.2 -m comment --comment "$1" -j ACCEPT
+  iptables -w -t nat -D POSTROUTING -s $net.2 -m comment --comment "$1" -j MASQUERADE
+  iptables -w -D FORWARD -s $net.2 -m comment --comment "$1" -j ACCEPT
+  iptables -w -D FORWARD -d $net.2 -m comment --comment "$1" -j ACCEPT
   sysctl -qw "net.ipv4.ip_forward=$matrix_forwarding"
 }
 
