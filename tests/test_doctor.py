@@ -42,8 +42,7 @@ def findings(capsys) -> dict[str, dict]:
     return {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
 
 
-@pytest.mark.docker
-def test_every_problem_is_told_in_one_go(nothing, capsys, free_port):
+def test_every_problem_is_told_in_one_go(docker, compose_v1, nothing, capsys, free_port):
     assert main(["doctor", *nothing, "--proxy", f"http://127.0.0.1:{free_port()}"]) == 4
     told = capsys.readouterr()
     assert told.out == ""
@@ -54,9 +53,7 @@ def test_every_problem_is_told_in_one_go(nothing, capsys, free_port):
     assert "compose-v2 2" in told.err and "compose-v1 1" in told.err
 
 
-@pytest.mark.docker
-@pytest.mark.consul
-def test_json_tells_what_answers(nothing, consul_url, entry, capsys):
+def test_json_tells_what_answers(docker, nothing, consul_url, entry, capsys):
     assert main(["doctor", "--json", *nothing, "--consul", consul_url, "--entry", entry]) == 4
     found = findings(capsys)
     assert found["consul"]["ok"]

@@ -8,11 +8,7 @@ import signal
 import subprocess
 import sys
 
-import pytest
 
-
-@pytest.mark.docker
-@pytest.mark.consul
 def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
     url, _ = start_consul()
     argv = [sys.executable, "-m", "jenkins_proxy", "registrator", "--consul", url]

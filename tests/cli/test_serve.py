@@ -58,9 +58,8 @@ def taken():
         yield listener.getsockname()[1]
 
 
-@pytest.mark.haproxy
 @pytest.mark.parametrize(("option", "hint"), [("--listen", "HINT"), ("--registry-listen", "HINT"), ("--bind", "")])
-def test_a_taken_port_is_named(serve, taken: int, option: str, hint: str) -> None:
+def test_a_taken_port_is_named(serve, haproxy: str, taken: int, option: str, hint: str) -> None:
     refused(serve(option, f"127.0.0.1:{taken}"), f"127.0.0.1:{taken}", hint)
 
 

@@ -64,7 +64,7 @@ def embedded_url(embed) -> str:
 
 @pytest.fixture(
     params=[
-        pytest.param("consul_url", id="consul", marks=pytest.mark.consul),
+        pytest.param("consul_url", id="consul"),
         pytest.param("embedded_url", id="embedded"),
     ]
 )

@@ -230,38 +230,7 @@ async def test_connections_stay_within_the_budget(embedded_url, embed):
 
 
 @pytest.fixture
-def certificate(tmp_path, program):
-    """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    import subprocess
-
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            program("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            key,
-            "-out",
-            cert,
-            "-days",
-            "2",
-            "-subj",
-            "/CN=registry",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return str(cert), str(key)
-
-
-@pytest.fixture
-def secure(certificate):
+def secure(loopback_certificate):
     """An HTTPS server that says that it is the leader."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -280,7 +249,7 @@ def secure(certificate):
 
     server = Server(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
+    context.load_cert_chain(loopback_certificate.cert, loopback_certificate.key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -290,8 +259,8 @@ def secure(certificate):
     server.server_close()
 
 
-async def test_tls(secure, certificate):
-    trusting = settings.resolve({"consul": secure}, {"CONSUL_CACERT": certificate[0]})
+async def test_tls(secure, loopback_certificate):
+    trusting = settings.resolve({"consul": secure}, {"CONSUL_CACERT": str(loopback_certificate.ca)})
     plain = settings.resolve({"consul": secure}, {})
     with Consul.from_settings(trusting) as client:
         assert client.leader() == ""

@@ -404,11 +404,11 @@ def test_the_agent_tells_what_it_holds(consul, aconsul_call, name):
     assert aconsul_call("agent_checks")[f"service:{name}:1"]["Status"] == CRITICAL
 
 
-def test_the_articles_look_at_the_catalog(consul, url, name, program):
+def test_the_articles_look_at_the_catalog(consul, url, name, tool):
     consul.register(entry(name))
-    curl = subprocess.run([program("curl"), "-s", f"{url}/v1/catalog/service/{name}"], capture_output=True, check=True)
+    curl = subprocess.run([tool("curl"), "-s", f"{url}/v1/catalog/service/{name}"], capture_output=True, check=True)
     jq = subprocess.run(
-        [program("jq"), "-r", '.[] | "\\(.ServiceAddress):\\(.ServicePort) \\(.Node)"'],
+        [tool("jq"), "-r", '.[] | "\\(.ServiceAddress):\\(.ServicePort) \\(.Node)"'],
         input=curl.stdout,
         capture_output=True,
         check=True,

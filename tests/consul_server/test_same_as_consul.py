@@ -13,8 +13,6 @@ from typing import NamedTuple
 import pytest
 import requests
 
-pytestmark = pytest.mark.consul
-
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOBODY = "11111111-1111-1111-1111-111111111111"
 

@@ -17,8 +17,6 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, DockerError, UsageError
 from jenkins_proxy.retry import Deadline
 
-pytestmark = pytest.mark.docker
-
 BOOKS = """version: "2"
 services:
   app:
@@ -107,17 +105,15 @@ def test_scale_recreates_nothing(compose, deadline):
     assert len(books.containers("app")) == 2
 
 
-def test_restore_brings_back_image_settings_and_count(compose, deadline, engine, build_image):
-    name = f"f1-{uuid.uuid4().hex[:8]}-ms:latest"
+def test_restore_brings_back_image_settings_and_count(compose, deadline, engine, image, tagged):
     settings = "environment: {COLOUR: blue}\n    volumes: [/data]\n    ports:"
-    text = BOOKS.replace("{1}", name, 1).replace("ports:", settings)
-    build_image(name, "1")
+    text = BOOKS.replace("{1}", tagged(image(1)), 1).replace("ports:", settings)
     old = compose(text)
     old.up(scale={"app": 2}, deadline=deadline)
     before = old.containers("app")
     snapshot = old.snapshot("app")
     # The same tag, built again, with other settings: what a Jenkins job does to `latest`.
-    build_image(name, "2")
+    tagged(image(2))
     new = compose(text.replace("blue", "green"))
     new.up(deadline=deadline)
     (failing,) = new.containers("app")
@@ -132,6 +128,19 @@ def test_restore_brings_back_image_settings_and_count(compose, deadline, engine,
     assert volumes(engine.inspect(container.id) for container in after) == volumes(snapshot.definitions)
     compose(text).up(scale={"app": 2}, deadline=deadline)
     assert ids(old.containers("app")) == ids(after), "compose sees them as its own"
+
+
+@pytest.fixture
+def tagged(engine, docker):
+    """``tagged(image)`` is one name for the image that was given last, as a Jenkins job's ``latest`` is."""
+    name = f"f1-{uuid.uuid4().hex[:8]}-ms:latest"
+
+    def tag(image: str) -> str:
+        engine.tag(engine.image_id(image), name)
+        return name
+
+    yield tag
+    subprocess.run([docker, "rmi", "-f", name], check=True, capture_output=True)
 
 
 def volumes(definitions) -> set[str]:

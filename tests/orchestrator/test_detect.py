@@ -44,26 +44,22 @@ def only(tmp_path, program, monkeypatch):
     return leave
 
 
-@pytest.mark.docker
-def test_v2_is_used_where_both_are_installed(choose):
+def test_v2_is_used_where_both_are_installed(choose, compose_v1):
     assert choose() == ("compose-v2", "compose v2 is installed")
 
 
-@pytest.mark.docker
 def test_what_made_the_running_containers_is_used(choose, compose, flavour, deadline, project_name):
     compose(BOOKS).up(deadline=deadline)
     assert choose() == (flavour, f"it made what runs of {project_name}")
 
 
-@pytest.mark.docker
-def test_v1_is_used_where_it_is_alone(choose, only):
+def test_v1_is_used_where_it_is_alone(choose, only, compose_v1):
     only("docker-compose")
     assert choose() == ("compose-v1", "compose v1 is installed, v2 is not")
 
 
-@pytest.mark.docker
 @pytest.mark.parametrize("flavour", ["compose-v2"])
-def test_the_makers_absence_is_told(choose, only, compose, flavour, deadline):
+def test_the_makers_absence_is_told(choose, only, compose_v1, compose, flavour, deadline):
     compose(BOOKS).up(deadline=deadline)
     only("docker-compose")
     name, why = choose()
@@ -71,7 +67,6 @@ def test_the_makers_absence_is_told(choose, only, compose, flavour, deadline):
     assert why == "compose v1 is installed, v2 is not; compose-v2 made what runs and is not installed"
 
 
-@pytest.mark.docker
 def test_none_is_installed(choose, only):
     only()
     with pytest.raises(UsageError, match="neither compose-v2 nor compose-v1 is installed") as caught:
@@ -81,12 +76,10 @@ def test_none_is_installed(choose, only):
         choose("compose-v1")
 
 
-@pytest.mark.docker
 def test_what_is_asked_for_is_used(choose, flavour):
     assert choose(flavour) == (flavour, "asked for")
 
 
-@pytest.mark.docker
 def test_v2_as_a_program_of_its_own(tmp_path, monkeypatch):
     # Docker ships it so too; the plug-in cannot be told apart from it but by its version.
     (tmp_path / "docker-compose").write_text("#!/bin/sh\necho v2.29.7\n")

@@ -98,7 +98,6 @@ def running(orchestrator, service: str = "app"):
     return [container for container in orchestrator.containers(service) if container.running]
 
 
-@pytest.mark.docker
 def test_up_answers_when_the_tasks_run_and_tells_where(books, deadline, cluster):
     one = books(BOOKS)
     assert one.name == "stack"
@@ -116,7 +115,6 @@ def test_up_answers_when_the_tasks_run_and_tells_where(books, deadline, cluster)
     assert one.logs(found[0]) == ["serving 1"]
 
 
-@pytest.mark.docker
 @pytest.mark.parametrize("reader", ["", "compose-v1", "compose-v2"])
 def test_what_looks_like_a_variable_reaches_the_tasks_as_it_was_written(books, deadline, tmp_path, reader):
     (tmp_path / "app.env").write_text("FROM_FILE=a$b\n")
@@ -169,7 +167,6 @@ configs: {settings: {file: ./settings.txt, name: settings-1}}
 """
 
 
-@pytest.mark.docker
 def test_whatever_reads_the_files_the_tasks_stay(books, deadline, tmp_path):
     (tmp_path / "settings.txt").write_text("a: b\n")
     (tmp_path / "db.env").write_text("A='a$b'\n")
@@ -182,7 +179,6 @@ def test_whatever_reads_the_files_the_tasks_stay(books, deadline, tmp_path):
     assert len(tasks[0]) == 2
 
 
-@pytest.mark.docker
 @pytest.mark.parametrize("reader", ["compose-v1", "compose-v2"])
 def test_a_standby_serves_beside_the_old_tasks(books, deadline, image, reader):
     books(BOOKS, reader).up(deadline=deadline)
@@ -195,7 +191,6 @@ def test_a_standby_serves_beside_the_old_tasks(books, deadline, image, reader):
     assert two.standby("app") == []
 
 
-@pytest.mark.docker
 def test_up_replaces_new_ones_first_and_restore_brings_the_old_back(books, deadline, image):
     one = books(BOOKS)
     one.up(scale={"app": 1}, deadline=deadline)
@@ -208,7 +203,6 @@ def test_up_replaces_new_ones_first_and_restore_brings_the_old_back(books, deadl
     assert [container.image for container in two.restore(snapshot, deadline=deadline)] == [image(1)]
 
 
-@pytest.mark.docker
 def test_restore_removes_a_service_that_was_not_there(books, deadline):
     one = books(BOOKS)
     nothing = one.snapshot("app")
@@ -216,13 +210,11 @@ def test_restore_removes_a_service_that_was_not_there(books, deadline):
     assert one.restore(nothing, deadline=deadline) == []
 
 
-@pytest.mark.docker
 def test_a_missing_image_is_told_from_the_tasks(books, deadline):
     with pytest.raises(DeployFailed, match="service app of stack books-ms does not come up: No such image: f1-nope"):
         books(BOOKS.replace("{1}", "f1-nope:1", 1)).up(deadline=deadline)
 
 
-@pytest.mark.docker
 def test_time_runs_out(books):
     check = "    healthcheck: {test: [CMD, /bin/busybox, 'false'], interval: 1h}\n"
     never_healthy = BOOKS.replace("    deploy:", check + "    deploy:")
@@ -230,14 +222,12 @@ def test_time_runs_out(books):
         books(never_healthy).up(["app"], deadline=Deadline(3))
 
 
-@pytest.mark.docker
 def test_an_ingress_port_is_no_instance(books):
     with pytest.raises(UsageError, match="no service publishes a port") as caught:
         books(BOOKS.replace(", mode: host", "")).validate().target()
     assert "mode: host" in caught.value.hint
 
 
-@pytest.mark.docker
 def test_what_reads_the_files_for_an_old_docker_cli_is_told(cluster, tmp_path, monkeypatch):
     # In front of the real one, as which CLIs a machine has is its own affair.
     (tmp_path / "docker").write_text("#!/bin/sh\necho Docker version 20.10.24+dfsg1, build 297e128\n")
@@ -247,7 +237,6 @@ def test_what_reads_the_files_for_an_old_docker_cli_is_told(cluster, tmp_path, m
     assert why == "the engine is a Swarm-mode manager; compose-v1 reads its files, as Docker CLI 20.10.24 cannot"
 
 
-@pytest.mark.docker
 def test_a_stack_needs_a_manager(resolved, tmp_path):
     with pytest.raises(UsageError, match="is no manager of a Swarm-mode cluster"):
         detect.choose(resolved, Console(), project="books-ms", files=[], wanted="stack")

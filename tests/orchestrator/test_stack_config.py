@@ -105,7 +105,7 @@ def test_a_document_is_made_fit_for_a_stack():
 
 
 @pytest.fixture
-def read(tmp_path, monkeypatch):
+def read(docker, tmp_path, monkeypatch):
     """``read("compose-v1", text)`` is what is read of this file by that program."""
     # The folder that it runs in is another.
     monkeypatch.chdir("/")

@@ -38,7 +38,6 @@ def store(registry):
     return RouteStore(registry)
 
 
-@pytest.mark.consul
 async def test_a_route_comes_back_as_it_went(store):
     version = await store.put_route(BOOKS)
     stored, index = await store.routes()
@@ -46,12 +45,10 @@ async def test_a_route_comes_back_as_it_went(store):
     assert stored.index == index >= version
 
 
-@pytest.mark.consul
 async def test_the_same_route_again_is_no_new_version(store):
     assert await store.put_route(BOOKS) == await store.put_route(BOOKS)
 
 
-@pytest.mark.consul
 async def test_writers_at_once_all_return_and_the_store_holds_one_of_theirs(store):
     routes = [Route("store-many", (f"/{number}",)) for number in range(8)]
     await asyncio.gather(*(store.put_route(route) for route in routes))
@@ -59,7 +56,6 @@ async def test_writers_at_once_all_return_and_the_store_holds_one_of_theirs(stor
     assert stored.routes["store-many"].route in routes
 
 
-@pytest.mark.consul
 async def test_a_change_wakes_who_watches(store):
     _stored, index = await store.routes()
     watch = asyncio.create_task(store.routes(index=index, wait=60))
@@ -68,7 +64,6 @@ async def test_a_change_wakes_who_watches(store):
     assert read.routes[BOOKS.service].route == BOOKS
 
 
-@pytest.mark.consul
 async def test_a_removed_route_takes_its_drains_with_it(store):
     await store.put_route(BOOKS)
     await store.change_drains(BOOKS.service, add={HERE: "id"})
@@ -78,7 +73,6 @@ async def test_a_removed_route_takes_its_drains_with_it(store):
     assert BOOKS.service not in (await store.drains())[0]
 
 
-@pytest.mark.consul
 async def test_marks_of_several_who_drain_at_once_are_all_kept(store):
     many = [Address("10.0.0.1", port) for port in range(1, 6)]
     await asyncio.gather(*(store.change_drains("store-books", add={one: f"id-{one.port}"}) for one in many))
@@ -87,7 +81,6 @@ async def test_marks_of_several_who_drain_at_once_are_all_kept(store):
     assert await store.change_drains("store-books", remove=many[1:]) == {many[0]: "id-1"}
 
 
-@pytest.mark.consul
 async def test_what_a_proxy_serves_goes_with_its_session(store, registry):
     session = await registry.session_create("store-test", 30)
     assert await store.publish("store-one", session, {"version": 3})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import socket
 import subprocess
 import uuid
@@ -29,19 +28,8 @@ CMD ["/bin/httpd", "-f", "-p", "8080"]
 
 
 @pytest.fixture(scope="session")
-def image(docker, program, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(program("busybox"), folder / "busybox")
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    name = f"r-registrator-{uuid.uuid4().hex[:8]}"
-    subprocess.run(
-        [docker, "build", "-q", "-t", name, str(folder)],
-        check=True,
-        capture_output=True,
-        env={"DOCKER_BUILDKIT": "0", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
-    )
-    yield name
-    subprocess.run([docker, "rmi", "-f", name], capture_output=True, check=True)
+def image(build_image) -> str:
+    return build_image(DOCKERFILE)
 
 
 class Docker:

@@ -12,8 +12,6 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
 from jenkins_proxy.registrator.sync import Timing
 
-pytestmark = pytest.mark.docker
-
 HOSTNAME = socket.gethostname()
 
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from jenkins_proxy.clients.docker.endpoint import Endpoint
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.registrator.agent import run_agent
-
-pytestmark = pytest.mark.docker
 
 SOCKET = "/var/run/docker.sock"
 HOSTNAME = socket.gethostname()
@@ -87,32 +85,9 @@ async def test_it_survives_the_loss_of_the_event_stream(agent, client, engine, u
 
 
 @pytest.fixture
-def certificates(program, tmp_path):
+def certificates(loopback_certificate) -> Path:
     """A folder with one certificate for both sides and its authority."""
-    subprocess.run(
-        [
-            program("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            tmp_path / "key.pem",
-            "-out",
-            tmp_path / "cert.pem",
-            "-subj",
-            "/CN=engine",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    shutil.copy(tmp_path / "cert.pem", tmp_path / "ca.pem")
-    return tmp_path
+    return loopback_certificate.cert.parent
 
 
 async def test_an_engine_with_tls(agent, client, engine, until, certificates):

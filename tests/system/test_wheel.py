@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import venv
 import zipfile
 from pathlib import Path
@@ -15,24 +14,13 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(repository)],
-        check=True,
-        capture_output=True,
-    )
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(wheels: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that holds the wheel and its extra ``serve``, and nothing of the tests."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", f"{wheel}[serve]"], check=True)
+    offline = ["--no-index", "--find-links", str(wheels)]
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", *offline, f"{wheel}[serve]"], check=True)
     return python
 
 
@@ -61,9 +49,7 @@ def test_carries_no_tests_and_no_jenkins_library(wheel: Path):
     assert tops == {"jenkins_proxy", next(name for name in tops if name.endswith(".dist-info"))}
 
 
-@pytest.mark.docker
-@pytest.mark.haproxy
-def test_plays_the_article(installed: Path, docker: str, tmp_path: Path):
+def test_plays_the_article(installed: Path, docker: str, haproxy: str, tmp_path: Path):
     done = _demo(installed, tmp_path)
     out, _ = done.communicate(timeout=240)
     assert done.returncode == 0, out
@@ -78,9 +64,7 @@ def test_plays_the_article(installed: Path, docker: str, tmp_path: Path):
     assert _left(docker) == []
 
 
-@pytest.mark.docker
-@pytest.mark.haproxy
-def test_cleans_up_when_interrupted(installed: Path, docker: str, tmp_path: Path):
+def test_cleans_up_when_interrupted(installed: Path, docker: str, haproxy: str, tmp_path: Path):
     done = _demo(installed, tmp_path)
     seen = []
     for line in done.stdout:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.docs import markdown, sources
 from tests.docs.pages import PAGES
-
-pytestmark = pytest.mark.groovy
 
 
 def pipelines() -> dict[str, str]:
@@ -19,13 +15,13 @@ def pipelines() -> dict[str, str]:
     return texts
 
 
-def test_every_pipeline_parses(groovy) -> None:
+def test_every_pipeline_parses(steps) -> None:
     texts = pipelines()
     assert len(texts) >= 5
-    answers = groovy([{"parse": text} for text in texts.values()])
+    answers = steps([{"parse": text} for text in texts.values()])
     assert {where: answer["error"] for where, answer in zip(texts, answers) if answer["error"]} == {}
 
 
-def test_what_does_not_parse_is_seen(groovy) -> None:
-    (answer,) = groovy([{"parse": "node('docker') { deployWithProxy(service: 'books-ms' }"}])
+def test_what_does_not_parse_is_seen(steps) -> None:
+    (answer,) = steps([{"parse": "node('docker') { deployWithProxy(service: 'books-ms' }"}])
     assert "unexpected token" in answer["error"]

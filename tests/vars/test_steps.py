@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.groovy
-
 CASES: dict[str, dict] = {}
 ANSWER = """exit=0
 reason=
@@ -35,8 +33,8 @@ def case(step: str, config: dict, **world):
 
 
 @pytest.fixture(scope="module")
-def outcomes(groovy):
-    return dict(zip(CASES, groovy(list(CASES.values()))))
+def outcomes(steps):
+    return dict(zip(CASES, steps(list(CASES.values()))))
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ def resolve(**environ: str) -> Endpoint:
     return endpoint.resolve(settings.resolve({}, environ), environ)
 
 
-@pytest.mark.docker
 def test_the_real_engine_answers(engine):
     assert engine.url == "unix:///var/run/docker.sock"
     assert engine.version()["ApiVersion"]
@@ -36,7 +35,6 @@ def test_the_real_engine_answers(engine):
     assert {"127.0.0.1", *host_addresses.of_host(socket.gethostname())} <= set(found)
 
 
-@pytest.mark.docker
 def test_what_is_not_there(engine):
     assert engine.inspect("f1-nothing") is None
     assert engine.image_id("f1-nothing:1") == ""
@@ -47,7 +45,6 @@ def test_what_is_not_there(engine):
         engine.start("f1-nothing")
 
 
-@pytest.mark.docker
 @pytest.mark.parametrize(
     "reference, expected",
     [
@@ -144,35 +141,10 @@ def test_http_proxies_of_the_environment_are_not_for_the_engine(serve, monkeypat
     assert Engine(Endpoint(serve(200, b'{"Name": "here"}'), "test")).info() == {"Name": "here"}
 
 
-@pytest.fixture(scope="module")
-def certificates(program, tmp_path_factory):
+@pytest.fixture
+def certificates(loopback_certificate) -> str:
     """A folder with an authority and a certificate of it for 127.0.0.1, good for server and client."""
-    folder = tmp_path_factory.mktemp("certificates")
-    subprocess.run(
-        [
-            program("openssl"),
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "cert.pem",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
-    return str(folder)
+    return str(loopback_certificate.cert.parent)
 
 
 def test_tls_shows_our_certificate_and_checks_theirs(serve, certificates):

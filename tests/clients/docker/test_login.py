@@ -16,7 +16,6 @@ from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DockerError, UsageError
 
-pytestmark = pytest.mark.docker
 PASSWORD = "s3cret word"
 
 

@@ -241,8 +241,8 @@ class Browser:
 
 
 @pytest.fixture
-async def browser(program, tmp_path: Path):
-    argv = [program("chromium"), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+async def browser(chromium: str, tmp_path: Path):
+    argv = [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
             "--remote-debugging-port=0", f"--user-data-dir={tmp_path}", "about:blank"]  # fmt: skip
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: ASYNC220
     try:
@@ -264,7 +264,6 @@ async def browser(program, tmp_path: Path):
         process.stderr.close()
 
 
-@pytest.mark.chromium
 async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_service, served, event_log) -> None:
     await browser.send("Page.navigate", url=url + "/")
     await browser.until(
@@ -293,7 +292,6 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_s
     assert browser.complaints == []
 
 
-@pytest.mark.chromium
 @pytest.mark.parametrize("width", [360, 800, 1280])
 async def test_the_page_fits_every_width_and_reacts_to_the_keyboard(browser: Browser, url: str, width: int) -> None:
     await browser.send(

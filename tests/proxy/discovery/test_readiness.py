@@ -15,7 +15,6 @@ from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
 from jenkins_proxy.proxy.timing import Timing
 
-pytestmark = pytest.mark.asyncio
 SILENCE = Timing().ready_silence
 OLD = Instance("books", "old", Address("127.0.0.1", 1))
 

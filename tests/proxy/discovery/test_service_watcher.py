@@ -18,7 +18,6 @@ from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 from jenkins_proxy.proxy.events import Event, EventBus
 from jenkins_proxy.proxy.timing import Timing
 
-pytestmark = pytest.mark.consul
 ESTABLISHED = "01"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture
-def haproxy_says(program, tmp_path):
+def haproxy_says(haproxy, tmp_path):
     """``haproxy_says(rendered)`` is what ``haproxy -c`` answers: exit code and output."""
 
     def check(rendered) -> tuple[int, str]:
@@ -17,7 +17,7 @@ def haproxy_says(program, tmp_path):
         for name, text in rendered.maps.items():
             (tmp_path / name).write_text(text)
         answer = subprocess.run(
-            [program("haproxy"), "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True
+            [haproxy, "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True
         )
         return answer.returncode, answer.stdout + answer.stderr
 

@@ -15,7 +15,6 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options
 from jenkins_proxy.retry import Deadline
 
-pytestmark = pytest.mark.haproxy
 BOOKS = Route("books", ("/",))
 
 
@@ -42,7 +41,7 @@ class Proxy:
 
 
 @pytest.fixture
-async def proxy(free_port, tmp_path):
+async def proxy(haproxy, free_port, tmp_path):
     proxy = Proxy(free_port(), tmp_path / "run")
     await proxy.applier.start({}, 1, "key")
     work = [asyncio.create_task(proxy.applier.run_reaper()), asyncio.create_task(proxy.applier.run_writer())]

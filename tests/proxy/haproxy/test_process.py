@@ -17,8 +17,6 @@ from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, render
 
-pytestmark = pytest.mark.haproxy
-
 
 class Child(HAProxy):
     """A HAProxy with one route, that notes how it died."""
@@ -46,7 +44,7 @@ def environment_of(pid: int) -> str:
 
 
 @pytest.fixture
-async def child(free_port, origin, tmp_path):
+async def child(haproxy, free_port, origin, tmp_path):
     child = Child(free_port(), tmp_path / "run")
     child.backends = [Backend.serving(Route("books", ("/",)), [(await origin("books")).address])]
     yield child
@@ -70,7 +68,7 @@ async def test_only_the_owner_may_look_into_its_folder(child):
         assert oct((child.files.folder / name).stat().st_mode)[-3:] == "600", name
 
 
-async def test_a_folder_with_a_path_longer_than_a_sockets_may_be(free_port, tmp_path):
+async def test_a_folder_with_a_path_longer_than_a_sockets_may_be(haproxy, free_port, tmp_path):
     child = Child(free_port(), tmp_path / ("x" * 150) / "run")
     await child.begin()
     assert await child.runtime.description() == "jenkins-proxy 1"

@@ -38,7 +38,6 @@ def maps_text(rendered) -> str:
     return "".join(f"# {name}\n{text}" for name, text in sorted(rendered.maps.items()))
 
 
-@pytest.mark.haproxy
 @pytest.mark.parametrize("case", CASES)
 def test_golden(case, haproxy_says):
     rendered = read(case)
@@ -97,15 +96,15 @@ ROUTES = (
 
 
 @pytest.fixture
-async def entry(free_port, origin, tmp_path):
+async def entry(haproxy, free_port, origin, tmp_path):
     """A HAProxy with :data:`ROUTES`, each with a server of its own; its port."""
     port = free_port()
     options = Options(binds=(f"127.0.0.1:{port}",))
     backends = [Backend.serving(route, [(await origin(route.service)).address]) for route in ROUTES]
-    haproxy = HAProxy(options, tmp_path / "run")
-    await haproxy.start(render(backends, options, 1), 1, "the-key")
+    child = HAProxy(options, tmp_path / "run")
+    await child.start(render(backends, options, 1), 1, "the-key")
     yield port
-    await haproxy.stop()
+    await child.stop()
 
 
 WHERE = (
@@ -144,7 +143,6 @@ WHERE = (
 )
 
 
-@pytest.mark.haproxy
 async def test_requests_go_where_the_routes_say(entry, ask):
     found = []
     for host, path, _service in WHERE:
@@ -153,13 +151,12 @@ async def test_requests_go_where_the_routes_say(entry, ask):
     assert found == list(WHERE)
 
 
-@pytest.mark.haproxy
 async def test_an_unknown_route_is_503_and_says_so(entry, ask):
     answer = await ask(entry, "/nothing")
     assert (answer.status, answer.body) == (503, "jenkins-proxy: no route\n")
 
 
-@pytest.mark.haproxy
+@pytest.mark.usefixtures("haproxy")
 @pytest.mark.parametrize(
     ("search", "replace", "path", "seen"),
     [
@@ -170,24 +167,24 @@ async def test_an_unknown_route_is_503_and_says_so(entry, ask):
 )
 async def test_a_path_is_rewritten_before_it_is_seen(search, replace, path, seen, free_port, origin, ask, tmp_path):
     server, options = await origin(), Options(binds=(f"127.0.0.1:{free_port()}",))
-    haproxy = HAProxy(options, tmp_path)
+    child = HAProxy(options, tmp_path)
     route = Route("rewritten", ("/old",), req_path_search=search, req_path_replace=replace)
-    await haproxy.start(render([Backend.serving(route, [server.address])], options, 1), 1, "key")
+    await child.start(render([Backend.serving(route, [server.address])], options, 1), 1, "key")
     await ask(int(options.binds[0].split(":")[1]), path)
-    await haproxy.stop()
+    await child.stop()
     assert server.requests == [seen]
 
 
-@pytest.mark.haproxy
+@pytest.mark.usefixtures("haproxy")
 @pytest.mark.parametrize(("key", "told"), [("the-key", True), ("another", False), ("", False)])
 async def test_the_instance_is_told_to_who_has_the_key_and_to_nobody_else(key, told, free_port, origin, ask, tmp_path):
     server, port = await origin(), free_port()
     options = Options(binds=(f"127.0.0.1:{port}",))
-    haproxy = HAProxy(options, tmp_path)
+    child = HAProxy(options, tmp_path)
     rendered = render([Backend.serving(Route("books", ("/",)), [server.address])], options, 1)
-    await haproxy.start(rendered, 1, "the-key")
+    await child.start(rendered, 1, "the-key")
     answer = await ask(port, "/", X_Jenkins_Proxy_Probe=key)
-    await haproxy.stop()
+    await child.stop()
     # The server itself forges that header in every answer, and must not learn the key.
     assert answer.headers.get("x-jenkins-proxy-instance") == (str(server.address) if told else None)
     assert "x-jenkins-proxy-probe" not in server.headers[0]

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,30 +22,13 @@ import requests
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
 
-DOCKERFILE = """FROM scratch
-COPY busybox /bin/busybox
-ARG VERSION
-ENV VERSION=$VERSION
-EXPOSE 8080
-STOPSIGNAL SIGKILL
-CMD ["/bin/busybox", "sh", "-c", "/bin/busybox mkdir -p /www/$BOOKS; \
-echo version $VERSION > /www/$BOOKS/index.html; exec /bin/busybox httpd -f -p 8080 -h /www"]
-"""
 MODULE = [sys.executable, "-m", "jenkins_proxy"]
 
 
 @pytest.fixture(scope="session")
-def image(docker, program, tmp_path_factory):
+def image(books_image):
     """``image(1)`` and ``image(2)`` are two versions of an image that answers ``/$BOOKS/`` with its version."""
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(program("busybox"), folder / "busybox")
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    name = f"cs-{uuid.uuid4().hex[:8]}"
-    for version in (1, 2):
-        argv = [docker, "build", "-q", "--build-arg", f"VERSION={version}", "-t", f"{name}:{version}", str(folder)]
-        subprocess.run(argv, env={**os.environ, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True)
-    yield lambda version: f"{name}:{version}"
-    subprocess.run([docker, "rmi", "-f", f"{name}:1", f"{name}:2"], check=True, capture_output=True)
+    return books_image
 
 
 @dataclass(frozen=True)
@@ -137,7 +119,7 @@ class ConsulServer:
 
 
 @pytest.fixture
-def consul_server(program, free_port, wait_for, tmp_path):
+def consul_server(consul_program, free_port, wait_for, tmp_path):
     """``consul_server(keep=True)`` starts a Consul of the test's own, whose data outlive its stop."""
     started = []
 
@@ -145,7 +127,7 @@ def consul_server(program, free_port, wait_for, tmp_path):
         ports = {name: free_port() for name in ("server", "serf_lan", "serf_wan", "https" if https else "http")}
         folder = tmp_path / f"consul-{len(started)}"
         folder.mkdir()
-        made = ConsulServer(program("consul"), folder, {"http": -1, **ports}, keep=keep, **more)
+        made = ConsulServer(consul_program, folder, {"http": -1, **ports}, keep=keep, **more)
         started.append(made)
         made.start(wait_for)
         return made
@@ -194,7 +176,7 @@ class Daemon:
 
 
 @pytest.fixture
-def start_daemon(program, free_port, wait_for, tmp_path):
+def start_daemon(haproxy, free_port, wait_for, tmp_path):
     """``start_daemon("--consul", url, JENKINS_PROXY_TOKEN="x")`` is a ``serve`` with its API on loopback."""
     started = []
 
@@ -202,7 +184,7 @@ def start_daemon(program, free_port, wait_for, tmp_path):
         api, entry = (f"127.0.0.1:{free_port()}" for _ in range(2))
         folder = tmp_path / f"serve-{len(started)}"
         argv = ["serve", "--listen", api, "--bind", entry, "--state-dir", str(folder), *arguments]
-        path = f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"
+        path = f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"
         made = Daemon(
             argv,
             {**os.environ, "PATH": path, **environment},

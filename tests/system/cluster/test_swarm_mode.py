@@ -6,8 +6,6 @@ import subprocess
 
 import pytest
 
-pytestmark = [pytest.mark.docker, pytest.mark.consul, pytest.mark.haproxy]
-
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import uuid
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 import requests
-
-pytestmark = [pytest.mark.docker, pytest.mark.consul, pytest.mark.haproxy]
 
 TOKEN = "the-token-of-the-api"  # noqa: S105
 # All that the daemon, the agent and the commands need of Consul's ACLs.
@@ -24,112 +20,66 @@ key_prefix "jenkins-proxy/" { policy = "write" }
 """
 
 
-class Authority:
-    """A folder with an authority's ``ca.pem`` and key, and certificates of it."""
+@dataclass(frozen=True)
+class SecureNode:
+    """An engine, and the folder with the certificate that it asks for."""
 
-    def __init__(self, openssl: str, folder: Path) -> None:
-        self._openssl, self.folder = openssl, folder
-        folder.mkdir()
-        self.ca = str(folder / "ca.pem")
-        self._request("ca", "-subj", "/CN=the test's authority")
-
-    def certificate(self, name: str, *addresses: str) -> tuple[str, str]:
-        """The files of a certificate, for servers at these addresses and for clients, and of its key."""
-        names = ",".join(f"IP:{address}" for address in addresses)
-        self._request(
-            name,
-            "-CA",
-            self.ca,
-            "-CAkey",
-            str(self.folder / "ca-key.pem"),
-            "-subj",
-            f"/CN={name}",
-            "-addext",
-            f"subjectAltName={names}",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        )
-        return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}-key.pem")
-
-    def _request(self, name: str, *more: str) -> None:
-        argv = [
-            self._openssl,
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            str(self.folder / f"{name}-key.pem"),
-            "-out",
-            str(self.folder / f"{name}.pem"),
-            *more,
-        ]
-        subprocess.run(argv, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def authority(program, tmp_path_factory):
-    return Authority(program("openssl"), tmp_path_factory.mktemp("tls") / "authority")
+    host: str
+    address: str
+    certificates: str
 
 
 @pytest.fixture(scope="module")
 def cluster(authority, start_cluster):
     """An engine that takes nobody without a certificate."""
 
-    def certificates(*addresses: str) -> str:
-        folder = authority.folder / "docker"
-        folder.mkdir()
-        for name, file in zip(("cert.pem", "key.pem"), authority.certificate("docker", *addresses)):
-            shutil.copy(file, folder / name)
-        shutil.copy(authority.ca, folder)
-        return str(folder)
+    made = []
 
-    return start_cluster("noswarm", nodes=1, certificates=certificates)
+    def certificates(*addresses: str) -> str:
+        made.append(authority.certificate(*addresses))
+        return str(made[-1].cert.parent)
+
+    started = start_cluster("noswarm", nodes=1, certificates=certificates)
+    return SecureNode(started.host(1), started.address(1), str(made[-1].cert.parent))
 
 
 @pytest.fixture
-def consul(authority, consul_server, wait_for):
+def consul(loopback_certificate, consul_server, wait_for):
     """A Consul by https with ACLs that deny by default, and the variables for a token with just our rights."""
-    certificate, key = authority.certificate("consul", "127.0.0.1")
     root = str(uuid.uuid4())
     server = consul_server(
         https=True,
-        ca_file=authority.ca,
-        cert_file=certificate,
-        key_file=key,
+        ca_file=str(loopback_certificate.ca),
+        cert_file=str(loopback_certificate.cert),
+        key_file=str(loopback_certificate.key),
         acl={"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}},
     )
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE of whoever runs the tests would win over `verify`.
         session.trust_env = False
-        session.headers["X-Consul-Token"], session.verify = root, authority.ca
+        session.headers["X-Consul-Token"], session.verify = root, str(loopback_certificate.ca)
 
         def put(path: str, **body: object) -> requests.Response:
             return session.put(server.url + path, data=json.dumps(body), timeout=10)
 
         wait_for(lambda: put("/v1/acl/policy", Name="jenkins-proxy", Rules=POLICY).ok, "Consul's ACLs")
         token = put("/v1/acl/token", Policies=[{"Name": "jenkins-proxy"}]).json()["SecretID"]
-    return {"CONSUL_HTTP_ADDR": server.url, "CONSUL_HTTP_TOKEN": token, "CONSUL_CACERT": authority.ca}
+    return {"CONSUL_HTTP_ADDR": server.url, "CONSUL_HTTP_TOKEN": token, "CONSUL_CACERT": str(loopback_certificate.ca)}
 
 
 @pytest.fixture
-def books(authority, cluster, consul, start_daemon, start_agent, delivery):
+def books(loopback_certificate, cluster, consul, start_daemon, start_agent, delivery):
     """The service ``books``, whose commands find all they need in the environment."""
     engine = {
-        "DOCKER_HOST": cluster.host(1),
+        "DOCKER_HOST": cluster.host,
         "DOCKER_TLS_VERIFY": "1",
-        "DOCKER_CERT_PATH": str(authority.folder / "docker"),
+        "DOCKER_CERT_PATH": cluster.certificates,
     }
-    certificate, key = authority.certificate("api", "127.0.0.1")
+    tls = loopback_certificate
     daemon = start_daemon(
-        "--tls-cert", certificate, "--tls-key", key, scheme="https", JENKINS_PROXY_TOKEN=TOKEN, **consul
+        "--tls-cert", str(tls.cert), "--tls-key", str(tls.key), scheme="https", JENKINS_PROXY_TOKEN=TOKEN, **consul
     )
-    start_agent(cluster.host(1), cluster.address(1), **engine, **consul)
+    start_agent(cluster.host, cluster.address, **engine, **consul)
     made = delivery(
         "books",
         **engine,
@@ -137,7 +87,7 @@ def books(authority, cluster, consul, start_daemon, start_agent, delivery):
         JENKINS_PROXY_URL=daemon.api,
         JENKINS_PROXY_ENTRY=daemon.entry,
         JENKINS_PROXY_TOKEN=TOKEN,
-        JENKINS_PROXY_CACERT=authority.ca,
+        JENKINS_PROXY_CACERT=str(tls.ca),
     )
     made.daemon = daemon
     made.write(1)

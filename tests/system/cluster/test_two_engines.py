@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = [pytest.mark.docker, pytest.mark.consul, pytest.mark.haproxy]
-
 
 @pytest.fixture(scope="module")
 def cluster(start_cluster):

@@ -9,8 +9,6 @@ import pytest
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.model import Address, Route
 
-pytestmark = [pytest.mark.consul, pytest.mark.haproxy]
-
 BOOKS = Route("books", ("/books",))
 NO_ROUTE = (503, "jenkins-proxy: no route\n")
 RECONFIGURE = "/v1/docker-flow-proxy/reconfigure?serviceName=books&servicePath=/books"

@@ -147,7 +147,7 @@ class Daemon:
 
 
 @pytest.fixture
-def make_daemon(free_port, tmp_path):
+def make_daemon(haproxy, free_port, tmp_path):
     """``make_daemon("--insecure", consul=url, JENKINS_PROXY_TOKEN=…)``: one that is not started yet."""
     made: list[Daemon] = []
 
@@ -169,9 +169,9 @@ def make_daemon(free_port, tmp_path):
             daemon.end()
 
 
-@pytest.fixture(params=["embedded", pytest.param("consul", marks=pytest.mark.consul)])
+@pytest.fixture(params=[pytest.param("", id="embedded"), pytest.param("start_consul", id="consul")])
 def daemon(request, make_daemon):
     """One that serves; each test runs with the embedded registry and with a real Consul."""
-    made = make_daemon(consul="" if request.param == "embedded" else request.getfixturevalue("start_consul")()[0])
+    made = make_daemon(consul=request.getfixturevalue(request.param)()[0] if request.param else "")
     made.start()
     return made

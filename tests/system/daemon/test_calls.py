@@ -15,7 +15,6 @@ from jenkins_proxy.model import Address, Route
 BOOKS = "/api/v1/books"
 RECONFIGURE = f"/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath={BOOKS}"
 SIGNS = "/aZ09._~!$&()*+;=:@-%20%C3%BC"
-pytestmark = pytest.mark.haproxy
 
 
 def test_the_articles_lines_work_unchanged(daemon, backends, wait_for) -> None:

@@ -21,7 +21,6 @@ from jenkins_proxy.model import Route
 BOOKS = "/api/v1/books"
 RECONFIGURE = f"/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath={BOOKS}"
 OLD_AIOHTTP = tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 14)
-pytestmark = pytest.mark.haproxy
 
 
 def haproxies(state: Path) -> list[int]:

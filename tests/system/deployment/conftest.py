@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,30 +21,11 @@ import pytest
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
 
-DOCKERFILE = """FROM scratch
-COPY busybox /bin/busybox
-COPY busybox /bin/sh
-ARG VERSION
-ENV VERSION=$VERSION
-EXPOSE 8080
-STOPSIGNAL SIGKILL
-CMD ["/bin/sh", "-c", "/bin/busybox mkdir -p /www/$BOOKS; echo version $VERSION > /www/$BOOKS/index.html; \
-echo serving version $VERSION; exec /bin/busybox httpd -f -p 8080 -h /www"]
-"""
-
 
 @pytest.fixture(scope="session")
-def image(docker, program, tmp_path_factory):
+def image(books_image):
     """``image(1)`` and ``image(2)`` are two versions of an image that answers ``/books`` with its version."""
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(program("busybox"), folder / "busybox")
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    name = f"f2-{uuid.uuid4().hex[:8]}"
-    for version in (1, 2):
-        argv = [docker, "build", "-q", "--build-arg", f"VERSION={version}", "-t", f"{name}:{version}", str(folder)]
-        subprocess.run(argv, env={**os.environ, "DOCKER_BUILDKIT": "0"}, check=True, capture_output=True)
-    yield lambda version: f"{name}:{version}"
-    subprocess.run([docker, "rmi", "-f", f"{name}:1", f"{name}:2"], check=True, capture_output=True)
+    return books_image
 
 
 @dataclass
@@ -79,7 +59,7 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def start_machine(program, docker, free_port, wait_for, tmp_path_factory):
+def start_machine(haproxy, docker, free_port, wait_for, tmp_path_factory):
     """``start_machine()`` is a fresh daemon with everything in it, or with more arguments; all end with the session."""
     started = []
     left = []
@@ -103,7 +83,7 @@ def start_machine(program, docker, free_port, wait_for, tmp_path_factory):
             str(folder / "state"),
             *more,
         ]
-        environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"}
+        environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
         started.append(process)

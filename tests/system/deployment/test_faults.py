@@ -157,7 +157,7 @@ def test_a_bug_of_ours_rolls_back_too(project):
     assert project.deploy().code == 0
     project.compose(2)
     broken = (
-        "import sys; from jenkins_proxy.flow import probe; from jenkins_proxy.cli import main; "
+        "import sys; from jenkins_proxy.deployment.steps import probe; from jenkins_proxy.cli import main; "
         "asked, probes = probe.until_new, [{}]; "
         "probe.until_new = lambda *words: probes.pop()['no such key'] if probes else asked(*words); "
         "sys.exit(main(sys.argv[1:]))"

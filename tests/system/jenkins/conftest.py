@@ -69,8 +69,8 @@ def seed(tmp_path: Path):
 
 
 @pytest.fixture
-def server() -> JenkinsServer:
-    made = JenkinsServer(os.environ["JENKINS_URL"], os.environ["JENKINS_USER"], os.environ["JENKINS_TOKEN"])
+def server(jenkins) -> JenkinsServer:
+    made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
     made.connect()
     return made
 
@@ -114,30 +114,10 @@ def library(repository: Path, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def wheels(repository: Path, tmp_path_factory) -> Path:
-    """A folder with jenkins-proxy and all that it needs: what an administrator carries to a site without network."""
-    folder = tmp_path_factory.mktemp("wheels")
-    argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), str(repository)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def images(docker, program, repository: Path, tmp_path_factory):
-    """The name of the demo's image; the database's is the same with ``-db``."""
-    name = f"je-{uuid.uuid4().hex[:8]}"
-    for end in ("", "-db"):
-        context = tmp_path_factory.mktemp("image") / "context"
-        shutil.copytree(repository / f"resources/demo/books-ms{end}", context)
-        shutil.copy(program("busybox"), context / "busybox")
-        subprocess.run(
-            [docker, "build", "-q", "-t", name + end, str(context)],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "DOCKER_BUILDKIT": "0"},
-        )
-    yield name
-    subprocess.run([docker, "rmi", "-f", name, f"{name}-db"], check=True, capture_output=True)
+def images(build_image, repository: Path) -> dict[str, str]:
+    """The images of the demo, by the names that its compose files give them."""
+    folders = [repository / "resources/demo" / name for name in ("books-ms-db", "books-ms")]
+    return {folder.name: build_image((folder / "Dockerfile").read_text(), context=folder) for folder in folders}
 
 
 @dataclass
@@ -163,7 +143,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(program, docker, free_port, wait_for, tmp_path: Path):
+def machine(haproxy, docker, free_port, wait_for, tmp_path: Path):
     """One machine with registry, proxy and daemon, started by ``serve``; nothing is routed yet."""
     made = Machine(*(f"127.0.0.1:{free_port()}" for _ in range(3)))
     argv = [
@@ -180,7 +160,7 @@ def machine(program, docker, free_port, wait_for, tmp_path: Path):
         "--state-dir",
         str(tmp_path / "state"),
     ]
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}"}
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
     with (tmp_path / "serve.log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
 
@@ -240,14 +220,16 @@ class Demo:
 
 
 @pytest.fixture
-def demo(images: str, docker, repository: Path, tmp_path: Path):
+def demo(images: dict[str, str], docker, repository: Path, tmp_path: Path):
     name = f"je-{uuid.uuid4().hex[:8]}"
     folder = tmp_path / "demo"
     folder.mkdir()
     for file in ("docker-compose-demo.yml", "docker-compose-users.yml"):
         text = (repository / "resources/demo" / file).read_text()
-        text = text.replace("image: books-ms", f"image: {images}").replace("users-ms", f"{name}-users")
-        (folder / file).write_text(text.replace("books-ms", name))
+        for one, built in images.items():
+            text = text.replace(f"image: {one}\n", f"image: {built}\n")
+        text = text.replace("users-ms", f"{name}-users").replace("books-ms", name)
+        (folder / file).write_text(text)
     made = Demo(name, _repository(folder, "master"), docker)
     yield made
     made.remove()

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.jenkins, pytest.mark.docker, pytest.mark.haproxy]
-
 WITHOUT, WITH, SCALE = "deploy-to-swarm-without-proxy", "deploy-to-swarm-with-proxy", "scale-to-swarm-with-proxy"
 ENGINE = "unix:///var/run/docker.sock"
 PARALLEL = """

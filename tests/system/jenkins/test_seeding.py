@@ -18,8 +18,6 @@ from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.library import Library
 
-pytestmark = pytest.mark.jenkins
-
 EVERYTHING = """
 seed: {name}
 folders:

@@ -100,8 +100,8 @@ def secret() -> str:
 
 
 @pytest.fixture(scope="module")
-def server() -> JenkinsServer:
-    made = JenkinsServer(os.environ["JENKINS_URL"], os.environ["JENKINS_USER"], os.environ["JENKINS_TOKEN"])
+def server(jenkins) -> JenkinsServer:
+    made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
     made.connect()
     return made
 
@@ -211,7 +211,7 @@ def job(server, folder, secret) -> Job:
 
 
 @pytest.fixture(scope="module")
-def machine(program, docker, secret, free_port, wait_for, tmp_path_factory):
+def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
     """One machine with everything: the environment that a pipeline needs to deploy to it."""
     state = tmp_path_factory.mktemp("serve")
     proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
@@ -231,7 +231,7 @@ def machine(program, docker, secret, free_port, wait_for, tmp_path_factory):
     ]
     environment = {
         **os.environ,
-        "PATH": f"{os.environ['PATH']}:{os.path.dirname(program('haproxy'))}",
+        "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}",
         "JENKINS_PROXY_TOKEN": secret,
     }
     with (state / "log").open("wb") as log:
@@ -252,19 +252,8 @@ def machine(program, docker, secret, free_port, wait_for, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def image(docker, program, tmp_path_factory):
-    context = tmp_path_factory.mktemp("image")
-    shutil.copy(program("busybox"), context / "busybox")
-    (context / "Dockerfile").write_text(DOCKERFILE)
-    name = f"j-{uuid.uuid4().hex[:8]}"
-    subprocess.run(
-        [docker, "build", "-q", "-t", name, str(context)],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "DOCKER_BUILDKIT": "0"},
-    )
-    yield name
-    subprocess.run([docker, "rmi", "-f", name], check=True, capture_output=True)
+def image(build_image) -> str:
+    return build_image(DOCKERFILE)
 
 
 @dataclass

@@ -18,8 +18,6 @@ import pytest
 
 from jenkins_proxy.seeding.jenkins_server import Refused
 
-pytestmark = [pytest.mark.jenkins, pytest.mark.docker, pytest.mark.haproxy]
-
 
 def test_scripted(any_job, services):
     books = services()

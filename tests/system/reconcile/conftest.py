@@ -79,7 +79,7 @@ async def registry(url):
 
 
 @pytest.fixture
-async def daemon(url, registry, free_port, tmp_path):
+async def daemon(haproxy, url, registry, free_port, tmp_path):
     """``await daemon("name")`` is one that runs until the test ends; the same name again has the same folder."""
     running: list[Daemon] = []
     ports: dict[str, int] = {}

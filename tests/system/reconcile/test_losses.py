@@ -14,7 +14,6 @@ from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.models import NONE
 from jenkins_proxy.proxy.timing import Timing
 
-pytestmark = [pytest.mark.consul, pytest.mark.haproxy]
 BOOKS = Route("books", ("/books",))
 
 

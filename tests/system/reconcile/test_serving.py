@@ -11,7 +11,6 @@ from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME, ConflictError, NotRoutedError
 
-pytestmark = [pytest.mark.consul, pytest.mark.haproxy]
 BOOKS = Route("books", ("/books",))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy import __version__
+from tests.fixtures.shared import once
 
 SCRIPT = Path(__file__).resolve().parents[3] / "resources/jenkins_proxy/jenkins/step.sh"
 WAYS = (
@@ -95,32 +96,27 @@ class Agent:
 
 
 @pytest.fixture(scope="session")
-def wheels(repository: Path, tmp_path_factory) -> Path:
-    """A folder with this checkout's wheel and all that it needs, for an agent without a network."""
-    folder = tmp_path_factory.mktemp("agent") / "wheels"
-    pip = [sys.executable, "-m", "pip", "--quiet", "wheel", "--wheel-dir", str(folder), str(repository)]
-    done = subprocess.run(pip, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture(scope="session")
 def bare_venv(tmp_path_factory) -> Path:
     """What ``python3 -m venv`` makes; it takes seconds, so it is made once and copied where it is not the point."""
-    folder = tmp_path_factory.mktemp("venv") / "venv"
-    subprocess.run([sys._base_executable, "-m", "venv", str(folder)], check=True)
-    return folder
+
+    def make(folder: Path) -> None:
+        subprocess.run([sys._base_executable, "-m", "venv", str(folder / "venv")], check=True)
+
+    return once(tmp_path_factory, "bare-venv", make) / "venv"
 
 
 @pytest.fixture(scope="session")
 def filled(wheels: Path, tmp_path_factory) -> Path:
     """A cache that a build has filled with the real thing."""
-    cache = tmp_path_factory.mktemp("cache")
-    workspace = tmp_path_factory.mktemp("workspace")
-    agent = Agent(workspace, cache)
-    agent.python(f'exec "{sys._base_executable}" -s "$@"')
-    assert agent.run(JENKINS_PROXY_PIP_SPEC=str(wheels)).ran
-    return cache
+
+    def make(folder: Path) -> None:
+        workspace = folder / "workspace"
+        workspace.mkdir()
+        agent = Agent(workspace, folder / "cache")
+        agent.python(f'exec "{sys._base_executable}" -s "$@"')
+        assert agent.run(JENKINS_PROXY_PIP_SPEC=str(wheels)).ran
+
+    return once(tmp_path_factory, "filled", make) / "cache"
 
 
 @pytest.fixture

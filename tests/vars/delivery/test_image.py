@@ -17,8 +17,6 @@ import pytest
 
 from jenkins_proxy import __version__
 
-pytestmark = pytest.mark.docker
-
 
 @pytest.fixture(scope="session")
 def image(docker: str, filled: Path, tmp_path_factory):
