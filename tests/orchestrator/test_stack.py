@@ -237,6 +237,6 @@ def test_what_reads_the_files_for_an_old_docker_cli_is_told(compose_v1, cluster,
     assert why == "the engine is a Swarm-mode manager; compose-v1 reads its files, as Docker CLI 20.10.24 cannot"
 
 
-def test_a_stack_needs_a_manager(resolved, tmp_path):
+def test_a_stack_needs_a_manager(docker, resolved, tmp_path):
     with pytest.raises(UsageError, match="is no manager of a Swarm-mode cluster"):
         detect.choose(resolved, Console(), project="books-ms", files=[], wanted="stack")
