@@ -73,7 +73,7 @@ def test_a_configuration_that_cannot_be_used_comes_first(nothing, capsys, monkey
     assert found["consul"]["code"] == 4, "the others are looked at all the same"
 
 
-def test_no_engine(nothing, capsys, tmp_path):
+def test_no_engine(docker, nothing, capsys, tmp_path):
     assert main(["doctor", "--json", *nothing, "--docker-host", f"unix://{tmp_path}/no.sock"]) == 4
     assert findings(capsys)["docker"]["answer"].startswith("no Docker Engine answers at unix://")
 

@@ -7,6 +7,7 @@
 
 MATRIX_RELEASES="${MATRIX_RELEASES:-trixie sid}"
 MATRIX_DIR="${MATRIX_DIR:-$PARTS_CACHE/matrix}"
+matrix_name=
 
 matrix() {
   local top=$1 release rows=() status=0
@@ -54,6 +55,8 @@ matrix_enter() {
   shift
   # Also whom this machine trusts: it may be behind a proxy with an authority of its own.
   for file in resolv.conf hosts ssl/certs/ca-certificates.crt; do cp -L "/etc/$file" "$root/etc/$file"; done
+  matrix_name=$name
+  trap 'matrix_leave; parts_stop' EXIT
   ip netns add "$name" && matrix_network "$name"
   local status=0
   nsenter --net="/var/run/netns/$name" unshare --mount --pid --fork --kill-child --propagation private \
@@ -67,9 +70,17 @@ matrix_enter() {
       exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
         PIP_CERT=/etc/ssl/certs/ca-certificates.crt "$@"
     ' matrix "$root" "$@" </dev/null || status=$?
-  matrix_network_down "$name"
-  ip netns del "$name"
+  matrix_leave
   return "$status"
+}
+
+# matrix_leave takes the namespace and its way out down again: also what is left of them when the run is broken off.
+matrix_leave() {
+  [ -n "$matrix_name" ] || return 0
+  ip netns pids "$matrix_name" | xargs -r kill -KILL
+  matrix_network_down "$matrix_name"
+  ip netns del "$matrix_name"
+  matrix_name=
 }
 
 # The namespace reaches the world through an address of its own behind this machine's.

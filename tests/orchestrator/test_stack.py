@@ -167,7 +167,7 @@ configs: {settings: {file: ./settings.txt, name: settings-1}}
 """
 
 
-def test_whatever_reads_the_files_the_tasks_stay(books, deadline, tmp_path):
+def test_whatever_reads_the_files_the_tasks_stay(compose_v1, books, deadline, tmp_path):
     (tmp_path / "settings.txt").write_text("a: b\n")
     (tmp_path / "db.env").write_text("A='a$b'\n")
     tasks = []
@@ -228,7 +228,7 @@ def test_an_ingress_port_is_no_instance(books):
     assert "mode: host" in caught.value.hint
 
 
-def test_what_reads_the_files_for_an_old_docker_cli_is_told(cluster, tmp_path, monkeypatch):
+def test_what_reads_the_files_for_an_old_docker_cli_is_told(compose_v1, cluster, tmp_path, monkeypatch):
     # In front of the real one, as which CLIs a machine has is its own affair.
     (tmp_path / "docker").write_text("#!/bin/sh\necho Docker version 20.10.24+dfsg1, build 297e128\n")
     (tmp_path / "docker").chmod(0o755)
@@ -237,6 +237,6 @@ def test_what_reads_the_files_for_an_old_docker_cli_is_told(cluster, tmp_path, m
     assert why == "the engine is a Swarm-mode manager; compose-v1 reads its files, as Docker CLI 20.10.24 cannot"
 
 
-def test_a_stack_needs_a_manager(resolved, tmp_path):
+def test_a_stack_needs_a_manager(docker, resolved, tmp_path):
     with pytest.raises(UsageError, match="is no manager of a Swarm-mode cluster"):
         detect.choose(resolved, Console(), project="books-ms", files=[], wanted="stack")

@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark, text in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {text}")
     config.stash[_NOT_RUN] = {}
+    config.pluginmanager.register(_LeavesOut())
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Controller(config))
 
@@ -75,19 +76,26 @@ def absent_parts(environ: dict[str, str]) -> dict[str, str]:
 
 # Before pytest's own, which selects by `-m`.
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    absent = absent_parts(dict(os.environ))
-    left_out = []
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        parts = parts_of(item)
-        for mark in sorted(parts) or ["fast"]:
+        for mark in sorted(parts_of(item)) or ["fast"]:
             item.add_marker(mark)
-        if lacking := sorted(parts & absent.keys()):
-            left_out.append(item)
-            config.stash[_NOT_RUN][item.nodeid] = f"{lacking[0]}: {absent[lacking[0]]}"
-    if left_out:
-        items[:] = [item for item in items if item.nodeid not in config.stash[_NOT_RUN]]
-        config.hook.pytest_deselected(items=left_out)
+
+
+class _LeavesOut:
+    """Takes out the tests whose parts are absent, of those that were asked for."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        absent = absent_parts(dict(os.environ))
+        lacking = {item: sorted(parts_of(item) & absent.keys()) for item in items}
+        left_out = [item for item in items if lacking[item]]
+        config.stash[_NOT_RUN].update(
+            {item.nodeid: f"{lacking[item][0]}: {absent[lacking[item][0]]}" for item in left_out}
+        )
+        if left_out:
+            items[:] = [item for item in items if not lacking[item]]
+            config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(trylast=True)

@@ -92,6 +92,12 @@ def test_what_is_not_run_is_named(run, workers: tuple[str, ...]) -> None:
     assert done.stdout.str().count("NOT RUN") == 2
 
 
+def test_what_nobody_asked_for_is_not_named(run) -> None:
+    done = run("-k", "nothing")
+    done.assert_outcomes(passed=1, deselected=8)
+    assert "NOT RUN" not in done.stdout.str()
+
+
 def test_an_absent_part_that_is_none_is_an_error(run) -> None:
     done = run(PARTS_ABSENT="compose: gone")
     assert done.ret == pytest.ExitCode.USAGE_ERROR

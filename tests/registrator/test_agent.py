@@ -30,7 +30,7 @@ async def test_a_container_is_entered_and_taken_out(agent, client, engine, entry
     name = await engine.run("-e", "SERVICE_TAGS=a,b", "-e", "SERVICE_REGION=eu")
     row = await entry(client, name)
     assert (row["Address"], row["Port"]) == ("127.0.0.1", await engine.port(name))
-    assert row["Service"].startswith("r-registrator-")
+    assert row["Service"] == "jenkins-proxy-tests", "the image's name"
     assert (row["Tags"], row["Meta"]) == (["b", "a"], {"region": "eu"})
     await engine("rm", "-f", name)
     await entry(client, name, there=False)

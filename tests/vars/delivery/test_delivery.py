@@ -65,7 +65,7 @@ def test_a_wheel(agent, small_wheel, tmp_path: Path):
     assert agent.run(JENKINS_PROXY_PIP_SPEC=str(small)).stdout == "exit=0\n"
 
 
-def test_a_git_tag(agent, small_wheel, tmp_path: Path):
+def test_a_git_tag(agent, small_wheel, tool, tmp_path: Path):
     origin = tmp_path / "origin"
     origin.mkdir()
     small_wheel(origin)
@@ -80,7 +80,7 @@ def test_a_git_tag(agent, small_wheel, tmp_path: Path):
         "    shutil.copy(wheel, folder)\n"
         "    return wheel\n"
     )
-    git = ["git", "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    git = [tool("git"), "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "release"], ["tag", __version__]):
         subprocess.run([*git, *words], check=True)
     done = agent.run(JENKINS_PROXY_PIP_SPEC=f"git+file://{origin}@{__version__}")
