@@ -111,6 +111,8 @@ class Route:
     req_path_replace: str = ""
     outbound_hostname: str = ""
     slow_start: float = 0.0
+    timeout_server: float = 0.0
+    timeout_tunnel: float = 0.0
 
     @property
     def registry_name(self) -> str:

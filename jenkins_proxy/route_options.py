@@ -22,6 +22,7 @@ LABEL_PREFIX = "com.jenkins-proxy."
 MAX_VALUES = 100
 """How many paths, and how many domains, a route may have."""
 MAX_SLOW_START = 3600.0
+MAX_TIMEOUT = 86400.0
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 Check = Callable[[Any, str], object]
@@ -217,6 +218,26 @@ OPTIONS = (
         lambda value, parameter: validation.check_seconds(value, parameter, MAX_SLOW_START),
         cli="--slow-start",
         metavar="SECONDS",
+        labelled=True,
+    ),
+    RouteOption(
+        "timeout_server",
+        Kind.SECONDS,
+        "seconds that the proxy waits for data from an instance",
+        lambda value, parameter: validation.check_seconds(value, parameter, MAX_TIMEOUT),
+        cli="--timeout-server",
+        metavar="SECONDS",
+        docker_flow="timeoutServer",
+        labelled=True,
+    ),
+    RouteOption(
+        "timeout_tunnel",
+        Kind.SECONDS,
+        "seconds that a silent WebSocket stays open",
+        lambda value, parameter: validation.check_seconds(value, parameter, MAX_TIMEOUT),
+        cli="--timeout-tunnel",
+        metavar="SECONDS",
+        docker_flow="timeoutTunnel",
         labelled=True,
     ),
 )

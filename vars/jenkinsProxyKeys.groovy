@@ -5,6 +5,8 @@ import groovy.transform.Field
 @Field final Map ROUTE = [
     pathType: '',  // how paths match, in HAProxy's words ('': path_beg)
     slowStart: 0,  // seconds within which a new instance reaches its full share of the requests
+    timeoutServer: 0,  // seconds that the proxy waits for data from an instance
+    timeoutTunnel: 0,  // seconds that a silent WebSocket stays open
 ]
 // Options of every command of jenkins-proxy …
 @Field final Map OPTIONS = [

@@ -6,6 +6,7 @@ it. ``GOLDEN_WRITE=1`` writes these two anew.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -173,6 +174,32 @@ async def test_a_path_is_rewritten_before_it_is_seen(search, replace, path, seen
     await ask(int(options.binds[0].split(":")[1]), path)
     await child.stop()
     assert server.requests == [seen]
+
+
+@pytest.mark.usefixtures("haproxy")
+@pytest.mark.parametrize("path", ["/slow", "/stream"])
+@pytest.mark.parametrize(("seconds", "whole"), [(0.0, False), (5.0, True)])
+async def test_a_route_may_wait_longer_for_its_instances(path, seconds, whole, free_port, origin, tmp_path):
+    """All times are a twentieth of what users have: a limit of 20 s, and an instance that is silent for 30 s."""
+    server, port = await origin(), free_port()
+    options = Options(binds=(f"127.0.0.1:{port}",), timeouts=Timeouts(client=1, server=1))
+    child = HAProxy(options, tmp_path)
+    route = Route("slow", ("/",), timeout_server=seconds)
+    await child.start(render([Backend.serving(route, [server.address])], options, 1), 1, "key")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    await server.arrived.wait()
+    await asyncio.sleep(1.5)
+    server.release.set()
+    body = (await reader.read()).decode().partition("\r\n\r\n")[2]
+    writer.close()
+    await child.stop()
+    assert (("origin" in body) or ("data: 2" in body)) is whole
+
+
+def test_the_timeouts_of_a_route_are_its_backends():
+    config = render([Backend(Route("books", ("/",), timeout_server=90, timeout_tunnel=7200))], Options(), 1).config
+    assert config.endswith("backend books-be\n    timeout server 90000ms\n    timeout tunnel 7200000ms\n")
 
 
 @pytest.mark.usefixtures("haproxy")
