@@ -15,7 +15,7 @@ import jinja2
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.haproxy import ring, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.resources import resource
 
@@ -158,6 +158,8 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
         probe_file=PROBE_FILE,
         probe_header=PROBE_HEADER,
         instance_header=INSTANCE_HEADER,
+        ring=ring.RING,
+        log_format=ring.LOG_FORMAT,
     )
     return maps, head
 
@@ -169,6 +171,7 @@ def _block(backend: Backend) -> str:
         route=backend.route,
         servers=sorted(servers),
         server_options=server_options(backend.route),
+        counted_map=ring.COUNTED_MAP,
     )
 
 
