@@ -21,6 +21,10 @@ class NotRoutedError(ProxyError):
     """There is no route of this service (HTTP 404)."""
 
 
+class NotCountedError(ProxyError):
+    """The users of this service are not counted (HTTP 404)."""
+
+
 @dataclass(frozen=True)
 class ServedInstance:
     """An instance of a route as the registry and HAProxy see it.
@@ -43,6 +47,7 @@ class RouteState:
     :ivar timings: seconds that its phases took.
     :ivar diff: unified diff of the configuration, for a dry run.
     :ivar refused: why HAProxy refused this route, when it did; the others serve without it.
+    :ivar cut: how many streams a drain did not wait for any longer; None for every other call.
     """
 
     route: Route
@@ -52,6 +57,7 @@ class RouteState:
     timings: Mapping[str, float] = field(default_factory=dict, compare=False)
     diff: str = ""
     refused: str = ""
+    cut: int | None = None
 
     @property
     def serving(self) -> tuple[Address, ...]:

@@ -18,7 +18,7 @@ _ERRORS = {
     400: "A value is not allowed, or HAProxy refuses the route.",
     401: "The token is missing or wrong.",
     403: "The request looks like one that a web page makes, or its Host is unknown.",
-    404: "There is no such route.",
+    404: "There is no such route, or no such count.",
     409: "No live instance, or another service holds one of the paths.",
     500: "Docker Flow: Proxy's status for every other failure.",
     503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
@@ -172,6 +172,7 @@ def operations() -> Iterator[Operation]:
             guarded=True,
             errors=(400, 404, 503),
         )
+    yield from _counts()
     yield Operation(
         "get",
         "/v1/events",
@@ -188,6 +189,34 @@ def operations() -> Iterator[Operation]:
         yield Operation("get", path, "The page.", media=media)
     yield Operation("get", "/dashboard/page.js", "The page's script.", media="text/javascript")
     yield from _docker_flow()
+
+
+def _counts() -> Iterator[Operation]:
+    """How many requests users make."""
+    path, answer = "/v1/routes/{service}/count", "UserCounts"
+    yield Operation(
+        "post",
+        path,
+        "Count the requests of users; answers when all live proxies do.",
+        answer,
+        parameters=(_SERVICE,),
+        body="CountBody",
+        guarded=True,
+        errors=(400, 503),
+    )
+    yield Operation(
+        "get", path, "The requests of users so far, in all proxies.", answer, parameters=(_SERVICE,), errors=(404, 503)
+    )
+    identity = Parameter("id", "The count's ID.", _TEXT, required=True)
+    yield Operation(
+        "delete",
+        path,
+        "End a count; its result, of all proxies.",
+        answer,
+        parameters=(_SERVICE, identity),
+        guarded=True,
+        errors=(400, 404, 503),
+    )
 
 
 def _docker_flow() -> Iterator[Operation]:

@@ -56,11 +56,15 @@ def schemas() -> dict[str, Schema]:
                 "draining": _FLAG,
             }
         ),
-        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff")),
+        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "cut")),
         "RouteList": _object({"version": _INTEGER, "routes": _list("RouteState")}),
         "Removal": _object({"service": _TEXT, "removed": _FLAG, "diff": _TEXT}, optional=("diff",)),
         "Addresses": _object(_ADDRESSES),
-        "DrainBody": _object({**_ADDRESSES, "timeout": {**_NUMBER, "minimum": 0, "maximum": 3600}}, ("timeout",)),
+        "DrainBody": _object(
+            {**_ADDRESSES, "timeout": _seconds(30), "stream_timeout": _seconds(5)}, ("timeout", "stream_timeout")
+        ),
+        "CountBody": _object({"id": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,64}$"}}),
+        "UserCounts": _object({"users": _object(_USERS)}),
         "Health": _object(_HEALTH),
         "Event": event,
         "Traffic": _of_dataclass(Traffic),
@@ -88,6 +92,12 @@ _DOCKER_FLOW_TEXTS = (
     "TemplateBePath",
 )
 _ADDRESSES = {"addresses": {"type": "array", "minItems": 1, "items": {**_TEXT, "examples": ["10.0.0.1:32768"]}}}
+_USERS: dict[str, Schema] = {
+    "requests": _INTEGER,
+    "failed": _INTEGER,
+    "p99_ms": {"type": ["number", "null"]},
+    "exact": _FLAG,
+}
 _HEALTH: dict[str, Schema] = {
     "status": {"enum": ["serving", "not serving"]},
     "version": _INTEGER,
@@ -115,6 +125,7 @@ _ROUTE_STATE: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "diff": _TEXT,
+    "cut": _INTEGER,
 }
 
 
@@ -128,12 +139,16 @@ def _state(event: Schema) -> Schema:
             **_HEALTH,
             "totals": _object(dict.fromkeys(totals, _INTEGER)),
             "matching": _INTEGER,
-            "services": {"type": "array", "items": _object(service, optional=("probe", "diff"))},
+            "services": {"type": "array", "items": _object(service, optional=("probe", "diff", "cut"))},
             "about": _object(about),
             "events": {"type": "array", "items": _object({"id": _TEXT, **event["properties"]})},
             "position": _TEXT,
         }
     )
+
+
+def _seconds(default: float) -> Schema:
+    return {**_NUMBER, "minimum": 0, "maximum": 3600, "default": default}
 
 
 def _docker_flow_answer() -> Schema:

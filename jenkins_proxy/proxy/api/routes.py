@@ -23,6 +23,8 @@ from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.route_options import OPTIONS, check_route
 
 _BODY_SECONDS = 10.0
+_DRAIN = 30.0
+_STREAMS = 5.0
 _MAX_DRAIN = 3600.0
 _FIELDS = tuple(option.name for option in OPTIONS)
 
@@ -52,7 +54,7 @@ class Routes:
         return web.json_response(text=await asyncio.to_thread(_list_text, self._service.state()))
 
     async def get(self, request: web.Request) -> web.Response:
-        service = _service(request)
+        service = service_name(request)
         state = self._service.route(service)
         if state is None:
             raise NotRoutedError(f"there is no route of {service}")
@@ -61,7 +63,7 @@ class Routes:
     @guarded
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
-        route = _route(_service(request), await _body(request))
+        route = _route(service_name(request), await read_body(request))
         if query.flag("dryRun"):
             state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
         else:
@@ -73,7 +75,7 @@ class Routes:
 
     @guarded
     async def delete(self, request: web.Request) -> web.Response:
-        service, query = _service(request), Query(request.query.items())
+        service, query = service_name(request), Query(request.query.items())
         if query.flag("dryRun"):
             return web.json_response({"service": service, "removed": False, "diff": self._service.removal(service)})
         if not await self._service.remove(service):
@@ -83,16 +85,15 @@ class Routes:
     @guarded
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
-        body = await _body(request)
-        timeout = body.get("timeout", _MAX_DRAIN)
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _MAX_DRAIN:
-            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_MAX_DRAIN:g}")
-        return self._answer(request, await self._service.drain(_service(request), _addresses(body), timeout))
+        body = await read_body(request)
+        timeout, stream_timeout = _seconds(body, "timeout", _DRAIN), _seconds(body, "stream_timeout", _STREAMS)
+        state = await self._service.drain(service_name(request), _addresses(body), timeout, stream_timeout)
+        return self._answer(request, state)
 
     @guarded
     async def resume(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        return self._answer(request, await self._service.resume(_service(request), _addresses(body)))
+        body = await read_body(request)
+        return self._answer(request, await self._service.resume(service_name(request), _addresses(body)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
         key = self._service.probe_key if self._auth.trusts(request) else ""
@@ -104,11 +105,13 @@ def _list_text(state: ProxyState) -> str:
     return json.dumps({"version": state.version, "routes": [serializers.route_json(own) for own in routes]})
 
 
-def _service(request: web.Request) -> str:
+def service_name(request: web.Request) -> str:
+    """The service in the URL. :raises UsageError: when it is no name."""
     return validation.check_service(request.match_info["service"])
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+async def read_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object in the body. :raises UsageError: when it is none; TimeoutError when it does not arrive."""
     text = await with_timeout(request.text(), _BODY_SECONDS)
     try:
         data = json.loads(text)
@@ -128,6 +131,13 @@ def _route(service: str, data: dict[str, Any]) -> Route:
     route = Route.from_dict({**data, "service": service})
     check_route(route)
     return route
+
+
+def _seconds(body: dict[str, Any], name: str, default: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MAX_DRAIN:
+        raise UsageError(f"{name} {value!r} is not allowed: it must be seconds from 0 to {_MAX_DRAIN:g}")
+    return value
 
 
 def _addresses(body: dict[str, Any]) -> tuple[Address, ...]:
