@@ -90,6 +90,11 @@ class UserCounter:
             if service in self._counts:
                 return
             count = _Count(service, secrets.token_hex(4))
+            # It is followed already, unless it did not answer at its start.
+            try:
+                await self._follow()
+            except ProxyError:
+                count.exact = False
             # A worker to come reads the file; those that run are asked.
             await self._write({**self._map(), count.backend: count.token})
             self._counts[service] = self._tokens[count.token] = count
@@ -149,6 +154,8 @@ class UserCounter:
 
     async def _sync(self, pid: int) -> list[_Count]:
         """Make a worker's map say what is counted. :return: what it did not count so far."""
+        if not self._counts:
+            return []
         known = await self._asked(pid, lambda: self._runtime.counted(pid))
         if known is None:
             return []

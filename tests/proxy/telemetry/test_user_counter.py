@@ -203,6 +203,16 @@ async def test_a_worker_that_does_not_know_of_the_count_makes_it_inexact(proxy, 
     assert (counts.requests, counts.exact) == (1, False)
 
 
+async def test_a_worker_that_did_not_answer_at_its_start_is_followed_once_something_is_counted(proxy, origin, ask):
+    await proxy.serve(BOOKS, await origin())
+    proxy.counter.close()
+    await ask(proxy.port, "/")
+    await proxy.counter.start("books")
+    await ask(proxy.port, "/")
+    counts = await proxy.counter.stop("books")
+    assert (counts.requests, counts.exact) == (1, True)
+
+
 async def test_lines_that_are_missing_make_it_inexact(proxy, origin, ask):
     await proxy.serve(BOOKS, await origin())
     await proxy.counter.start("books")
