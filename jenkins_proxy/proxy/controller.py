@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.proxy.counting import Counting
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy import output, route_table
@@ -34,6 +35,7 @@ from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.telemetry.user_counter import UserCounter
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class Controller:
     :param state_dir: where routes and the probe key are kept for a start without the registry.
     :param name: this proxy's name among several, for ``jenkins-proxy/proxies/<name>``.
     :param connections: how many connections to the registry it may hold.
-    :ivar service: what the API calls for routes; ``holds`` likewise for holds.
+    :ivar service: what the API calls for routes; ``holds`` likewise for holds, ``counting`` for the users of a service.
     :ivar events: what happens, for whoever subscribes.
     :raises UsageError: when the probe key can neither be read nor written.
     """
@@ -88,6 +90,15 @@ class Controller:
             connections=connections,
             timing=timing,
         )
+        self._counter = UserCounter(haproxy, self._tasks, timing)
+        self.counting = Counting(
+            registry,
+            self._counter,
+            self._heartbeat,
+            reachability=self._discovery.reachability,
+            name=name,
+            timing=timing,
+        )
         self.service = ProxyService(
             self._desired,
             self._loop,
@@ -116,6 +127,7 @@ class Controller:
         :raises UsageError: when HAProxy is missing, too old, or cannot bind.
         """
         self._haproxy.on_death = self._loop.haproxy_died
+        self._haproxy.on_worker = self._counter.on_worker
         await self._loop.start(output.version(self._haproxy.files.read()) + 1, self.service.probe_key)
         self._discovery.start()
         for work in (
@@ -125,11 +137,14 @@ class Controller:
             self._persistence.run(),
             self._heartbeat.run(),
             self._hold_monitor.run(),
+            self.counting.run(),
         ):
             self._tasks.start(work)
 
     async def stop(self) -> None:
         """End HAProxy and every task. Requests in flight get a few seconds."""
+        # HAProxy's workers live as long as they are followed.
+        self._counter.close()
         await self._tasks.cancel_all()
         await asyncio.gather(self._heartbeat.end(), self._haproxy.stop())
 

@@ -24,6 +24,7 @@ from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
@@ -154,6 +155,7 @@ def _api(
         authenticator,
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
+        UserCounts(controller.counting),
         DockerFlow(service, waiter),
         Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
         EventStream(event_log, timing=timing),

@@ -23,6 +23,10 @@ class NotRoutedError(ProxyError):
     """There is no route of this service (HTTP 404)."""
 
 
+class NotCountedError(ProxyError):
+    """The users of this service are not counted (HTTP 404)."""
+
+
 class InstanceState(StrEnum):
     """What an instance gets of the requests."""
 
@@ -62,6 +66,7 @@ class RouteState:
     :ivar diff: unified diff of the configuration, for a dry run.
     :ivar refused: why HAProxy refused this route, when it did; the others serve without it.
     :ivar hold: of the deploy that keeps instances from users, when there is one.
+    :ivar cut: how many streams a drain did not wait for any longer; None for every other call.
     """
 
     route: Route
@@ -72,6 +77,7 @@ class RouteState:
     diff: str = ""
     refused: str = ""
     hold: Hold | None = None
+    cut: int | None = None
 
     @property
     def serving(self) -> tuple[Address, ...]:

@@ -124,15 +124,19 @@ class ProxyService:
         backends.pop(service, None)
         return difference(self._applier.text(), self._applier.text(backends))
 
-    async def drain(self, service: str, addresses: Sequence[Address], timeout: float) -> RouteState:
+    async def drain(
+        self, service: str, addresses: Sequence[Address], timeout: float, stream_timeout: float
+    ) -> RouteState:
         """No new requests to these instances; answers when none is in flight on them.
 
         :param timeout: seconds to wait for that.
+        :param stream_timeout: seconds to wait for streams: upgraded connections, and answers without a length; then
+            they are cut.
         :raises ProxyError: requests are still in flight after that time; the instances stay drained.
         :raises NotRoutedError: there is no such route (404).
         """
         self._existing(service)
-        deadline = Deadline(timeout)
+        deadline, streams = Deadline(timeout), Deadline(stream_timeout)
         drained_ids = {
             instance.address: instance.id
             for instance in self._desired.instances_of(service) or ()
@@ -141,8 +145,9 @@ class ProxyService:
         self._desired.put_drains(service, await self._store.change_drains(service, add=drained_ids))
         await self._loop.reconcile([service])
         numeric = [number for address in addresses for number in self._desired.hosts.resolve(address)]
-        await self._applier.wait_idle(service, numeric, deadline)
-        return self._state(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
+        cut = await self._applier.wait_idle(service, numeric, deadline, streams)
+        state = self._state(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
+        return dataclasses.replace(state, cut=cut)
 
     async def resume(self, service: str, addresses: Sequence[Address]) -> RouteState:
         """The opposite of drain. :raises NotRoutedError: there is no such route (404)."""

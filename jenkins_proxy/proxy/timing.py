@@ -30,6 +30,10 @@ class Timing:
     :ivar haproxy_answer: for HAProxy to answer on a socket.
     :ivar haproxy_restart_max: the longest pause before a HAProxy that died at once is started again.
     :ivar idle_poll_min: the first pause between two looks at what is in flight, growing up to ``idle_poll_max``.
+    :ivar count_under_way: for requests under way to end before a count of users ends without them.
+    :ivar count_late: for the lines of requests that have ended; then the count is not exact.
+    :ivar count_publish: between two publications of a count of users.
+    :ivar count_proxies: for the other proxies to begin or to end a count.
     :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
     :ivar stream_heartbeat: between two comments in a quiet stream of events.
     :ivar stream_write: for the reader of a stream to take what it is sent.
@@ -57,6 +61,10 @@ class Timing:
     haproxy_restart_max: float = 5.0
     idle_poll_min: float = 0.02
     idle_poll_max: float = 1.0
+    count_under_way: float = 0.3
+    count_late: float = 2.0
+    count_publish: float = 1.0
+    count_proxies: float = 2.0
     traffic_max_age: float = 1.0
     stream_heartbeat: float = 15.0
     stream_write: float = 30.0

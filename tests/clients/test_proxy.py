@@ -104,12 +104,27 @@ def test_routes_are_a_list(daemon: Daemon, client: ProxyClient) -> None:
 
 
 def test_drain_and_resume_name_addresses(daemon: Daemon, client: ProxyClient) -> None:
-    daemon.answers = [(200, {}), (200, {})]
-    client.drain("books-ms", [Address("10.0.0.1", 80), Address("::1", 81)], timeout=7)
+    daemon.answers = [(200, {"cut": 3}), (200, {})]
+    assert client.drain("books-ms", [Address("10.0.0.1", 80), Address("::1", 81)], timeout=7, stream_timeout=2) == 3
     client.resume("books-ms", [Address("10.0.0.1", 80)])
     assert daemon.asked[0][1] == "/v1/routes/books-ms/drain"
-    assert daemon.asked[0][3] == {"addresses": ["10.0.0.1:80", "[::1]:81"], "timeout": 7}
+    assert daemon.asked[0][3] == {"addresses": ["10.0.0.1:80", "[::1]:81"], "timeout": 7, "stream_timeout": 2}
     assert daemon.asked[1][1] == "/v1/routes/books-ms/resume"
+
+
+def test_users_are_counted_by_an_id(daemon: Daemon, client: ProxyClient) -> None:
+    users = {"requests": 4812, "failed": 0, "p99_ms": 12.0, "exact": True}
+    answer = (200, {"users": users})
+    daemon.answers = [answer, answer, (404, refused("not counted")), answer, (404, refused("not counted"))]
+    client.count_users("books-ms", "4f1c")
+    assert [client.users("books-ms"), client.users("books-ms")] == [users, None]
+    assert [client.stop_counting("books-ms", "4f1c"), client.stop_counting("books-ms", "4f1c")] == [users, None]
+    assert [(method, path) for method, path, _headers, _body in daemon.asked] == [
+        ("POST", "/v1/routes/books-ms/count"),
+        *[("GET", "/v1/routes/books-ms/count")] * 2,
+        *[("DELETE", "/v1/routes/books-ms/count?id=4f1c")] * 2,
+    ]
+    assert daemon.asked[0][3] == {"id": "4f1c"}
 
 
 def test_a_name_stays_one_segment_of_the_url(daemon: Daemon, client: ProxyClient) -> None:

@@ -10,8 +10,16 @@ import pytest
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
-from jenkins_proxy.proxy.models import InstanceState, NotRoutedError, ProxyState, RouteState, ServedInstance
+from jenkins_proxy.proxy.models import (
+    InstanceState,
+    NotCountedError,
+    NotRoutedError,
+    ProxyState,
+    RouteState,
+    ServedInstance,
+)
 from jenkins_proxy.proxy.reconcile.peers import Progress
+from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
 
 
 class StandIn:
@@ -52,9 +60,9 @@ class StandIn:
         self._called("remove", service)
         return self.routes.pop(service, None) is not None
 
-    async def drain(self, service: str, addresses, timeout: float) -> RouteState:
-        self._called("drain", service, tuple(addresses), timeout)
-        return self.routes[service]
+    async def drain(self, service: str, addresses, timeout: float, stream_timeout: float) -> RouteState:
+        self._called("drain", service, tuple(addresses), timeout, stream_timeout)
+        return dataclasses.replace(self.routes[service], cut=2)
 
     async def resume(self, service: str, addresses) -> RouteState:
         self._called("resume", service, tuple(addresses))
@@ -125,6 +133,32 @@ class HoldStandIn:
 @pytest.fixture
 async def hold_service() -> HoldStandIn:
     return HoldStandIn()
+
+
+class CountingStandIn:
+    """The counting's methods over a dictionary."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, str] = {}
+        self.counted = Counts(4812, 2, {duration_class(12): 4812})
+
+    async def start(self, service: str, identity: str) -> None:
+        self.running[service] = identity
+
+    async def counts(self, service: str) -> Counts:
+        if service not in self.running:
+            raise NotCountedError(f"the users of {service} are not counted")
+        return self.counted
+
+    async def stop(self, service: str, identity: str) -> Counts:
+        if self.running.pop(service, None) != identity:
+            raise NotCountedError(f"the users of {service} are not counted")
+        return self.counted
+
+
+@pytest.fixture
+def counting() -> CountingStandIn:
+    return CountingStandIn()
 
 
 @pytest.fixture

@@ -7,12 +7,16 @@
              ?allowEmpty=true               also without one
              ?dryRun=true&diff=true         change nothing, show the difference
     DELETE /v1/routes/SERVICE        (*)                                           404 without it
-    POST   /v1/routes/SERVICE/drain  (*)  {"addresses": ["10.0.0.1:32768"], "timeout": 30}; answers when they are idle
+    POST   /v1/routes/SERVICE/drain  (*)  {"addresses": ["10.0.0.1:32768"], "timeout": 30, "stream_timeout": 5}; answers
+                                          when they are idle; streams are cut after their time
     POST   /v1/routes/SERVICE/resume (*)  {"addresses": [...]}
     PUT    /v1/routes/SERVICE/hold    (*)  {"route", "key_sha256", "holder"}: what joins from now on is a candidate
     DELETE /v1/routes/SERVICE/hold    (*)  ?id=ID: ends the hold; the route of a promoted one stays
     POST   /v1/routes/SERVICE/promote (*)  {"id", "addresses", "keep"}: users meet exactly these; 404 409
     POST   /v1/routes/SERVICE/demote  (*)  {"id"}: users meet those of before again
+    POST   /v1/routes/SERVICE/count  (*)  {"id": "4f1c"}: count requests of users, in all proxies
+    GET    /v1/routes/SERVICE/count       how many so far                          404 while none are counted
+    DELETE /v1/routes/SERVICE/count  (*)  ?id=4f1c: no longer; how many it were
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
     GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N
@@ -34,7 +38,7 @@ from aiohttp import web
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.api import openapi, serializers
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
-from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
+from jenkins_proxy.proxy.models import ConflictError, NotCountedError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -114,7 +118,7 @@ async def _errors(
 def _status(error: JenkinsProxyError) -> int:
     if isinstance(error, AccessDenied):
         return error.status
-    for kind, status in ((UsageError, 400), (NotRoutedError, 404), (ConflictError, 409)):
+    for kind, status in ((UsageError, 400), (NotRoutedError, 404), (NotCountedError, 404), (ConflictError, 409)):
         if isinstance(error, kind):
             return status
     return 503

@@ -18,7 +18,7 @@ _ERRORS = {
     400: "A value is not allowed, or HAProxy refuses the route.",
     401: "The token is missing or wrong.",
     403: "The request looks like one that a web page makes, or its Host is unknown.",
-    404: "There is no such route.",
+    404: "There is no such route, or no such count.",
     409: "No live instance, another service has one of the paths, or another deploy holds the service.",
     500: "Docker Flow: Proxy's status for every other failure.",
     503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
@@ -173,6 +173,7 @@ def operations() -> Iterator[Operation]:
             errors=(400, 404, 503),
         )
     yield from _holds()
+    yield from _counts()
     yield Operation(
         "get",
         "/v1/events",
@@ -216,6 +217,34 @@ def _holds() -> Iterator[Operation]:
         parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", _TEXT)),
         guarded=True,
         errors=(400, 503),
+    )
+
+
+def _counts() -> Iterator[Operation]:
+    """How many requests users make."""
+    path, answer = "/v1/routes/{service}/count", "UserCounts"
+    yield Operation(
+        "post",
+        path,
+        "Count the requests of users; answers when all live proxies do.",
+        answer,
+        parameters=(_SERVICE,),
+        body="CountBody",
+        guarded=True,
+        errors=(400, 503),
+    )
+    yield Operation(
+        "get", path, "The requests of users so far, in all proxies.", answer, parameters=(_SERVICE,), errors=(404, 503)
+    )
+    identity = Parameter("id", "The count's ID.", _TEXT, required=True)
+    yield Operation(
+        "delete",
+        path,
+        "End a count; its result, of all proxies.",
+        answer,
+        parameters=(_SERVICE, identity),
+        guarded=True,
+        errors=(400, 404, 503),
     )
 
 

@@ -85,11 +85,15 @@ def schemas() -> dict[str, Schema]:
             optional=("keep", "timeout"),
         ),
         "HoldName": _object({"id": _HOLD_ID}),
-        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "hold")),
+        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "hold", "cut")),
         "RouteList": _object({"version": _INTEGER, "routes": _list("RouteState")}),
         "Removal": _object({"service": _TEXT, "removed": _FLAG, "diff": _TEXT}, optional=("diff",)),
         "Addresses": _object(_ADDRESSES),
-        "DrainBody": _object({**_ADDRESSES, "timeout": {**_NUMBER, "minimum": 0, "maximum": 3600}}, ("timeout",)),
+        "DrainBody": _object(
+            {**_ADDRESSES, "timeout": _seconds(30), "stream_timeout": _seconds(5)}, ("timeout", "stream_timeout")
+        ),
+        "CountBody": _object({"id": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,64}$"}}),
+        "UserCounts": _object({"users": _object(_USERS)}),
         "Health": _object(_HEALTH),
         "Event": event,
         "Traffic": _of_dataclass(Traffic),
@@ -135,6 +139,12 @@ _PROGRESS: dict[str, Schema] = {
     "applied": {"enum": ["reload", "runtime", "none"]},
     "seconds": _NUMBER,
 }
+_USERS: dict[str, Schema] = {
+    "requests": _INTEGER,
+    "failed": _INTEGER,
+    "p99_ms": {"type": ["number", "null"]},
+    "exact": _FLAG,
+}
 _HEALTH: dict[str, Schema] = {
     "status": {"enum": ["serving", "not serving"]},
     "version": _INTEGER,
@@ -163,6 +173,7 @@ _ROUTE_STATE: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "diff": _TEXT,
+    "cut": _INTEGER,
 }
 
 
@@ -176,7 +187,7 @@ def _state(event: Schema) -> Schema:
             **_HEALTH,
             "totals": _object(dict.fromkeys(totals, _INTEGER)),
             "matching": _INTEGER,
-            "services": {"type": "array", "items": _object(service, optional=("probe", "diff", "hold"))},
+            "services": {"type": "array", "items": _object(service, optional=("probe", "diff", "hold", "cut"))},
             "about": _object(about),
             "events": {"type": "array", "items": _object({"id": _TEXT, **event["properties"]})},
             "position": _TEXT,
@@ -229,3 +240,7 @@ def _object(properties: Mapping[str, Schema], optional: tuple[str, ...] = ()) ->
 
 def _list(name: str) -> Schema:
     return {"type": "array", "items": reference(name)}
+
+
+def _seconds(default: float) -> Schema:
+    return {**_NUMBER, "minimum": 0, "maximum": 3600, "default": default}

@@ -16,6 +16,8 @@ from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
 
+_DRAIN = 30.0
+_STREAMS = 5.0
 _MAX_DRAIN = 3600.0
 
 
@@ -76,10 +78,10 @@ class Routes:
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
         body = await bodies.json_object(request)
-        timeout = bodies.seconds(body, "timeout", _MAX_DRAIN, _MAX_DRAIN)
-        return self._answer(
-            request, await self._service.drain(bodies.service_of(request), bodies.addresses(body), timeout)
-        )
+        timeout = bodies.seconds(body, "timeout", _DRAIN, _MAX_DRAIN)
+        stream_timeout = bodies.seconds(body, "stream_timeout", _STREAMS, _MAX_DRAIN)
+        state = await self._service.drain(bodies.service_of(request), bodies.addresses(body), timeout, stream_timeout)
+        return self._answer(request, state)
 
     @guarded
     async def resume(self, request: web.Request) -> web.Response:

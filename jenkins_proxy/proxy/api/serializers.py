@@ -29,6 +29,8 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
         answer["hold"] = hold_json(state.hold)
     if probe_key:
         answer["probe"] = {"header": PROBE_HEADER, "key": probe_key}
+    if state.cut is not None:
+        answer["cut"] = state.cut
     if diff:
         answer["diff"] = state.diff
     return answer

@@ -110,23 +110,35 @@ class Applier:
         """The configuration as it is, or as it would be with these."""
         return self._render(self._running if backends is None else backends).config
 
-    async def wait_idle(self, service: str, addresses: Sequence[Address], deadline: Deadline) -> None:
+    async def wait_idle(
+        self, service: str, addresses: Sequence[Address], deadline: Deadline, streams: Deadline | None = None
+    ) -> int:
         """Return when no request is in flight to these servers, nor can still come.
 
+        :param streams: when it passes, streams are waited for no longer, but cut; None: they are as other requests.
+        :return: how many streams were cut.
         :raises ProxyError: when the deadline passes.
         """
         backend = backend_name(service)
         names = [f"{backend}/{server_name(address)}" for address in addresses]
         pause = self._timing.idle_poll_min
+        cut = 0
         while not await self._haproxy.idle(backend, names):
-            if deadline.expired:
+            just_cut = await self._haproxy.cut_streams(names) if streams and streams.expired else 0
+            cut += just_cut
+            if just_cut:
+                pause = self._timing.idle_poll_min
+            elif deadline.expired:
                 raise ProxyError(
                     f"requests are still in flight on {', '.join(map(str, addresses))} of {service} "
                     f"after {deadline.seconds:g} s",
                     "they get no new ones; drain again to wait longer",
                 )
-            await asyncio.sleep(min(pause, deadline.remaining))
+            # The next look is not after the end of a time, but right at it.
+            ends = [limit.remaining for limit in (deadline, streams) if limit and not limit.expired]
+            await asyncio.sleep(min(pause, *ends))
             pause = min(pause * 1.5, self._timing.idle_poll_max)
+        return cut
 
     async def run_reaper(self) -> None:
         """Remove drained servers once they are idle, until cancelled."""

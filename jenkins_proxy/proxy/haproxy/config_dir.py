@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.proxy.haproxy.render import CONFIG, PROBE_FILE, Rendered
+from jenkins_proxy.proxy.haproxy.ring import COUNTED_MAP, counted_text
 
 GOOD = CONFIG + ".good"
 CANDIDATE = CONFIG + ".new"
@@ -36,6 +37,15 @@ class ConfigDir:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
         self._write(PROBE_FILE, f"{probe_key}\n")
+        self.write_counted({})
+
+    def write_counted(self, tokens: Mapping[str, str]) -> None:
+        """Write which services are counted, for the workers to come: see :mod:`.ring`.
+
+        :param tokens: by backend.
+        :raises ProxyError: when it cannot be written: disk full, no permission.
+        """
+        self._write(COUNTED_MAP, counted_text(tokens))
 
     def stage(self, rendered: Rendered) -> None:
         """Write a candidate, with its maps; nothing that runs reads them yet.
@@ -64,7 +74,7 @@ class ConfigDir:
         """
         self._link(CONFIG, GOOD)
         for path in self.folder.glob("*.map"):
-            if path.name not in rendered.maps and path.name not in rendered.runtime_maps:
+            if path.name not in rendered.maps and path.name not in (*rendered.runtime_maps, COUNTED_MAP):
                 path.unlink(missing_ok=True)
 
     def revert(self) -> bool:

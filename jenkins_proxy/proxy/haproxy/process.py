@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from jenkins_proxy import processes
@@ -32,6 +32,7 @@ class HAProxy:
     :param options: for rendering; kept here so that one object describes the proxy.
     :param run_dir: its folder: configuration, maps and sockets.
     :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
+    :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
     """
 
@@ -41,6 +42,7 @@ class HAProxy:
         self.runtime = RuntimeAPI(run_dir, timing)
         self._timing = timing
         self.on_death: Callable[[str], None] = lambda _reason: None
+        self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
         self._program = ""
         self._log = output.Log()
@@ -107,6 +109,7 @@ class HAProxy:
                 f"HAProxy did not take the new configuration: {error}", "the old one keeps serving"
             ) from error
         self.files.mark_good(rendered)
+        await self.on_worker()
 
     def write(self, rendered: Rendered) -> None:
         """Make the files equal what runs, after changes by the Runtime API. Blocks for the disk.
@@ -141,6 +144,21 @@ class HAProxy:
                 return False
         return True
 
+    async def cut_streams(self, servers: Collection[str]) -> int:
+        """End the streams that are under way to these servers, in the workers of before a reload too.
+
+        :param servers: as ``<backend>/<server>``.
+        :return: how many.
+        :raises ProxyError: when the master does not answer.
+        """
+        workers = await self._workers()
+        cut = 0
+        for pid in (workers.current, *workers.old):
+            # One that does not answer has ended in between, or is asked again by the next call.
+            with contextlib.suppress(ProxyError):
+                cut += await self.runtime.cut_streams(pid, servers)
+        return cut
+
     async def _launch(self, version: int) -> None:
         argv = [self._program, "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG]
         left_behind = _left_behind(self.files.folder)
@@ -157,6 +175,7 @@ class HAProxy:
             await self._end()
             raise
         self.serving = True
+        await self.on_worker()
 
     async def _wait_started(self, version: int, mark: int, failed: int) -> None:
         """Wait until the current worker runs this version, or a later one: a reload may overtake a start.
@@ -264,6 +283,10 @@ class HAProxy:
         if self._reader:
             # A worker that was left behind would hold the pipe open.
             self._reader.cancel()
+
+
+async def _ignore() -> None:
+    pass
 
 
 def _left_behind(folder: Path) -> int:

@@ -15,7 +15,7 @@ import jinja2
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import candidate_map, route_table
+from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.resources import resource
@@ -181,6 +181,8 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         probe_file=PROBE_FILE,
         probe_header=PROBE_HEADER,
         instance_header=INSTANCE_HEADER,
+        ring=ring.RING,
+        log_format=ring.LOG_FORMAT,
     )
     return maps, head
 
@@ -208,6 +210,7 @@ def _block(backend: Backend) -> str:
         route=backend.route,
         held=backend.held_route or backend.route,
         servers=servers,
+        counted_map=ring.COUNTED_MAP,
     )
 
 

@@ -9,13 +9,16 @@ import asyncio
 import csv
 import os
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.proxy.haproxy.ring import COUNTED_MAP, Events, parse_counted, parse_pid
+from jenkins_proxy.proxy.haproxy.sessions import parse_sessions
+from jenkins_proxy.proxy.haproxy.totals import Totals, parse_finished, parse_totals
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 Answer = TypeVar("Answer")
@@ -26,8 +29,12 @@ _PROMPT = b"\n> "
 # Of all proxies 1 asks for frontends, 2 for backends, 4 for servers; the servers of all would be megabytes.
 _FRONTENDS = "show stat -1 1 -1"
 _TOTALS = "show stat -1 3 -1"
+_BACKEND = "show stat {} 2 -1"
 _SERVERS = "show stat {} 4 -1"
+_SPEAK = "show cli level"
+"""Sent after what may say nothing: an answer without a byte looks like a worker that is gone."""
 _WORKER = re.compile(r"^(\d+)\s+worker\s")
+_CUT_AT_ONCE = 100  # a line for the master may have 16,384 bytes
 _FAILED = re.compile(r"\[failed: (\d+)\]")
 
 
@@ -83,6 +90,13 @@ class RuntimeAPI:
         line = ";".join(f"@!{pid} {command}" for command in commands)
         return await self._guarded(self._single(line), MASTER_SOCKET)
 
+    async def change_worker(self, pid: int, *commands: str) -> None:
+        """Send commands that say nothing when they succeed, as :meth:`ask_worker`.
+
+        :raises ProxyError: when the master or the worker does not answer.
+        """
+        await self.ask_worker(pid, *commands, _SPEAK)
+
     async def workers(self) -> Workers:
         """The master's own account.
 
@@ -117,12 +131,68 @@ class RuntimeAPI:
         commands = (_TOTALS, _SERVERS.format(backend), _TOTALS, _TOTALS)
         return parse_leftover(await self.ask_worker(pid, *commands))
 
+    async def totals(self, pid: int, backend: str) -> Totals:
+        """The requests of one worker's backend.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return parse_totals(await self.ask_worker(pid, _BACKEND.format(backend), _SPEAK))
+
+    async def counted(self, pid: int) -> dict[str, str]:
+        """What one worker's map of counted services says: tokens by backend.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return dict(parse_counted(await self.ask_worker(pid, f"show map {COUNTED_MAP}", _SPEAK)))
+
+    async def finished(self, pid: int) -> bool:
+        """Whether a worker neither takes connections of users any more nor has one.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return parse_finished(await self.ask_worker(pid, _FRONTENDS))
+
     async def accepts(self, pid: int) -> bool:
         """Whether a worker still takes new connections of users.
 
         :raises ProxyError: when it does not answer.
         """
         return parse_accepting(await self.ask_worker(pid, _FRONTENDS))
+
+    async def cut_streams(self, pid: int, servers: Collection[str]) -> int:
+        """End the streams of one worker that are under way to these servers: see :mod:`.sessions`.
+
+        :param servers: as ``<backend>/<server>``.
+        :return: how many.
+        :raises ProxyError: when it does not answer.
+        """
+        sessions = parse_sessions(await self.ask_worker(pid, "show sess all"))
+        streams = [session.identity for session in sessions if session.stream and session.server in servers]
+        for start in range(0, len(streams), _CUT_AT_ONCE):
+            commands = (f"shutdown session {identity}" for identity in streams[start : start + _CUT_AT_ONCE])
+            await self.change_worker(pid, *commands)
+        return len(streams)
+
+    async def follow(self, ring: str, is_new: Callable[[int], bool]) -> Events:
+        """Follow a ring of the worker that answers on the socket, over a connection of its own.
+
+        :param is_new: whether a worker, by its process ID, is met for the first time: then the lines begin with those
+            that its ring has already.
+        :raises ProxyError: when it does not answer.
+        """
+        return await self._guarded(self._follow(ring, is_new), STATS_SOCKET)
+
+    async def _follow(self, ring: str, is_new: Callable[[int], bool]) -> Events:
+        reader, writer = await self._connect(STATS_SOCKET)
+        try:
+            writer.write(b"prompt\nshow info\n")
+            info = [await reader.readuntil(_PROMPT) for _ in range(2)][1].decode(errors="replace")
+            pid = parse_pid(info)
+            writer.write(f"show events {ring} -w{'' if is_new(pid) else ' -n'}\n".encode())
+        except BaseException:
+            writer.close()
+            raise
+        return Events(pid, reader, writer)
 
     async def _guarded(self, conversation: Awaitable[Answer], socket: str) -> Answer:
         try:

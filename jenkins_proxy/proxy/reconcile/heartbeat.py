@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
@@ -25,6 +27,7 @@ class Heartbeat:
         self._ttl = timing.session_ttl
         self._session = ""
         self._served: dict[str, int] = {}
+        self._counts: Mapping[str, Any] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -41,6 +44,15 @@ class Heartbeat:
         """
         self._served = {"version": version, "index": index, "holds": holds}
         self._changed.set()
+
+    def update_counts(self, counts: Mapping[str, Any]) -> None:
+        """These users were counted by now.
+
+        :param counts: the JSON of each count, by its ID.
+        """
+        if counts != self._counts:
+            self._counts = counts
+            self._changed.set()
 
     async def run(self) -> None:
         """Publish, until cancelled. Without the registry it is tried again: nothing here keeps requests from being
@@ -61,4 +73,4 @@ class Heartbeat:
     async def _publish(self) -> None:
         if not self._session or not await self._registry.session_renew(self._session):
             self._session = await self._registry.session_create(f"jenkins-proxy {self._name}", self._ttl)
-        await self._store.publish(self._name, self._session, self._served)
+        await self._store.publish(self._name, self._session, {**self._served, "counts": self._counts})

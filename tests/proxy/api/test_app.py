@@ -147,10 +147,17 @@ async def test_whether_it_lives_may_be_asked_without_an_answers_body(call, path:
 async def test_drain_and_resume_take_addresses(call, proxy_service) -> None:
     await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     body = {"addresses": ["10.0.0.1:32768", "[::1]:80"], "timeout": 4.5}
-    assert (await call("POST", "/v1/routes/books-ms/drain", json=body))[0] == 200
-    assert (await call("POST", "/v1/routes/books-ms/resume", json=body))[0] == 200
+    status, answer = await call("POST", "/v1/routes/books-ms/drain", json=body)
+    assert (status, answer["cut"]) == (200, 2)
+    assert (await call("POST", "/v1/routes/books-ms/drain", json={**body, "stream_timeout": 0}))[0] == 200
+    status, answer = await call("POST", "/v1/routes/books-ms/resume", json=body)
+    assert (status, answer.get("cut")) == (200, None)
     both = (Address("10.0.0.1", 32768), Address("::1", 80))
-    assert proxy_service.calls[1:] == [("drain", "books-ms", both, 4.5), ("resume", "books-ms", both)]
+    assert proxy_service.calls[1:] == [
+        ("drain", "books-ms", both, 4.5, 5.0),
+        ("drain", "books-ms", both, 4.5, 0),
+        ("resume", "books-ms", both),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
@@ -36,7 +37,7 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def application(proxy_service, hold_service) -> web.Application:
+async def application(proxy_service, hold_service, counting) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -49,6 +50,7 @@ async def application(proxy_service, hold_service) -> web.Application:
         authenticator,
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
+        UserCounts(counting),
         DockerFlow(proxy_service, waiter),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
         EventStream(event_log),
@@ -121,6 +123,7 @@ def test_the_document_holds_together() -> None:
         ("GET", "/v1/routes/books-ms", None, 200),
         ("GET", "/v1/routes/absent", None, 404),
         ("POST", "/v1/routes/books-ms/drain", {**HERE, "timeout": 1.5}, 200),
+        ("POST", "/v1/routes/books-ms/drain", {**HERE, "stream_timeout": 0}, 200),
         ("POST", "/v1/routes/books-ms/resume", HERE, 200),
         ("PUT", "/v1/routes/books-ms/hold", HOLD, 200),
         ("PUT", "/v1/routes/books-ms/hold", {**HOLD, "replace": "0123abcd", "before": []}, 200),
@@ -131,6 +134,13 @@ def test_the_document_holds_together() -> None:
         ("POST", "/v1/routes/books-ms/demote", {"id": "0123abcd"}, 200),
         ("DELETE", "/v1/routes/books-ms/hold?id=0123abcd", None, 200),
         ("DELETE", "/v1/routes/books-ms/hold", None, 200),
+        ("POST", "/v1/routes/books-ms/count", {"id": "4f1c"}, 200),
+        ("POST", "/v1/routes/books-ms/count", {"id": "a b"}, 400),
+        ("GET", "/v1/routes/counted/count", None, 200),
+        ("GET", "/v1/routes/books-ms/count", None, 404),
+        ("DELETE", "/v1/routes/counted/count?id=4f1c", None, 200),
+        ("DELETE", "/v1/routes/counted/count?id=other", None, 404),
+        ("DELETE", "/v1/routes/counted/count", None, 400),
         ("DELETE", "/v1/routes/books-ms?dryRun=true", None, 200),
         ("DELETE", "/v1/routes/books-ms", None, 200),
         ("DELETE", "/v1/routes/absent", None, 404),
@@ -145,7 +155,10 @@ def test_the_document_holds_together() -> None:
         ("GET", "/v2/test/", None, 200),
     ],
 )
-async def test_what_is_asked_and_answered_fits_its_schema(client, proxy_service, method, path, body, status) -> None:
+async def test_what_is_asked_and_answered_fits_its_schema(
+    client, proxy_service, counting, method, path, body, status
+) -> None:
+    counting.running["counted"] = "4f1c"
     await client.put("/v1/routes/books-ms", json=BOOKS)
     operation = described()[method, re.sub(r"/v1/routes/[\w-]+", "/v1/routes/{service}", path.partition("?")[0])]
     if body is not None and status == 200:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 
 import pytest
 
@@ -305,3 +307,55 @@ async def test_a_server_that_haproxy_refuses_spoils_nothing_else(proxy, origin, 
     assert "99999" not in proxy.applier.text()
     for path in ("/", "/other"):
         assert (await ask(proxy.port, path)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/socket", "/stream", "/unbounded"])
+@pytest.mark.parametrize("reload", [False, True], ids=["same-worker", "worker-of-before"])
+async def test_a_stream_holds_a_drain_for_its_own_time_only(proxy, origin, visitor, path, reload):
+    old, new = await origin("old"), await origin("new")
+    await proxy.serve(BOOKS, old)
+    async with visitor(proxy.port) as streaming:
+        await streaming.send(path, Connection="Upgrade", Upgrade="echo")
+        await streaming.reader.readuntil(b"\r\n\r\n")
+        await proxy.serve(Route("books", ("/",), color="green") if reload else BOOKS, new)
+        begin = time.monotonic()
+        assert await proxy.applier.wait_idle("books", [old.address], Deadline(30), Deadline(0.5)) == 1
+        assert 0.5 <= time.monotonic() - begin < 10
+        # What came before the end may still be read, then there is an end.
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(streaming.reader.read(), 5)
+
+
+@pytest.mark.parametrize("path", ["/slow", "/download"])
+@pytest.mark.parametrize("reload", [False, True], ids=["same-worker", "worker-of-before"])
+async def test_a_request_with_an_end_is_waited_for_longer_than_a_stream(proxy, origin, visitor, path, reload):
+    old, new = await origin("old"), await origin("new")
+    await proxy.serve(BOOKS, old)
+    async with visitor(proxy.port) as slow, visitor(proxy.port) as streaming:
+        for user, target in ((slow, path), (streaming, "/stream")):
+            old.arrived.clear()
+            await user.send(target)
+            await old.arrived.wait()
+        await streaming.reader.readuntil(b"data: 1")
+        await proxy.serve(Route("books", ("/",), color="green") if reload else BOOKS, new)
+        waiting = asyncio.create_task(proxy.applier.wait_idle("books", [old.address], Deadline(30), Deadline(0.2)))
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(streaming.reader.read(), 10)
+        assert not waiting.done()
+        old.release.set()
+        assert (await slow.receive()).body == ("old" if path == "/slow" else "beginend")
+        slow.writer.close()
+        assert await waiting == 1
+
+
+async def test_what_is_under_way_elsewhere_is_not_cut(proxy, origin, visitor):
+    first, second = await origin("first"), await origin("second")
+    await proxy.serve(BOOKS, first)
+    await proxy.serve(Route("other", ("/other",)), second)
+    async with visitor(proxy.port) as streaming:
+        await streaming.send("/other/stream")
+        await streaming.reader.readuntil(b"data: 1")
+        assert await proxy.applier.wait_idle("books", [first.address], Deadline(5), Deadline(0)) == 0
+        assert await proxy.haproxy.cut_streams([f"books-be/{first.address}"]) == 0
+        second.release.set()
+        await streaming.reader.readuntil(b"data: 2")

@@ -49,6 +49,21 @@ def test_both_follow_a_route_put_drained_resumed_and_removed_at_either(two, orig
     wait_for(lambda: first.get("/books") == NO_ROUTE, "the first to remove what the second removed")
 
 
+def test_users_of_both_are_counted_whichever_is_asked(two, origins, wait_for):
+    server, first, second = two
+    (one,) = origins("one")
+    one.register(server.url, "books")
+    first.client.put_route(BOOKS)
+    wait_for(lambda: status(second) == 200, "the second to serve")
+    first.client.count_users("books", "a")
+    for daemon in (first, second, second):
+        assert status(daemon) == 200
+    wait_for(lambda: first.client.users("books")["requests"] == 3, "the second to publish what it counted")
+    users = second.client.stop_counting("books", "a")
+    assert (users["requests"], users["failed"], users["exact"]) == (3, 0, True)
+    assert first.client.users("books") is None
+
+
 def test_one_that_was_killed_comes_back_with_what_happened_meanwhile(two, origins, wait_for):
     server, first, second = two
     books, users = origins("books", "users")

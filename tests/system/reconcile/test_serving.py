@@ -164,9 +164,9 @@ async def test_drain_answers_when_nothing_is_in_flight(daemon, origin, enter, vi
         await old.arrived.wait()
         await enter(new)
         with pytest.raises(ProxyError, match="requests are still in flight"):
-            await one.proxy_service.drain("books", [old.address], 0.3)
+            await one.proxy_service.drain("books", [old.address], 0.3, 5)
         assert {(await ask(one.port, "/books")).body for _ in range(4)} <= {"new"} or one.serving() == set()
-        drained = asyncio.create_task(one.proxy_service.drain("books", [old.address], 20))
+        drained = asyncio.create_task(one.proxy_service.drain("books", [old.address], 20, 5))
         old.release.set()
         assert (await slow.receive()).body == "old"
     state = await drained
@@ -182,7 +182,7 @@ async def test_a_mark_does_not_outlive_its_instance(daemon, origin, enter, regis
     await enter(await origin())
     identity = await enter(server)
     await one.proxy_service.put(BOOKS)
-    await one.proxy_service.drain("books", [server.address], 5)
+    await one.proxy_service.drain("books", [server.address], 5, 5)
     await registry.deregister(identity)
     await wait_until(lambda: not one.controller._desired.drained_ids("books"))
     await enter(server)
@@ -191,7 +191,7 @@ async def test_a_mark_does_not_outlive_its_instance(daemon, origin, enter, regis
 
 async def test_who_has_no_route_cannot_be_drained(daemon):
     one = await daemon()
-    for call in (one.proxy_service.drain("none", [Address("10.0.0.1", 1)], 1), one.proxy_service.resume("none", [])):
+    for call in (one.proxy_service.drain("none", [Address("10.0.0.1", 1)], 1, 1), one.proxy_service.resume("none", [])):
         with pytest.raises(NotRoutedError, match="there is no route of none"):
             await call
 
@@ -285,7 +285,7 @@ async def test_switching_the_color_and_stopping_the_old_one_loses_nothing(
         server = await origin(color)
         new_identity = await enter(server, f"books-{color}")
         await one.proxy_service.put(Route("books", ("/books",), color=color))
-        await one.proxy_service.drain("books", [blue.address], 30)
+        await one.proxy_service.drain("books", [blue.address], 30, 5)
         await blue.stop()
         await registry.deregister(identity)
         sent = len(bodies)
