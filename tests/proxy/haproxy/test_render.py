@@ -200,7 +200,7 @@ async def test_a_route_may_wait_longer_for_its_instances(path, seconds, whole, f
 
 def test_the_timeouts_of_a_route_are_its_backends():
     config = render([Backend(Route("books", ("/",), timeout_server=90, timeout_tunnel=7200))], Options(), 1).config
-    assert "backend books-be\n    timeout server 90000ms\n    timeout tunnel 7200000ms\n" in config
+    assert "    timeout server 90000ms\n    timeout tunnel 7200000ms\n" in config.partition("\nbackend books-be\n")[2]
 
 
 @pytest.mark.usefixtures("haproxy")
