@@ -72,18 +72,19 @@ class FailedContainer:
 class Users:
     """What users met while a command ran.
 
-    :ivar p99_ms: 99 of 100 requests took no longer, in milliseconds.
+    :ivar p99_ms: 99 of 100 requests took no longer, in milliseconds; None without a request.
     :ivar exact: False when some requests may be missing from the numbers.
     """
 
     requests: int
     failed: int
-    p99_ms: float
+    p99_ms: float | None
     exact: bool
 
     def __str__(self) -> str:
         about = "" if self.exact else "at least "
-        return f"users meanwhile: {about}{self.requests:,} requests, {self.failed:,} failed, p99 {self.p99_ms:.0f} ms"
+        p99 = "" if self.p99_ms is None else f", p99 {self.p99_ms:.0f} ms"
+        return f"users meanwhile: {about}{self.requests:,} requests, {self.failed:,} failed{p99}"
 
 
 @dataclass(frozen=True)

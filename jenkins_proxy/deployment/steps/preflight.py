@@ -103,7 +103,7 @@ def check_route(route: Route, check: Check) -> Route:
     check_page(check)
     if not (check.path or route.check_path or names_page(route)):
         raise UsageError(
-            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to verify",
+            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
             "give --check-path: a path that the route matches and the service answers",
         )
     return route

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.outcome import Outcome, Users
 from jenkins_proxy.errors import ProbeFailed, ProxyError
+
+_ID_BYTES = 8
 
 
 class TooManyErrors(ProbeFailed):
@@ -31,8 +34,9 @@ class Counting:
         self._service = service
         self._max_errors = max_errors
         self._counting = False
+        self._id = secrets.token_hex(_ID_BYTES)
         try:
-            context.proxy.count_users(service)
+            context.proxy.count_users(service, self._id)
             self._counting = True
         except ProxyError as error:
             if max_errors is not None:
@@ -45,7 +49,7 @@ class Counting:
         :raises TooManyErrors: when more requests have failed by now.
         """
         if self._counting and self._max_errors is not None:
-            self._compare(_parse(self._context.proxy.users(self._service)))
+            self.judge(_parse(self._context.proxy.users(self._service)))
 
     def stop(self) -> Users | None:
         """Stop counting, and say what users met.
@@ -56,11 +60,14 @@ class Counting:
             return None
         self._counting = False
         try:
-            users = _parse(self._context.proxy.stop_counting(self._service))
+            users = _parse(self._context.proxy.stop_counting(self._service, self._id))
         except ProxyError as error:
             self._context.console.warning(f"what users met meanwhile is not known: {error.message}")
             return None
-        self._context.console.step(str(users))
+        if users is None:
+            self._context.console.warning("what users met meanwhile is not known: the count was lost")
+        else:
+            self._context.console.step(str(users))
         return users
 
     def judge(self, users: Users | None) -> None:
@@ -72,10 +79,7 @@ class Counting:
             return
         if users is None:
             raise TooManyErrors(f"--max-errors {self._max_errors}: what users met meanwhile is not known")
-        self._compare(users)
-
-    def _compare(self, users: Users) -> None:
-        if self._max_errors is not None and users.failed > self._max_errors:
+        if users.failed > self._max_errors:
             raise TooManyErrors(
                 f"{users}: more failed than --max-errors {self._max_errors} allows", "see the service's log"
             )
@@ -99,5 +103,8 @@ def finish(counting: Counting | None, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _parse(answer: Mapping[str, Any]) -> Users:
-    return Users(int(answer["requests"]), int(answer["failed"]), float(answer["p99_ms"]), answer.get("exact") is True)
+def _parse(answer: Mapping[str, Any] | None) -> Users | None:
+    """The daemon's numbers; None when there is no such count."""
+    if answer is None:
+        return None
+    return Users(int(answer["requests"]), int(answer["failed"]), answer["p99_ms"], answer["exact"] is True)

@@ -46,7 +46,7 @@ def candidates(
     asked = {address: _question(context, route, check, key, address) for address in addresses}
     for address, question in asked.items():
         if not question.path:
-            raise UsageError(f"the route of {route.service} names no page to verify", "give --check-path")
+            raise UsageError(f"the route of {route.service} names no page to probe", "give --check-path")
         context.console.step(f"verify: {question} at {address}")
     _side_by_side(context, check, asked, orchestrator, containers)
     listed = ", ".join(str(address) for address in addresses)
