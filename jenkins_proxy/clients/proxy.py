@@ -19,6 +19,8 @@ _READ_SECONDS = 10.0
 _CONNECT_SECONDS = 3.0
 # What the daemon may need beyond the time that it waits: to read the registry and to reload HAProxy.
 _ANSWER_SECONDS = 5.0
+# Of that, and of the wait for other proxies.
+_HOLD_SECONDS = 30.0
 # A daemon that restarts is back within seconds; one that is not there is reported soon.
 _RESTART_SECONDS = 5.0
 # The daemon gives up before we do, so that its reason arrives.
@@ -105,6 +107,68 @@ class ProxyClient:
     def resume(self, service: str, addresses: Iterable[Address]) -> dict[str, Any]:
         """Send requests to drained instances again."""
         return self._draining("resume", service, addresses, _READ_SECONDS)
+
+    def hold(
+        self,
+        route: Route,
+        *,
+        key_sha256: str,
+        holder: Mapping[str, Any],
+        timeout: float = 1800.0,
+        replace: str = "",
+        before: Iterable[Address] | None = None,
+    ) -> dict[str, Any]:
+        """Keep from users what joins the service from now on: only requests with the key reach it.
+
+        :param route: as it shall be once promoted.
+        :param key_sha256: of the key, in hexadecimal; the daemon never gets the key.
+        :param holder: ``name``, ``build`` and ``kept``, for whoever comes meanwhile.
+        :param timeout: seconds after which anybody may replace the hold.
+        :param replace: the ID of a hold that this one may take the place of.
+        :param before: the addresses that are proven; those that serve now when it is None.
+        :return: ``id, serving, before, phase, since, until, holder, proxies`` as the API documents them.
+        :raises ProxyError: somebody else holds the service; the text says who, since when, and how to end it.
+        """
+        body = {"route": route.as_dict(), "key_sha256": key_sha256, "holder": dict(holder), "timeout": timeout}
+        if replace:
+            body["replace"] = replace
+        if before is not None:
+            body["before"] = [str(address) for address in before]
+        return self._object(self._call("PUT", f"{_path(route.service)}/hold", _HOLD_SECONDS, body=body))
+
+    def promote(
+        self,
+        service: str,
+        hold_id: str,
+        addresses: Iterable[Address],
+        *,
+        keep: Iterable[Address] = (),
+        timeout: float = 30.0,
+    ) -> dict[str, Any]:
+        """Let users meet these instances at once, and no longer those of before.
+
+        :param keep: instances of before that go on serving.
+        :param timeout: seconds to wait for the other proxies.
+        :return: the hold; ``proxies`` says of each live one whether it ``serves`` or ``lags``.
+        """
+        body = {
+            "id": hold_id,
+            "addresses": [str(address) for address in addresses],
+            "keep": [str(address) for address in keep],
+            "timeout": timeout,
+        }
+        return self._object(self._call("POST", f"{_path(service)}/promote", timeout + _HOLD_SECONDS, body=body))
+
+    def demote(self, service: str, hold_id: str) -> dict[str, Any]:
+        """Let users meet those of before again, while they still run."""
+        return self._object(self._call("POST", f"{_path(service)}/demote", _HOLD_SECONDS, body={"id": hold_id}))
+
+    def end_hold(self, service: str, hold_id: str = "") -> dict[str, Any]:
+        """End a hold; the route of a promoted one becomes the service's. That there is none is no error.
+
+        :param hold_id: only the hold with this ID; empty: any.
+        """
+        return self._object(self._call("DELETE", f"{_path(service)}/hold", _HOLD_SECONDS, query={"id": hold_id}))
 
     def health(self) -> dict[str, Any]:
         """What ``/healthz`` says; a daemon that answers but does not serve is an error with its reason."""

@@ -1,13 +1,14 @@
-"""Why a route is not taken: another one holds its path, or nothing is behind it. Pure."""
+"""Why a route or a hold is not taken: another one has its path or its service, or nothing is behind it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ConflictError
-from jenkins_proxy.proxy.reconcile import desired_state
+from jenkins_proxy.proxy.reconcile.instances import Resolve, drained
 
 
 def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
@@ -27,7 +28,7 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
 
 
 def refuse_empty(
-    route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: desired_state.Resolve
+    route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: Resolve
 ) -> None:
     """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
     reasons = [(instance, _unfit(instance, drained_ids, resolve)) for instance in instances]
@@ -39,10 +40,50 @@ def refuse_empty(
         )
 
 
-def _unfit(instance: Instance, drained_ids: Mapping[Address, str], resolve: desired_state.Resolve) -> str:
+def refuse_promoted(hold: Hold | None) -> None:
+    """:raises ConflictError: when a deploy has promoted another route, which takes this one's place at its end."""
+    if hold and hold.promoted:
+        raise ConflictError(hold.conflict(), end_hint(hold.service))
+
+
+def refuse_held(hold: Hold | None, key_sha256: str, replace: str, now: float) -> None:
+    """:raises ConflictError: when a service is held by somebody else, whose time is not over.
+
+    :param key_sha256: whoever has the key of the hold is who put it.
+    :param replace: the ID of the hold that may be replaced all the same.
+    """
+    if hold and hold.key_sha256 != key_sha256 and hold.id != replace and not hold.expired(now):
+        raise ConflictError(hold.conflict(), end_hint(hold.service))
+
+
+def refuse_shared_key(service: str, key_sha256: str, holds: Mapping[str, Hold]) -> None:
+    """:raises ConflictError: when the key leads to the candidates of another service already."""
+    for hold in holds.values():
+        if hold.key_sha256 == key_sha256 and hold.service != service:
+            raise ConflictError(
+                f"the key of this deploy is that of the hold of {hold.service}", "give each deploy a key of its own"
+            )
+
+
+def refuse_absent(service: str, addresses: Iterable[Address], alive: Collection[Address]) -> None:
+    """:raises ConflictError: when an instance that users shall meet is not there."""
+    absent = sorted({str(address) for address in addresses if address not in alive})
+    if absent:
+        raise ConflictError(
+            f"not a live instance of {service}: {', '.join(absent)}",
+            f"there are: {', '.join(map(str, sorted(alive))) or 'none'}",
+        )
+
+
+def end_hint(service: str) -> str:
+    """How a hold is ended, for people."""
+    return f"jenkins-proxy promote {service} or jenkins-proxy abort {service} ends it"
+
+
+def _unfit(instance: Instance, drained_ids: Mapping[Address, str], resolve: Resolve) -> str:
     if instance.status == CRITICAL:
         return f"is critical ({' '.join(instance.output.split())[:200]})" if instance.output else "is critical"
-    if desired_state.drained(instance, drained_ids):
+    if drained(instance, drained_ids):
         return "is drained"
     if not instance.address.has_port:
         return "has no port that can be served"

@@ -23,9 +23,13 @@ from jenkins_proxy.proxy.haproxy import output, route_table
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.config_dir import read_probe_key
 from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.hold_service import HoldService
+from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
+from jenkins_proxy.proxy.reconcile.hold_monitor import HoldMonitor
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.reconcile.peers import Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import RouteStore
@@ -43,7 +47,7 @@ class Controller:
     :param state_dir: where routes and the probe key are kept for a start without the registry.
     :param name: this proxy's name among several, for ``jenkins-proxy/proxies/<name>``.
     :param connections: how many connections to the registry it may hold.
-    :ivar service: what the API calls.
+    :ivar service: what the API calls for routes; ``holds`` likewise for holds.
     :ivar events: what happens, for whoever subscribes.
     :raises UsageError: when the probe key can neither be read nor written.
     """
@@ -62,6 +66,7 @@ class Controller:
         self._tasks = TaskGroup(self._task_failed)
         self._haproxy = haproxy
         self._store = RouteStore(registry)
+        hold_store = HoldStore(registry)
         cache = RouteCache(state_dir / "routes.json")
         self._desired = _restored(cache, haproxy)
         self._applier = Applier(haproxy, timing)
@@ -69,12 +74,14 @@ class Controller:
         self._loop = ReconcileLoop(
             self._desired, self._applier, events=self.events, heartbeat=self._heartbeat, timing=timing
         )
+        self._hold_monitor = HoldMonitor(self._desired, self._loop, haproxy, timing)
         self._persistence = Persistence(self._desired, cache)
         self._discovery = Discovery(
             registry,
             self._desired,
             self._loop,
             store=self._store,
+            hold_store=hold_store,
             persistence=self._persistence,
             events=self.events,
             tasks=self._tasks,
@@ -85,11 +92,22 @@ class Controller:
             self._desired,
             self._loop,
             store=self._store,
+            hold_store=hold_store,
             discovery=self._discovery,
             persistence=self._persistence,
             applier=self._applier,
             haproxy=haproxy,
             probe_key=read_probe_key(state_dir / "probe.key"),
+        )
+        self.holds = HoldService(
+            self._desired,
+            self._loop,
+            routes=self._store,
+            store=hold_store,
+            discovery=self._discovery,
+            applier=self._applier,
+            peers=Peers(hold_store, name),
+            timing=timing,
         )
 
     async def start(self) -> None:
@@ -106,6 +124,7 @@ class Controller:
             self._applier.run_writer(),
             self._persistence.run(),
             self._heartbeat.run(),
+            self._hold_monitor.run(),
         ):
             self._tasks.start(work)
 
@@ -121,7 +140,8 @@ class Controller:
 
 def _restored(cache: RouteCache, haproxy: HAProxy) -> DesiredState:
     """What the state directory says: the routes, and the servers that were behind each."""
-    stored, drains = cache.read()
+    stored, drains, holds = cache.read()
     servers = output.servers(haproxy.files.read())
-    before = {name: servers.get(route_table.backend_name(name), frozenset()) for name in stored.routes}
-    return DesiredState(stored, drains, before)
+    services = stored.routes.keys() | holds.holds.keys()
+    before = {name: servers.get(route_table.backend_name(name), {}) for name in services}
+    return DesiredState(stored, drains, before, holds)

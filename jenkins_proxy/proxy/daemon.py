@@ -27,6 +27,7 @@ from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -152,6 +153,7 @@ def _api(
     return application(
         authenticator,
         Routes(service, waiter, authenticator),
+        HoldRoutes(controller.holds),
         DockerFlow(service, waiter),
         Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
         EventStream(event_log, timing=timing),

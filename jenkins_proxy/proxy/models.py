@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.proxy.holds import Hold
 
 RELOAD = "reload"
 RUNTIME = "runtime"
@@ -21,28 +23,45 @@ class NotRoutedError(ProxyError):
     """There is no route of this service (HTTP 404)."""
 
 
+class InstanceState(StrEnum):
+    """What an instance gets of the requests."""
+
+    SERVING = "serving"
+    """Users' requests."""
+    CANDIDATE = "candidate"
+    """Requests with the key of the deploy that started it, and no user's."""
+    DRAINING = "draining"
+    """No new request; those in flight may end."""
+    WAITING = "waiting"
+    """None: it is not ready, not healthy, or not known to HAProxy yet."""
+
+
 @dataclass(frozen=True)
 class ServedInstance:
     """An instance of a route as the registry and HAProxy see it.
 
     :ivar serving: whether new requests go to it.
     :ivar draining: whether it takes no new requests: because of ``drain``, or because it left the registry.
+    :ivar waiting_seconds: for how long it has not answered; 0 for one that has.
     """
 
     instance: Instance
     serving: bool
     draining: bool = False
+    state: InstanceState = InstanceState.WAITING
+    waiting_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class RouteState:
     """A route and what is behind it.
 
-    :ivar version: counts up with each change of the route; the same in every daemon.
+    :ivar version: counts up with each change of the route; the same in every daemon. 0 while users do not have it.
     :ivar applied: what the call that answers with this state did: ``reload``, ``runtime`` or ``none``.
     :ivar timings: seconds that its phases took.
     :ivar diff: unified diff of the configuration, for a dry run.
     :ivar refused: why HAProxy refused this route, when it did; the others serve without it.
+    :ivar hold: of the deploy that keeps instances from users, when there is one.
     """
 
     route: Route
@@ -52,6 +71,7 @@ class RouteState:
     timings: Mapping[str, float] = field(default_factory=dict, compare=False)
     diff: str = ""
     refused: str = ""
+    hold: Hold | None = None
 
     @property
     def serving(self) -> tuple[Address, ...]:

@@ -1,14 +1,17 @@
-"""A copy of the routes and drains on disk, which lets a proxy start without the registry."""
+"""A copy of the routes, drains and holds on disk, which lets a proxy start without the registry."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.files import atomic_write
+from jenkins_proxy.proxy.hold_store import HOLDS
+from jenkins_proxy.proxy.holds import Holds, parse_holds
 from jenkins_proxy.proxy.route_store import (
     ROUTES,
     STORE_ID,
@@ -22,7 +25,7 @@ from jenkins_proxy.proxy.route_store import (
 
 
 class RouteCache:
-    """The routes and drains on disk.
+    """The routes, drains and holds on disk.
 
     :param path: of the file.
     """
@@ -31,20 +34,25 @@ class RouteCache:
         self._path = path
         self._written = b""
 
-    def read(self) -> tuple[StoredRoutes, Drains]:
+    def read(self) -> tuple[StoredRoutes, Drains, Holds]:
         """What was saved last; nothing when there is no file, or none that can be read."""
         try:
             data = json.loads(self._path.read_bytes())
-            pairs = [
-                KvPair(ROUTES + name, to_json(route), version) for name, (route, version) in data["routes"].items()
-            ]
-            pairs.append(KvPair(ROUTES + STORE_ID, data["lineage"].encode(), 0))
+            routes = parse_routes(_pairs(ROUTES, data["routes"], data["lineage"]), 0)
             drains = {name: parse_drains(to_json(drained_ids)) for name, drained_ids in data["drains"].items()}
-            return parse_routes(pairs, 0), drains
+            # A file of before there were holds has none.
+            holds = parse_holds(_pairs(HOLDS, data.get("holds", {}), data.get("holds_lineage", "")), HOLDS, STORE_ID, 0)
+            return routes, drains, holds
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return StoredRoutes(), {}
+            return StoredRoutes(), {}, Holds()
 
-    async def save(self, stored: Mapping[str, StoredRoute], drains: Drains, store_id: str) -> None:
+    async def save(
+        self,
+        stored: Mapping[str, StoredRoute],
+        drains: Drains,
+        store_id: str,
+        holds: Holds,
+    ) -> None:
         """Save them, whole or not at all.
 
         :raises OSError: when they cannot be written.
@@ -57,8 +65,16 @@ class RouteCache:
                     name: {str(address): own for address, own in drained_ids.items()}
                     for name, drained_ids in drains.items()
                 },
+                "holds_lineage": holds.store_id,
+                "holds": {name: [own.as_dict(), own.version] for name, own in holds.holds.items()},
             }
         )
         if data != self._written:
             await asyncio.to_thread(atomic_write, self._path, data, mode=0o600, fsync=True)
             self._written = data
+
+
+def _pairs(prefix: str, values: Mapping[str, Sequence[Any]], store_id: str) -> list[KvPair]:
+    """Saved values as the pairs that they were, with the store's ID."""
+    pairs = [KvPair(prefix + name, to_json(value), version) for name, (value, version) in values.items()]
+    return [*pairs, KvPair(prefix + STORE_ID, store_id.encode(), 0)]

@@ -7,7 +7,7 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.models import ConflictError, RouteState
-from jenkins_proxy.proxy.reconcile.desired_state import live
+from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline

@@ -18,9 +18,10 @@ from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import difference, means
 from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.models import NONE, RUNTIME, NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.reconcile import desired_state
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
@@ -40,6 +41,7 @@ class ProxyService:
         loop: ReconcileLoop,
         *,
         store: RouteStore,
+        hold_store: HoldStore,
         discovery: Discovery,
         persistence: Persistence,
         applier: Applier,
@@ -49,6 +51,7 @@ class ProxyService:
         self._desired = desired
         self._loop = loop
         self._store = store
+        self._hold_store = hold_store
         self._discovery = discovery
         self._persistence = persistence
         self._applier = applier
@@ -67,7 +70,8 @@ class ProxyService:
         """
         begin = time.monotonic()
         service = route.service
-        admission.refuse_conflict(route, (stored.route for stored in self._desired.routes.values()))
+        admission.refuse_conflict(route, self._desired.all_routes)
+        admission.refuse_promoted(self._desired.holds.get(service))
         instances = await self._discovery.read_instances(route)
         if not allow_empty:
             drained_ids = self._desired.drained_ids(service)
@@ -101,8 +105,13 @@ class ProxyService:
 
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
-        desired = service in self._desired.routes
+        desired = service in self._desired.services
         stored = await self._store.remove_route(service)
+        await self._hold_store.change(service, lambda _hold: None)
+        hold = self._desired.holds.get(service)
+        if hold:
+            self._desired.end_hold(service, hold.version)
+            self._discovery.hold_changed(service, hold)
         if self._desired.remove_route(service):
             self._discovery.route_changed(service)
         await self._loop.reconcile([service])
@@ -111,7 +120,7 @@ class ProxyService:
     def removal(self, service: str) -> str:
         """How the configuration would change without a route. :raises NotRoutedError: there is none (404)."""
         self._existing(service)
-        backends = self._desired.backends(self._desired.routes, self._applier.running)
+        backends = self._desired.backends(self._desired.services, self._applier.running)
         backends.pop(service, None)
         return difference(self._applier.text(), self._applier.text(backends))
 
@@ -122,11 +131,11 @@ class ProxyService:
         :raises ProxyError: requests are still in flight after that time; the instances stay drained.
         :raises NotRoutedError: there is no such route (404).
         """
-        route = self._existing(service)
+        self._existing(service)
         deadline = Deadline(timeout)
         drained_ids = {
             instance.address: instance.id
-            for instance in self._desired.instances(route) or ()
+            for instance in self._desired.instances_of(service) or ()
             if instance.address in set(addresses)
         }
         self._desired.put_drains(service, await self._store.change_drains(service, add=drained_ids))
@@ -153,7 +162,7 @@ class ProxyService:
 
     def route(self, service: str) -> RouteState | None:
         """A route and what is behind it; None when there is none."""
-        return self._state(service) if service in self._desired.routes else None
+        return self._state(service) if self._desired.routes_of(service) else None
 
     def state(self) -> ProxyState:
         """The whole daemon."""
@@ -168,7 +177,7 @@ class ProxyService:
         return ProxyState(
             version=self._applier.version,
             serving=self._haproxy.serving and not self._loop.problem,
-            routes=tuple(map(self._state, self._desired.routes)),
+            routes=tuple(map(self._state, self._desired.services)),
             registry_lost_since=self._discovery.reachability.lost_since,
             problem=next(filter(None, problems), ""),
         )
@@ -189,7 +198,7 @@ class ProxyService:
         backend = self._backend(route, instances)
         await self._applier.check(backend)
         running = self._applier.running
-        backends = {**self._desired.backends(self._desired.routes, running), route.service: backend}
+        backends = {**self._desired.backends(self._desired.services, running), route.service: backend}
         return RouteState(
             route,
             version=self._desired.version(route.service),
@@ -201,12 +210,11 @@ class ProxyService:
     def _backend(self, route: Route, instances: Sequence[Instance]) -> Backend:
         """What would serve for a route that is new."""
         drained_ids = self._desired.drained_ids(route.service)
-        return desired_state.backend(route, instances, drained_ids, self._desired.hosts.resolve)
+        return new_backend(route, instances, drained_ids, self._desired.hosts.resolve)
 
-    def _existing(self, service: str) -> Route:
-        if service not in self._desired.routes:
+    def _existing(self, service: str) -> None:
+        if not self._desired.routes_of(service):
             raise NotRoutedError(f"there is no route of {service}", "GET /v1/routes lists them")
-        return self._desired.routes[service].route
 
     def _state(self, service: str, *, applied: str = NONE, timings: Mapping[str, float] | None = None) -> RouteState:
         state = self._desired.state(service, self._applier.running.get(service))

@@ -21,6 +21,8 @@ class Timing:
         question.
     :ivar ready_retry_min: the first pause between two questions; each next one is twice as long, up to
         ``ready_retry_max``.
+    :ivar hold_poll: between two looks at which servers of held services HAProxy reports down.
+    :ivar proxies_wait: for every live proxy to serve a change of a hold, where the caller names no time.
     :ivar reconcile_retry: before a round that failed is tried again.
     :ivar session_ttl: of the session that holds this proxy's key in the registry.
     :ivar haproxy_start: for a worker of HAProxy to run its configuration.
@@ -45,6 +47,8 @@ class Timing:
     ready_timeout: float = 10.0
     ready_retry_min: float = 0.01
     ready_retry_max: float = 0.25
+    hold_poll: float = 1.0
+    proxies_wait: float = 10.0
     reconcile_retry: float = 1.0
     session_ttl: float = 30.0
     haproxy_start: float = 30.0

@@ -22,6 +22,7 @@ from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.models import ProxyState
 from jenkins_proxy.proxy.telemetry import metrics
@@ -109,6 +110,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
     """The daemon's HTTP API, as it is registered."""
     parts = (
         Routes(Mock(), Mock(), Mock()),
+        HoldRoutes(Mock()),
         DockerFlow(Mock(), Mock()),
         Dashboard(Mock(), Mock(), Mock(), Mock(), {}),
         EventStream(Mock()),

@@ -8,7 +8,10 @@ import dataclasses
 import pytest
 
 from jenkins_proxy.model import Address, Instance, Route
-from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState, ServedInstance
+from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
+from jenkins_proxy.proxy.holds import Hold, Holder
+from jenkins_proxy.proxy.models import InstanceState, NotRoutedError, ProxyState, RouteState, ServedInstance
+from jenkins_proxy.proxy.reconcile.peers import Progress
 
 
 class StandIn:
@@ -76,9 +79,52 @@ def served(service: str, *statuses: str) -> tuple[ServedInstance, ...]:
         ServedInstance(
             Instance(service, f"node:{service}:{port}", Address("10.0.0.1", port), "node-1", status),
             serving=status == "passing",
+            state=InstanceState.SERVING if status == "passing" else InstanceState.WAITING,
         )
         for port, status in enumerate(statuses or ("passing",), start=32768)
     )
+
+
+class HoldStandIn:
+    """The hold service's methods over one hold. ``failure`` is raised by the next call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+        self.failure: Exception | None = None
+        self.hold = Hold(
+            "0123abcd",
+            "ab" * 32,
+            Route("books-ms", ("/a",)),
+            Holder("me@host:1"),
+            since=1000.0,
+            until=1600.0,
+            before=(Address("10.0.0.1", 32768),),
+        )
+
+    def _state(self, *call: object, hold: Hold | None) -> HoldState:
+        self.calls.append(call)
+        failure, self.failure = self.failure, None
+        if failure:
+            raise failure
+        return HoldState(hold, {"one": Progress.SERVES, "two": Progress.LAGS}, "runtime", 0.0123)
+
+    async def begin(self, request: HoldRequest) -> HoldState:
+        return self._state("begin", request, hold=self.hold)
+
+    async def promote(self, service: str, hold_id: str, addresses, keep, timeout: float) -> HoldState:
+        hold = self.hold.promote((*addresses, *keep))
+        return self._state("promote", service, hold_id, tuple(addresses), tuple(keep), timeout, hold=hold)
+
+    async def demote(self, service: str, hold_id: str) -> HoldState:
+        return self._state("demote", service, hold_id, hold=self.hold)
+
+    async def end(self, service: str, hold_id: str) -> HoldState:
+        return self._state("end", service, hold_id, hold=None)
+
+
+@pytest.fixture
+async def hold_service() -> HoldStandIn:
+    return HoldStandIn()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.holds import Hold, Holder, Holds, Phase
 from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import (
     DRAINS,
@@ -117,9 +118,12 @@ def test_what_is_no_mark_is_left_out(value):
 async def test_the_copy_on_disk_comes_back(tmp_path):
     stored = {BOOKS.service: StoredRoute(BOOKS, 12)}
     drains = {BOOKS.service: {HERE: "id"}}
-    await RouteCache(tmp_path / "routes.json").save(stored, drains, "first")
-    back, drained_ids = RouteCache(tmp_path / "routes.json").read()
+    hold = Hold("0123abcd", "ab" * 32, BOOKS, Holder("me@host:1"), 1.0, 2.0, (HERE,), (HERE,), Phase.PROMOTED, 13)
+    holds = Holds({BOOKS.service: hold}, store_id="second")
+    await RouteCache(tmp_path / "routes.json").save(stored, drains, "first", holds)
+    back, drained_ids, holds_back = RouteCache(tmp_path / "routes.json").read()
     assert (back.routes, drained_ids, back.store_id) == (stored, drains, "first")
+    assert (holds_back, holds_back.holds[BOOKS.service].version) == (holds, 13)
     assert oct((tmp_path / "routes.json").stat().st_mode)[-3:] == "600"
 
 
@@ -127,18 +131,18 @@ async def test_the_copy_on_disk_comes_back(tmp_path):
 def test_a_copy_that_cannot_be_read_is_none(tmp_path, text):
     if text is not None:
         (tmp_path / "routes.json").write_text(text)
-    back, drained_ids = RouteCache(tmp_path / "routes.json").read()
-    assert (dict(back.routes), dict(drained_ids)) == ({}, {})
+    back, drained_ids, holds = RouteCache(tmp_path / "routes.json").read()
+    assert (dict(back.routes), dict(drained_ids), dict(holds.holds)) == ({}, {}, {})
 
 
 async def test_a_full_disk_leaves_the_copy_of_before(tmp_path, monkeypatch):
     copy = RouteCache(tmp_path / "routes.json")
-    await copy.save({BOOKS.service: StoredRoute(BOOKS, 12)}, {}, "")
+    await copy.save({BOOKS.service: StoredRoute(BOOKS, 12)}, {}, "", Holds())
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        await copy.save({}, {}, "")
+        await copy.save({}, {}, "", Holds())
     assert list(RouteCache(tmp_path / "routes.json").read()[0].routes) == [BOOKS.service]

@@ -9,6 +9,10 @@
     DELETE /v1/routes/SERVICE        (*)                                           404 without it
     POST   /v1/routes/SERVICE/drain  (*)  {"addresses": ["10.0.0.1:32768"], "timeout": 30}; answers when they are idle
     POST   /v1/routes/SERVICE/resume (*)  {"addresses": [...]}
+    PUT    /v1/routes/SERVICE/hold    (*)  {"route", "key_sha256", "holder"}: what joins from now on is a candidate
+    DELETE /v1/routes/SERVICE/hold    (*)  ?id=ID: ends the hold; the route of a promoted one stays
+    POST   /v1/routes/SERVICE/promote (*)  {"id", "addresses", "keep"}: users meet exactly these; 404 409
+    POST   /v1/routes/SERVICE/demote  (*)  {"id"}: users meet those of before again
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
     GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N

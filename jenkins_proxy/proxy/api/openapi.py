@@ -19,7 +19,7 @@ _ERRORS = {
     401: "The token is missing or wrong.",
     403: "The request looks like one that a web page makes, or its Host is unknown.",
     404: "There is no such route.",
-    409: "No live instance, or another service holds one of the paths.",
+    409: "No live instance, another service has one of the paths, or another deploy holds the service.",
     500: "Docker Flow: Proxy's status for every other failure.",
     503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
 }
@@ -172,6 +172,7 @@ def operations() -> Iterator[Operation]:
             guarded=True,
             errors=(400, 404, 503),
         )
+    yield from _holds()
     yield Operation(
         "get",
         "/v1/events",
@@ -188,6 +189,34 @@ def operations() -> Iterator[Operation]:
         yield Operation("get", path, "The page.", media=media)
     yield Operation("get", "/dashboard/page.js", "The page's script.", media="text/javascript")
     yield from _docker_flow()
+
+
+def _holds() -> Iterator[Operation]:
+    """What a deploy asks for its candidates."""
+    for method, verb, text, body in (
+        ("put", "hold", "Keep from users what joins a service from now on.", "HoldBody"),
+        ("post", "promote", "Let users meet these instances, and no longer those of before.", "PromoteBody"),
+        ("post", "demote", "Let users meet those of before again.", "HoldName"),
+    ):
+        yield Operation(
+            method,
+            f"/v1/routes/{{service}}/{verb}",
+            f"{text} Answers when every live proxy does, or names those that lag.",
+            "HoldState",
+            parameters=(_SERVICE,),
+            body=body,
+            guarded=True,
+            errors=(400, 404, 409, 503) if method == "post" else (400, 409, 503),
+        )
+    yield Operation(
+        "delete",
+        "/v1/routes/{service}/hold",
+        "End a hold. The route of one that is promoted becomes the service's.",
+        "HoldState",
+        parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", _TEXT)),
+        guarded=True,
+        errors=(400, 503),
+    )
 
 
 def _docker_flow() -> Iterator[Operation]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.events import Event
+from jenkins_proxy.proxy.holds import MAX_SECONDS, Holder, Phase
+from jenkins_proxy.proxy.models import InstanceState
+from jenkins_proxy.proxy.reconcile.peers import Progress
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
 
 Schema = dict[str, Any]
@@ -54,9 +57,35 @@ def schemas() -> dict[str, Schema]:
                 "output": _TEXT,
                 "serving": _FLAG,
                 "draining": _FLAG,
+                "state": {"enum": [str(state) for state in InstanceState]},
+                "waiting_seconds": _NUMBER,
             }
         ),
-        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff")),
+        "Hold": _object(_HOLD),
+        "HoldState": _object({**_HOLD, **_PROGRESS}, optional=tuple(_HOLD)),
+        "HoldBody": _object(
+            {
+                "route": reference("RouteBody"),
+                "key_sha256": {**_TEXT, "pattern": "^[0-9a-f]{64}$"},
+                "timeout": {**_NUMBER, "minimum": 0, "maximum": MAX_SECONDS},
+                "holder": reference("Holder"),
+                "replace": _HOLD_ID,
+                "before": _ADDRESS_LIST,
+            },
+            optional=("timeout", "replace", "before"),
+        ),
+        "Holder": _of_dataclass(Holder),
+        "PromoteBody": _object(
+            {
+                "id": _HOLD_ID,
+                **_ADDRESSES,
+                "keep": _ADDRESS_LIST,
+                "timeout": {**_NUMBER, "minimum": 0, "maximum": 300},
+            },
+            optional=("keep", "timeout"),
+        ),
+        "HoldName": _object({"id": _HOLD_ID}),
+        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "hold")),
         "RouteList": _object({"version": _INTEGER, "routes": _list("RouteState")}),
         "Removal": _object({"service": _TEXT, "removed": _FLAG, "diff": _TEXT}, optional=("diff",)),
         "Addresses": _object(_ADDRESSES),
@@ -88,6 +117,24 @@ _DOCKER_FLOW_TEXTS = (
     "TemplateBePath",
 )
 _ADDRESSES = {"addresses": {"type": "array", "minItems": 1, "items": {**_TEXT, "examples": ["10.0.0.1:32768"]}}}
+_ADDRESS_LIST = {"type": "array", "items": {**_TEXT, "examples": ["10.0.0.1:32768"]}}
+_HOLD_ID = {**_TEXT, "pattern": "^[0-9a-f]{8}$"}
+_HOLD: dict[str, Schema] = {
+    "id": _HOLD_ID,
+    "route": reference("Route"),
+    "before": _ADDRESS_LIST,
+    "serving": _ADDRESS_LIST,
+    "phase": {"enum": [str(phase) for phase in Phase]},
+    "since": _NUMBER,
+    "until": _NUMBER,
+    "holder": reference("Holder"),
+}
+_PROGRESS: dict[str, Schema] = {
+    "held": _FLAG,
+    "proxies": {"type": "object", "additionalProperties": {"enum": [str(progress) for progress in Progress]}},
+    "applied": {"enum": ["reload", "runtime", "none"]},
+    "seconds": _NUMBER,
+}
 _HEALTH: dict[str, Schema] = {
     "status": {"enum": ["serving", "not serving"]},
     "version": _INTEGER,
@@ -108,6 +155,7 @@ _ROUTE_STATE: dict[str, Schema] = {
     "applied": {"enum": ["reload", "runtime", "none"]},
     "timings": {"type": "object", "additionalProperties": _NUMBER},
     "refused": _TEXT,
+    "hold": reference("Hold"),
     "probe": {
         "type": "object",
         "properties": {"header": _TEXT, "key": _TEXT},
@@ -128,7 +176,7 @@ def _state(event: Schema) -> Schema:
             **_HEALTH,
             "totals": _object(dict.fromkeys(totals, _INTEGER)),
             "matching": _INTEGER,
-            "services": {"type": "array", "items": _object(service, optional=("probe", "diff"))},
+            "services": {"type": "array", "items": _object(service, optional=("probe", "diff", "hold"))},
             "about": _object(about),
             "events": {"type": "array", "items": _object({"id": _TEXT, **event["properties"]})},
             "position": _TEXT,

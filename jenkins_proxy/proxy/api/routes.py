@@ -5,26 +5,18 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from typing import Any
 
 from aiohttp import web
 
-from jenkins_proxy import validation
-from jenkins_proxy.aio import with_timeout
-from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.api import serializers
+from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
-from jenkins_proxy.route_options import OPTIONS, check_route
 
-_BODY_SECONDS = 10.0
 _MAX_DRAIN = 3600.0
-_FIELDS = tuple(option.name for option in OPTIONS)
 
 
 class Routes:
@@ -52,7 +44,7 @@ class Routes:
         return web.json_response(text=await asyncio.to_thread(_list_text, self._service.state()))
 
     async def get(self, request: web.Request) -> web.Response:
-        service = _service(request)
+        service = bodies.service_of(request)
         state = self._service.route(service)
         if state is None:
             raise NotRoutedError(f"there is no route of {service}")
@@ -61,7 +53,7 @@ class Routes:
     @guarded
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
-        route = _route(_service(request), await _body(request))
+        route = bodies.route(bodies.service_of(request), await bodies.json_object(request))
         if query.flag("dryRun"):
             state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
         else:
@@ -73,7 +65,7 @@ class Routes:
 
     @guarded
     async def delete(self, request: web.Request) -> web.Response:
-        service, query = _service(request), Query(request.query.items())
+        service, query = bodies.service_of(request), Query(request.query.items())
         if query.flag("dryRun"):
             return web.json_response({"service": service, "removed": False, "diff": self._service.removal(service)})
         if not await self._service.remove(service):
@@ -83,16 +75,16 @@ class Routes:
     @guarded
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
-        body = await _body(request)
-        timeout = body.get("timeout", _MAX_DRAIN)
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= _MAX_DRAIN:
-            raise UsageError(f"timeout {timeout!r} is not allowed: it must be seconds from 0 to {_MAX_DRAIN:g}")
-        return self._answer(request, await self._service.drain(_service(request), _addresses(body), timeout))
+        body = await bodies.json_object(request)
+        timeout = bodies.seconds(body, "timeout", _MAX_DRAIN, _MAX_DRAIN)
+        return self._answer(
+            request, await self._service.drain(bodies.service_of(request), bodies.addresses(body), timeout)
+        )
 
     @guarded
     async def resume(self, request: web.Request) -> web.Response:
-        body = await _body(request)
-        return self._answer(request, await self._service.resume(_service(request), _addresses(body)))
+        body = await bodies.json_object(request)
+        return self._answer(request, await self._service.resume(bodies.service_of(request), bodies.addresses(body)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
         key = self._service.probe_key if self._auth.trusts(request) else ""
@@ -102,36 +94,3 @@ class Routes:
 def _list_text(state: ProxyState) -> str:
     routes = sorted(state.routes, key=lambda own: own.route.service)
     return json.dumps({"version": state.version, "routes": [serializers.route_json(own) for own in routes]})
-
-
-def _service(request: web.Request) -> str:
-    return validation.check_service(request.match_info["service"])
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    text = await with_timeout(request.text(), _BODY_SECONDS)
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the request's body is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise UsageError("the request's body is not a JSON object")
-    return data
-
-
-def _route(service: str, data: dict[str, Any]) -> Route:
-    unknown = sorted(str(key)[:40] for key in data if key not in _FIELDS)
-    if unknown:
-        raise UsageError(f"the route has unknown fields: {', '.join(unknown)}", f"known: {', '.join(_FIELDS)}")
-    if data.get("service", service) != service:
-        raise UsageError(f"the body's service is not the URL's, which is {service}")
-    route = Route.from_dict({**data, "service": service})
-    check_route(route)
-    return route
-
-
-def _addresses(body: dict[str, Any]) -> tuple[Address, ...]:
-    given = body.get("addresses")
-    if not isinstance(given, list) or not given:
-        raise UsageError("addresses is missing", 'send {"addresses": ["10.0.0.1:32768"]}')
-    return tuple(validation.parse_address(text, "addresses") for text in given)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
+from jenkins_proxy.proxy.hold_service import HoldState
+from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ProxyState, RouteState, ServedInstance
 
 
@@ -23,6 +25,8 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
         "timings": {name: round(seconds, 6) for name, seconds in state.timings.items()},
         "refused": state.refused,
     }
+    if state.hold:
+        answer["hold"] = hold_json(state.hold)
     if probe_key:
         answer["probe"] = {"header": PROBE_HEADER, "key": probe_key}
     if diff:
@@ -42,6 +46,26 @@ def _instance_json(served: ServedInstance) -> dict[str, Any]:
         "output": instance.output,
         "serving": served.serving,
         "draining": served.draining,
+        "state": str(served.state),
+        "waiting_seconds": round(served.waiting_seconds, 3),
+    }
+
+
+def hold_json(hold: Hold) -> dict[str, Any]:
+    """A hold, for whoever may read: without what leads to its candidates."""
+    data = hold.as_dict()
+    del data["key_sha256"]
+    return data
+
+
+def hold_state_json(state: HoldState) -> dict[str, Any]:
+    """The answer to a change of a hold: the hold, if there is one yet, and how far each proxy is."""
+    return {
+        **(hold_json(state.hold) if state.hold else {}),
+        "held": state.hold is not None,
+        "proxies": {name: str(progress) for name, progress in state.proxies.items()},
+        "applied": state.applied,
+        "seconds": round(state.seconds, 6),
     }
 
 

@@ -1,7 +1,7 @@
 """What the registry and the name servers report, fed into the desired state: the parts that do it, put together.
 
     ServiceWatcher  ->  InstanceFeed  ->  ReadinessGate, Resolver    instances, and whether and where they listen
-    RouteWatcher                                                    routes and drains
+    RouteWatcher, HoldWatcher                                       routes and drains, holds
 
 Each of them writes to the desired state and enqueues the services that it changed.
 """
@@ -14,13 +14,17 @@ from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.hold_watcher import HoldWatcher
 from jenkins_proxy.proxy.discovery.instance_feed import InstanceFeed
 from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
 from jenkins_proxy.proxy.discovery.resolver import Resolver
 from jenkins_proxy.proxy.discovery.route_watcher import RouteWatcher
 from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 from jenkins_proxy.proxy.events import EventBus
-from jenkins_proxy.proxy.reconcile.desired_state import DesiredState, outside
+from jenkins_proxy.proxy.hold_store import HoldStore
+from jenkins_proxy.proxy.holds import Hold
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import outside
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore
@@ -42,6 +46,7 @@ class Discovery:
         loop: ReconcileLoop,
         *,
         store: RouteStore,
+        hold_store: HoldStore,
         persistence: Persistence,
         events: EventBus,
         tasks: TaskGroup,
@@ -82,6 +87,16 @@ class Discovery:
             tasks=tasks,
             timing=timing,
         )
+        self._holds = HoldWatcher(
+            desired,
+            loop,
+            store=hold_store,
+            routes=self._routes,
+            reachability=self.reachability,
+            events=events,
+            tasks=tasks,
+            timing=timing,
+        )
 
     @property
     def problem(self) -> str:
@@ -91,11 +106,19 @@ class Discovery:
     def start(self) -> None:
         """Follow the registry, until the tasks are ended."""
         self._routes.start()
+        self._holds.start()
         self._tasks.start(self._resolver.run())
 
     def route_changed(self, service: str) -> None:
         """A route was put or removed here, before the store reports it."""
         self._routes.routes_changed([service])
+
+    def hold_changed(self, service: str, before: Hold | None) -> None:
+        """A hold was put, changed or ended here, before the store reports it.
+
+        :param before: the hold as it was.
+        """
+        self._holds.holds_changed({service: before} if before else {}, [service])
 
     async def read_instances(self, route: Route) -> Sequence[Instance]:
         """What stands behind a route, asked for now, as a watch may be a moment behind; with its names looked up.

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 
 from jenkins_proxy.aio import TaskGroup, with_timeout
 from jenkins_proxy.model import Address, Instance
-from jenkins_proxy.proxy.reconcile.desired_state import DesiredState, live
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 

@@ -34,7 +34,7 @@ class Resolver:
     async def _lookup(self, names: Collection[str]) -> None:
         changed = await asyncio.gather(*map(self._lookup_name, names))
         if any(changed):
-            self._loop.enqueue(self._desired.routes)
+            self._loop.enqueue(self._desired.services)
 
     async def _lookup_name(self, name: str) -> bool:
         query = asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)

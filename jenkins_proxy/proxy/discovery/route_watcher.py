@@ -14,7 +14,7 @@ from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
-from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute, StoredRoutes
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 
@@ -60,25 +60,40 @@ class RouteWatcher:
         """The desired routes of these services changed."""
         for name in services:
             self._events.publish("route-put" if name in self._desired.routes else "route-removed", name)
+        self.services_changed(services)
+
+    def services_changed(self, services: Iterable[str]) -> None:
+        """What is desired of these services changed, and maybe what stands behind them."""
         self._desired.forget_instances()
         self._services.follow(self._desired.registry_names)
         self._loop.enqueue(services)
         self._persistence.changed()
 
+    async def read(self) -> None:
+        """Take the routes as the store has them now, as the watch may be a moment behind.
+
+        :raises RegistryError: the registry does not answer.
+        """
+        stored, _index = await self._store.routes()
+        self._take(stored)
+
     async def _watch_routes(self) -> None:
         query = functools.partial(self._store.routes, wait=self._wait)
         async for stored, _index_changed in self._reachability.watch(query):
-            store_id = self._desired.store_id
-            changed, missing = self._desired.take_routes(stored)
-            if missing or not stored.store_id:
-                self._tasks.start(self._restore(missing))
-            for name in stored.bad.keys() - self._bad.keys():
-                self._events.publish("route-refused", name, detail=stored.bad[name])
-            self._bad = stored.bad
-            if changed:
-                self.routes_changed(changed)
-            if self._desired.store_id != store_id:
-                self._persistence.changed()
+            self._take(stored)
+
+    def _take(self, stored: StoredRoutes) -> None:
+        store_id = self._desired.store_id
+        changed, missing = self._desired.take_routes(stored)
+        if missing or not stored.store_id:
+            self._tasks.start(self._restore(missing))
+        for name in stored.bad.keys() - self._bad.keys():
+            self._events.publish("route-refused", name, detail=stored.bad[name])
+        self._bad = stored.bad
+        if changed:
+            self.routes_changed(changed)
+        if self._desired.store_id != store_id:
+            self._persistence.changed()
 
     async def _watch_drains(self) -> None:
         query = functools.partial(self._store.drains, wait=self._wait)

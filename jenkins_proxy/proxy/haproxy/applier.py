@@ -12,10 +12,10 @@ from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy import diff
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
-from jenkins_proxy.proxy.haproxy.diff import ServerChange
+from jenkins_proxy.proxy.haproxy.diff import Change, ServerChange
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Rendered, Renderer, render, server_name
-from jenkins_proxy.proxy.haproxy.route_table import backend_name
+from jenkins_proxy.proxy.haproxy.render import Rendered, Renderer, render
+from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 
@@ -30,13 +30,13 @@ class Applied:
     """What was done.
 
     :ivar reloaded: whether by a reload; then ``seconds`` is what it took.
-    :ivar changes: of servers, by the Runtime API.
+    :ivar changes: by the Runtime API.
     :ivar refused: why HAProxy refused a route, by service; what ran before for it runs on.
     """
 
     reloaded: bool = False
     seconds: float = 0.0
-    changes: tuple[ServerChange, ...] = ()
+    changes: tuple[Change, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -197,18 +197,18 @@ class Applier:
                     good[name] = running.lasting
         return good, refused
 
-    async def _change(self, changes: tuple[ServerChange, ...]) -> bool:
-        """Change servers. :return: whether HAProxy did it all."""
+    async def _change(self, changes: tuple[Change, ...]) -> bool:
+        """Make changes by the Runtime API. :return: whether HAProxy made them all."""
         if not changes:
             return True
         commands = [command for change in changes for command in change.commands]
-        answers = iter(await self._haproxy.runtime.ask(*commands))
+        answers = iter(await self._haproxy.runtime.ask(*commands) if commands else ())
         # What HAProxy refused must not reach the files: it could not start from them again.
         done = [change for change in changes if {next(answers) for _ in change.commands} <= {"", _REGISTERED}]
         for change in done:
             self._record(change)
         self._stale.set()
-        if any(change.after is ServerState.DRAINING for change in done):
+        if any(_draining(self._running[change.service]) for change in done):
             self._draining.set()
         return len(done) == len(changes)
 
@@ -228,10 +228,9 @@ class Applier:
         if answers[-1] in ("Server deleted.", "No such server."):
             self._record(change)
 
-    def _record(self, change: ServerChange) -> None:
+    def _record(self, change: Change) -> None:
         """HAProxy has made a change."""
-        service = change.route.service
-        self._running[service] = change.apply(self._running[service])
+        self._running[change.service] = change.apply(self._running[change.service])
 
     def _write(self, backends: Mapping[str, Backend]) -> None:
         self._haproxy.write(self._render_all(backends))

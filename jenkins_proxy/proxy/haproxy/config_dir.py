@@ -25,6 +25,7 @@ class ConfigDir:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._runtime_maps: dict[str, str] = {}
 
     def prepare(self, probe_key: str) -> None:
         """Make the folder and write the probe key, which the configuration names but does not hold.
@@ -41,13 +42,18 @@ class ConfigDir:
 
         :raises ProxyError: when it cannot be written: disk full, no permission.
         """
-        for name, text in rendered.maps.items():
+        # A runtime map that is there belongs to what runs; to be checked, any text of it will do.
+        for name, text in (*rendered.maps.items(), *((name, "") for name in rendered.runtime_maps)):
             if not (self.folder / name).exists():
                 self._write(name, text)
         self._write(CANDIDATE, rendered.config)
 
-    def commit(self) -> None:
+    def commit(self, rendered: Rendered) -> None:
         """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
+        for name, text in rendered.runtime_maps.items():
+            if self._runtime_maps.get(name) != text:
+                self._write(name, text)
+                self._runtime_maps[name] = text
         with self._reporting(self.folder / CONFIG):
             os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
 
@@ -58,7 +64,7 @@ class ConfigDir:
         """
         self._link(CONFIG, GOOD)
         for path in self.folder.glob("*.map"):
-            if path.name not in rendered.maps:
+            if path.name not in rendered.maps and path.name not in rendered.runtime_maps:
                 path.unlink(missing_ok=True)
 
     def revert(self) -> bool:

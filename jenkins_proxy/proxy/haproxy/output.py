@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from jenkins_proxy.model import Address
+from jenkins_proxy.proxy.haproxy.backend import ServerState
 from jenkins_proxy.proxy.haproxy.render import DESCRIPTION
 from jenkins_proxy.proxy.haproxy.route_table import NO_ROUTE
 
@@ -39,20 +40,21 @@ def version(config: str) -> int:
     return int(match[1]) if match else 0
 
 
-def servers(config: str) -> dict[str, frozenset[Address]]:
-    """The addresses in a configuration that the daemon wrote, by backend."""
-    servers: dict[str, set[Address]] = {}
+def servers(config: str) -> dict[str, dict[Address, ServerState]]:
+    """The servers in a configuration that the daemon wrote and their states, by backend."""
+    servers: dict[str, dict[Address, ServerState]] = {}
     backend = ""
     for line in config.splitlines():
         words = line.split()
         if words[:1] == ["backend"]:
             backend = words[1]
             if backend != NO_ROUTE:
-                servers[backend] = set()
+                servers[backend] = {}
         elif words[:1] == ["server"] and backend:
             host, _, port = words[1].rpartition(":")
-            servers[backend].add(Address(host, int(port)))
-    return {name: frozenset(addresses) for name, addresses in servers.items()}
+            state = ServerState.CANDIDATE if words[3:5] == ["weight", "0"] else ServerState.SERVING
+            servers[backend][Address(host, int(port))] = state
+    return servers
 
 
 class Log:

@@ -59,7 +59,7 @@ class HAProxy:
         self._program = await program.find()
         self.files.prepare(probe_key)
         await self.check(rendered)
-        self.files.commit()
+        self.files.commit(rendered)
         try:
             await self._launch(version)
         except ProxyError as error:
@@ -94,7 +94,7 @@ class HAProxy:
             cannot start; the old one keeps serving.
         """
         await self.check(rendered)
-        self.files.commit()
+        self.files.commit(rendered)
         try:
             failed = (await self._workers()).failed
             mark = self._log.mark()
@@ -114,7 +114,7 @@ class HAProxy:
         :raises ProxyError: when they cannot be written.
         """
         self.files.stage(rendered)
-        self.files.commit()
+        self.files.commit(rendered)
         self.files.mark_good(rendered)
 
     async def idle(self, backend: str, servers: Collection[str]) -> bool:

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field, fields
 import jinja2
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.haproxy import candidate_map, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.resources import resource
 
 CONFIG = "haproxy.cfg"
 PROBE_FILE = "probe.key"
 PROBE_HEADER = "X-Jenkins-Proxy-Probe"
 INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
+CANDIDATE_HEADER = "X-Jenkins-Proxy-Candidate"
 DESCRIPTION = "jenkins-proxy"
 
 
@@ -70,16 +72,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The files, by name. The names of the maps come from their contents: a new version never overwrites the one that
-    the running or the last good configuration reads."""
+    """The files, by name.
+
+    :ivar maps: their names come from their contents: a new version never overwrites the one that the running or the
+        last good configuration reads.
+    :ivar runtime_maps: those that the Runtime API changes, by a name that stays.
+    """
 
     config: str
     maps: Mapping[str, str]
-
-
-def server_name(address: Address) -> str:
-    """The name of a server: stable for an address, and of characters that HAProxy allows: ``10.0.0.1:32768``."""
-    return f"{address.host}:{address.port}"
+    runtime_maps: Mapping[str, str] = field(default_factory=dict)
 
 
 def server_options(route: Route) -> str:
@@ -114,7 +116,7 @@ class Renderer:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._routes: list[Route] | None = None
+        self._layouts: list[tuple[Route | None, str, Route | None]] | None = None
         self._head = ""
         self._maps: Mapping[str, str] = {}
         self._blocks: dict[str, tuple[Backend, str]] = {}
@@ -122,13 +124,14 @@ class Renderer:
     def render(self, backends: Iterable[Backend], version: int) -> Rendered:
         """As :func:`render`."""
         ordered = sorted(backends, key=lambda backend: backend.route.service)
-        routes = [backend.route for backend in ordered]
-        if routes != self._routes:
-            self._maps, self._head = _head(routes, self._options)
-            self._routes = routes
+        layouts = [backend.layout for backend in ordered]
+        if layouts != self._layouts:
+            self._maps, self._head = _head(ordered, self._options)
+            self._layouts = layouts
         self._blocks = {backend.route.service: self._block(backend) for backend in ordered}
         head = self._head.replace(_VERSION, str(version), 1)
-        return Rendered(head + "".join(text for _backend, text in self._blocks.values()), self._maps)
+        config = head + "".join(text for _backend, text in self._blocks.values())
+        return Rendered(config, self._maps, {candidate_map.FILE: candidate_map.text(ordered)})
 
     def _block(self, backend: Backend) -> tuple[Backend, str]:
         before = self._blocks.get(backend.route.service)
@@ -138,21 +141,41 @@ class Renderer:
 _VERSION = "@version@"
 
 
-def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str], str]:
+@dataclass(frozen=True)
+class _Search:
+    """A search for the backend of a request, as the template writes it.
+
+    :ivar hold_id: whose keyed requests it is for; empty for everybody else's.
+    :ivar exact: the name of its map of equal paths, ``prefix`` likewise; empty where it has none.
+    """
+
+    table: Table
+    exact: str = ""
+    prefix: str = ""
+    hold_id: str = ""
+
+
+def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, str], str]:
     """All that does not depend on the addresses: the maps, and the text up to the backends."""
-    table = route_table.table(routes)
-    maps = {}
-    names = {}
-    for kind, entries in (("exact", table.exact), ("prefix", table.prefix)):
-        if entries:
-            text = "".join(f"{key} {backend}\n" for key, backend in sorted(entries.items()))
-            names[kind] = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.map"
-            maps[names[kind]] = text
+    maps: dict[str, str] = {}
+    public = {backend.route.service: backend.route for backend in backends if backend.public}
+    users = _search(public.values(), maps)
+    # Keyed requests go where they would once the held route is everybody's.
+    keyed = [
+        _search({**public, held.service: held}.values(), maps, backend.keyed.hold_id)
+        for backend in backends
+        if backend.keyed and (held := backend.held_route)
+    ]
     head = _template("haproxy.cfg.j2").render(
         description=f"{DESCRIPTION} {_VERSION}",
         options=options,
-        table=table,
-        maps=names,
+        users=users,
+        keyed=keyed,
+        by_host=any(
+            search.table.levels[0].depth != route_table.NO_HOST for search in (users, *keyed) if search.table.levels
+        ),
+        candidates=candidate_map.FILE,
+        candidate_header=CANDIDATE_HEADER,
         no_host=route_table.NO_HOST,
         no_route=route_table.NO_ROUTE,
         probe_file=PROBE_FILE,
@@ -162,14 +185,35 @@ def _head(routes: Sequence[Route], options: Options) -> tuple[Mapping[str, str],
     return maps, head
 
 
+def _search(routes: Iterable[Route], maps: dict[str, str], hold_id: str = "") -> _Search:
+    """The search for these routes; its map files are added to ``maps``."""
+    table = route_table.table(routes)
+    names = {}
+    for kind, entries in (("exact", table.exact), ("prefix", table.prefix)):
+        if entries:
+            text = "".join(f"{key} {backend}\n" for key, backend in sorted(entries.items()))
+            names[kind] = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.map"
+            maps[names[kind]] = text
+    return _Search(table, **names, hold_id=hold_id)
+
+
 def _block(backend: Backend) -> str:
-    servers = [(server_name(address), address) for address in backend.addresses(ServerState.SERVING)]
+    servers = [
+        (server_name(address), address, _options(backend, state))
+        for address, state in sorted(backend.servers.items())
+        if state is not ServerState.DRAINING
+    ]
     return _template("backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
-        servers=sorted(servers),
-        server_options=server_options(backend.route),
+        held=backend.held_route or backend.route,
+        servers=servers,
     )
+
+
+def _options(backend: Backend, state: ServerState) -> str:
+    weight = "weight 0 " if state is ServerState.CANDIDATE else ""
+    return weight + server_options(backend.server_route(state))
 
 
 @functools.cache

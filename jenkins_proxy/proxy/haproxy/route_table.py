@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Route
+from jenkins_proxy.model import Address, Route
 
 EXACT = "path"
 PREFIX = "path_beg"
@@ -82,6 +82,11 @@ class Table:
 
 def backend_name(service: str) -> str:
     return f"{service}-be"
+
+
+def server_name(address: Address) -> str:
+    """The name of a server: stable for an address, and of characters that HAProxy allows: ``10.0.0.1:32768``."""
+    return f"{address.host}:{address.port}"
 
 
 def in_order(routes: Iterable[Route]) -> list[Route]:

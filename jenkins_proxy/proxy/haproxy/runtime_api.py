@@ -102,6 +102,13 @@ class RuntimeAPI:
         """
         return parse_servers((await self.ask(_SERVERS.format(backend)))[0])
 
+    async def down(self, backend: str) -> frozenset[str]:
+        """The servers of a backend that their check has taken out, as ``<backend>/<server>``.
+
+        :raises ProxyError: when it does not answer.
+        """
+        return parse_down((await self.ask(_SERVERS.format(backend)))[0])
+
     async def leftover(self, pid: int, backend: str) -> Leftover:
         """What an old worker still has to do for one backend.
 
@@ -169,6 +176,11 @@ def parse_workers(text: str) -> Workers:
 def parse_servers(text: str) -> dict[str, int]:
     """The answer to ``show stat`` about servers: CSV, whose header begins with ``# ``."""
     return {f"{row['pxname']}/{row['svname']}": int(row["scur"]) + int(row["qcur"] or 0) for row in _rows(text)}
+
+
+def parse_down(text: str) -> frozenset[str]:
+    """The answer to ``show stat`` about servers: those that are down."""
+    return frozenset(f"{row['pxname']}/{row['svname']}" for row in _rows(text) if row["status"].startswith("DOWN"))
 
 
 def parse_accepting(text: str) -> bool:

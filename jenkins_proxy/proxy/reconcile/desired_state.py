@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from jenkins_proxy import validation
-from jenkins_proxy.model import CRITICAL, Address, Instance, Route
+from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
-from jenkins_proxy.proxy.models import RouteState, ServedInstance
+from jenkins_proxy.proxy.holds import Hold, Holds
+from jenkins_proxy.proxy.models import InstanceState, RouteState, ServedInstance
+from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
+from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
+from jenkins_proxy.proxy.reconcile.instances import drained, fit, numeric, outside
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
-
-Resolve = Callable[[Address], Sequence[Address]]
 
 
 class DesiredState:
     """What the registry reported last, and what was served when it has reported nothing yet.
 
-    :param restored: the addresses that served before this start, by service.
+    :param restored: the servers of before this start in their states, by service.
+    :param holds: that were known before this start.
+    :ivar holds: what deploys keep from users.
     :ivar hosts: the numeric addresses behind host names.
     :ivar store_id: identifies the store that the routes are from.
     :ivar index: of the store when its routes were read last.
     """
 
-    def __init__(self, stored: StoredRoutes, drains: Drains, restored: Mapping[str, frozenset[Address]]) -> None:
+    def __init__(
+        self,
+        stored: StoredRoutes,
+        drains: Drains,
+        restored: Mapping[str, Mapping[Address, ServerState]],
+        holds: Holds | None = None,
+    ) -> None:
         self._restored = restored
+        self.holds = HoldTable(holds or Holds())
         self.hosts = HostTable()
         self.routes: dict[str, StoredRoute] = dict(stored.routes)
         self.drains: Drains = drains
@@ -37,9 +47,33 @@ class DesiredState:
         self._sort()
 
     @property
+    def services(self) -> list[str]:
+        """Those with a route, or with a hold that will give them one."""
+        return [*self.routes, *(name for name in self.holds.all if name not in self.routes)]
+
+    @property
+    def all_routes(self) -> list[Route]:
+        """Every route, also those that deploys are about to put."""
+        return [route for service in self.services for route in self.routes_of(service)]
+
+    @property
     def registry_names(self) -> set[str]:
         """The services of the registry whose instances are needed."""
-        return {stored.route.registry_name for stored in self.routes.values() if not stored.route.outbound_hostname}
+        return {name for service in self.services for name in self.names_of(service)}
+
+    def names_of(self, service: str) -> list[str]:
+        """The services of the registry that stand behind a route: during a deploy those of both colors."""
+        routes = [route for route in self.routes_of(service) if not route.outbound_hostname]
+        return list(dict.fromkeys(route.registry_name for route in routes))
+
+    def routes_of(self, service: str) -> list[Route]:
+        """The route that is stored, and the one that a deploy is about to put; either may be missing."""
+        stored, hold = self.routes.get(service), self.holds.get(service)
+        return [*([stored.route] if stored else ()), *([hold.route] if hold else ())]
+
+    def users_route(self, service: str) -> Route | None:
+        """The route that users have."""
+        return users_route(_route(self.routes.get(service)), self.holds.get(service))
 
     def services_of(self, registry_name: str) -> Collection[str]:
         """The routes that a service of the registry stands behind."""
@@ -95,6 +129,22 @@ class DesiredState:
         self._sort()
         return changed, missing
 
+    def take_holds(self, snapshot: Holds) -> tuple[set[str], list[Hold]]:
+        """As :meth:`HoldTable.take`."""
+        changed, missing = self.holds.take(snapshot)
+        self._sort()
+        return changed, missing
+
+    def put_hold(self, hold: Hold) -> None:
+        """As :meth:`HoldTable.put`."""
+        self.holds.put(hold)
+        self._sort()
+
+    def end_hold(self, service: str, version: int) -> None:
+        """As :meth:`HoldTable.end`."""
+        self.holds.end(service, version)
+        self._sort()
+
     def known_instances(self, registry_name: str) -> tuple[Instance, ...]:
         """The instances of a service of the registry; none where it has not reported."""
         return self._instances.get(registry_name, ())
@@ -136,7 +186,7 @@ class DesiredState:
 
     def outlived_drains(self, service: str) -> set[Address]:
         """Drains of instances that are no longer in the registry: the address may be another container's next."""
-        instances = self.instances(self.routes[service].route) if service in self.routes else None
+        instances = self.instances_of(service)
         if instances is None:
             return set()
         drained_ids = self.drained_ids(service)
@@ -146,40 +196,45 @@ class DesiredState:
         """The IDs of a service's drained instances, by address."""
         return self.drains.get(service, {})
 
-    def instances(self, route: Route) -> tuple[Instance, ...] | None:
-        """What stands behind a route; None while the registry has not reported."""
-        external = outside(route)
-        return (external,) if external else self._instances.get(route.registry_name)
+    def instances_of(self, service: str) -> tuple[Instance, ...] | None:
+        """What stands behind a service's routes; None while the registry has not reported all of it."""
+        known: list[Instance] = []
+        for route in self.routes_of(service):
+            external = outside(route)
+            own = (external,) if external else self._instances.get(route.registry_name)
+            if own is None:
+                return None
+            known += (instance for instance in own if instance not in known)
+        return tuple(known)
 
     def backends(self, services: Iterable[str], running: Mapping[str, Backend]) -> dict[str, Backend]:
-        """What should serve, for those of the services that have a route."""
-        return {name: self.backend(self.routes[name].route, running) for name in services if name in self.routes}
+        """What should serve, for those of the services that have a route or a hold."""
+        return {name: self._backend(name, running) for name in services if self.routes_of(name)}
 
-    def backend(self, route: Route, running: Mapping[str, Backend]) -> Backend:
-        """What should serve for a route."""
-        service = route.service
-        restored: Collection[Address] = self._restored.get(service, frozenset())
-        before = addresses(running[service], ServerState.SERVING) if service in running else restored
-        instances = self.instances(route)
+    def _backend(self, service: str, running: Mapping[str, Backend]) -> Backend:
+        before = running[service].lasting.servers if service in running else self._restored.get(service, {})
+        route, hold = _route(self.routes.get(service)), self.holds.get(service)
+        instances = self.instances_of(service)
         if instances is None:
-            return Backend.serving(route, before)
-        return backend(
-            route,
-            instances,
-            self.drained_ids(service),
-            self.hosts.resolve,
-            before=before,
-            not_ready=self.not_ready(route.registry_name),
-        )
+            return restored_backend(route, hold, before) if hold else Backend(self.routes[service].route, before)
+        not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
+        able = fit(instances, self.drained_ids(service), self.hosts.resolve, before)
+        if hold:
+            down = self.holds.down(service)
+            return held_backend(route, hold, able, self.hosts.resolve, down=down, not_ready=not_ready)
+        ready = [instance for instance in able if instance.address not in not_ready] or able
+        return Backend.serving(self.routes[service].route, numeric(ready, self.hosts.resolve))
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""
         return self.routes[service].version if service in self.routes else 0
 
     def state(self, service: str, running: Backend | None) -> RouteState:
-        """A route and what is behind it."""
-        route = self.routes[service].route
-        return RouteState(route, self.version(service), self.served(service, self.instances(route) or (), running))
+        """A route and what is behind it; of a held service without one, the route that it will have."""
+        hold = self.holds.get(service)
+        route = self.users_route(service) or self.routes_of(service)[0]
+        served = self.served(service, self.instances_of(service) or (), running)
+        return RouteState(route, self.version(service), served, hold=hold)
 
     def served(
         self, service: str, instances: Iterable[Instance], running: Backend | None
@@ -190,60 +245,27 @@ class DesiredState:
     def _served(self, service: str, instance: Instance, running: Backend | None) -> ServedInstance:
         behind = set(self.hosts.resolve(instance.address))
         serving = bool(behind & addresses(running, ServerState.SERVING))
-        draining = bool(behind & addresses(running, ServerState.DRAINING))
-        return ServedInstance(instance, serving, draining or drained(instance, self.drained_ids(service)))
+        draining = bool(behind & addresses(running, ServerState.DRAINING)) or drained(
+            instance, self.drained_ids(service)
+        )
+        hold = self.holds.get(service)
+        if serving:
+            state = InstanceState.SERVING
+        elif behind & addresses(running, ServerState.CANDIDATE):
+            state = InstanceState.CANDIDATE
+        elif draining or hold and hold.promoted and not hold.is_candidate(instance.address):
+            state = InstanceState.DRAINING
+        else:
+            state = InstanceState.WAITING
+        return ServedInstance(instance, serving, draining, state)
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""
         self._behind = {}
-        for name, stored in self.routes.items():
-            self._behind.setdefault(stored.route.registry_name, []).append(name)
+        for service in self.services:
+            for name in self.names_of(service):
+                self._behind.setdefault(name, []).append(service)
 
 
 def _route(stored: StoredRoute | None) -> Route | None:
     return stored.route if stored else None
-
-
-def live(instances: Iterable[Instance]) -> list[Instance]:
-    """Those that may serve: ``warning`` still does, ``critical`` does not."""
-    return [instance for instance in instances if instance.status != CRITICAL]
-
-
-def outside(route: Route) -> Instance | None:
-    """The instance that ``outbound_hostname`` stands for, if it is set."""
-    if not route.outbound_hostname:
-        return None
-    address = validation.parse_address(route.outbound_hostname, "outbound_hostname")
-    return Instance(route.service, "outbound", address)
-
-
-def drained(instance: Instance, drained_ids: Mapping[Address, str]) -> bool:
-    """Whether it is to get no new requests. A drain is of one ID: another container may get the address next."""
-    return drained_ids.get(instance.address) == instance.id
-
-
-def backend(
-    route: Route,
-    instances: Sequence[Instance],
-    drained_ids: Mapping[Address, str],
-    resolve: Resolve,
-    *,
-    before: Collection[Address] = (),
-    not_ready: Collection[Address] = (),
-) -> Backend:
-    """The backend of a route.
-
-    When every instance is critical, those that serve keep serving: an agent that died turns all its services critical
-    at once while they run, and of those that do not run HAProxy's own check takes each out. A service that shall not
-    serve has its route removed or its instances drained.
-
-    :param instances: all of them, or the one that the route names itself.
-    :param resolve: the numeric addresses behind one; none while its name is unknown.
-    :param before: the addresses that serve now.
-    :param not_ready: the addresses that shall not serve while others can.
-    """
-    fit = live(instances)
-    chosen = [instance for instance in fit or instances if not drained(instance, drained_ids)]
-    chosen = [instance for instance in chosen if instance.address not in not_ready] or chosen
-    numeric = {address for instance in chosen for address in resolve(instance.address)}
-    return Backend.serving(route, numeric if fit else numeric.intersection(before))

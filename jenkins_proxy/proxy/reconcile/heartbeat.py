@@ -27,13 +27,19 @@ class Heartbeat:
         self._served: dict[str, int] = {}
         self._changed = asyncio.Event()
 
-    def update(self, *, version: int, index: int) -> None:
+    @property
+    def name(self) -> str:
+        """This proxy's name among several."""
+        return self._name
+
+    def update(self, *, version: int, index: int, holds: int) -> None:
         """This is served now.
 
         :param version: of HAProxy's configuration.
         :param index: of the store up to which its routes are served, which callers of other proxies compare with.
+        :param holds: the same of its holds.
         """
-        self._served = {"version": version, "index": index}
+        self._served = {"version": version, "index": index, "holds": holds}
         self._changed.set()
 
     async def run(self) -> None:

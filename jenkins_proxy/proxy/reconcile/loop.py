@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 class ReconcileLoop:
     """The queue of services that may have to change, and the one task that works on it.
 
-    :ivar index: of the store, up to which its routes are served.
+    :ivar index: of the store, up to which its routes are served; ``holds_index`` likewise of its holds.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
     """
@@ -50,6 +50,7 @@ class ReconcileLoop:
         self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self.index = 0
+        self.holds_index = 0
         self.problem = ""
         self.refused: dict[str, str] = {}
 
@@ -58,7 +59,7 @@ class ReconcileLoop:
 
         :raises UsageError: when HAProxy is missing, too old, or cannot bind.
         """
-        applied = await self._applier.start(self._desired.backends(self._desired.routes, {}), version, probe_key)
+        applied = await self._applier.start(self._desired.backends(self._desired.services, {}), version, probe_key)
         self.refused = dict(applied.refused)
         self._report_served()
 
@@ -71,6 +72,14 @@ class ReconcileLoop:
         for name in services:
             self._pending[name] = self._pending.get(name) or notified_at
             self._wake.set()
+
+    def running(self, service: str) -> Backend | None:
+        """What HAProxy runs for a service."""
+        return self._applier.running.get(service)
+
+    def index_changed(self) -> None:
+        """The store's index changed, whatever it reports: once that is served the other proxies get to know it."""
+        self._wake.set()
 
     def force(self) -> None:
         """Let the next round reload, whatever it finds."""
@@ -101,7 +110,7 @@ class ReconcileLoop:
             pending, self._pending = self._pending, {}
             waiters, self._waiters = self._waiters, []
             force, self._force = self._force, False
-            index = self._desired.index
+            index, holds_index = self._desired.index, self._desired.holds.index
             try:
                 await self._round(pending, force)
             except Exception as error:
@@ -112,7 +121,7 @@ class ReconcileLoop:
                 self.enqueue(pending)
                 self._wake.set()
             else:
-                self.index = index
+                self.index, self.holds_index = index, holds_index
                 self.problem = ""
                 _resolve(waiters, None)
                 self._report_served()
@@ -129,10 +138,10 @@ class ReconcileLoop:
         self._publish_changes(before, changed, pending)
 
     def _all_backends(self) -> Mapping[str, Backend]:
-        return self._desired.backends(self._desired.routes, self._applier.running)
+        return self._desired.backends(self._desired.services, self._applier.running)
 
     def _report_served(self) -> None:
-        self._heartbeat.update(version=self._applier.version, index=self.index)
+        self._heartbeat.update(version=self._applier.version, index=self.index, holds=self.holds_index)
 
     def _publish_changes(
         self, before: Mapping[str, Backend], services: Iterable[str], notified: Mapping[str, float]

@@ -1,4 +1,4 @@
-"""Keeps routes and drains on disk, so that a start without the registry serves what served before."""
+"""Keeps routes, drains and holds on disk, so that a start without the registry serves what served before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Persistence:
         self.problem = ""
 
     def changed(self) -> None:
-        """Routes or drains differ from what is on disk."""
+        """Routes, drains or holds differ from what is on disk."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -30,7 +30,8 @@ class Persistence:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await self._cache.save(self._desired.routes, self._desired.drains, self._desired.store_id)
+                desired = self._desired
+                await self._cache.save(desired.routes, desired.drains, desired.store_id, desired.holds.known)
                 self.problem = ""
             except OSError as error:
                 self.problem = f"cannot keep the routes on disk: {error}"

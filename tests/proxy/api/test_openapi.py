@@ -18,6 +18,7 @@ from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.openapi import document
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.api.routes import Routes
@@ -30,11 +31,12 @@ from jenkins_proxy.proxy.telemetry.metrics import Meter
 PREFIX = "/v1/docker-flow-proxy"
 BOOKS = {"paths": ["/api/v1/books"], "skip_check": True, "slow_start": 1.5}
 HERE = {"addresses": ["10.0.0.1:32768"]}
+HOLD = {"route": {"paths": ["/a"]}, "key_sha256": "ab" * 32, "holder": {"name": "me@host:1"}, "timeout": 60}
 STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\n"
 
 
 @pytest.fixture
-async def application(proxy_service) -> web.Application:
+async def application(proxy_service, hold_service) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -46,6 +48,7 @@ async def application(proxy_service) -> web.Application:
     return app.application(
         authenticator,
         Routes(proxy_service, waiter, authenticator),
+        HoldRoutes(hold_service),
         DockerFlow(proxy_service, waiter),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
         EventStream(event_log),
@@ -119,6 +122,15 @@ def test_the_document_holds_together() -> None:
         ("GET", "/v1/routes/absent", None, 404),
         ("POST", "/v1/routes/books-ms/drain", {**HERE, "timeout": 1.5}, 200),
         ("POST", "/v1/routes/books-ms/resume", HERE, 200),
+        ("PUT", "/v1/routes/books-ms/hold", HOLD, 200),
+        ("PUT", "/v1/routes/books-ms/hold", {**HOLD, "replace": "0123abcd", "before": []}, 200),
+        ("PUT", "/v1/routes/books-ms/hold", {**HOLD, "key_sha256": "the-key-itself"}, 400),
+        ("POST", "/v1/routes/books-ms/promote", {**HERE, "id": "0123abcd"}, 200),
+        ("POST", "/v1/routes/books-ms/promote", {**HERE, "id": "0123abcd", "keep": [], "timeout": 5}, 200),
+        ("POST", "/v1/routes/books-ms/promote", HERE, 400),
+        ("POST", "/v1/routes/books-ms/demote", {"id": "0123abcd"}, 200),
+        ("DELETE", "/v1/routes/books-ms/hold?id=0123abcd", None, 200),
+        ("DELETE", "/v1/routes/books-ms/hold", None, 200),
         ("DELETE", "/v1/routes/books-ms?dryRun=true", None, 200),
         ("DELETE", "/v1/routes/books-ms", None, 200),
         ("DELETE", "/v1/routes/absent", None, 404),

@@ -14,7 +14,7 @@ def haproxy_says(haproxy, tmp_path):
     def check(rendered) -> tuple[int, str]:
         (tmp_path / "haproxy.cfg").write_text(rendered.config)
         (tmp_path / "probe.key").write_text("key\n")
-        for name, text in rendered.maps.items():
+        for name, text in (*rendered.maps.items(), *rendered.runtime_maps.items()):
             (tmp_path / name).write_text(text)
         answer = subprocess.run(
             [haproxy, "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True

@@ -91,7 +91,11 @@ def test_plan(runs, wanted, expected):
             id="add-with-slow-start",
         ),
         pytest.param(drained(A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
-        pytest.param(restored(A), ["set server books-be/10.0.0.1:1 state ready"], id="ready"),
+        pytest.param(
+            restored(A),
+            ["set server books-be/10.0.0.1:1 weight 1", "set server books-be/10.0.0.1:1 state ready"],
+            id="ready",
+        ),
         pytest.param(
             ServerChange(BOOKS, A, DRAINING, None),
             ["set server books-be/10.0.0.1:1 state maint", "del server books-be/10.0.0.1:1"],

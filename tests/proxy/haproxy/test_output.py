@@ -6,7 +6,7 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
-from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.render import Options, render
 
 REFUSED = """\
@@ -54,10 +54,10 @@ def test_program_version(text, expected):
 
 
 def test_version_and_servers_come_back_from_a_rendered_configuration():
-    addresses = {Address("10.0.0.1", 80), Address("2001:db8::1", 8080)}
-    rendered = render([Backend.serving(Route("a", ("/",)), addresses), Backend(Route("b", ("/b",)))], Options(), 17)
+    states = {Address("10.0.0.1", 80): ServerState.SERVING, Address("2001:db8::1", 8080): ServerState.CANDIDATE}
+    rendered = render([Backend(Route("a", ("/",)), states), Backend(Route("b", ("/b",)))], Options(), 17)
     assert output.version(rendered.config) == 17
-    assert output.servers(rendered.config) == {"a-be": addresses, "b-be": frozenset()}
+    assert output.servers(rendered.config) == {"a-be": states, "b-be": {}}
 
 
 def test_what_is_not_ours_has_no_version():

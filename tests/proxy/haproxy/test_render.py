@@ -36,7 +36,8 @@ def read(case: str):
 
 
 def maps_text(rendered) -> str:
-    return "".join(f"# {name}\n{text}" for name, text in sorted(rendered.maps.items()))
+    maps = {**rendered.maps, **{name: text for name, text in rendered.runtime_maps.items() if text}}
+    return "".join(f"# {name}\n{text}" for name, text in sorted(maps.items()))
 
 
 @pytest.mark.parametrize("case", CASES)

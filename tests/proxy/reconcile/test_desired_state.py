@@ -20,7 +20,9 @@ def instance(address: Address, status: str = PASSING, identity: str = "id") -> I
 
 def knowing(route: Route = BOOKS, restored=(), drained_ids=None) -> DesiredState:
     stored = StoredRoutes({route.service: StoredRoute(route, 5)}, 5)
-    desired = DesiredState(stored, {route.service: drained_ids or {}}, {route.service: frozenset(restored)})
+    desired = DesiredState(
+        stored, {route.service: drained_ids or {}}, {route.service: dict.fromkeys(restored, ServerState.SERVING)}
+    )
     desired.hosts.put("a.local", [address.host for address in NAME])
     return desired
 

@@ -1,0 +1,61 @@
+"""The map file that leads requests with a deploy's key to its candidates. HAProxy's copy changes at run time. Pure.
+
+<hash>                    the backend of the held service
+<hash>.id                 the hold's ID
+<hash>.count              how many candidates there are
+<hash>/<number>           the name of each candidate's server, from 0
+<hash>@<host:port>        the same, by the address that the registry has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess
+from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
+
+FILE = "candidates.map"
+
+
+def entries(keyed: KeyedAccess | None) -> dict[str, str]:
+    """The entries of one hold; none without one."""
+    if keyed is None:
+        return {}
+    key, servers = keyed.key_sha256, keyed.servers
+    named = {f"{key}@{address}": server_name(server) for address, server in keyed.candidates.items()}
+    return {
+        key: backend_name(keyed.route.service),
+        f"{key}.id": keyed.hold_id,
+        f"{key}.count": str(len(servers)),
+        **{f"{key}/{number}": server_name(server) for number, server in enumerate(servers)},
+        # By the numeric address, too, where the registry has a name.
+        **{f"{key}@{server}": server_name(server) for server in servers},
+        **named,
+    }
+
+
+def text(backends: Iterable[Backend]) -> str:
+    """The file."""
+    return "".join(f"{key} {value}\n" for backend in backends for key, value in sorted(entries(backend.keyed).items()))
+
+
+def commands(before: KeyedAccess | None, after: KeyedAccess | None) -> Iterator[str]:
+    """For the Runtime API, in order: a request in between meets a candidate that is there, or is refused."""
+    old, new = entries(before), entries(after)
+    changed = [key for key in new if key in old and old[key] != new[key]]
+    # What is counted is there before the count grows, and until it has shrunk.
+    for key in _counted_last(new.keys() - old.keys()):
+        yield f"add map {FILE} {key} {new[key]}"
+    for key in _counted_last(changed):
+        yield f"set map {FILE} {key} {new[key]}"
+    for key in reversed(_counted_last(old.keys() - new.keys())):
+        yield f"del map {FILE} {key}"
+
+
+def _counted_last(keys: Iterable[str]) -> list[str]:
+    """The servers first, then their count and the hold's ID, then what makes the key known at all."""
+    return sorted(keys, key=lambda key: (_rank(key), key))
+
+
+def _rank(key: str) -> int:
+    return 0 if "/" in key or "@" in key else 1 if "." in key else 2

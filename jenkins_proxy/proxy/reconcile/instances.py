@@ -1,0 +1,58 @@
+"""Which instances may serve, and which servers they are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from jenkins_proxy import validation
+from jenkins_proxy.model import CRITICAL, Address, Instance, Route
+from jenkins_proxy.proxy.haproxy.backend import Backend
+
+Resolve = Callable[[Address], Sequence[Address]]
+"""The numeric addresses behind one; none while its name is unknown."""
+
+
+def live(instances: Iterable[Instance]) -> list[Instance]:
+    """Those that may serve: ``warning`` still does, ``critical`` does not."""
+    return [instance for instance in instances if instance.status != CRITICAL]
+
+
+def outside(route: Route) -> Instance | None:
+    """The instance that ``outbound_hostname`` stands for, if it is set."""
+    if not route.outbound_hostname:
+        return None
+    address = validation.parse_address(route.outbound_hostname, "outbound_hostname")
+    return Instance(route.service, "outbound", address)
+
+
+def drained(instance: Instance, drained_ids: Mapping[Address, str]) -> bool:
+    """Whether it is to get no new requests. A drain is of one ID: another container may get the address next."""
+    return drained_ids.get(instance.address) == instance.id
+
+
+def fit(
+    instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: Resolve, before: Collection[Address]
+) -> list[Instance]:
+    """Those of the instances that may serve.
+
+    When every instance is critical, those that serve keep serving: an agent that died turns all its services critical
+    at once while they run, and of those that do not run HAProxy's own check takes each out. A service that shall not
+    serve has its route removed or its instances drained.
+
+    :param before: the servers that there are now.
+    """
+    alive = live(instances)
+    able = [instance for instance in alive or instances if not drained(instance, drained_ids)]
+    return able if alive else [instance for instance in able if set(before).intersection(resolve(instance.address))]
+
+
+def numeric(instances: Iterable[Instance], resolve: Resolve) -> set[Address]:
+    """The addresses of instances as HAProxy gets them."""
+    return {address for instance in instances for address in resolve(instance.address)}
+
+
+def new_backend(
+    route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: Resolve
+) -> Backend:
+    """The backend of a route that is new, with all that may serve."""
+    return Backend.serving(route, numeric(fit(instances, drained_ids, resolve, ()), resolve))
