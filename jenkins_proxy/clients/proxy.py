@@ -96,17 +96,43 @@ class ProxyClient:
         """Take a route away. Returns whether there was one."""
         return self._call("DELETE", _path(service), timeout, absent=True).status_code != 404
 
-    def drain(self, service: str, addresses: Iterable[Address], timeout: float) -> dict[str, Any]:
+    def drain(self, service: str, addresses: Iterable[Address], timeout: float, stream_timeout: float = 5.0) -> int:
         """Send no new request to these instances, and come back when none is in flight on them.
 
         :param timeout: seconds that the daemon may wait for requests in flight; then it answers 503, and the
             instances stay drained.
+        :param stream_timeout: seconds that it may wait for streams (upgraded connections, and answers without a
+            length); then it cuts them.
+        :return: how many streams were cut.
         """
-        return self._draining("drain", service, addresses, timeout)
+        answer = self._draining("drain", service, addresses, timeout, stream_timeout=stream_timeout)
+        return int(answer.get("cut", 0))
 
     def resume(self, service: str, addresses: Iterable[Address]) -> dict[str, Any]:
         """Send requests to drained instances again."""
         return self._draining("resume", service, addresses, _READ_SECONDS)
+
+    def count_users(self, service: str, identity: str) -> None:
+        """Count the requests of users from now on, in all proxies; an earlier count of the service ends.
+
+        :param identity: of the count: 1 to 64 letters, digits, dots, hyphens and underscores.
+        """
+        self._call("POST", f"{_path(service)}/count", _READ_SECONDS, body={"id": identity})
+
+    def users(self, service: str) -> dict[str, Any] | None:
+        """What was counted so far, as :meth:`stop_counting`; None when the service is not counted."""
+        answer = self._call("GET", f"{_path(service)}/count", _READ_SECONDS, absent=True)
+        return None if answer.status_code == 404 else self._users(answer)
+
+    def stop_counting(self, service: str, identity: str) -> dict[str, Any] | None:
+        """End a count.
+
+        :return: ``requests``, ``failed``, ``p99_ms`` (None without a request) and ``exact`` (False: it may have been
+            more); None when there is no such count, also when it ended long ago.
+        """
+        path, query = f"{_path(service)}/count", {"id": identity}
+        answer = self._call("DELETE", path, _READ_SECONDS, query=query, absent=True)
+        return None if answer.status_code == 404 else self._users(answer)
 
     def hold(
         self,
@@ -177,9 +203,17 @@ class ProxyClient:
             raise self._foreign("its health is not that of the daemon")
         return health
 
-    def _draining(self, verb: str, service: str, addresses: Iterable[Address], timeout: float) -> dict[str, Any]:
-        body = {"addresses": [str(address) for address in addresses], "timeout": timeout}
+    def _draining(
+        self, verb: str, service: str, addresses: Iterable[Address], timeout: float, **more: float
+    ) -> dict[str, Any]:
+        body = {"addresses": [str(address) for address in addresses], "timeout": timeout, **more}
         return self._object(self._call("POST", f"{_path(service)}/{verb}", timeout + _ANSWER_SECONDS, body=body))
+
+    def _users(self, answer: requests.Response) -> dict[str, Any]:
+        users = self._object(answer).get("users")
+        if not isinstance(users, dict):
+            raise self._foreign("it sent no count of users")
+        return users
 
     def _call(
         self,

@@ -90,7 +90,9 @@ def test_a_probe_path_that_is_none(probe_path, word):
 def check(monkeypatch):
     """``check(options, labels)`` is preflight's answer for a target with these labels, and the route the proxy saw."""
 
-    def run(options: DeployOptions, labels: dict[str, str], environ: dict[str, str] | None = None) -> tuple[preflight.Ready, Route]:
+    def run(
+        options: DeployOptions, labels: dict[str, str], environ: dict[str, str] | None = None
+    ) -> tuple[preflight.Ready, Route]:
         project = ComposeProject("s", {"app": Service("app", ports=(Port(8080),), labels=labels)})
         orchestrator = SimpleNamespace(name="compose-v2", version="2", validate=lambda: project)
         monkeypatch.setattr(preflight.detect, "choose", lambda *_args, **_named: (orchestrator, "because"))
@@ -141,7 +143,9 @@ def test_a_key_that_is_given_needs_no_file(check):
     assert check(options, {}, {"JENKINS_PROXY_CANDIDATE_KEY": "secret"})[0].route == options.route
 
 
-@pytest.mark.parametrize(("strategy", "serving", "refused"), [("recreate", 1, True), ("recreate", 0, False), ("rolling", 1, False)])
+@pytest.mark.parametrize(
+    ("strategy", "serving", "refused"), [("recreate", 1, True), ("recreate", 0, False), ("rolling", 1, False)]
+)
 def test_where_the_old_ones_end_first_there_is_nothing_to_hold(strategy, serving, refused):
     options = DeployOptions("s", "s", hold=True)
     with pytest.raises(UsageError, match="recreate ends the old ones") if refused else contextlib.nullcontext():

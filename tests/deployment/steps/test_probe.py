@@ -157,7 +157,12 @@ def test_an_entry_where_nobody_listens(free_port):
     [
         (Check(), Route("s", ("/a", "/b")), "/a", ""),
         (Check(), Route("s", ("/a",), ("a.example",), check_path="/health"), "/health", "a.example"),
-        (Check("/other", host="b.example"), Route("s", ("/a",), ("a.example",), check_path="/h"), "/other", "b.example"),
+        (
+            Check("/other", host="b.example"),
+            Route("s", ("/a",), ("a.example",), check_path="/h"),
+            "/other",
+            "b.example",
+        ),
         (Check(), Route("s", ("/.*/a",), path_type="path_reg"), "", ""),
     ],
 )
