@@ -53,8 +53,8 @@ def serve():
         server.server_close()
 
 
-def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, check: Check = Check(), **more) -> Address:
-    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), check, PROBE_KEY)
+def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, check: Check | None = None, **more) -> Address:
+    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), check or Check(), PROBE_KEY)
     return probe.until_new(asked, [NEW], Deadline(seconds), timing)
 
 
