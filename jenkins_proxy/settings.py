@@ -51,6 +51,7 @@ SETTINGS = (
     SettingSpec("proxy_cacert", "JENKINS_PROXY_CACERT", file=True),
     SettingSpec("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
     SettingSpec("token", "JENKINS_PROXY_TOKEN", secret=True),
+    SettingSpec("candidate_key", "JENKINS_PROXY_CANDIDATE_KEY", secret=True),
 )
 
 

@@ -21,7 +21,9 @@ from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.signals import raise_stopped
 
 COMMANDS = {
-    "deploy": "deploy a compose service, route it, and verify that a new instance answers",
+    "deploy": "deploy a compose service, verify its new instances, and let users in",
+    "promote": "let users in to the instances that deploy --hold has left",
+    "abort": "take away the instances that deploy --hold, or a deploy that was killed, has left",
     "scale": "change the number of instances of a service",
     "reconfigure": "route a running service",
     "remove": "remove a service's route",

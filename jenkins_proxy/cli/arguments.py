@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.context import AUTO, STRATEGIES, Context, DeployOptions
+from jenkins_proxy.deployment.context import (
+    AUTO,
+    HOLD_TIMEOUT,
+    STRATEGIES,
+    Check,
+    Context,
+    DeployOptions,
+    Statuses,
+)
 from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
@@ -17,6 +27,23 @@ from jenkins_proxy.settings import Settings
 
 _TIMEOUT = 120.0
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+def add_deploy(parser: argparse.ArgumentParser) -> None:
+    """All that says what a deploy is, which ``promote`` and ``abort`` take as well."""
+    add_service(parser)
+    add_compose(parser)
+    parser.add_argument("--scale", type=positive, metavar="N", help="number of instances (default: as many as run now)")
+    parser.add_argument("--pull", action="store_true", help="pull the images first")
+    add_route(parser)
+    parser.add_argument("--no-proxy", action="store_true", help="do not touch the proxy: only deploy and wait")
+    add_strategy(parser)
+    add_check(parser)
+    add_hold(parser)
+    add_users(parser)
+    add_limits(parser)
+    add_lock(parser)
+    add_report(parser)
 
 
 def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -57,7 +84,6 @@ def add_route(parser: argparse.ArgumentParser) -> None:
     for option in OPTIONS:
         if option.cli:
             _add_route_option(group, option)
-    add_probe_path(group)
 
 
 def _add_route_option(group: argparse._ArgumentGroup, option: RouteOption) -> None:
@@ -73,9 +99,89 @@ def _add_route_option(group: argparse._ArgumentGroup, option: RouteOption) -> No
         group.add_argument(option.cli, type=kind, dest=option.name, metavar=option.metavar, help=text)
 
 
-def add_probe_path(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--probe-path", default="", metavar="P", help="path to request when verifying (default: the first --path)"
+def add_check(parser: argparse.ArgumentParser, *, path: bool = False) -> None:
+    """How an instance proves itself.
+
+    :param path: whether the command has no route options: ``--check-path`` is one of these.
+    """
+    group = parser.add_argument_group("check of new instances")
+    if path:
+        group.add_argument(
+            "--check-path", default=None, metavar="P", help="path to request when verifying (default: the route's)"
+        )
+    group.add_argument("--probe-path", default="", metavar="P", help="older name of --check-path, for verifying only")
+    group.add_argument(
+        "--check-status",
+        type=statuses,
+        default=Check().statuses,
+        metavar="CODES",
+        help=f"what is a good answer (default: {Check().statuses})",
+    )
+    group.add_argument("--check-host", default="", metavar="H", help="Host header (default: the route's first domain)")
+    group.add_argument(
+        "--check-timeout",
+        type=time_limit,
+        default=Check().timeout,
+        metavar="SECONDS",
+        help=f"time for each to answer well (default: {Check().timeout:g}; a fifth of it once it answers with errors)",
+    )
+    group.add_argument(
+        "--check-count",
+        type=positive,
+        default=Check().count,
+        metavar="N",
+        help=f"good answers in a row that it takes (default: {Check().count})",
+    )
+
+
+def check(args: argparse.Namespace) -> Check:
+    """How an instance proves itself, from the options of :func:`add_check`."""
+    path = args.probe_path or args.check_path or ""
+    return Check(path, args.check_status, args.check_host, args.check_timeout, args.check_count)
+
+
+def add_users(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("users meanwhile")
+    group.add_argument(
+        "--drain",
+        type=seconds,
+        default=Timing().drain,
+        metavar="SECONDS",
+        help=f"time for requests in flight on an instance that goes (default: {Timing().drain:g})",
+    )
+    group.add_argument(
+        "--drain-streams",
+        type=seconds,
+        default=Timing().drain_streams,
+        metavar="SECONDS",
+        help=f"of that for websockets and streams, which are cut then (default: {Timing().drain_streams:g})",
+    )
+    group.add_argument(
+        "--max-errors",
+        type=whole,
+        default=None,
+        metavar="N",
+        help="fail when more of the users' requests than N have failed meanwhile (default: they are only counted)",
+    )
+
+
+def add_hold(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("test in between")
+    group.add_argument(
+        "--hold", action="store_true", help="end once the new instances are verified; promote or abort goes on"
+    )
+    group.add_argument(
+        "--hold-timeout",
+        type=time_limit,
+        default=HOLD_TIMEOUT,
+        metavar="SECONDS",
+        help=f"how long they may be held (default: {HOLD_TIMEOUT:g})",
+    )
+    group.add_argument(
+        "--key-file",
+        default="",
+        metavar="FILE",
+        help="where to write the key with which they are reached, unless JENKINS_PROXY_CANDIDATE_KEY gives it",
     )
 
 
@@ -134,8 +240,12 @@ def add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def context(args: argparse.Namespace, settings: Settings, console: Console, phases: Phases) -> Context:
-    """The clients that the command uses, and its ``--timeout``."""
-    return Context.from_settings(settings, console, args.timeout, phases)
+    """The clients that the command uses, and its time limits."""
+    usual = Timing()
+    timing = Timing(
+        drain=getattr(args, "drain", usual.drain), drain_streams=getattr(args, "drain_streams", usual.drain_streams)
+    )
+    return Context.from_settings(settings, console, args.timeout, phases, timing)
 
 
 def route(args: argparse.Namespace) -> Route:
@@ -158,7 +268,23 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         orchestrator=args.orchestrator,
         settle=args.settle,
         lock_timeout=args.lock_timeout,
-        probe_path=args.probe_path,
+        check=check(args),
+        max_errors=args.max_errors,
+    )
+
+
+def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOptions:
+    """The request of a command that has all of :func:`add_deploy`."""
+    return dataclasses.replace(
+        request(args, None if args.no_proxy else route(args)),
+        scale=args.scale,
+        strategy=args.strategy,
+        pull=args.pull,
+        batch=args.batch,
+        keep_old=args.keep_old,
+        hold=args.hold,
+        hold_timeout=args.hold_timeout,
+        key_file="" if settings.candidate_key else args.key_file,
     )
 
 
@@ -179,6 +305,21 @@ def project_name(service: str) -> str:
 
 def _commas(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for value in values for word in value.split(",") if word)
+
+
+def statuses(text: str) -> Statuses:
+    """HTTP status codes: ``200-399,401``."""
+    try:
+        return Statuses.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def whole(text: str) -> int:
+    """A whole number, which may be 0."""
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
+    return int(text)
 
 
 def positive(text: str) -> int:

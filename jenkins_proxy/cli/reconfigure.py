@@ -15,6 +15,7 @@ from jenkins_proxy.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
     arguments.add_route(parser)
+    arguments.add_check(parser)
     parser.add_argument(
         "--allow-empty", action="store_true", help="route the service even when no instance passes its checks"
     )
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         context = arguments.context(args, settings, console, phases)
         route = arguments.route(args)
-        return reconfigure(route, context, probe_path=args.probe_path, allow_empty=args.allow_empty)
+        return reconfigure(route, context, check=arguments.check(args), allow_empty=args.allow_empty)
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -6,6 +6,7 @@ import argparse
 
 from jenkins_proxy.cli import arguments
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.report import run_reported
@@ -14,7 +15,8 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
-    arguments.add_probe_path(parser)
+    arguments.add_check(parser, path=True)
+    arguments.add_users(parser)
     arguments.add_timeout(parser)
     arguments.add_lock(parser)
     arguments.add_report(parser)
@@ -25,9 +27,14 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from jenkins_proxy.deployment.rollback import rollback_to_other_color
 
         context = arguments.context(args, settings, console, phases)
-        return rollback_to_other_color(
-            args.service, context, probe_path=args.probe_path, lock_timeout=args.lock_timeout
+        options = DeployOptions(
+            args.service,
+            arguments.project_name(args.service),
+            check=arguments.check(args),
+            lock_timeout=args.lock_timeout,
+            max_errors=args.max_errors,
         )
+        return rollback_to_other_color(options, context)
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -18,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-empty", action="store_true", help="allow N to be 0")
     arguments.add_compose(parser)
     arguments.add_route(parser)
+    arguments.add_check(parser)
+    arguments.add_users(parser)
     arguments.add_limits(parser)
     arguments.add_lock(parser)
     arguments.add_report(parser)

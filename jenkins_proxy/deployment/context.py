@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,53 @@ if TYPE_CHECKING:  # an HTTP library takes longer to load than all that comes be
 
 AUTO, RECREATE, ROLLING, BLUE_GREEN = "auto", "recreate", "rolling", "blue-green"
 STRATEGIES = (AUTO, RECREATE, ROLLING, BLUE_GREEN)
+HOLD_TIMEOUT = 1800.0
+"""For how many seconds candidates are held at most, unless told otherwise: a deploy's end is far before."""
+
+
+@dataclass(frozen=True)
+class Statuses:
+    """HTTP status codes, as ranges that are both ends inclusive: ``200-399,401,403``."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    def __contains__(self, status: int) -> bool:
+        return any(first <= status <= last for first, last in self.ranges)
+
+    def __str__(self) -> str:
+        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in self.ranges)
+
+    @classmethod
+    def parse(cls, text: str) -> Statuses:
+        """Read ``200-399,401``.
+
+        :raises ValueError: for what is none.
+        """
+        ranges = []
+        for part in text.split(","):
+            numbers = re.fullmatch(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", part)
+            if not numbers or int(numbers[2] or numbers[1]) < int(numbers[1]):
+                raise ValueError(f"{part[:40]!r} is not a status like 200 or a range like 200-399")
+            ranges.append((int(numbers[1]), int(numbers[2] or numbers[1])))
+        return cls(tuple(ranges))
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an instance proves itself: by its answer to a request through the proxy.
+
+    :ivar path: to request; empty means the route's ``check_path``, else its first path.
+    :ivar statuses: that count as proof. A service may ask for a login or send on: it is reached all the same.
+    :ivar host: for the Host header; empty means one that the route matches.
+    :ivar timeout: seconds for one instance to begin to answer well. One that answers with errors has less.
+    :ivar count: how many good answers in a row it takes.
+    """
+
+    path: str = ""
+    statuses: Statuses = Statuses(((200, 399), (401, 401), (403, 403)))
+    host: str = ""
+    timeout: float = 30.0
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -32,11 +80,15 @@ class DeployOptions:
     :ivar files: compose files, later ones over earlier ones; none means the one that compose finds by itself.
     :ivar target: the compose service; empty means the one that publishes a port.
     :ivar scale: how many instances; None keeps what runs now.
-    :ivar probe_path: the path to probe; empty means the route's first one.
+    :ivar check: how a new instance proves itself.
     :ivar batch: how many containers a rolling deploy replaces at a time; 0 means all.
     :ivar keep_old: whether blue-green leaves the other color running.
     :ivar settle: seconds of steady health before an instance counts.
     :ivar lock_timeout: seconds to wait for another deploy of the same service.
+    :ivar hold: whether to end once the candidates are verified, and leave it to another command to let users in.
+    :ivar hold_timeout: how many seconds the candidates may be held.
+    :ivar key_file: where to write the key of the candidates that are left held; empty where the key was given.
+    :ivar max_errors: how many of the users' requests may fail meanwhile; None means that nobody counts.
     """
 
     service: str
@@ -49,11 +101,15 @@ class DeployOptions:
     strategy: str = AUTO
     orchestrator: str = "auto"
     pull: bool = False
-    probe_path: str = ""
+    check: Check = Check()
     batch: int = 0
     keep_old: bool = False
     settle: float = 0.0
     lock_timeout: float = 0.0
+    hold: bool = False
+    hold_timeout: float = HOLD_TIMEOUT
+    key_file: str = ""
+    max_errors: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""The deploy: finished when users reach the new instances through the proxy, and not before."""
+"""The deploy: finished when users reach the new instances through the proxy; until these are proven, no user does."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
@@ -13,11 +13,13 @@ from jenkins_proxy.deployment.dry_run import show as show_plan
 from jenkins_proxy.deployment.failure import resume, revert
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import lock, preflight, probe, proxy_route, wait
+from jenkins_proxy.deployment.steps import hold, lock, preflight, probe, proxy_route, users, wait
+from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies.base import Strategy
 from jenkins_proxy.deployment.strategies.select import select
-from jenkins_proxy.errors import ProbeFailed, Stopped
+from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, Stopped
 from jenkins_proxy.model import Address, Container, Route
+from jenkins_proxy.signals import undisturbed
 
 _UNCHANGED = "nothing was changed"
 _FORWARD = "the new instances serve, and what is left of the old ones goes with the next deploy"
@@ -25,11 +27,11 @@ _LOCK_LOST = "not rolled back: what serves is now the other deploy's to decide"
 
 
 def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -> Outcome:
-    """Bring a compose service up, route it and prove it; on failure put back what served before.
+    """Bring a compose service up, prove it and let users in; on failure put back what served before.
 
     :param dry_run: say what would be done, and change nothing.
     :return: what became of it. The error of a failed deploy has the exit code of the phase that failed: 2 and 4 from
-        preflight, 5 from bring up, 3 from wait, 4 from reconfigure, 6 from probe.
+        preflight, 4 from hold, 5 from bring up, 3 from wait, 6 from verify, 4 from promote, 6 from probe.
     """
     outcome = Outcome(text=_UNCHANGED)
     try:
@@ -46,7 +48,8 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
     if outcome.error is None:
         where = f" at {outcome.url}" if outcome.url else ""
         listed = ", ".join(str(address) for address in outcome.addresses)
-        context.console.step(f"done: {options.service}{where}: {len(outcome.instances)} instance(s): {listed}")
+        done = f"held until {hold.clock(outcome.candidate.until)}" if outcome.candidate else "done"
+        context.console.step(f"{done}: {options.service}{where}: {len(outcome.instances)} instance(s): {listed}")
     return outcome
 
 
@@ -61,58 +64,110 @@ def _deploy_locked(
 ) -> Outcome:
     """The deploy, by the holder of the service's lock."""
     intent_log = IntentLog(context.registry, options.service)
-    recovery = resume.recover(intent_log, context, ready)
+    recovery = resume.recover(intent_log, context, ready, options, held)
     outcome = dataclasses.replace(outcome, text=recovery.text or outcome.text)
     if recovery.error is not None:
         return outcome.failed(recovery.error)
     try:
         strategy = _select(options, context, ready, recovery.count)
         outcome = dataclasses.replace(outcome, strategy=strategy.name)
+        preflight.check_holdable(options, strategy.name, serving=strategy.before.serving)
         if options.pull:
             with context.phases.phase("bring_up"):
                 ready.orchestrator.pull(deadline=context.deadline)
-        intent_log.begin(strategy.record())
+        candidates = _begin(strategy, context, held, intent_log)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
-    deployment = _Deployment(strategy, context, held, intent_log)
-    outcome = deployment.replace(dataclasses.replace(outcome, text=""))
-    return outcome if outcome.error else deployment.finish(outcome)
+    deployment = _Deployment(strategy, context, held, intent_log, candidates)
+    return deployment.run(dataclasses.replace(outcome, text=""))
+
+
+def _begin(strategy: Strategy, context: Context, held: lock.Lock, intent_log: IntentLog) -> Candidates | None:
+    """Write down what is about to be replaced, and keep users from whatever joins from now on.
+
+    :return: the candidates to come; None with ``--no-proxy``.
+    """
+    held.ensure_held()
+    intent_log.begin(strategy.record())
+    if strategy.route is None:
+        return None
+    try:
+        candidates = Candidates.begin(context, strategy.options, strategy.route, held)
+        intent_log.held_by(candidates.hold.id)
+    except lock.LockLost:
+        raise
+    except (Exception, Stopped):
+        # Nothing was started yet, and a hold that is there is ours, whatever became of the answer.
+        with undisturbed(), contextlib.suppress(JenkinsProxyError):
+            left = hold.read(context.registry, strategy.options.service)
+            if left is not None:
+                hold.end(context, strategy.options.service, left.id)
+            intent_log.end()
+        raise
+    return candidates
 
 
 @dataclass(frozen=True)
 class _Deployment:
-    """The steps of one deploy, which are the same for every strategy: bring up, wait, route, probe, and finish."""
+    """The steps of one deploy, which are the same for every strategy.
+
+    :ivar candidates: what the deploy starts, as the proxies have it; None with ``--no-proxy``.
+    """
 
     strategy: Strategy
     context: Context
     held: lock.Lock
     intent_log: IntentLog
+    candidates: Candidates | None
 
-    def replace(self, outcome: Outcome) -> Outcome:
-        """Bring the new containers up and prove them, batch by batch; what fails is reverted."""
-        context, strategy = self.context, self.strategy
+    def run(self, outcome: Outcome) -> Outcome:
+        """The whole deploy, with what users met meanwhile."""
+        service, max_errors = self.strategy.options.service, self.strategy.options.max_errors
+        counting = None
+        try:
+            if self.candidates is not None:
+                counting = users.Counting(self.context, service, max_errors)
+        except (Exception, Stopped) as error:
+            return self._revert(error, outcome)
+        outcome = self.replace(outcome, counting)
+        if outcome.error is None and outcome.candidate is None:
+            outcome = self.finish(outcome)
+        return users.finish(counting, outcome)
+
+    def replace(self, outcome: Outcome, counting: users.Counting | None = None) -> Outcome:
+        """Bring the new containers up, prove them and let users in, batch by batch; what fails is reverted."""
+        strategy, candidates = self.strategy, self.candidates
         try:
             for count in strategy.steps:
                 new = self._bring_up(count)
                 outcome = dataclasses.replace(outcome, instances=self._wait(new))
-                if strategy.route is not None:
-                    answer = self._put_route(strategy.route)
-                    self._probe(strategy.route, answer, new, outcome.addresses)
-                    url = proxy_route.url(context.settings.entry, strategy.route)
-                    outcome = dataclasses.replace(outcome, route=strategy.route, url=url)
+                if strategy.route is None or candidates is None:
+                    continue
+                candidates.verify(outcome.addresses, strategy.orchestrator, new)
+                url = proxy_route.url(self.context.settings.entry, strategy.route)
+                outcome = dataclasses.replace(outcome, route=strategy.route, url=url)
+                if strategy.options.hold:
+                    return self._keep(candidates, outcome)
+                candidates.promote(candidates.verified, self._staying())
+                self._probe(strategy.route, new, outcome.addresses)
+                if counting is not None:
+                    counting.check()
         except lock.LockLost as error:
-            return outcome.failed(error, context.phases.current, text=_LOCK_LOST)
+            return outcome.failed(error, self.context.phases.current, text=_LOCK_LOST)
         except (Exception, Stopped) as error:  # also after a bug users must not be left with what fails
-            return revert.revert(strategy, context, self.intent_log, error, outcome)
+            return self._revert(error, outcome)
         return outcome
 
     def finish(self, outcome: Outcome) -> Outcome:
-        """Take the old containers away: the new ones serve, and from here on the way leads forward only."""
+        """Take the old containers away: users meet the new ones, and from here on the way leads forward only."""
         try:
+            self.held.ensure_held()
             self.intent_log.proven()
-            final = self.strategy.finish()
+            final = self.strategy.finish(self.candidates)
             if final:
                 outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+            if self.candidates is not None:
+                self.candidates.end(self.context)
             self.intent_log.end()
         except (Exception, Stopped) as error:
             return outcome.failed(error, "retire", text=_FORWARD)
@@ -121,6 +176,7 @@ class _Deployment:
     def _bring_up(self, count: int) -> list[Container]:
         """Start so many new containers; returns all that the deploy has started so far."""
         with self.context.phases.phase("bring_up"):
+            self.held.ensure_held()
             return self.strategy.bring_up(count)
 
     def _wait(self, new: list[Container]) -> tuple[outcomes.ReportedInstance, ...]:
@@ -137,20 +193,32 @@ class _Deployment:
             )
         return outcomes.of_matching(matching)
 
-    def _put_route(self, route: Route) -> dict[str, Any]:
-        """Lead users to the new instances; returns the daemon's answer."""
-        with self.context.phases.phase("reconfigure"):
-            self.held.ensure_held()
-            return proxy_route.put(self.context, route)
+    def _staying(self) -> list[Address]:
+        """Where the old containers are that go on serving beside the promoted ones."""
+        route = self.strategy.before.route
+        name = route.registry_name if route else self.strategy.options.service
+        return wait.addresses(self.context, name, self.strategy.keep())
 
-    def _probe(
-        self, route: Route, answer: Mapping[str, Any], new: list[Container], instances: Collection[Address]
-    ) -> None:
-        """Prove that one of the new instances answers."""
+    def _keep(self, candidates: Candidates, outcome: Outcome) -> Outcome:
+        """Leave the verified candidates to a test, and to another command."""
+        with self.context.phases.phase("hold"):
+            self.held.ensure_held()
+            hold.write_key(candidates.key, self.strategy.options.key_file)
+            self.intent_log.kept()
+        instances = tuple(map(str, outcome.addresses))
+        found = outcomes.Candidate(candidates.hold.id, outcome.url, instances, hold.KEY_HEADER, candidates.hold.until)
+        return dataclasses.replace(outcome, candidate=found)
+
+    def _probe(self, route: Route, new: list[Container], instances: Sequence[Address]) -> None:
+        """Prove that users reach one of the new instances."""
         with self.context.phases.phase("probe"):
             try:
-                probe.verify_route(self.context, route, self.strategy.options.probe_path, answer, instances)
+                ready, options = self.strategy.ready, self.strategy.options
+                probe.verify_route(self.context, route, options.check, ready.preview, instances)
             except ProbeFailed:
                 # A container that died after it was passing: its last lines say more than the proxy's 503.
                 wait.check_alive(self.strategy.orchestrator, new)
                 raise
+
+    def _revert(self, error: Exception | Stopped, outcome: Outcome) -> Outcome:
+        return revert.revert(self.strategy, self.context, self.intent_log, error, outcome, candidates=self.candidates)

@@ -32,9 +32,14 @@ def show(strategy: Strategy, context: Context) -> dict[str, Any]:
 def steps(strategy: Strategy) -> list[str]:
     """What would be done, in order."""
     found = strategy.describe()
-    found.append(f"wait until {strategy.registry_name} shows {strategy.wanted} passing instance(s) in the registry")
-    if strategy.route is not None:
-        route = proxy_route.describe(strategy.route)
-        found.append(f"reconfigure the proxy: {route} leads to {strategy.registry_name}")
-        found.append("probe it through the entry until a new instance answers")
+    wait = f"wait until {strategy.registry_name} shows {strategy.wanted} passing instance(s) in the registry"
+    if strategy.route is None:
+        return [*found, wait, *strategy.describe_finish()]
+    route = proxy_route.describe(strategy.route)
+    found = [f"keep users from whatever joins {strategy.options.service}", *found, wait]
+    found.append("verify each new instance through the entry")
+    if strategy.options.hold:
+        return [*found, f"leave them held, for promote or abort {strategy.options.service}"]
+    found.append(f"promote them: {route} leads to {strategy.registry_name}")
+    found.append("probe it through the entry until a new instance answers")
     return [*found, *strategy.describe_finish()]

@@ -65,6 +65,11 @@ class Matching:
         return not self.missing and len(self.ready) == len(self.matches)
 
 
+def instance_addresses(found: Matching) -> list[Address]:
+    """Where the registry shows the containers that were matched."""
+    return [instance.address for match in found.matches for instance in match.instances]
+
+
 def passes(instance: Instance) -> bool:
     """Whether the proxy may send requests to it: what Consul's own ``?passing`` lets through."""
     return instance.status == PASSING

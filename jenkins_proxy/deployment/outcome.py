@@ -69,6 +69,45 @@ class FailedContainer:
 
 
 @dataclass(frozen=True)
+class Users:
+    """What users met while a command ran.
+
+    :ivar p99_ms: 99 of 100 requests took no longer, in milliseconds; None without a request.
+    :ivar exact: False when some requests may be missing from the numbers.
+    """
+
+    requests: int
+    failed: int
+    p99_ms: float | None
+    exact: bool
+
+    def __str__(self) -> str:
+        about = "" if self.exact else "at least "
+        p99 = "" if self.p99_ms is None else f", p99 {self.p99_ms:.0f} ms"
+        return f"users meanwhile: {about}{self.requests:,} requests, {self.failed:,} failed{p99}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What ``deploy --hold`` leaves for a test, and for ``promote`` or ``abort`` to end.
+
+    :ivar id: of the hold.
+    :ivar url: where a request with the key in the header ``header_name`` reaches a candidate.
+    :ivar instances: the candidates: ``host:port``.
+    :ivar until: seconds since 1970 when the hold's time ends.
+    """
+
+    id: str
+    url: str
+    instances: tuple[str, ...]
+    header_name: str
+    until: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "instances": list(self.instances)}
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a command.
 
@@ -83,6 +122,8 @@ class Outcome:
     :ivar reverted: whether what served before the command serves again after its failure.
     :ivar text: what serves after a failure, in words; becomes part of the error's text.
     :ivar failing: the containers that failed.
+    :ivar candidate: what is held now; None where nothing is.
+    :ivar users: what users met meanwhile; None where nobody counted.
     """
 
     strategy: str = ""
@@ -96,6 +137,8 @@ class Outcome:
     reverted: bool = False
     text: str = ""
     failing: tuple[FailedContainer, ...] = ()
+    candidate: Candidate | None = None
+    users: Users | None = None
 
     @property
     def addresses(self) -> list[Address]:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import dataclasses
 
 from jenkins_proxy.deployment import outcome as outcomes
-from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import preflight, probe, proxy_route, wait
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 
 
-def reconfigure(route: Route, context: Context, *, probe_path: str = "", allow_empty: bool = False) -> Outcome:
+def reconfigure(route: Route, context: Context, *, check: Check | None = None, allow_empty: bool = False) -> Outcome:
     """Make the proxy serve the route, with the instances of the color that serves now; else what it served before.
 
-    :param probe_path: what to request as the proof; empty means the route's first path.
+    :param check: how an instance proves itself; None means by the route's first page.
     :param allow_empty: also while the registry shows no passing instance: then nothing is waited for or proven.
     :return: what became of it. Its error is a UsageError for a value of the route that its grammar does not allow, a
         WaitTimeout when the registry shows no passing instance in time, a ProxyError when the daemon refuses the
         route, a ProbeFailed when no instance answers through it.
     """
-    outcome = Outcome()
+    outcome, check = Outcome(), check or Check()
     try:
-        preflight.check_route(route, probe_path)
+        preflight.check_route(route, check)
         current = proxy_route.current(context.proxy, route.service)
         route = dataclasses.replace(route, color=current.color if current else "")
         outcome = dataclasses.replace(outcome, route=route)
@@ -39,7 +39,7 @@ def reconfigure(route: Route, context: Context, *, probe_path: str = "", allow_e
         serving = proxy_route.serving(answer)
         if serving:
             with context.phases.phase("probe"):
-                probe.verify_route(context, route, probe_path, answer, serving)
+                probe.verify_route(context, route, check, answer, serving)
     except (Exception, Stopped) as error:
         phase = context.phases.current
         return proxy_route.restore(context, route.service, current, outcome).failed(error, phase)

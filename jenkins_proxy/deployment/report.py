@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -27,9 +28,11 @@ class Report:
 
     @property
     def status(self) -> str:
-        """``done``, ``planned`` (a dry run), ``failed`` or ``stopped``."""
+        """``done``, ``held`` (``deploy --hold``), ``planned`` (a dry run), ``failed`` or ``stopped``."""
         if self.outcome.error is not None:
             return "stopped" if isinstance(self.outcome.error, Stopped) else "failed"
+        if self.outcome.candidate is not None:
+            return "held"
         return "done" if self.outcome.plan is None else "planned"
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,6 +50,10 @@ class Report:
             "rolled_back": outcome.reverted,
             "error": _error(outcome),
         }
+        if outcome.candidate is not None:
+            data["candidate"] = outcome.candidate.as_dict()
+        if outcome.users is not None:
+            data["users"] = dataclasses.asdict(outcome.users)
         if outcome.failing:
             data["failing"] = [container.as_dict() for container in outcome.failing]
         if outcome.plan is not None:

@@ -7,9 +7,14 @@ import dataclasses
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.models import passing
 from jenkins_proxy.deployment import outcome as outcomes
-from jenkins_proxy.deployment.context import BLUE_GREEN, Context
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions
+from jenkins_proxy.deployment.failure import resume
+from jenkins_proxy.deployment.failure.intent_log import IntentLog
+from jenkins_proxy.deployment.failure.take_back import take_back
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import lock, probe, proxy_route
+from jenkins_proxy.deployment.steps import hold as holds
+from jenkins_proxy.deployment.steps import lock, preflight, probe, proxy_route, users
+from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.model import Route
@@ -17,28 +22,29 @@ from jenkins_proxy.model import Route
 _UNCHANGED = "nothing was changed"
 
 
-def rollback_to_other_color(
-    service: str, context: Context, *, probe_path: str = "", lock_timeout: float = 0.0
-) -> Outcome:
-    """Lead the route to the other color, in one step, and prove it.
+def rollback_to_other_color(options: DeployOptions, context: Context) -> Outcome:
+    """Verify the other color's instances, and lead all users to them in one step.
 
-    :param probe_path: what to request as the proof; empty means the route's first path.
-    :param lock_timeout: seconds to wait for a deploy of the service to end.
+    :param options: of these the service's name, how an instance proves itself, and the limits.
     :return: what became of it. Its error is a UsageError when the service has no route, or no other color runs, and a
-        ProbeFailed when the other color does not answer: the route leads to where it led before, then.
+        ProbeFailed when the other color does not answer: users have not met it, then.
     """
-    outcome = Outcome(text=_UNCHANGED)
+    outcome, service = Outcome(text=_UNCHANGED), options.service
     try:
         validation.check_service(service)
-        with lock.of_service(context, service, lock_timeout) as held:
+        preflight.check_page(options.check)
+        with lock.of_service(context, service, options.lock_timeout) as held:
             context = context.with_fresh_deadline()
+            _end_hold(context, service)
             before = proxy_route.current(context.proxy, service)
             if before is None:
                 raise UsageError(f"the proxy has no route of {service}", "status shows those that it has")
             route = _other(context, before)
             outcome = dataclasses.replace(outcome, strategy=BLUE_GREEN, route=route)
             context.console.step(f"switching {service} from {before.registry_name} to {route.registry_name}")
-            outcome = _switch(context, held, before, route, probe_path)
+            counting = users.Counting(context, service, options.max_errors)
+            candidates = Candidates.begin(context, options, route, held)
+            outcome = users.finish(counting, _switch(context, candidates, before, counting))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
@@ -46,22 +52,37 @@ def rollback_to_other_color(
     return outcome
 
 
-def _switch(context: Context, held: lock.Lock, before: Route, route: Route, probe_path: str) -> Outcome:
-    """Lead users to the route's color; on failure back to where the route of before leads."""
+def _end_hold(context: Context, service: str) -> None:
+    """End the hold of a rollback that was killed. A deploy's, which has a record, is for the next one, or ``abort``."""
+    left = resume.leftovers(IntentLog(context.registry, service), context)
+    if left.hold is None:
+        return
+    if left.kept and not left.hold.expired:
+        holds.refuse_kept(left.hold)
+    if left.record is not None:
+        raise UsageError(f"{left.hold.describe()}: its deploy was broken off", f"abort {service} puts things in order")
+    holds.end(context, service, left.hold.id)
+
+
+def _switch(context: Context, candidates: Candidates, before: Route, counting: users.Counting) -> Outcome:
+    """Lead users to the candidates; on failure they stay, or go back, where the route of before leads."""
+    route = candidates.hold.route
     outcome = Outcome(strategy=BLUE_GREEN, route=route, text=_UNCHANGED)
     try:
-        with context.phases.phase("reconfigure"):
-            held.ensure_held()
-            answer = proxy_route.put(context, route)
         instances = outcomes.of_registry(passing(context.registry.instances(route.registry_name)[0]))
         outcome = dataclasses.replace(outcome, instances=instances)
+        candidates.verify(outcome.addresses)
+        candidates.promote(candidates.verified)
         with context.phases.phase("probe"):
-            probe.verify_route(context, route, probe_path, answer, outcome.addresses)
+            answer = context.proxy.get_route(route.service) or {}
+            probe.verify_route(context, route, candidates.check, answer, outcome.addresses)
+        counting.check()
+        candidates.end(context)
     except lock.LockLost as error:
         return outcome.failed(error, context.phases.current)
     except (Exception, Stopped) as error:
         phase = context.phases.current
-        return proxy_route.restore(context, route.service, before, outcome).failed(error, phase)
+        return take_back(context, candidates, before, outcome.failed(error, phase))
     return dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route), text="")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,14 @@ from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure import container_logs, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
+from jenkins_proxy.deployment.failure.take_back import take_back
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, wait
+from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, users, wait
+from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors, swarm_rolling
+from jenkins_proxy.deployment.strategies.base import PROVING, DeployRecord
+from jenkins_proxy.deployment.strategies.select import SCALE
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
@@ -64,7 +69,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
         with lock.of_service(context, options.service, options.lock_timeout) as held:
             context = context.with_fresh_deadline()
             intent_log = IntentLog(context.registry, options.service)
-            recovery = resume.recover(intent_log, context, ready)
+            recovery = resume.recover(intent_log, context, ready, options, held)
             outcome = dataclasses.replace(outcome, text=recovery.text or outcome.text)
             if recovery.error is not None:
                 return outcome.failed(recovery.error)
@@ -75,10 +80,11 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
             outcome = dataclasses.replace(outcome, route=route)
             orchestrator = _serving_orchestrator(ready, route)
             there = tuple(orchestrator.containers(ready.target.name))
-            scaling = _Scaling(options, context, held, orchestrator, ready.target.name, before, route, there)
+            scaling = _Scaling(options, context, held, intent_log, orchestrator, ready, before, route, there)
             count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
             context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
-            outcome = scaling.run(count, outcome)
+            counting = users.Counting(context, options.service, options.max_errors) if route else None
+            outcome = users.finish(counting, scaling.run(count, outcome, counting))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
@@ -110,11 +116,16 @@ class _Scaling:
     options: DeployOptions
     context: Context
     held: lock.Lock
+    intent_log: IntentLog
     orchestrator: Orchestrator
-    target: str
+    ready: Ready
     before: Route | None
     route: Route | None
     there: tuple[Container, ...]
+
+    @property
+    def target(self) -> str:
+        return self.ready.target.name
 
     @property
     def running(self) -> list[Container]:
@@ -127,10 +138,14 @@ class _Scaling:
     def _started(self) -> list[Container]:
         return [c for c in self.orchestrator.containers(self.target) if c.id not in self.known]
 
-    def run(self, count: int, outcome: Outcome) -> Outcome:
+    def run(self, count: int, outcome: Outcome, counting: users.Counting | None = None) -> Outcome:
         phases = self.context.phases
+        candidates: Candidates | None = None
         try:
+            if self.route is not None and count > len(self.running):
+                candidates = self._begin(self.route)
             with phases.phase("bring_up"):
+                self.held.ensure_held()
                 containers = self._resize(count)
             new: list[Address] = []
             if containers:
@@ -140,13 +155,53 @@ class _Scaling:
                 new = self._new_addresses(matching)
             if self.route is None:
                 return outcome
-            url = self._serve(self.route, new or outcome.addresses)
-            return dataclasses.replace(outcome, url=url)
+            if candidates is not None:
+                self._let_in(candidates, outcome.addresses, containers, counting)
+                self.intent_log.end()
+            else:
+                self._serve(self.route, new or outcome.addresses)
+            return dataclasses.replace(outcome, url=proxy_route.url(self.context.settings.entry, self.route))
         except lock.LockLost as error:
             return outcome.failed(error, phases.current)
         except (Exception, Stopped) as error:
             with undisturbed():
-                return self._go_back(count, outcome.failed(error, phases.current))
+                return self._go_back(count, candidates, outcome.failed(error, phases.current))
+
+    def _begin(self, route: Route) -> Candidates:
+        """Keep users from what is started now. A record says what that is, should this command be killed."""
+        record = DeployRecord(
+            strategy=SCALE,
+            phase=PROVING,
+            project=self.orchestrator.project,
+            target=self.target,
+            orchestrator=self.orchestrator.name,
+            old=tuple(sorted(self.known)),
+            route=self.before,
+            since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        self.intent_log.begin(record)
+        candidates = Candidates.begin(self.context, self.options, route, self.held)
+        self.intent_log.held_by(candidates.hold.id)
+        return candidates
+
+    def _let_in(
+        self,
+        candidates: Candidates,
+        instances: Sequence[Address],
+        containers: Sequence[Container],
+        counting: users.Counting | None,
+    ) -> None:
+        """Verify the new instances, and let users in to them beside those that serve already."""
+        keep = [address for address in instances if str(address) in candidates.hold.serving]
+        candidates.verify([a for a in instances if a not in keep], self.orchestrator, containers)
+        candidates.promote(candidates.verified, keep)
+        with self.context.phases.phase("probe"):
+            route, check = candidates.hold.route, self.options.check
+            answer = self.context.proxy.get_route(route.service) or {}
+            probe.verify_route(self.context, route, check, answer, candidates.verified or instances)
+        if counting is not None:
+            counting.check()
+        candidates.end(self.context)
 
     def _resize(self, count: int) -> list[Container]:
         """Have so many containers, and return them."""
@@ -172,40 +227,48 @@ class _Scaling:
         before = {container.id for container in self.running}
         return [i.address for match in matching.matches if match.container.id not in before for i in match.instances]
 
-    def _serve(self, route: Route, instances: list[Address]) -> str:
-        """Have the proxy serve the route, and prove it by one of these instances.
-
-        :return: where users reach it.
-        """
+    def _serve(self, route: Route, instances: list[Address]) -> None:
+        """Have the proxy serve the route, and prove it by one of these instances."""
         with self.context.phases.phase("reconfigure"):
             self.held.ensure_held()
             answer = proxy_route.put(self.context, route, allow_empty=not instances)
-        if instances and (self.options.probe_path or probe.names_page(route)):
+        check = self.options.check
+        if instances and (check.path or route.check_path or probe.names_page(route)):
             with self.context.phases.phase("probe"):
-                probe.verify_route(self.context, route, self.options.probe_path, answer, instances)
-        return proxy_route.url(self.context.settings.entry, route)
+                probe.verify_route(self.context, route, check, answer, instances)
 
-    def _go_back(self, count: int, outcome: Outcome) -> Outcome:
+    def _go_back(self, count: int, candidates: Candidates | None, outcome: Outcome) -> Outcome:
         """Put the route back where it was changed, and take the new containers away; those that served still do.
 
+        :param candidates: what was started; None where it was not kept from users.
         :param outcome: with the error, and the phase in which it was raised.
         :return: the outcome, with what serves now.
         """
-        routed = outcome.phase in ("reconfigure", "probe")
+        routed = candidates is None and outcome.phase in ("reconfigure", "probe")
         if routed:
             outcome = proxy_route.restore(self.context, self.options.service, self.before, outcome)
-        outcome, back, text = self._remove_started(count, outcome)
+        if candidates is not None:
+            with contextlib.suppress(JenkinsProxyError):
+                candidates.demote(self.context.with_deadline(Deadline(self.context.timing.lead_back)))
+        served = candidates is None or candidates.promoted
+        outcome, back, text = self._remove_started(count, self.route if served else None, outcome)
+        if candidates is not None and back:
+            # Else they are still there: the hold keeps users from them, and the next command ends both.
+            outcome = take_back(self.context, candidates, self.before, outcome)
+            if outcome.reverted:
+                self.intent_log.end()
         text = "; ".join(filter(None, (text, outcome.text)))
         # Where the route was changed, it has to be back as well.
-        reverted = back and (outcome.reverted or not routed)
+        reverted = back and (outcome.reverted or not (routed or candidates))
         outcome = dataclasses.replace(outcome, reverted=reverted, text=text, instances=self._instances_now())
         if text:
             self.context.console.step(text)
         return outcome
 
-    def _remove_started(self, count: int, outcome: Outcome) -> tuple[Outcome, bool, str]:
+    def _remove_started(self, count: int, route: Route | None, outcome: Outcome) -> tuple[Outcome, bool, str]:
         """Have as many containers as before, where that is possible.
 
+        :param route: by which users may have reached the new ones; None where none has.
         :return: the outcome with the logs of those that go, whether as many run as before, and what is so in words.
         """
         before = len(self.running)
@@ -219,7 +282,7 @@ class _Scaling:
         try:
             started = self._started()
             if started and isinstance(self.orchestrator, SurgeOrchestrator):
-                drain.retire(context, self.orchestrator, self.route, started)
+                drain.retire(context, self.orchestrator, route, started)
             self.orchestrator.scale(self.target, before, deadline=context.deadline)
         except JenkinsProxyError as error:
             return outcome, False, f"NOT back to {before} instance(s): {error.message}"

@@ -13,12 +13,13 @@ class Timing:
     :ivar lead_back: for the revert's first call of the proxy, before the containers are looked after.
     :ivar registry_back: within a revert, for a registry that does not answer.
     :ivar put_route: for one call of the proxy that changes a route.
-    :ivar drain: for the requests in flight of an instance that is drained; it gets ``drain_min`` whatever time is left.
+    :ivar drain: for the requests in flight of an instance that is drained; it gets ``drain_min`` of that whatever time
+        is left. Of that ``drain_streams`` for connections that never end by themselves: websockets and streams.
     :ivar lock_ttl: after which the registry gives up a session that is not renewed. Consul allows no less than 10 s,
         and may take twice as long to notice.
     :ivar lock_renew: between two renewals.
-    :ivar probe: for the whole probe; from the first error with which a new instance answers, ``probe_error``: users
-        meet these errors, too. One answer gets ``probe_answer``.
+    :ivar probe: for the proof through the users' door; from the first error with which a new instance answers, this
+        and a candidate's own check get ``probe_error``. One answer gets ``probe_answer``.
     :ivar poll: between two looks at the engine while the registry is waited for: only the registry reports changes.
     :ivar progress: between two lines that say how far a wait is.
     :ivar stale_grace: within which the entry of a removed container leaves the registry, unless the registrator has
@@ -34,11 +35,12 @@ class Timing:
     put_route: float = 30.0
     drain: float = 30.0
     drain_min: float = 5.0
+    drain_streams: float = 5.0
     lock_ttl: float = 10.0
     lock_renew: float = 3.0
     probe: float = 30.0
     probe_answer: float = 10.0
-    probe_error: float = 10.0
+    probe_error: float = 6.0
     poll: float = 1.0
     progress: float = 5.0
     stale_grace: float = 3.0

@@ -134,10 +134,13 @@ class HoldService:
         :raises NotRoutedError: nobody holds the service (404).
         """
         alive = {instance.address for instance in live(self._desired.instances_of(service) or ())}
-        admission.refuse_absent(service, (*addresses, *keep), alive)
-        held = await self._store.change(
-            service, lambda stored: _own(stored, service, hold_id).promote((*addresses, *keep))
-        )
+
+        def change(stored: Hold | None) -> Hold:
+            hold = _own(stored, service, hold_id)
+            admission.refuse_absent(service, (*addresses, *keep), alive)
+            return hold.promote((*addresses, *keep))
+
+        held = await self._store.change(service, change)
         return await self._serve(service, held, timeout)
 
     async def demote(self, service: str, hold_id: str) -> HoldState:

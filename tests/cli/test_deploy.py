@@ -152,7 +152,7 @@ def test_a_regular_expression_cannot_be_probed(deploy, compose, no_daemon):
 
     assert code == 2
     assert "names no page to probe" in report["error"]["message"]
-    assert "--probe-path" in report["error"]["hint"]
+    assert "--check-path" in report["error"]["hint"]
 
 
 def test_neither_a_path_nor_a_domain(deploy, compose, no_daemon):

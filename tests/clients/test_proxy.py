@@ -197,3 +197,42 @@ def test_health_of_something_else_is_no_daemon(daemon: Daemon) -> None:
     daemon.answers = [(200, {"status": "ok"})]
     with pytest.raises(ProxyError, match="does not look like the proxy daemon's API"):
         ProxyClient(daemon.url).health()
+
+
+def test_a_hold_is_put_promoted_demoted_and_ended(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {"id": "0123abcd"})] * 4
+    here, old = Address("10.0.0.1", 1), Address("10.0.0.1", 2)
+    holder = {"name": "me@host:1", "build": "", "kept": False}
+    client.hold(ROUTE, key_sha256="ab" * 32, holder=holder, timeout=60, replace="76543210", before=[old])
+    client.promote("books-ms", "0123abcd", [here], keep=[old], timeout=5)
+    client.demote("books-ms", "0123abcd")
+    assert client.end_hold("books-ms", "0123abcd") == {"id": "0123abcd"}
+    path = "/v1/routes/books-ms"
+    assert [(method, path, body) for method, path, _headers, body in daemon.asked] == [
+        (
+            "PUT",
+            f"{path}/hold",
+            {
+                "route": ROUTE.as_dict(),
+                "key_sha256": "ab" * 32,
+                "holder": holder,
+                "timeout": 60,
+                "replace": "76543210",
+                "before": [str(old)],
+            },
+        ),
+        (
+            "POST",
+            f"{path}/promote",
+            {"id": "0123abcd", "addresses": [str(here)], "keep": [str(old)], "timeout": 5},
+        ),
+        ("POST", f"{path}/demote", {"id": "0123abcd"}),
+        ("DELETE", f"{path}/hold?id=0123abcd", None),
+    ]
+
+
+def test_a_hold_of_somebody_else_is_an_error_with_the_daemons_words(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(409, refused("books-ms is held by me@host:1 since 14:02", "abort books-ms ends it"))]
+    with pytest.raises(ProxyError, match="books-ms is held by me@host:1 since 14:02") as error:
+        client.hold(ROUTE, key_sha256="ab" * 32, holder={"name": "x"})
+    assert error.value.hint == "abort books-ms ends it"

@@ -10,14 +10,15 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment import deploy
-from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
+from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.outcome import Outcome, Users
+from jenkins_proxy.deployment.steps import probe
 from jenkins_proxy.deployment.steps.lock import LockLost
-from jenkins_proxy.deployment.strategies.base import RETIRING
+from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
-from jenkins_proxy.errors import DeployFailed, ProbeFailed, Stopped
+from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, Stopped
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
@@ -51,10 +52,40 @@ class Registry:
 
 
 class Proxy:
-    """It has no route at first."""
+    """It has no route at first, and notes what becomes of a hold."""
 
     def __init__(self) -> None:
         self.route: Route | None = None
+        self.calls: list[str] = []
+
+    def hold(self, route, **_more):
+        self.calls.append("hold")
+        return {"id": "1a2b3c4d", "serving": [], "since": 0.0, "until": 1800.0}
+
+    def promote(self, _service, _id, addresses, **_more):
+        self.calls.append(f"promote {', '.join(map(str, addresses))}")
+        return {"proxies": {"one": "serves"}}
+
+    def demote(self, _service, _id):
+        self.calls.append("demote")
+
+    def end_hold(self, _service, _id):
+        self.calls.append("end_hold")
+
+    def count_users(self, _service, _id):
+        self.calls.append("count_users")
+
+    def users(self, _service):
+        return self.met
+
+    def stop_counting(self, _service, _id):
+        return self.met
+
+    met = {"requests": 10, "failed": 1, "p99_ms": 2.0, "exact": True}  # noqa: RUF012 - nobody changes it
+
+    def drain(self, *_words):
+        self.calls.append("drain")
+        return 0
 
     def get_route(self, _service):
         return {"route": self.route.as_dict()} if self.route else None
@@ -86,24 +117,29 @@ def context(an_instance, free_port):
     """With an entry where nobody listens, and little patience for it."""
     resolved = settings.resolve({"entry": f"http://127.0.0.1:{free_port()}"})
     console, registry = Console(io.StringIO()), Registry(an_instance(32768))
-    return Context(resolved, console, registry, Proxy(), Deadline(20), timing=Timing(probe=0.1))
+    return Context(resolved, console, registry, Proxy(), Deadline(20), timing=Timing(probe=0.1, poll=0.05))
 
 
 @pytest.fixture
 def deployment(context, a_container):
-    """``deployment(lost, failure)`` is a first deploy, by recreate, that is about to begin."""
+    """``deployment(lost, failure)`` is a first deploy, by recreate, that is about to begin; its lock is lost later."""
 
-    def make(lost: Exception | None = None, failure: BaseException | None = None, route: Route | None = ROUTE):
+    def make(lost: Exception | None = None, failure: BaseException | None = None, route: Route | None = ROUTE, **more):
+        more.setdefault("check", Check(timeout=0.1))
+        begun = []
+
         def ensure_held() -> None:
-            if lost:
+            if lost and begun:
                 raise lost
 
         orchestrator = Starting(a_container("books_app_1", 32768), failure)
         ready = Ready(orchestrator, PROJECT, PROJECT.services["app"])
-        strategy = select(DeployOptions("books-ms", "books", route=route, strategy="recreate"), context, ready)
+        strategy = select(DeployOptions("books-ms", "books", route=route, strategy="recreate", **more), context, ready)
         intent_log = IntentLog(context.registry, "books-ms")
-        intent_log.begin(strategy.record())
-        return deploy._Deployment(strategy, context, SimpleNamespace(ensure_held=ensure_held), intent_log)
+        held = SimpleNamespace(ensure_held=ensure_held)
+        candidates = deploy._begin(strategy, context, held, intent_log)
+        begun.append(True)
+        return deploy._Deployment(strategy, context, held, intent_log, candidates)
 
     return make
 
@@ -114,7 +150,7 @@ def test_nothing_is_reverted_once_the_lock_is_lost(deployment, context):
     ended = begun.replace(Outcome())
 
     assert isinstance(ended.error, LockLost)
-    assert (ended.phase, ended.reverted) == ("reconfigure", False)
+    assert (ended.phase, ended.reverted) == ("bring_up", False)
     assert ended.text == "not rolled back: what serves is now the other deploy's to decide"
     assert "restore" not in begun.strategy.orchestrator.calls
     assert begun.intent_log.read() is not None
@@ -126,7 +162,7 @@ def test_nothing_is_reverted_once_the_lock_is_lost(deployment, context):
         pytest.param(DeployFailed("no image"), "bring_up", "no image", id="an error"),
         pytest.param(Stopped("SIGTERM"), "bring_up", "stopped by SIGTERM", id="a signal"),
         pytest.param(KeyError("a bug"), "bring_up", "KeyError('a bug')", id="a bug"),
-        pytest.param(None, "probe", "connection refused", id="a probe that nobody answers"),
+        pytest.param(None, "verify", "connection refused", id="a check that nobody answers"),
     ],
 )
 def test_what_fails_is_reverted_and_returned(deployment, context, failure, phase, text):
@@ -141,8 +177,58 @@ def test_what_fails_is_reverted_and_returned(deployment, context, failure, phase
     assert [container.container for container in ended.failing] == ["books_app_1"]
     assert begun.strategy.orchestrator.present == []
     assert context.proxy.route is None
+    # First the containers go, then the hold that keeps users from them; nobody was let in.
+    assert context.proxy.calls == ["hold", "end_hold"]
     assert begun.intent_log.read() is None
     assert text in context.console._stream.getvalue()
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    """Every candidate answers well, and so does the users' door."""
+    monkeypatch.setattr(probe, "until_new", lambda _asked, new, *_words, **_more: next(iter(new)))
+
+
+def test_the_candidates_are_promoted_and_the_hold_ends_last(deployment, context, verified):
+    ended = deployment().run(Outcome())
+
+    assert ended.error is None
+    assert context.proxy.calls == ["hold", "count_users", "promote 10.0.0.1:32768", "end_hold"]
+    assert ended.users == Users(10, 1, 2.0, exact=True)
+    assert "users meanwhile: 10 requests, 1 failed, p99 2 ms" in context.console._stream.getvalue()
+
+
+def test_what_is_held_is_neither_promoted_nor_ended(deployment, context, verified, tmp_path):
+    begun = deployment(hold=True, key_file=str(tmp_path / "key"))
+
+    ended = begun.run(Outcome())
+
+    assert context.proxy.calls == ["hold", "count_users"]
+    assert (ended.candidate.id, ended.candidate.instances) == ("1a2b3c4d", ("10.0.0.1:32768",))
+    record = begun.intent_log.read()
+    assert (record.phase, record.hold) == (HELD, "1a2b3c4d")
+    assert (tmp_path / "key").read_text().strip() == begun.candidates.key.text
+    assert begun.candidates.key.text not in repr(begun.candidates)
+
+
+@pytest.mark.parametrize(("max_errors", "code"), [(0, 6), (1, None)])
+def test_more_errors_than_are_allowed_are_reverted(deployment, context, verified, max_errors, code):
+    ended = deployment(max_errors=max_errors).run(Outcome())
+
+    assert (ended.error.exit_code if ended.error else None) == code
+    assert ended.reverted is bool(code)
+    assert ("demote" in context.proxy.calls) is bool(code)
+
+
+def test_a_daemon_that_cannot_count_is_one_line(deployment, context, verified, monkeypatch):
+    def refuse(*_words) -> None:
+        raise ProxyError("it is older")
+
+    monkeypatch.setattr(context.proxy, "count_users", refuse)
+    ended = deployment().run(Outcome())
+
+    assert (ended.error, ended.users) == (None, None)
+    assert "WARNING: users are not counted meanwhile: it is older" in context.console._stream.getvalue()
 
 
 def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment):
@@ -159,7 +245,7 @@ def test_what_fails_once_the_new_ones_serve_is_not_reverted(deployment, monkeypa
     begun = deployment(route=None)
     served = begun.replace(Outcome())
 
-    def fail() -> None:
+    def fail(_candidates) -> None:
         raise DeployFailed("the engine is away")
 
     monkeypatch.setattr(begun.strategy, "finish", fail)

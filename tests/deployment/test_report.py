@@ -7,8 +7,8 @@ import json
 import pytest
 
 from jenkins_proxy.deployment import matching
-from jenkins_proxy.deployment.outcome import FailedContainer, Outcome, of_matching
-from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.outcome import Candidate, FailedContainer, Outcome, Users, of_matching
+from jenkins_proxy.deployment.phases import PHASES, Phases
 from jenkins_proxy.deployment.report import run_reported
 from jenkins_proxy.errors import Stopped, UsageError, WaitTimeout
 from jenkins_proxy.model import Route
@@ -28,7 +28,7 @@ def test_it_goes_to_stdout_without_a_file(capsys):
     assert list(data) == KEYS
     assert data["status"] == "done"
     assert data["error"] is None
-    assert list(data["timings"]) == ["bring_up", "wait", "reconfigure", "probe", "total"]
+    assert list(data["timings"]) == [*PHASES, "total"]
 
 
 def test_it_goes_to_the_file_and_nothing_to_stdout(tmp_path, capsys, a_container, an_instance):
@@ -63,6 +63,34 @@ def test_a_dry_run_has_a_plan(capsys):
 
     data = json.loads(capsys.readouterr().out)
     assert (data["status"], data["plan"]) == ("planned", {"steps": []})
+
+
+def test_what_is_held_and_what_users_met(capsys):
+    candidate = Candidate("1a2b3c4d", "http://e/api", ("10.0.0.1:1",), "X-Jenkins-Proxy-Candidate", 1800.5)
+    run_reported("books-ms", "", ends(Outcome(candidate=candidate, users=Users(4812, 0, 12.3, exact=True))))
+
+    data = json.loads(capsys.readouterr().out)
+    assert data["status"] == "held"
+    assert data["candidate"] == {
+        "id": "1a2b3c4d",
+        "url": "http://e/api",
+        "instances": ["10.0.0.1:1"],
+        "header_name": "X-Jenkins-Proxy-Candidate",
+        "until": 1800.5,
+    }
+    assert data["users"] == {"requests": 4812, "failed": 0, "p99_ms": 12.3, "exact": True}
+
+
+@pytest.mark.parametrize(
+    ("users", "text"),
+    [
+        (Users(4812, 0, 12.3, exact=True), "users meanwhile: 4,812 requests, 0 failed, p99 12 ms"),
+        (Users(1, 1, 5.0, exact=False), "users meanwhile: at least 1 requests, 1 failed, p99 5 ms"),
+        (Users(0, 0, None, exact=True), "users meanwhile: 0 requests, 0 failed"),
+    ],
+)
+def test_what_users_met_in_words(users, text):
+    assert str(users) == text
 
 
 def test_the_containers_that_failed(capsys):

@@ -10,7 +10,8 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment import scale
-from jenkins_proxy.deployment.context import Context, DeployOptions
+from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
+from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.scale import target_count
 from jenkins_proxy.deployment.steps.lock import LockLost
@@ -82,9 +83,12 @@ def scaling(a_container, an_instance):
             instances=lambda _name, *, index=0, wait=0.0: ([an_instance(32768)], index + 1), services=lambda: {}
         )
         context = Context(settings.resolve({}), Console(io.StringIO()), registry, SimpleNamespace(), Deadline(0.2))
+        project = ComposeProject("books", {"app": Service("app")})
         held = SimpleNamespace(ensure_held=ensure_held)
         options = DeployOptions("books-ms", "books", route=route)
-        return scale._Scaling(options, context, held, Growing(old, new), "app", route, route, (old,))
+        orchestrator = Growing(old, new)
+        ready, intent_log = Ready(orchestrator, project, project.services["app"]), IntentLog(registry, "books-ms")
+        return scale._Scaling(options, context, held, intent_log, orchestrator, ready, route, route, (old,))
 
     return make
 
@@ -118,4 +122,4 @@ def test_once_the_lock_is_lost_nothing_is_put_back(scaling):
     ended = scaling(Route("books-ms", ("/api",)), LockLost("it was lost")).run(1, Outcome())
 
     assert isinstance(ended.error, LockLost)
-    assert (ended.phase, ended.reverted, ended.text) == ("reconfigure", False, "")
+    assert (ended.phase, ended.reverted, ended.text) == ("bring_up", False, "")

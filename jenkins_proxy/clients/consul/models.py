@@ -44,12 +44,16 @@ class KvPair:
 
     :ivar modify_index: what a compare-and-set gives as ``cas``.
     :ivar session: the ID of the session that holds the key, or empty.
+    :ivar create_index: another one once the key was deleted and written again.
+    :ivar lock_index: how many times the key was locked, by whomever.
     """
 
     key: str
     value: bytes
     modify_index: int
     session: str = ""
+    create_index: int = 0
+    lock_index: int = 0
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,14 @@ def parse_checks(entries: Iterable[Mapping[str, Any]]) -> list[Check]:
 def parse_pairs(entries: Iterable[Mapping[str, Any]]) -> list[KvPair]:
     """Pairs from ``/v1/kv/<key>``; an empty value is ``null`` there."""
     return [
-        KvPair(entry["Key"], base64.b64decode(entry["Value"] or ""), entry["ModifyIndex"], entry.get("Session", ""))
+        KvPair(
+            entry["Key"],
+            base64.b64decode(entry["Value"] or ""),
+            entry["ModifyIndex"],
+            entry.get("Session", ""),
+            entry.get("CreateIndex", 0),
+            entry.get("LockIndex", 0),
+        )
         for entry in entries
     ]
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.deployment.strategies.base import RETIRING, DeployRecord
+from jenkins_proxy.deployment.strategies.base import HELD, RETIRING, DeployRecord
 from jenkins_proxy.model import Route
 
 PREFIX = "jenkins-proxy/deploys/"
@@ -34,15 +35,26 @@ class IntentLog:
         data = {**dataclasses.asdict(record), "route": record.route.as_dict() if record.route else None}
         self._registry.kv_put(self._key, json.dumps(data).encode())
 
+    def held_by(self, hold: str) -> None:
+        """The containers that will be started are candidates of this hold."""
+        self._change(lambda record: dataclasses.replace(record, hold=hold))
+
+    def kept(self) -> None:
+        """The candidates are verified, and left to another command."""
+        self._change(lambda record: dataclasses.replace(record, phase=HELD))
+
     def proven(self) -> None:
         """The new containers serve: from here on the way leads forward only."""
-        record = self.read()
-        if record:
-            self.begin(dataclasses.replace(record, phase=RETIRING))
+        self._change(lambda record: dataclasses.replace(record, phase=RETIRING))
 
     def end(self) -> None:
         """The deploy has ended in order, by success or by a revert."""
         self._registry.kv_delete(self._key)
+
+    def _change(self, change: Callable[[DeployRecord], DeployRecord]) -> None:
+        record = self.read()
+        if record:
+            self.begin(change(record))
 
 
 def _parse(value: bytes) -> DeployRecord | None:
@@ -50,6 +62,7 @@ def _parse(value: bytes) -> DeployRecord | None:
     try:
         data: dict[str, Any] = json.loads(value)
         route = Route.from_dict(data["route"]) if data["route"] else None
-        return DeployRecord(**{**data, "old": tuple(data["old"]), "route": route})
+        values = {**data, "old": tuple(data["old"]), "after": tuple(data.get("after", ())), "route": route}
+        return DeployRecord(**values)
     except (ValueError, TypeError, KeyError):
         return None

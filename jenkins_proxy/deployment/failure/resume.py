@@ -1,13 +1,27 @@
-"""After a deploy that was broken off: undo what it had not proven, so that the next one begins from what served."""
+"""After a deploy that was broken off: take away what no user has met, so that the next one begins from what serves.
+
+A deploy leaves a record of what it was about to replace, and a hold that keeps its containers from users. Each may be
+there without the other, as it can be killed between the two. First the candidates go, then the hold ends: the other way
+round users would meet them.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from jenkins_proxy.deployment.context import Context, Ready
+from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.strategies import select
+from jenkins_proxy.deployment.steps import hold as holds
+from jenkins_proxy.deployment.steps import lock, proxy_route
+from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.steps.hold import Hold
+from jenkins_proxy.deployment.strategies import select, swarm_rolling
+from jenkins_proxy.deployment.strategies.base import HELD, DeployRecord
 from jenkins_proxy.errors import Stopped
+from jenkins_proxy.model import Route
+from jenkins_proxy.orchestrator.base import Orchestrator, SwarmOrchestrator
 
 _UNKNOWN = "of what the deploy before had left, some may be left still"
 _IN_ORDER = "what the deploy before had left is in order, and nothing else was changed"
@@ -27,22 +41,95 @@ class Recovery:
     error: Exception | Stopped | None = None
 
 
-def recover(intent_log: IntentLog, context: Context, ready: Ready) -> Recovery:
-    """Put things in order where the deploy before this one was killed, or could not be reverted.
+@dataclass(frozen=True)
+class Leftovers:
+    """What a deploy has left in the registry.
+
+    :ivar record: of what it was about to replace; None when it ended in order.
+    :ivar hold: that keeps its containers from users; None when that has ended.
+    """
+
+    record: DeployRecord | None
+    hold: Hold | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether ``deploy --hold`` has left it on purpose: it waits for ``promote`` or ``abort``."""
+        if self.hold is None or self.hold.promoted:
+            return False
+        if self.record is None:
+            return self.hold.kept
+        return self.record.phase == HELD and self.record.hold == self.hold.id
+
+
+def leftovers(intent_log: IntentLog, context: Context) -> Leftovers:
+    """What the registry shows of earlier deploys of the service; only who holds its lock may ask."""
+    return Leftovers(intent_log.read(), holds.read(context.registry, intent_log.service))
+
+
+def recover(intent_log: IntentLog, context: Context, ready: Ready, options: DeployOptions, held: lock.Lock) -> Recovery:
+    """Put things in order where the command before this one was killed, or could not be reverted.
 
     How that goes is known to its strategy. The record stays, until the deploy that comes writes its own over it.
 
-    :param ready: for the deploy that comes.
+    :param ready: for the command that comes, as are :param options:.
     """
-    text = ""
+    text = "nothing was changed"
     try:
-        record = intent_log.read()
-        if record is not None:
+        left = leftovers(intent_log, context)
+        if left.hold is not None and left.kept and not left.hold.expired:
+            holds.refuse_kept(left.hold)
+        if left.record is not None or left.hold is not None:
             text = _UNKNOWN
-            context.console.warning(
-                f"the deploy begun at {record.since} was broken off while {record.phase} ({record.strategy})"
-            )
-        select.resume(record, intent_log.service, context, ready)
+        clean_up(left, context, options, held, orchestrator=ready.orchestrator, target=ready.target.name)
     except (Exception, Stopped) as error:
         return Recovery(text=text, error=error)
-    return Recovery(record.count, _IN_ORDER) if record else Recovery()
+    if text != _UNKNOWN:
+        return Recovery()
+    return Recovery(left.record.count if left.record else 0, _IN_ORDER)
+
+
+def clean_up(
+    left: Leftovers,
+    context: Context,
+    options: DeployOptions,
+    held: lock.Lock,
+    *,
+    orchestrator: Orchestrator | None,
+    target: str,
+) -> None:
+    """Take away the containers that no user meets, and end the hold.
+
+    :param orchestrator: of the project that was deployed into; None where that is not known, with the record.
+    :param target: the compose service whose containers are the instances.
+    """
+    record, hold, service = left.record, left.hold, options.service
+    if record is not None and record.phase != HELD:
+        context.console.warning(
+            f"the deploy begun at {record.since} was broken off while {record.phase} ({record.strategy})"
+        )
+    elif record is None and hold is not None:
+        context.console.warning(f"{hold.describe()}: what held it was broken off")
+    if isinstance(orchestrator, SwarmOrchestrator):
+        take_over = _taking_over(context, options, held, hold)
+        known = record.old if record else None
+        route = hold.route if hold and hold.promoted else proxy_route.if_reachable(context, service)
+        candidates = swarm_rolling.resume_on_swarm(
+            context, orchestrator, target, route, hold=hold, known=known, take_over=take_over
+        )
+        if candidates is not None:
+            candidates.end(context)
+            return
+    elif record is not None and orchestrator is not None:
+        select.resume(record, context, orchestrator.name, hold)
+    if hold is not None:
+        holds.end(context, service, hold.id)
+
+
+def _taking_over(
+    context: Context, options: DeployOptions, held: lock.Lock, hold: Hold | None
+) -> Callable[[Route], Candidates]:
+    """What puts a hold of our own in the place of one that was left."""
+    ours = dataclasses.replace(options, hold=False)
+    replaced = hold.id if hold else ""
+    return lambda route: Candidates.begin(context, ours, route, held, replace=replaced)

@@ -1,4 +1,7 @@
-"""Back to what served before, when a deploy fails between bring-up and probe; proven like the deploy itself."""
+"""Back to what served before, when a deploy fails before its end; proven like the deploy itself.
+
+Users go back first, where they were let in. Then the candidates go, and only then the hold that keeps users from them.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.deployment import outcome as outcomes
-from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.failure import container_logs
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, probe, proxy_route, wait
+from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies.base import Serving, Strategy
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, Stopped
 from jenkins_proxy.model import Address, Route
@@ -21,12 +25,19 @@ from jenkins_proxy.signals import undisturbed
 
 
 def revert(
-    strategy: Strategy, context: Context, intent_log: IntentLog, failure: Exception | Stopped, outcome: Outcome
+    strategy: Strategy,
+    context: Context,
+    intent_log: IntentLog,
+    failure: Exception | Stopped,
+    outcome: Outcome,
+    *,
+    candidates: Candidates | None,
 ) -> Outcome:
     """Undo a deploy that failed or was stopped. No signal breaks that off.
 
     What the failing containers wrote is shown and kept in the outcome before they are removed.
 
+    :param candidates: what the deploy has started; None where nobody keeps users from it, as without a proxy.
     :param failure: what ended the deploy.
     :param outcome: of the deploy so far.
     :return: the outcome, ended by the failure, with what serves now.
@@ -34,11 +45,13 @@ def revert(
     phase = context.phases.current
     context.console.warning(f"{phase or 'deploy'}: {_reason(failure)}; rolling back")
     with undisturbed():
+        patient = context.with_deadline(Deadline(context.timing.revert))
+        if candidates is not None:
+            _lead_back(candidates, patient)
         failing = container_logs.collect(strategy.orchestrator, strategy.started, context)
         outcome = dataclasses.replace(outcome, failing=failing, instances=(), route=strategy.before.route, url="")
         outcome = outcome.failed(failure, phase)
-        patient = context.with_deadline(Deadline(context.timing.revert))
-        outcome = _restore(strategy, patient, intent_log, outcome)
+        outcome = _restore(strategy, patient, intent_log, candidates, outcome)
     context.console.step(outcome.text)
     return outcome
 
@@ -49,16 +62,18 @@ def _reason(failure: BaseException) -> str:
     return failure.message if isinstance(failure, JenkinsProxyError) else repr(failure)
 
 
-def _restore(strategy: Strategy, context: Context, intent_log: IntentLog, outcome: Outcome) -> Outcome:
-    """Lead users back, bring back the old containers, and prove that these serve."""
-    before, stage = strategy.before, "NOT rolled back"
+def _restore(
+    strategy: Strategy, context: Context, intent_log: IntentLog, candidates: Candidates | None, outcome: Outcome
+) -> Outcome:
+    """Bring back the old containers, take the new ones away, end the hold, and prove that the old ones serve."""
+    stage = "NOT rolled back"
     try:
-        if strategy.route is not None:
-            _lead_back(strategy, context)
-            if before.route is not None:  # else no route leads to them any more
-                drain.drain(context, strategy.route, strategy.started())
+        if candidates is not None and candidates.promoted and strategy.before.route is not None:
+            drain.drain(context, candidates.hold.route, strategy.started())
         serving = strategy.revert(context)
         stage = "the old containers are back, but not proven"
+        if candidates is not None:
+            candidates.end(context)
         outcome = dataclasses.replace(outcome, instances=_wait(strategy, context, serving))
         outcome = _prove(strategy, context, serving, outcome)
         intent_log.end()
@@ -67,11 +82,11 @@ def _restore(strategy: Strategy, context: Context, intent_log: IntentLog, outcom
     return dataclasses.replace(outcome, reverted=True)
 
 
-def _lead_back(strategy: Strategy, context: Context) -> None:
+def _lead_back(candidates: Candidates, context: Context) -> None:
     """Lead users back at once to what still runs; whether that worked is found out when it is proven."""
     at_once = context.with_deadline(context.deadline.within(context.timing.lead_back))
     with contextlib.suppress(JenkinsProxyError):
-        proxy_route.put_back(at_once, strategy.options.service, strategy.before.route)
+        candidates.demote(at_once)
 
 
 def _wait(strategy: Strategy, context: Context, serving: Serving) -> tuple[outcomes.ReportedInstance, ...]:
@@ -110,14 +125,14 @@ def _verify(strategy: Strategy, context: Context, route: Route, answer: Mapping[
 
     Where the proof itself failed, its page may be what is wrong; elsewhere it is the one that is known to be good.
     """
-    given = strategy.options.probe_path
-    pages = [given, ""] if probe.names_page(route) else [given]
-    if outcome.phase == "probe":
-        pages.reverse()
+    given = strategy.options.check
+    checks = [given, Check()] if probe.names_page(route) else [given]
+    if outcome.phase in ("probe", "verify"):
+        checks.reverse()
     failures = []
-    for page in dict.fromkeys(pages):
+    for check in dict.fromkeys(checks):
         try:
-            return probe.verify_route(context, route, page, answer, outcome.addresses)
+            return probe.verify_route(context, route, check, answer, outcome.addresses)
         except ProbeFailed as failure:
             failures.append(failure)
     raise failures[0]

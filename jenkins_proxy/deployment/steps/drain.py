@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.steps import wait
 from jenkins_proxy.errors import RemoteError
-from jenkins_proxy.model import Address, Container, Route
+from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
 _AT_ONCE = 10
@@ -41,14 +41,19 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
     """Have the proxy send no new request to them, and wait until none is in flight.
 
     A request that takes longer than ``timing.drain``, or than the command may, is not waited for: a warning says so,
-    and the containers are stopped.
+    and the containers are stopped. Streams, which may never end by themselves, get ``timing.drain_streams``.
     """
+    timing = context.timing
     try:
-        addresses = registered(context, route, containers)
+        addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:
             context.console.step(f"draining {', '.join(str(address) for address in addresses)}")
-            seconds = max(context.timing.drain_min, min(context.timing.drain, context.deadline.remaining))
-            context.proxy.drain(route.service, addresses, seconds)
+            seconds = max(min(timing.drain_min, timing.drain), min(timing.drain, context.deadline.remaining))
+            cut = context.proxy.drain(route.service, addresses, seconds, min(seconds, timing.drain_streams))
+            if cut:
+                context.console.step(
+                    f"drained; {cut} stream(s) that had not ended after {timing.drain_streams:g} s cut"
+                )
     except RemoteError as error:
         context.console.warning(f"not drained: {error.message}")
 
@@ -56,15 +61,8 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
 def resume(context: Context, route: Route, containers: Sequence[Container]) -> None:
     """Have the proxy send requests to containers again that may have been drained."""
     try:
-        addresses = registered(context, route, containers)
+        addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:
             context.proxy.resume(route.service, addresses)
     except RemoteError as error:
         context.console.warning(f"not resumed: {error.message}")
-
-
-def registered(context: Context, route: Route, containers: Sequence[Container]) -> list[Address]:
-    """Where the registry shows these containers, of those that the route leads to."""
-    instances, _ = context.registry.instances(route.registry_name)
-    found = matching.match(containers, instances)
-    return [instance.address for match in found.matches for instance in match.instances]

@@ -36,7 +36,12 @@ class _HeldByOther(Exception):
 
 
 class Lock:
-    """A held lock. A thread keeps its session alive with a client of its own."""
+    """A held lock. A thread keeps its session alive with a client of its own.
+
+    The end of a session releases the key and leaves it there, so that the registry goes on counting who locks it: a
+    lock whose session was lost (the process was paused, the registry was away) is taken again only if nobody had it
+    meanwhile. What another deploy has changed, this one does not know.
+    """
 
     def __init__(self, registry: Consul, service: str, environ: Mapping[str, str], timing: Timing) -> None:
         self._registry = registry
@@ -45,17 +50,17 @@ class Lock:
         self._key = PREFIX + service
         self._holder = json.dumps(_ourselves(environ)).encode()
         self._session = ""
+        self._taken = (0, 0)
         self._ended = threading.Event()
         self._lost = False
+        self._mutex = threading.Lock()
         self._thread = threading.Thread(target=self._keep_alive, daemon=True)
 
     def acquire(self) -> None:
         """Take the lock, from its dead holder too where that is known. Raises ``_HeldByOther``."""
         # While another deploy is waited for, no thread renews the session yet.
         if not self._session or not self._registry.session_renew(self._session):
-            self._session = self._registry.session_create(
-                f"jenkins-proxy deploy {self._service}", self._timing.lock_ttl
-            )
+            self._session = self._new_session()
         if not self._try():
             held = self._registry.kv_get(self._key)
             holder = _parse(held.value) if held else {}
@@ -64,18 +69,22 @@ class Lock:
             self._registry.session_destroy(held.session)
             if not self._try():
                 raise _HeldByOther(holder)
+        self._taken = self._count()
         self._thread.start()
 
     def ensure_held(self) -> None:
-        """Check that nobody else deploys, before something that must not be done twice.
+        """Check that nobody else deploys, or has since we began, before something that must not be done twice.
 
         :raises LockLost: when the session was lost and another deploy took the lock meanwhile.
         """
+        self._renew()
         if self._lost:
             held = self._registry.kv_get(self._key)
+            holder = _parse(held.value) if held and held.session != self._session else {}
             raise LockLost(
-                f"the lock of {self._service} was lost: {describe(_parse(held.value) if held else {})}",
-                "the registry forgot our session: was it restarted?",
+                f"the lock of {self._service} was lost: "
+                + (describe(holder) if holder else "another deploy had it meanwhile"),
+                "the registry ended our session: was this process paused, or the registry restarted?",
             )
 
     def release(self) -> None:
@@ -84,21 +93,39 @@ class Lock:
         if self._thread.is_alive():
             self._thread.join()
         with contextlib.suppress(RegistryError):
-            if self._session:
-                self._registry.session_destroy(self._session)
+            if not self._session:
+                return
+            held = self._registry.kv_get(self._key)
+            if held and held.session == self._session:
+                self._registry.kv_delete(self._key, cas=held.modify_index)
+            self._registry.session_destroy(self._session)
+
+    def _new_session(self) -> str:
+        name = f"jenkins-proxy deploy {self._service}"
+        return self._registry.session_create(name, self._timing.lock_ttl, behavior="release")
 
     def _try(self) -> bool:
         return self._registry.kv_put(self._key, self._holder, acquire=self._session)
 
+    def _count(self) -> tuple[int, int]:
+        """Which key this is, and how many times it was locked."""
+        held = self._registry.kv_get(self._key)
+        return (held.create_index, held.lock_index) if held else (0, 0)
+
+    def _renew(self) -> None:
+        """Keep the session alive; where the registry has ended it, take the lock again."""
+        # While the registry is away no other deploy gets the lock either.
+        with self._mutex, contextlib.suppress(RegistryError):
+            if self._lost or self._registry.session_renew(self._session):
+                return
+            self._session = self._new_session()
+            key, times = self._taken
+            self._lost = not self._try() or self._count() != (key, times + 1)
+            self._taken = (key, times + 1)
+
     def _keep_alive(self) -> None:
         while not self._ended.wait(self._timing.lock_renew):
-            # While the registry is away no other deploy gets the lock either.
-            with contextlib.suppress(RegistryError):
-                if not self._registry.session_renew(self._session):
-                    self._session = self._registry.session_create(
-                        f"jenkins-proxy deploy {self._service}", self._timing.lock_ttl
-                    )
-                    self._lost = not self._try()
+            self._renew()
 
 
 def of_service(context: Context, service: str, timeout: float) -> contextlib.AbstractContextManager[Lock]:

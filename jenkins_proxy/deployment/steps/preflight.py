@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jenkins_proxy import route_options, validation
-from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions, Ready
+from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps.probe import names_page
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, UsageError
 from jenkins_proxy.model import Route
@@ -61,6 +61,7 @@ def check(options: DeployOptions, context: Context) -> Ready:
     service_is_good = problems.gather(lambda: validation.check_service(options.service)) is not None
     # The project's name is made from the service's: one mistake must not be two problems.
     looked_for = options if service_is_good else dataclasses.replace(options, project="x")
+    problems.gather(lambda: _check_hold(options, context))
     of_the_project = Problems()
     found = _check_orchestrator(looked_for, context, of_the_project)
     route = _complete_route(options, found[2] if found else None, problems)
@@ -84,7 +85,7 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
         return None
     labels = target.labels if target else {}
     return problems.gather(
-        lambda: check_route(route_options.with_labels(route, labels, options.route_given), options.probe_path)
+        lambda: check_route(route_options.with_labels(route, labels, options.route_given), options.check)
     )
 
 
@@ -92,25 +93,66 @@ def _refuse_blue_green() -> None:
     raise UsageError("--strategy blue-green switches a route, and --no-proxy leaves it alone", "give one of them")
 
 
-def check_route(route: Route, probe_path: str) -> Route:
-    """A route whose every value is good, and that can be probed.
+def check_route(route: Route, check: Check) -> Route:
+    """A route whose every value is good, and whose instances can be asked for a page.
 
     :return: the route.
-    :raises UsageError: for a value that its grammar does not allow, or a route that names no page to probe.
+    :raises UsageError: for a value that its grammar does not allow, or a route that names no page.
     """
     route_options.check_route(route, route_options.CLI_WORDS)
-    if probe_path:
-        # A query is part of what a health page may need; the rest has a path's own grammar.
-        path, _, query = probe_path.partition("?")
-        validation.check(validation.PATH, "--probe-path", path)
-        if query:
-            validation.check(validation.PATH_PART, "--probe-path", query)
-    elif not names_page(route):
+    check_page(check)
+    if not (check.path or route.check_path or names_page(route)):
         raise UsageError(
             f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
-            "give --probe-path: a path that the route matches and the service answers",
+            "give --check-path: a path that the route matches and the service answers",
         )
     return route
+
+
+def check_page(check: Check) -> None:
+    """A check whose values can stand in a request.
+
+    :raises UsageError: when one cannot.
+    """
+    if check.path:
+        validation.check_page(check.path, "--check-path")
+    if check.host:
+        validation.check_domain(check.host, "--check-host")
+
+
+def check_holdable(options: DeployOptions, strategy: str, *, serving: int) -> None:
+    """Refuse ``--hold`` where there is nothing that it could keep from users.
+
+    :param strategy: the name of the one that was selected.
+    :param serving: how many instances serve now.
+    :raises UsageError: with the reason.
+    """
+    if options.hold and strategy == RECREATE and serving:
+        raise UsageError(
+            "--hold keeps new containers from users, and recreate ends the old ones first: nobody would serve",
+            "use a strategy that runs both side by side",
+        )
+
+
+def _check_hold(options: DeployOptions, context: Context) -> None:
+    if not options.hold:
+        return
+    if options.route is None:
+        raise UsageError("--hold keeps candidates from the proxy's users, and --no-proxy leaves it alone", "give one")
+    if options.batch:
+        raise UsageError("--hold tests all candidates at once, and --batch starts some at a time", "give one of them")
+    if context.settings.candidate_key:
+        return
+    if not options.key_file:
+        raise UsageError(
+            "--hold needs a place for the key with which candidates are reached",
+            "give --key-file FILE, or the key itself in JENKINS_PROXY_CANDIDATE_KEY",
+        )
+    folder = os.path.dirname(os.path.abspath(options.key_file))
+    if not os.access(folder, os.W_OK) or os.path.isdir(options.key_file):
+        raise UsageError(
+            f"--key-file {options.key_file}: cannot be written", "name a file in a folder that is writable"
+        )
 
 
 def _check_orchestrator(

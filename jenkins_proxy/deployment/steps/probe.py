@@ -1,18 +1,20 @@
 """The proof: a request through the entry, as a user makes it, until a NEW instance has answered with a good status.
 
-The header ``X-Jenkins-Proxy-Probe`` with the daemon's key makes the proxy say which instance answered, in
+A candidate is asked for by the deploy's own key, see :mod:`jenkins_proxy.deployment.steps.verify`. Through the users'
+door the header ``X-Jenkins-Proxy-Probe`` with the daemon's key makes the proxy say which instance answered, in
 ``X-Jenkins-Proxy-Instance``. An answer without that header proves nothing, however good its status: the entry may
 lead to another web server. So it never counts; a load balancer before the proxy has to let both headers through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy import retry
-from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
 from jenkins_proxy.model import Address, Route
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     import requests
 
 INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
-# A service may ask for a login or send on: it is reached all the same.
-_GOOD = (401, 403)
 _BODY = 2048
 _LINE = 200
 
@@ -33,15 +33,16 @@ class Question:
 
     :ivar entry: where users enter: ``http://10.100.198.200``.
     :ivar path: with its leading slash.
+    :ivar check: which answers are good, and the host to ask for.
     :ivar host: for the Host header; empty means the entry's own.
-    :ivar header: the name and :ivar key: the value of the header that makes the proxy name the instance.
+    :ivar headers: more of them: those that make the proxy name the instance. Their values may be secrets.
     """
 
     entry: str
     path: str
+    check: Check = Check()
     host: str = ""
-    header: str = ""
-    key: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     cacert: str = ""
 
     def __str__(self) -> str:
@@ -60,49 +61,45 @@ class _NotYet(Exception):
         self.by = by
 
 
-def question(entry: str, route: Route, probe_path: str, probe_key: Mapping[str, str], *, cacert: str = "") -> Question:
+def question(entry: str, route: Route, check: Check, headers: Mapping[str, str], *, cacert: str = "") -> Question:
     """The request that this route has to answer.
 
-    :param probe_path: instead of the route's first path; may be empty.
-    :param probe_key: ``header`` and ``key``, as the daemon's answer about the route has them.
+    :param headers: those that make the proxy name the instance.
     :param cacert: a file with the authority of an https entry; the system's when empty.
     """
-    header, key = probe_key.get("header", ""), probe_key.get("key", "")
-    return Question(entry, probe_path or own_path(route), own_host(route), header, key, cacert)
+    path = check.path or route.check_path or route.page
+    return Question(entry, path, check, check.host or route.host, headers, cacert)
 
 
-def own_path(route: Route) -> str:
-    """A path that the route matches; empty where none is known, as for a regular expression."""
-    if not route.paths:
-        return "/"
-    first = route.paths[0]
-    return first if route.path_type not in ("path_reg", "path_dom") and first.startswith("/") else ""
-
-
-def own_host(route: Route) -> str:
-    """A host that the route matches; empty when any does. ``*.example.com`` is asked for as ``www.example.com``."""
-    plain = [domain for domain in route.domains if not domain.startswith("*")]
-    if plain:
-        return plain[0]
-    return f"www{route.domains[0][1:]}" if route.domains else ""
+def key_header(answer: Mapping[str, Any]) -> dict[str, str]:
+    """The header that makes the proxy name the instance, from the daemon's answer about a route."""
+    probe = answer.get("probe") or {}
+    return {probe["header"]: probe["key"]} if probe.get("header") else {}
 
 
 def until_new(
-    asked: Question, new: Collection[Address], deadline: retry.Deadline, timing: Timing | None = None
+    asked: Question,
+    new: Collection[Address],
+    deadline: retry.Deadline,
+    timing: Timing | None = None,
+    *,
+    error_seconds: float | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Address:
-    """Ask until one of the new instances has answered well.
+    """Ask until one of the new instances has answered well, as many times in a row as the check says.
 
     :param new: addresses of which one has to answer.
-    :param deadline: of the whole command; the probe takes ``timing.probe`` of it at the most, and
-        ``timing.probe_error`` from the first error with which a new instance answers.
+    :param deadline: of the proof.
     :param timing: None means the usual times.
+    :param error_seconds: from the first error with which a new instance answers; None means ``timing.probe_error``.
+    :param sleep: called between two requests, with the seconds.
     :return: the address that answered.
     :raises ProbeFailed: with the last answer that was not good enough.
     """
     import requests  # here, as it takes as long to load as everything else before a command's first line
 
     timing = timing or Timing()
-    deadline = deadline.within(timing.probe)
+    patience = timing.probe_error if error_seconds is None else error_seconds
     # The latest error of a new instance says more than the good answers of old ones that come after it.
     error: _NotYet | None = None
     error_deadline: retry.Deadline | None = None
@@ -114,17 +111,21 @@ def until_new(
         def once() -> Address:
             nonlocal error, error_deadline
             try:
-                return _ask(session, asked, new, max(min(timing.probe_answer, deadline.remaining), 0.5))
+                answered = [
+                    _ask(session, asked, new, max(min(timing.probe_answer, deadline.remaining), 0.5))
+                    for _ in range(asked.check.count)
+                ]
+                return answered[-1]
             except _NotYet as seen:
                 if seen.by in {str(address) for address in new}:
-                    # While a new instance answers with errors, users meet them too: it gets less time.
-                    error, error_deadline = seen, error_deadline or deadline.within(timing.probe_error)
+                    # It listens, and will hardly get better: the reader is not left waiting.
+                    error, error_deadline = seen, error_deadline or deadline.within(patience)
                 if error and error_deadline and error_deadline.expired:
                     raise _failed(asked, error) from seen
                 raise
 
         try:
-            return retry.retry(once, deadline, (_NotYet,), min_pause=0.02, max_pause=0.5)
+            return retry.retry(once, deadline, (_NotYet,), min_pause=0.02, max_pause=0.5, sleep=sleep)
         except _NotYet as seen:
             raise _failed(asked, error or seen) from seen
 
@@ -137,28 +138,26 @@ def _ask(session: requests.Session, asked: Question, new: Collection[Address], t
     import requests
 
     # A connection of its own each time, so that the proxy chooses an instance anew.
-    headers = {"Connection": "close", "User-Agent": "jenkins-proxy"}
+    headers = {"Connection": "close", "User-Agent": "jenkins-proxy", **asked.headers}
     if asked.host:
         headers["Host"] = asked.host
-    if asked.header:
-        headers[asked.header] = asked.key
     try:
         with session.get(
             asked.entry + asked.path, headers=headers, timeout=timeout, allow_redirects=False, stream=True
         ) as answer:
-            return _judge(answer, new)
+            return _judge(answer, asked.check, new)
     except requests.RequestException as error:
         hint = "does --entry (JENKINS_PROXY_ENTRY) name where users enter?"
         raise _NotYet(f"no answer: {root_cause(error)}", hint) from error
 
 
-def _judge(answer: requests.Response, new: Collection[Address]) -> Address:
+def _judge(answer: requests.Response, check: Check, new: Collection[Address]) -> Address:
     named = answer.headers.get(INSTANCE_HEADER, "")
     by = f" from {named}" if named else ""
-    if not (200 <= answer.status_code < 400 or answer.status_code in _GOOD):
+    if answer.status_code not in check.statuses:
         raise _NotYet(
             f"HTTP {answer.status_code}{by}: {_first_line(answer)}",
-            "see the service's log; --probe-path names a path that answers with 2xx, 3xx, 401 or 403",
+            f"see the service's log; --check-path names a path that answers with {check.statuses}",
             named,
         )
     if not named:
@@ -189,25 +188,25 @@ def _first_line(answer: requests.Response) -> str:
 
 def names_page(route: Route) -> bool:
     """Whether the route itself names a path to probe."""
-    return bool(own_path(route))
+    return bool(route.page)
 
 
 def verify_route(
-    context: Context, route: Route, probe_path: str, answer: Mapping[str, Any], instances: Collection[Address]
+    context: Context, route: Route, check: Check, answer: Mapping[str, Any], instances: Collection[Address]
 ) -> Address:
-    """Ask the entry until one of the instances has answered through the route.
+    """Ask through the users' door until one of the instances has answered through the route.
 
     :param answer: the daemon's, about the route.
     :param instances: of which one has to answer.
     :return: the instance that answered.
-    :raises UsageError: when neither the route nor ``probe_path`` names a page.
+    :raises UsageError: when neither the route nor the check names a page.
     :raises ProbeFailed: when none of them answers well in time.
     """
     settings = context.settings
-    asked = question(settings.entry, route, probe_path, answer["probe"], cacert=settings.proxy_cacert)
+    asked = question(settings.entry, route, check, key_header(answer), cacert=settings.proxy_cacert)
     if not asked.path:
-        raise UsageError(f"the route of {route.service} names no page to probe", "give --probe-path")
+        raise UsageError(f"the route of {route.service} names no page to probe", "give --check-path")
     context.console.step(f"probe: {asked}")
-    answered = until_new(asked, instances, context.deadline, context.timing)
+    answered = until_new(asked, instances, context.deadline.within(context.timing.probe), context.timing)
     context.console.step(f"probe: answered by {answered}")
     return answered

@@ -11,8 +11,11 @@ from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import explain
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
-from jenkins_proxy.model import PASSING, Container, Instance
+from jenkins_proxy.model import CRITICAL, PASSING, Address, Container, Instance
 from jenkins_proxy.orchestrator.base import Orchestrator
+
+UNHEALTHY = "unhealthy"
+_LINE = 300
 
 
 class ContainerDied(DeployFailed):
@@ -24,6 +27,13 @@ class ContainerDied(DeployFailed):
     def __init__(self, message: str, container: Container, hint: str = "") -> None:
         super().__init__(message, hint)
         self.container = container
+
+
+class Unhealthy(WaitTimeout):
+    """A container's HEALTHCHECK, or the registry's check of an instance that had passed, gave it up.
+
+    It comes before the time is over: Docker has retries of its own, and calls a container unhealthy after these.
+    """
 
 
 def for_containers(
@@ -42,6 +52,7 @@ def for_containers(
     :param keep_running: others of the service that keep running.
     :param settle: seconds for which all of it has to stay so.
     :raises WaitTimeout: when the context's deadline passes, with the reason for each container.
+    :raises Unhealthy: when a container or an instance is given up by its check.
     :raises DeployFailed: when a container ends meanwhile.
     :raises RegistryError: when the registry is away and does not come back in time.
     """
@@ -62,6 +73,7 @@ class _Wait:
     _settle: float
     _index: int = 0
     _restarting: dict[str, float] = field(default_factory=dict)
+    _passed: set[tuple[str, Address]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._progress = Progress(self._context, self._service, len(self._wanted))
@@ -85,7 +97,24 @@ class _Wait:
         self._refresh()
         found = matching.match(self._wanted, instances, self._keep_running)
         self._progress.show(len(found.ready))
+        self._check_passed(found)
         return found
+
+    def _check_passed(self, found: matching.Matching) -> None:
+        """Give up an instance that has passed and is critical: its check has had its own retries by then.
+
+        One that has never passed may still be starting, and is waited for.
+        """
+        for match in found.matches:
+            for instance in match.instances:
+                if instance.status == CRITICAL and (instance.id, instance.address) in self._passed:
+                    output = " ".join(instance.output.split())[:_LINE] or "its check says nothing"
+                    raise Unhealthy(
+                        f"{match.container.name}: it passed, and is critical now at {instance.address}: {output}",
+                        "the check is the registry's: see SERVICE_CHECK_… in the compose file",
+                    )
+                if instance.status == PASSING:
+                    self._passed.add((instance.id, instance.address))
 
     def _refresh(self) -> None:
         # A standby is a compose service of its own.
@@ -104,6 +133,7 @@ class _Wait:
                 return
         if container.state not in ("created", "running"):
             raise died(self._orchestrator, container)
+        _check_health(self._orchestrator, container)
 
     def _warned(self, found: matching.Matching) -> matching.Matching:
         console = self._context.console
@@ -198,16 +228,35 @@ def for_count(context: Context, service: str, count: int, *, settle: float = 0.0
         instances, index = _entries(context, service, index)
 
 
+def addresses(context: Context, registry_name: str, containers: Sequence[Container]) -> list[Address]:
+    """Where the registry shows these containers now, under a name; nothing is waited for."""
+    if not containers:
+        return []
+    instances, _ = context.registry.instances(registry_name)
+    return matching.instance_addresses(matching.match(containers, instances))
+
+
 def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> None:
     """Look at containers once more.
 
     :raises ContainerDied: when one of them has ended.
+    :raises Unhealthy: when its HEALTHCHECK has given one up.
     """
     now = {container.id: container for container in orchestrator.containers()}
     for container in containers:
         seen = now.get(container.id, dataclasses.replace(container, state="removed"))
         if not seen.running:
             raise died(orchestrator, seen)
+        _check_health(orchestrator, seen)
+
+
+def _check_health(orchestrator: Orchestrator, container: Container) -> None:
+    if container.health == UNHEALTHY:
+        output = " ".join(orchestrator.health_output(container).split())[:_LINE] or "it printed nothing"
+        raise Unhealthy(
+            f"{container.name}: its HEALTHCHECK says {UNHEALTHY}: {output}",
+            f"docker inspect {container.name} shows its last runs",
+        )
 
 
 def died(orchestrator: Orchestrator, container: Container) -> ContainerDied:

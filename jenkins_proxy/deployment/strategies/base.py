@@ -11,13 +11,16 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.matching import Matching
-from jenkins_proxy.deployment.steps import drain, proxy_route
+from jenkins_proxy.deployment.steps import drain
+from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
-PROVING, RETIRING = "proving", "retiring"
+PROVING, HELD, RETIRING = "proving", "held", "retiring"
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,19 @@ class DeployRecord:
     """A deploy that has begun, as the intent log holds it: names and IDs only, no secrets.
 
     :ivar strategy: the strategy's name.
-    :ivar phase: PROVING until the new containers have proven themselves, RETIRING from then on.
+    :ivar phase: PROVING until users meet the new containers, RETIRING from then on; HELD when another command is to
+        let users in.
     :ivar project: the compose project or stack that is deployed into.
     :ivar target: the compose service.
+    :ivar orchestrator: its name.
     :ivar old: the IDs of the target's containers that were there before.
+    :ivar elsewhere: the project that served, when that is another one, of another color.
+    :ivar keep_old: whether its containers are to stay when they serve no more.
+    :ivar after: the services that need the target, and are brought up after it.
     :ivar count: how many instances are wanted.
     :ivar route: the one that served before; None where there was none, or the proxy was left alone.
     :ivar since: when it began, as ISO 8601.
+    :ivar hold: the ID of the hold that makes its containers candidates; empty before there is one, and without a proxy.
     """
 
     strategy: str
@@ -42,23 +51,63 @@ class DeployRecord:
     count: int = 0
     route: Route | None = None
     since: str = ""
+    orchestrator: str = ""
+    elsewhere: str = ""
+    keep_old: bool = False
+    after: tuple[str, ...] = ()
+    hold: str = ""
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A deploy that was broken off, with what is there of it.
+    """A deploy that was broken off, or that has left its candidates held, with what is there of it.
 
     :ivar orchestrator: of the project that it deployed into.
+    :ivar elsewhere: of the project that served before, when that is another one.
     :ivar route: the service's route now.
-    :ivar old: the target's running containers from before it.
+    :ivar old: the target's containers from before it, in both projects.
     :ivar new: the containers that it has started.
+    :ivar hold: its hold; None when that has ended, or there never was one.
     """
 
     record: DeployRecord
     orchestrator: SurgeOrchestrator
+    elsewhere: SurgeOrchestrator | None
     route: Route | None
     old: tuple[Container, ...]
     new: tuple[Container, ...]
+    hold: Hold | None = None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether users have met the new containers."""
+        return self.hold.promoted if self.hold else self.record.phase == RETIRING
+
+    def serves(self, container: Container) -> bool:
+        """Whether users may meet a container now, by the hold."""
+        return self.hold is not None and any(str(a) in self.hold.serving for a in matching.addresses(container))
+
+    def surplus(self) -> tuple[Container, ...]:
+        """The containers that have no users: what is new until it is promoted, and from then on what was before."""
+        if not self.promoted:
+            return self.new
+        if self.hold is None:
+            return self._retired(self.old)
+        # Between two batches each side has some that serve.
+        unproven = tuple(container for container in self.new if not self.serves(container))
+        return unproven + self._retired(tuple(container for container in self.old if not self.serves(container)))
+
+    def _retired(self, old: tuple[Container, ...]) -> tuple[Container, ...]:
+        return () if self.record.keep_old else tuple(container for container in old if container.running)
+
+    def remove(self, context: Context, containers: Sequence[Container]) -> None:
+        """Drain containers where users may have met them, stop them and remove them."""
+        mine = {container.project: self.orchestrator for container in containers}
+        if self.elsewhere is not None:
+            mine[self.elsewhere.project] = self.elsewhere
+        for project, orchestrator in mine.items():
+            part = [container for container in containers if container.project == project]
+            drain.retire(context, orchestrator, self.route if self.promoted else None, part)
 
 
 @dataclass(frozen=True)
@@ -156,9 +205,14 @@ class Strategy(abc.ABC):
     def bring_up(self, count: int) -> list[Container]:
         """Start so many new containers; returns all that this deploy has started so far."""
 
-    def finish(self) -> Matching | None:
-        """Drain and remove what the new containers replace: they have proven themselves.
+    def keep(self) -> Sequence[Container]:
+        """The old containers that go on serving beside what has been started so far."""
+        return ()
 
+    def finish(self, candidates: Candidates | None) -> Matching | None:
+        """Drain and remove what the new containers replace: users meet these now.
+
+        :param candidates: that were promoted; None without a proxy.
         :return: the instances in the end, where they are others than those that have proven themselves.
         """
         # Only compose has projects of other colors.
@@ -181,9 +235,12 @@ class Strategy(abc.ABC):
     def resume(cls, interrupted: Interrupted, context: Context) -> None:
         """Put things in order where a deploy by this strategy was broken off, so that the next one can begin.
 
-        This is for a strategy that had nothing to go back to: the next deploy finishes its work.
+        What no user depends on goes: the candidates, or once they are promoted what was before.
         """
-        context.console.step("going on from there")
+        left = interrupted.surplus()
+        if left:
+            context.console.step("removing what it has left")
+        interrupted.remove(context, left)
 
     def started(self) -> list[Container]:
         """The containers that this deploy has started."""
@@ -196,7 +253,11 @@ class Strategy(abc.ABC):
             phase=PROVING,
             project=self.orchestrator.project,
             target=self.target,
-            old=tuple(sorted(self.before.known)),
+            orchestrator=self.orchestrator.name,
+            old=tuple(sorted({*self.before.known, *(container.id for container in self.before.others)})),
+            elsewhere=self.before.elsewhere.project if self.before.elsewhere else "",
+            keep_old=self.options.keep_old,
+            after=tuple(self.ready.project.after(self.target)),
             count=self.wanted,
             route=self.before.route,
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -209,22 +270,3 @@ class Strategy(abc.ABC):
     def describe_finish(self) -> list[str]:
         """How :meth:`finish` would go, in words."""
         return [f"drain and remove {container.name}" for container in self.before.others]
-
-
-def undo(interrupted: Interrupted, context: Context) -> None:
-    """Lead users back to what served before a deploy that was broken off unproven, and remove what it had started."""
-    before = interrupted.record.route
-    if before is not None:
-        proxy_route.put(context, before, allow_empty=True)
-        # It may have been killed between a drain and the container's end.
-        drain.resume(context, before, interrupted.old)
-    remove_leftovers(interrupted, context, before or interrupted.route, interrupted.new)
-
-
-def remove_leftovers(
-    interrupted: Interrupted, context: Context, route: Route | None, containers: Sequence[Container]
-) -> None:
-    """Drain and remove what a deploy that was broken off has left running."""
-    if containers:
-        context.console.step("removing what it has left")
-    drain.retire(context, interrupted.orchestrator, route, containers)

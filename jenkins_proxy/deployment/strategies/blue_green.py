@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import BLUE_GREEN, Context
-from jenkins_proxy.deployment.strategies.base import PROVING, Interrupted, Situation, Strategy, undo
+from jenkins_proxy.deployment.context import BLUE_GREEN
+from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.strategies.base import Situation, Strategy
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
@@ -48,19 +49,11 @@ class BlueGreen(Strategy):
         self.orchestrator.up([self.target], scale={self.target: count}, deadline=deadline)
         return self.orchestrator.containers(self.target)
 
-    def finish(self) -> None:
+    def finish(self, candidates: Candidates | None) -> None:
         if self.options.keep_old:
             self._context.console.step(f"the old containers are kept: rollback {self.options.service} switches back")
         else:
-            super().finish()
-
-    @classmethod
-    def resume(cls, interrupted: Interrupted, context: Context) -> None:
-        """Before it was proven the new color goes; afterwards the next deploy replaces the old one."""
-        if interrupted.record.phase == PROVING:
-            undo(interrupted, context)
-        else:
-            super().resume(interrupted, context)
+            super().finish(candidates)
 
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)

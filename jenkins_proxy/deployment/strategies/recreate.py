@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import RECREATE
-from jenkins_proxy.deployment.strategies.base import Strategy
+from jenkins_proxy.deployment.context import RECREATE, Context
+from jenkins_proxy.deployment.strategies.base import Interrupted, Strategy
 from jenkins_proxy.model import Container
 
 
 class Recreate(Strategy):
     """Compose stops each old container and starts a new one in its place.
 
-    A deploy of this kind that was broken off has nothing to go back to, as compose had removed the old containers.
+    The new ones are candidates that serve at once, as no proven instance can. A deploy of this kind that was broken off
+    has nothing to go back to, as compose had removed the old containers.
     """
 
     name = RECREATE
@@ -19,6 +20,14 @@ class Recreate(Strategy):
         for call in self.orchestrator.up_in_order(self.target, count):
             self.orchestrator.up(call.services, scale=call.scale, deadline=self._context.deadline)
         return self.orchestrator.current_containers(self.target, before=self.before.known)
+
+    @classmethod
+    def resume(cls, interrupted: Interrupted, context: Context) -> None:
+        """The next deploy finishes its work, except that what nobody has ever used goes."""
+        if interrupted.record.old or interrupted.promoted or interrupted.hold is None:
+            context.console.step("going on from there")
+        else:
+            super().resume(interrupted, context)
 
     def describe(self) -> list[str]:
         return [

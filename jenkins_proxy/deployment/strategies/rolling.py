@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jenkins_proxy.deployment.context import ROLLING, Context
+from jenkins_proxy.deployment.context import ROLLING
 from jenkins_proxy.deployment.steps import drain
-from jenkins_proxy.deployment.strategies.base import (
-    PROVING,
-    RETIRING,
-    Interrupted,
-    Situation,
-    Strategy,
-    remove_leftovers,
-    undo,
-)
+from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.strategies.base import Situation, Strategy
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import SurgeOrchestrator
 
@@ -47,7 +40,7 @@ class Rolling(Strategy):
 
     def __init__(self, situation: Situation, orchestrator: SurgeOrchestrator, reason: str) -> None:
         super().__init__(situation, orchestrator, reason)
-        self._old = list(self.before.running)
+        self._old: list[Container] = list(self.before.running)
         self._new: list[Container] = []
 
     @property
@@ -66,22 +59,17 @@ class Rolling(Strategy):
         self._new += self.orchestrator.surge(self.target, count, deadline=self._context.deadline)
         return self._new
 
-    def finish(self) -> None:
+    def keep(self) -> Sequence[Container]:
+        if len(self._new) >= self.wanted:
+            return ()
+        return [*self._old[leaving(len(self._old), len(self._new), self.wanted) :], *self.before.others]
+
+    def finish(self, candidates: Candidates | None) -> None:
         self._retire(len(self._old))
-        super().finish()
+        super().finish(candidates)
         last = self.ready.project.after(self.target)
         if last:
             self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._context.deadline)
-
-    @classmethod
-    def resume(cls, interrupted: Interrupted, context: Context) -> None:
-        """Before they were proven the new containers go; afterwards the old ones do, as they would have."""
-        if interrupted.record.phase == PROVING and interrupted.old:
-            undo(interrupted, context)
-        elif interrupted.record.phase == RETIRING:
-            remove_leftovers(interrupted, context, interrupted.route, interrupted.old)
-        else:
-            super().resume(interrupted, context)
 
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)
@@ -99,4 +87,4 @@ class Rolling(Strategy):
 
     def _retire(self, count: int) -> None:
         leaving_now, self._old = self._old[:count], self._old[count:]
-        drain.retire(self._context, self.orchestrator, self.route, leaving_now)
+        drain.retire(self._context, self.orchestrator, self.before.route, leaving_now)

@@ -8,17 +8,24 @@ from dataclasses import dataclass
 
 from jenkins_proxy.deployment.context import AUTO, BLUE_GREEN, RECREATE, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps import proxy_route
-from jenkins_proxy.deployment.strategies import colors, swarm_rolling
+from jenkins_proxy.deployment.steps.hold import Hold
+from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.deployment.strategies.base import DeployRecord, Interrupted, PreviousState, Situation, Strategy
 from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
-from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmRolling
+from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
 from jenkins_proxy.model import Container, Route
-from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
+from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SurgeOrchestrator, SwarmOrchestrator
 from jenkins_proxy.orchestrator.compose_project import Service
 
-BY_NAME: Mapping[str, type[Strategy]] = {strategy.name: strategy for strategy in (Recreate, Rolling, BlueGreen)}
+SCALE = "scale"
+"""What a scaling calls itself in its record: what it has started goes as with any strategy."""
+
+BY_NAME: Mapping[str, type[Strategy]] = {
+    SCALE: Rolling,
+    **{strategy.name: strategy for strategy in (Recreate, Rolling, BlueGreen)},
+}
 
 
 def select(options: DeployOptions, context: Context, ready: Ready, count: int = 0) -> Strategy:
@@ -38,6 +45,9 @@ def select(options: DeployOptions, context: Context, ready: Ready, count: int = 
         # With no users yet, or users who come past the proxy, there is nobody to hand over.
         if options.route and route and (situation.before.running or orchestrator.standby(target.name)):
             reason = f"a standby serves while {orchestrator.name} replaces the old containers"
+            if options.strategy == BLUE_GREEN:
+                reason = f"all users move in one moment, to a standby and back; no other color is kept on a {STACK}"
+                return SwarmBlueGreen(situation, orchestrator, reason, route=options.route)
             return SwarmRolling(situation, orchestrator, reason, route=options.route)
         reason = "no containers serve through the proxy yet, so none have to be kept serving"
         return Recreate(situation, orchestrator, reason)
@@ -100,19 +110,28 @@ def _surge_strategy(now: _Now, base: SurgeOrchestrator) -> Strategy:
     return Rolling(now.situation(base), base, reason)
 
 
-def resume(record: DeployRecord | None, service: str, context: Context, ready: Ready) -> None:
-    """Let the strategy of a deploy that was broken off put things in order.
+def interrupted(record: DeployRecord, context: Context, kind: str, hold: Hold | None) -> Interrupted:
+    """What is there of a deploy that was broken off, or that has left its candidates held, on compose.
 
-    :param record: of that deploy; None where the last one has ended in order.
-    :param ready: for the command that comes.
+    :param kind: the name of the orchestrator.
+    :param hold: that it has left; None where there is none.
     """
-    if isinstance(ready.orchestrator, SwarmOrchestrator):
-        swarm_rolling.resume_on_swarm(record, service, context, ready.orchestrator, ready.target.name)
-    elif record is not None:
-        route = proxy_route.if_reachable(context, service)
-        orchestrator = colors.surge_orchestrator(context, record.project, ready.orchestrator.name)
-        containers = orchestrator.containers(record.target)
-        old = tuple(container for container in containers if container.id in record.old and container.running)
-        new = tuple(container for container in containers if container.id not in record.old)
-        strategy = BY_NAME.get(record.strategy, Recreate)
-        strategy.resume(Interrupted(record, orchestrator, route, old, new), context)
+    route = proxy_route.if_reachable(context, hold.route.service) if hold else record.route
+    orchestrator = colors.surge_orchestrator(context, record.project, kind)
+    elsewhere = colors.surge_orchestrator(context, record.elsewhere, kind) if record.elsewhere else None
+    there = orchestrator.containers(record.target)
+    everyone = [*there, *(elsewhere.containers(record.target) if elsewhere else ())]
+    return Interrupted(
+        record=record,
+        orchestrator=orchestrator,
+        elsewhere=elsewhere,
+        route=route,
+        old=tuple(container for container in everyone if container.id in record.old),
+        new=tuple(container for container in there if container.id not in record.old),
+        hold=hold,
+    )
+
+
+def resume(record: DeployRecord, context: Context, kind: str, hold: Hold | None) -> None:
+    """Let the strategy of a deploy that was broken off put things in order, on compose."""
+    BY_NAME.get(record.strategy, Recreate).resume(interrupted(record, context, kind, hold), context)

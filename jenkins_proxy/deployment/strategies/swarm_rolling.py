@@ -1,22 +1,27 @@
 """The strategy ``rolling`` where a Swarm replaces and stops the containers by itself, undrained and when it likes.
 
 So nothing that users depend on is ever in its hands: a standby, a service of its own next to the old one, takes over
-first. Its containers are the new ones, and prove themselves while the old ones still serve; only then the old ones are
-drained, and Swarm replaces them while they get no request. In the end the standby is drained and goes. Scaling down
-goes the same way: Swarm chooses which tasks end, so all of them are drained while a clone of them serves.
+first. Its containers are the candidates: once they are verified all users move to them in one moment, and Swarm
+replaces the old ones while these get no request. What Swarm has started is verified and promoted in turn, and the
+standby is drained and goes. Scaling down goes the same way: Swarm chooses which tasks end, so all of them are drained
+while a clone of them serves.
+
+Blue-green is the same: all users move in one moment. Which color serves is of no meaning then, as no other one is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from jenkins_proxy.deployment import matching
-from jenkins_proxy.deployment.context import ROLLING, Context
+from jenkins_proxy.deployment.context import BLUE_GREEN, ROLLING, Context
 from jenkins_proxy.deployment.steps import drain, proxy_route, wait
-from jenkins_proxy.deployment.strategies.base import PROVING, DeployRecord, Serving, Situation, Strategy
+from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.steps.hold import Hold
+from jenkins_proxy.deployment.strategies.base import Serving, Situation, Strategy
 from jenkins_proxy.model import Container, Route
-from jenkins_proxy.orchestrator.base import SwarmOrchestrator
+from jenkins_proxy.orchestrator.base import Snapshot, SwarmOrchestrator
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
 
@@ -53,12 +58,12 @@ class SwarmRolling(Strategy):
         self.orchestrator.remove_standby(self.target, deadline=context.deadline)
         return serving
 
-    def finish(self) -> matching.Matching:
+    def finish(self, candidates: Candidates | None) -> matching.Matching:
         context, orchestrator = self._context, self.orchestrator
         context.console.step("the standby serves while Swarm replaces the old ones")
         drain.drain(context, self._served, self.before.running)
         orchestrator.up(scale={self.target: self.wanted}, deadline=context.deadline)
-        return _hand_back(context, orchestrator, self.target, self._served, self._standby)
+        return hand_back(context, orchestrator, self.target, self._served, self._standby, candidates=candidates)
 
     def describe(self) -> list[str]:
         sides = self.ready.project.before(self.target)
@@ -73,18 +78,53 @@ class SwarmRolling(Strategy):
         ]
 
 
-def resume_on_swarm(
-    record: DeployRecord | None, service: str, context: Context, orchestrator: SwarmOrchestrator, target: str
-) -> None:
-    """End a standby that a command which was broken off has left.
+class SwarmBlueGreen(SwarmRolling):
+    """The same, asked for by the name of what it grants: no user meets two versions."""
 
-    :param record: of a deploy; None where it ended in order: a scaling writes none, and can leave a standby, too.
+    name = BLUE_GREEN
+
+
+def resume_on_swarm(
+    context: Context,
+    orchestrator: SwarmOrchestrator,
+    target: str,
+    route: Route | None,
+    *,
+    hold: Hold | None,
+    known: Sequence[str] | None,
+    take_over: Callable[[Route], Candidates],
+) -> Candidates | None:
+    """End a standby that a command which was broken off has left. A scaling leaves no record, and can leave one, too.
+
+    :param route: that users have now.
+    :param hold: that was left; None where there is none.
+    :param known: the IDs of the containers that were there before; None where no record says it.
+    :param take_over: puts a hold of our own in its place: its key is lost with the deploy.
+    :return: the candidates of the hold of our own, which the caller ends; None where there was no need of one.
     """
-    before = record.route if record and record.phase == PROVING else None
-    if before is not None:
-        proxy_route.put(context, before, allow_empty=True)
-    route = before or proxy_route.if_reachable(context, service)
-    remove_leftover_standby(context, orchestrator, target, route)
+    standby = [container for container in orchestrator.standby(target) if container.running]
+    own = [container for container in orchestrator.containers(target) if container.running]
+    if hold and not hold.promoted and not standby and known is not None and not known:
+        context.console.step("removing what it has left")
+        orchestrator.restore(Snapshot(target), deadline=context.deadline)
+        return None
+    if not standby or not own:
+        return None
+    if hold and not hold.promoted:
+        # No user has met it.
+        context.console.step("removing the standby that it has left")
+        orchestrator.remove_standby(target, deadline=context.deadline)
+        return None
+    if route is None:
+        return None
+    candidates = take_over(route) if hold and not _serve(hold, own) else None
+    hand_back(context, orchestrator, target, route, standby, candidates=candidates)
+    return candidates
+
+
+def _serve(hold: Hold, containers: Sequence[Container]) -> bool:
+    """Whether these are all among those that users meet, by a hold."""
+    return all(any(str(a) in hold.serving for a in matching.addresses(container)) for container in containers)
 
 
 @contextlib.contextmanager
@@ -119,20 +159,32 @@ def remove_leftover_standby(
     standby = [container for container in orchestrator.standby(target) if container.running]
     own_run = any(container.running for container in orchestrator.containers(target))
     if standby and route is not None and own_run:
-        _hand_back(context, orchestrator, target, route, standby)
+        hand_back(context, orchestrator, target, route, standby)
 
 
-def _hand_back(
-    context: Context, orchestrator: SwarmOrchestrator, target: str, route: Route, standby: Sequence[Container]
+def hand_back(
+    context: Context,
+    orchestrator: SwarmOrchestrator,
+    target: str,
+    route: Route,
+    standby: Sequence[Container],
+    *,
+    candidates: Candidates | None = None,
 ) -> matching.Matching:
     """Lead users from the standby to the service's own containers, and end the standby.
 
+    :param candidates: of the hold under which the own containers have joined; None when users may meet them.
     :return: how the service's own containers are registered.
     """
     own = [container for container in orchestrator.containers(target) if container.running]
     found = wait.for_containers(context, orchestrator, route.registry_name, own, keep_running=standby)
     drain.resume(context, route, own)
-    proxy_route.put(context, route)
+    if candidates is None:
+        proxy_route.put(context, route)
+    else:
+        addresses = matching.instance_addresses(found)
+        candidates.verify(addresses, orchestrator, own)
+        candidates.promote(addresses)
     drain.drain(context, route, standby)
     context.console.step("stopping the standby")
     orchestrator.remove_standby(target, deadline=context.deadline)

@@ -50,7 +50,8 @@ def held_backend(
         return {server for address in addresses for server in numeric[address]}
 
     serving = servers(proven)
-    if not serving - frozenset(down):
+    # Before a first deploy is promoted there are no users to be served.
+    if users_route(route, hold) and not serving - frozenset(down):
         ready = [address for address in candidates if address not in not_ready]
         serving |= servers(before) or servers(ready) or servers(candidates)
     states = dict.fromkeys(servers(candidates), ServerState.CANDIDATE) | dict.fromkeys(serving, ServerState.SERVING)

@@ -144,9 +144,41 @@ def test_a_session_that_the_registry_forgot_is_made_again(registry, service, wai
         first = registry.kv_get(lock.PREFIX + service).session
         registry.session_destroy(first)
 
-        wait_for(lambda: registry.kv_get(lock.PREFIX + service), "the lock to be taken again")
+        wait_for(lambda: registry.kv_get(lock.PREFIX + service).session, "the lock to be taken again")
         held.ensure_held()
         assert registry.kv_get(lock.PREFIX + service).session != first
+
+
+def test_a_lock_that_another_deploy_had_meanwhile_is_not_taken_again(consul_url, registry, service):
+    """As after a pause: the session has ended, another deploy has come and gone, and the key is free again."""
+    with hold(registry, service, timing=Timing(lock_renew=60.0)) as held:
+        registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
+        with Consul(consul_url) as other, hold(other, service):
+            pass
+
+        with pytest.raises(lock.LockLost, match="another deploy had it meanwhile"):
+            held.ensure_held()
+
+
+def test_what_was_killed_meanwhile_had_the_lock_as_well(consul_url, registry, service):
+    with hold(registry, service, timing=Timing(lock_renew=60.0)) as held:
+        registry.session_destroy(registry.kv_get(lock.PREFIX + service).session)
+        session = registry.session_create("killed", 10, behavior="release")
+        assert registry.kv_put(lock.PREFIX + service, b"{}", acquire=session)
+        registry.session_destroy(session)
+
+        with pytest.raises(lock.LockLost):
+            held.ensure_held()
+
+
+def test_without_a_thread_that_renews_it_is_taken_again_before_the_next_phase(registry, service):
+    with hold(registry, service, timing=Timing(lock_renew=60.0)) as held:
+        first = registry.kv_get(lock.PREFIX + service).session
+        registry.session_destroy(first)
+
+        held.ensure_held()
+
+        assert registry.kv_get(lock.PREFIX + service).session not in ("", first)
 
 
 @pytest.mark.parametrize("value", [b"", b"nonsense", b"[]"])

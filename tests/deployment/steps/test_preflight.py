@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
 
+from jenkins_proxy import settings
 from jenkins_proxy.console import Console
-from jenkins_proxy.deployment.context import DeployOptions
+from jenkins_proxy.deployment.context import Check, DeployOptions
 from jenkins_proxy.deployment.steps import preflight
 from jenkins_proxy.errors import DockerError, ProxyError, UsageError
 from jenkins_proxy.model import Route
@@ -65,21 +67,21 @@ def test_what_is_no_problem_of_the_user_is_not_gathered():
     ],
 )
 def test_a_route_that_can_be_probed(route, probe_path):
-    assert preflight.check_route(route, probe_path) is route
+    assert preflight.check_route(route, Check(probe_path)) is route
 
 
 @pytest.mark.parametrize(
     ("probe_path", "word"),
     [
-        ("health", "--probe-path 'health'"),
-        ("/a b", "--probe-path '/a b'"),
-        ("/a?b c", "--probe-path 'b c'"),
-        ("/a\r\nX: y", "--probe-path"),
+        ("health", "--check-path 'health'"),
+        ("/a b", "--check-path '/a b'"),
+        ("/a?b c", "--check-path 'b c'"),
+        ("/a\r\nX: y", "--check-path"),
     ],
 )
 def test_a_probe_path_that_is_none(probe_path, word):
     with pytest.raises(UsageError, match="is not allowed") as refused:
-        preflight.check_route(Route("s", ("/a",)), probe_path)
+        preflight.check_route(Route("s", ("/a",)), Check(probe_path))
 
     assert word in refused.value.message
 
@@ -88,13 +90,15 @@ def test_a_probe_path_that_is_none(probe_path, word):
 def check(monkeypatch):
     """``check(options, labels)`` is preflight's answer for a target with these labels, and the route the proxy saw."""
 
-    def run(options: DeployOptions, labels: dict[str, str]) -> tuple[preflight.Ready, Route]:
+    def run(
+        options: DeployOptions, labels: dict[str, str], environ: dict[str, str] | None = None
+    ) -> tuple[preflight.Ready, Route]:
         project = ComposeProject("s", {"app": Service("app", ports=(Port(8080),), labels=labels)})
         orchestrator = SimpleNamespace(name="compose-v2", version="2", validate=lambda: project)
         monkeypatch.setattr(preflight.detect, "choose", lambda *_args, **_named: (orchestrator, "because"))
         previewed = []
         context = SimpleNamespace(
-            settings=None,
+            settings=settings.resolve({}, environ or {}),
             console=Console(),
             registry=SimpleNamespace(leader=lambda: "here"),
             proxy=SimpleNamespace(put_route=lambda route, **_: previewed.append(route) or {}, health=dict),
@@ -109,9 +113,43 @@ LABELS = {"com.jenkins-proxy.slow-start": "30", "com.jenkins-proxy.path-type": "
 
 
 def test_the_targets_labels_complete_the_route_that_is_previewed_and_served(check):
-    ready, previewed = check(DeployOptions("s", "s", route=Route("s", ("^/a",)), probe_path="/a"), LABELS)
+    ready, previewed = check(DeployOptions("s", "s", route=Route("s", ("^/a",)), check=Check("/a")), LABELS)
 
     assert ready.route == previewed == Route("s", ("^/a",), path_type="path_reg", slow_start=30.0)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"key_file": ""}, "--hold needs a place for the key"),
+        ({"key_file": "/nowhere/key"}, "--key-file /nowhere/key: cannot be written"),
+        ({"key_file": "key", "batch": 1}, "--hold tests all candidates at once"),
+        ({"key_file": "key", "route": None}, "--no-proxy leaves it alone"),
+    ],
+)
+def test_what_cannot_be_held(check, monkeypatch, tmp_path, more, word):
+    monkeypatch.chdir(tmp_path)
+    options = DeployOptions("s", "s", **{"route": Route("s", ("/a",)), "hold": True, **more})
+
+    with pytest.raises(UsageError) as refused:
+        check(options, {})
+
+    assert word in refused.value.message
+
+
+def test_a_key_that_is_given_needs_no_file(check):
+    options = DeployOptions("s", "s", route=Route("s", ("/a",)), hold=True)
+
+    assert check(options, {}, {"JENKINS_PROXY_CANDIDATE_KEY": "secret"})[0].route == options.route
+
+
+@pytest.mark.parametrize(
+    ("strategy", "serving", "refused"), [("recreate", 1, True), ("recreate", 0, False), ("rolling", 1, False)]
+)
+def test_where_the_old_ones_end_first_there_is_nothing_to_hold(strategy, serving, refused):
+    options = DeployOptions("s", "s", hold=True)
+    with pytest.raises(UsageError, match="recreate ends the old ones") if refused else contextlib.nullcontext():
+        preflight.check_holdable(options, strategy, serving=serving)
 
 
 def test_an_argument_wins_over_the_label(check):

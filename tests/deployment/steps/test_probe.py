@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from jenkins_proxy.deployment.context import Check, Statuses
 from jenkins_proxy.deployment.steps import probe
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed
@@ -15,7 +16,7 @@ from jenkins_proxy.retry import Deadline
 
 NEW, OLD = Address("10.0.0.1", 32768), Address("10.0.0.1", 32767)
 BY_NEW, BY_OLD = {probe.INSTANCE_HEADER: str(NEW)}, {probe.INSTANCE_HEADER: str(OLD)}
-PROBE_KEY = {"header": "X-Jenkins-Proxy-Probe", "key": "the-key"}
+PROBE_KEY = probe.key_header({"probe": {"header": "X-Jenkins-Proxy-Probe", "key": "the-key"}})
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ def serve():
         server.server_close()
 
 
-def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, **more) -> Address:
-    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), "", PROBE_KEY)
+def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, check: Check | None = None, **more) -> Address:
+    asked = probe.question(url, Route("books-ms", **{"paths": ("/api",), **more}), check or Check(), PROBE_KEY)
     return probe.until_new(asked, [NEW], Deadline(seconds), timing)
 
 
@@ -103,14 +104,14 @@ def test_proxies_from_the_environment_are_not_for_an_internal_entry(serve, monke
         pytest.param(
             (500, BY_NEW, b"\n  Traceback: boom\nmore"),
             "HTTP 500 from 10.0.0.1:32768: Traceback: boom",
-            "--probe-path",
+            "--check-path",
             id="an error of the new instance",
         ),
-        pytest.param((404, {}, b""), "HTTP 404: an empty body", "--probe-path", id="no such page"),
+        pytest.param((404, {}, b""), "HTTP 404: an empty body", "--check-path", id="no such page"),
         pytest.param(
             (500, {**BY_NEW, "Content-Encoding": "gzip"}, b"Traceback: boom"),
             "HTTP 500 from 10.0.0.1:32768: a body that breaks off",
-            "--probe-path",
+            "--check-path",
             id="broken error page",
         ),
         pytest.param((200, {}, b"<html>It works!"), "not through this proxy", "--entry", id="another web server"),
@@ -152,28 +153,48 @@ def test_an_entry_where_nobody_listens(free_port):
 
 
 @pytest.mark.parametrize(
-    ("route", "path"),
+    ("check", "route", "path", "host"),
     [
-        (Route("s", ("/a", "/b")), "/a"),
-        (Route("s", domains=("example.com",)), "/"),
-        (Route("s", ("/a",), path_type="path"), "/a"),
-        (Route("s", ("/.*/a",), path_type="path_reg"), ""),
-        (Route("s", (".json",), path_type="path_end"), ""),
-        (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
+        (Check(), Route("s", ("/a", "/b")), "/a", ""),
+        (Check(), Route("s", ("/a",), ("a.example",), check_path="/health"), "/health", "a.example"),
+        (
+            Check("/other", host="b.example"),
+            Route("s", ("/a",), ("a.example",), check_path="/h"),
+            "/other",
+            "b.example",
+        ),
+        (Check(), Route("s", ("/.*/a",), path_type="path_reg"), "", ""),
     ],
 )
-def test_the_path_that_a_route_tells_by_itself(route, path):
-    assert probe.own_path(route) == path
+def test_what_is_asked_for(check, route, path, host):
+    asked = probe.question("http://entry", route, check, PROBE_KEY)
+
+    assert (asked.path, asked.host) == (path, host)
+    assert "the-key" not in repr(asked)
 
 
-@pytest.mark.parametrize(
-    ("domains", "host"),
-    [
-        ((), ""),
-        (("a.example", "b.example"), "a.example"),
-        (("*.example.com",), "www.example.com"),
-        (("*.example.com", "b.example"), "b.example"),
-    ],
-)
-def test_the_host_that_a_route_matches(domains, host):
-    assert probe.own_host(Route("s", ("/",), domains)) == host
+def test_so_many_good_answers_in_a_row(serve):
+    url, seen = serve((200, BY_NEW, b""), (500, BY_NEW, b""), (200, BY_NEW, b""))
+
+    assert ask(url, check=Check(count=3)) == NEW
+    assert len(seen) == 5
+
+
+def test_other_statuses_may_be_the_good_ones(serve):
+    url, seen = serve((200, BY_NEW, b""), (404, BY_NEW, b""))
+
+    assert ask(url, check=Check(statuses=Statuses.parse("404"))) == NEW
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("text", ["", "2xx", "200-", "99", "600", "399-200", "200,,401", "200 "])
+def test_what_is_no_status(text):
+    with pytest.raises(ValueError, match="is not a status"):
+        Statuses.parse(text)
+
+
+def test_statuses_are_ranges_with_both_ends():
+    statuses = Statuses.parse("200-204,401")
+
+    assert [code for code in (199, 200, 204, 205, 401, 403) if code in statuses] == [200, 204, 401]
+    assert str(statuses) == "200-204,401"

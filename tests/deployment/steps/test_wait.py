@@ -9,6 +9,7 @@ import uuid
 import pytest
 
 from jenkins_proxy import settings
+from jenkins_proxy.clients.consul import calls
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import wait
@@ -199,9 +200,9 @@ def test_an_entry_that_goes_in_time_is_waited_for(context, service, register, a_
 
 def test_settle_starts_anew_when_health_is_lost(context, service, register, a_container):
     healthy = a_container("books_app_1", 32768, health="healthy")
-    unhealthy = dataclasses.replace(healthy, health="unhealthy")
+    starting = dataclasses.replace(healthy, health="starting")
     register(32768)
-    played = Played([healthy], [unhealthy], [healthy])
+    played = Played([healthy], [starting], [healthy])
     here = context()
 
     wait.for_containers(here, played, service, [healthy], settle=0.5)
@@ -209,6 +210,30 @@ def test_settle_starts_anew_when_health_is_lost(context, service, register, a_co
     # Two looks without settling, each at most a second apart, and then the time itself.
     assert len(played.looks) == 1
     assert here.deadline.elapsed >= 0.5
+
+
+def test_what_docker_calls_unhealthy_fails_then(context, service, register, a_container):
+    starting = a_container("books_app_1", 32768, health="starting")
+    unhealthy = dataclasses.replace(starting, health="unhealthy")
+    register(32768)
+    here = context()
+
+    with pytest.raises(wait.Unhealthy, match="books_app_1: its HEALTHCHECK says unhealthy: ") as failure:
+        wait.for_containers(here, Played([starting], [unhealthy]), service, [starting])
+
+    assert failure.value.exit_code == 3
+    assert here.deadline.elapsed < 3
+
+
+def test_what_has_passed_and_is_critical_fails_then(context, service, register, a_container):
+    one, other = a_container("books_app_1", 32768), a_container("books_app_2", 32769)
+    identity = register(32768, Check={"TTL": "60s", "Status": "passing"})
+    here = context()
+    critical = calls.update_check(f"service:{identity}", "critical", "connection refused")
+    threading.Timer(0.3, here.registry.call, (critical,)).start()
+
+    with pytest.raises(wait.Unhealthy, match="it passed, and is critical now at 10.0.0.1:32768: connection refused"):
+        wait.for_containers(here, Played([one, other]), service, [one, other])
 
 
 def test_what_is_not_steady_for_long_enough_is_said(context, service, register, a_container):

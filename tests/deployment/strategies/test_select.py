@@ -10,12 +10,13 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
-from jenkins_proxy.deployment.strategies import colors, select
+from jenkins_proxy.deployment.steps.hold import Hold
+from jenkins_proxy.deployment.strategies import colors, select, swarm_rolling
 from jenkins_proxy.deployment.strategies.base import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
-from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmRolling
+from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
@@ -41,8 +42,9 @@ class Proxy:
         self.calls.append("put_route")
         return {"instances": [], "applied": "runtime"}
 
-    def drain(self, service, addresses, seconds):
+    def drain(self, service, addresses, seconds, stream_seconds):
         self.calls.append("drain")
+        return 0
 
     def resume(self, service, addresses):
         self.calls.append("resume")
@@ -118,6 +120,7 @@ def test_what_others_need_in_their_project_is_not_moved_into_another(context):
         pytest.param("auto", FREE, False, True, Recreate, "recreate", id="nothing runs"),
         pytest.param("auto", FREE, True, False, Recreate, "recreate", id="nobody comes through the proxy"),
         pytest.param("rolling", FREE, False, False, Recreate, "recreate", id="the first deploy"),
+        pytest.param("blue-green", FREE, True, True, SwarmBlueGreen, "blue-green", id="all users at once"),
         pytest.param("recreate", FREE, True, True, Recreate, "recreate", id="recreate"),
         pytest.param("rolling", FIXED, True, True, Recreate, "recreate", id="fixed"),
     ],
@@ -164,52 +167,93 @@ def test_what_serves_before_a_change_of_color(context, other_projects, a_contain
     assert other_projects["books-green"].calls == ["restore"]
 
 
-def record(strategy: str, phase: str, *old: str, route: Route | None = ROUTE) -> DeployRecord:
-    return DeployRecord(strategy, phase, "books", "app", old, 1, route, "now")
+def record(strategy: str, phase: str, *old: str, route: Route | None = ROUTE, **more) -> DeployRecord:
+    return DeployRecord(strategy, phase, "books", "app", old, 1, route, "now", **more)
+
+
+def hold(*serving: int, promoted: bool = False) -> Hold:
+    return Hold("1a2b3c4d", ROUTE, frozenset(f"10.0.0.1:{port}" for port in serving), promoted=promoted)
+
+
+OLD_SERVES, NEW_SERVES, BOTH_SERVE = hold(32768), hold(32769, promoted=True), hold(32768, 32769, promoted=True)
 
 
 @pytest.mark.parametrize(
-    ("strategy", "phase", "gone", "proxied"),
+    ("strategy", "phase", "held", "gone"),
     [
-        pytest.param("rolling", PROVING, ["new"], ["put_route", "resume"], id="the unproven new ones go"),
-        pytest.param("rolling", RETIRING, ["old"], [], id="the old ones go, as they would have"),
-        pytest.param("blue-green", PROVING, ["new"], ["put_route", "resume"], id="the unproven color goes"),
-        pytest.param("blue-green", RETIRING, [], [], id="the old color goes with the next deploy"),
-        pytest.param("recreate", PROVING, [], [], id="there is nothing to go back to"),
-        pytest.param("of a later version", PROVING, [], [], id="what is not known is left alone"),
+        pytest.param("rolling", PROVING, OLD_SERVES, ["new"], id="the candidates go"),
+        pytest.param("rolling", PROVING, None, ["new"], id="without a hold, too: users have no route to them"),
+        pytest.param("rolling", PROVING, NEW_SERVES, ["old"], id="once promoted the old ones go"),
+        pytest.param("rolling", PROVING, BOTH_SERVE, [], id="between two batches both serve"),
+        pytest.param("rolling", RETIRING, NEW_SERVES, ["old"], id="the old ones go, as they would have"),
+        pytest.param("rolling", RETIRING, None, ["old"], id="the hold had ended already"),
+        pytest.param("blue-green", PROVING, OLD_SERVES, ["new"], id="the unproven color goes"),
+        pytest.param("blue-green", RETIRING, NEW_SERVES, ["old"], id="the old color goes"),
+        pytest.param("scale", PROVING, OLD_SERVES, ["new"], id="what a scaling has started goes"),
+        pytest.param("scale", PROVING, BOTH_SERVE, [], id="what a scaling has promoted stays"),
+        pytest.param("recreate", PROVING, OLD_SERVES, [], id="there is nothing to go back to"),
+        pytest.param("of a later version", PROVING, OLD_SERVES, [], id="what is not known is left alone"),
     ],
 )
 def test_a_deploy_that_was_broken_off_is_resumed_by_its_strategy(
-    context, other_projects, a_container, strategy, phase, gone, proxied
+    context, other_projects, a_container, strategy, phase, held, gone
 ):
     old, new = a_container("old", 32768), a_container("new", 32769)
     other_projects["books"] = compose = InMemoryCompose(project(), old, new)
-    here = context()
 
-    select.resume(record(strategy, phase, old.id), "books-ms", here, ready(InMemoryCompose(project())))
+    select.resume(record(strategy, phase, old.id), context(), "compose-v2", held)
 
     assert [call for call in compose.calls if call.startswith("remove")] == [f"remove {name}" for name in gone]
-    assert [call for call in here.proxy.calls if call != "drain"] == proxied
 
 
-def test_a_rolling_deploy_without_old_ones_is_finished_by_the_next(context, other_projects, a_container):
+@pytest.mark.parametrize(("keep_old", "gone"), [(False, ["remove old"]), (True, [])])
+def test_the_old_color_is_in_another_project(context, other_projects, a_container, keep_old, gone):
+    old, new = a_container("old", 32768, project="books-blue"), a_container("new", 32769)
+    other_projects["books"] = InMemoryCompose(project(), new)
+    other_projects["books-blue"] = blue = InMemoryCompose(ComposeProject("books-blue", {"app": FREE}), old)
+    left = record("blue-green", RETIRING, old.id, elsewhere="books-blue", keep_old=keep_old)
+
+    select.resume(left, context(), "compose-v2", NEW_SERVES)
+
+    assert [call for call in blue.calls if call.startswith("remove")] == gone
+
+
+def test_what_no_user_has_met_of_a_first_deploy_goes(context, other_projects, a_container):
     other_projects["books"] = compose = InMemoryCompose(project(), a_container("new", 32769))
 
-    select.resume(record("rolling", PROVING), "books-ms", context(), ready(InMemoryCompose(project())))
+    select.resume(record("rolling", PROVING), context(), "compose-v2", hold())
 
-    assert compose.calls == []
+    assert "remove new" in compose.calls
 
 
-@pytest.mark.parametrize("left", [None, record("recreate", PROVING, route=None), record("rolling", PROVING)])
-def test_on_a_stack_a_standby_is_all_that_users_have_until_the_own_containers_run(context, a_container, left):
+def resume_on_swarm(context, stack, held: Hold | None, known=None):
+    def take_over(_route):
+        raise AssertionError("no hold of our own was needed")
+
+    return swarm_rolling.resume_on_swarm(context(), stack, "app", ROUTE, hold=held, known=known, take_over=take_over)
+
+
+@pytest.mark.parametrize("held", [None, OLD_SERVES, NEW_SERVES])
+def test_on_a_stack_a_standby_is_all_that_users_have_until_the_own_containers_run(context, a_container, held):
     stack = InMemoryStack(project(), a_container("books_app-standby.1", 32768, service="app-standby"))
 
-    select.resume(left, "books-ms", context(), ready(stack))
+    resume_on_swarm(context, stack, held, known=("1",))
 
     assert stack.calls == []
 
 
-def test_without_a_record_nothing_is_done_on_compose(context, other_projects):
-    select.resume(None, "books-ms", context(), ready(InMemoryCompose(project())))
+def test_on_a_stack_a_standby_that_no_user_has_met_goes(context, a_container):
+    standby = a_container("books_app-standby.1", 32769, service="app-standby")
+    stack = InMemoryStack(project(), a_container("books_app.1", 32768), standby)
 
-    assert other_projects == {}
+    resume_on_swarm(context, stack, OLD_SERVES, known=("1",))
+
+    assert stack.calls == ["remove_standby app"]
+
+
+def test_on_a_stack_a_first_release_that_no_user_has_met_goes(context, a_container):
+    stack = InMemoryStack(project(), a_container("books_app.1", 32768))
+
+    resume_on_swarm(context, stack, hold(), known=())
+
+    assert stack.calls == ["restore"]

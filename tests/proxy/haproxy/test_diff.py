@@ -8,12 +8,12 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import diff
-from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
-from jenkins_proxy.proxy.haproxy.diff import Plan, ServerChange
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.diff import KeyChange, Plan, RouteChange, ServerChange
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
 
 BOOKS = Route("books", ("/books",))
-SERVING, DRAINING = ServerState.SERVING, ServerState.DRAINING
+SERVING, CANDIDATE, DRAINING = ServerState.SERVING, ServerState.CANDIDATE, ServerState.DRAINING
 A, B, C = (Address("10.0.0.1", port) for port in (1, 2, 3))
 
 
@@ -34,6 +34,15 @@ def running(serving=(), leaving=(), route=BOOKS):
     return {"books": Backend(route, servers)}
 
 
+VERIFY = KeyedAccess("0123abcd", "ab" * 32, BOOKS, {B: B})
+MOVED = KeyedAccess("0123abcd", "ab" * 32, Route("books", ("/novels",)))
+GREEN = Route("books", ("/books",), color="green")
+
+
+def held(servers, keyed):
+    return {"books": Backend(BOOKS, servers, keyed)}
+
+
 def desired(*servers, route=BOOKS):
     return {"books": Backend.serving(route, servers)}
 
@@ -52,6 +61,32 @@ def desired(*servers, route=BOOKS):
             Plan(changes=(added(B), drained(A))),
             id="in-before-out",
         ),
+        pytest.param(
+            held({A: SERVING, B: CANDIDATE}, VERIFY),
+            held({B: SERVING}, VERIFY),
+            Plan(changes=(ServerChange(BOOKS, B, CANDIDATE, SERVING), drained(A))),
+            id="promoted-in-one-pass",
+        ),
+        pytest.param(
+            held({B: SERVING}, VERIFY),
+            held({A: SERVING, B: CANDIDATE}, VERIFY),
+            Plan(changes=(added(A), ServerChange(BOOKS, B, SERVING, CANDIDATE))),
+            id="demoted-in-one-pass",
+        ),
+        pytest.param(
+            running([A]),
+            held({A: SERVING, B: CANDIDATE}, VERIFY),
+            Plan(changes=(ServerChange(BOOKS, B, None, CANDIDATE), KeyChange("books", None, VERIFY))),
+            id="a-hold-of-the-same-route",
+        ),
+        pytest.param(
+            held({A: SERVING, B: CANDIDATE}, VERIFY),
+            running([A]),
+            Plan(changes=(KeyChange("books", VERIFY, None), ServerChange(BOOKS, B, CANDIDATE, DRAINING))),
+            id="no-key-leads-to-who-goes",
+        ),
+        pytest.param(running([A]), held({A: SERVING}, MOVED), Plan(reload=True), id="a-hold-of-another-route"),
+        pytest.param(running([A]), desired(A, route=GREEN), Plan(changes=(RouteChange(GREEN),)), id="other-color"),
         pytest.param({}, desired(A), Plan(reload=True), id="new-route"),
         pytest.param(running([A]), {}, Plan(reload=True), id="route-removed"),
         pytest.param(running([A]), desired(A, route=Route("books", ("/b",))), Plan(reload=True), id="other-path"),
@@ -89,6 +124,20 @@ def test_plan(runs, wanted, expected):
                 "set server x-be/10.0.0.1:80 state ready",
             ],
             id="add-with-slow-start",
+        ),
+        pytest.param(
+            ServerChange(Route("x", ("/",), skip_check=True), A, None, CANDIDATE),
+            [
+                "add server x-be/10.0.0.1:1 10.0.0.1:1 weight 0 pool-purge-delay 5s pool-max-conn -1",
+                "set server x-be/10.0.0.1:1 state ready",
+            ],
+            id="add-a-candidate",
+        ),
+        pytest.param(
+            ServerChange(BOOKS, A, CANDIDATE, SERVING), ["set server books-be/10.0.0.1:1 weight 1"], id="promote"
+        ),
+        pytest.param(
+            ServerChange(BOOKS, A, SERVING, CANDIDATE), ["set server books-be/10.0.0.1:1 weight 0"], id="demote"
         ),
         pytest.param(drained(A), ["set server books-be/10.0.0.1:1 state drain"], id="drain"),
         pytest.param(

@@ -7,6 +7,7 @@ it. ``GOLDEN_WRITE=1`` writes these two anew.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, Timeouts, argument, quoted, render, word
 from jenkins_proxy.validation import parse_address
@@ -26,13 +27,21 @@ CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 
 def read(case: str):
     data = json.loads((GOLDEN / f"{case}.json").read_text())
-    backends = [
-        Backend.serving(Route.from_dict(one["route"]), map(parse_address, one.get("servers", ())))
-        for one in data["backends"]
-    ]
+    backends = [backend(**one) for one in data["backends"]]
     options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
     options["timeouts"] = Timeouts(**options.get("timeouts", {}))
     return render(backends, Options(**options), 1)
+
+
+def backend(route, servers=(), candidates=(), held=None, public=True) -> Backend:
+    serving, own = ([parse_address(text) for text in texts] for texts in (servers, candidates))
+    states = dict.fromkeys(serving, ServerState.SERVING) | dict.fromkeys(own, ServerState.CANDIDATE)
+    keyed = None
+    if held:
+        name = route["service"]
+        hold_id, key_sha256 = (hashlib.sha256(f"{name}{what}".encode()).hexdigest() for what in ("id", "key"))
+        keyed = KeyedAccess(hold_id[:8], key_sha256, Route.from_dict(held), {address: address for address in own})
+    return Backend(Route.from_dict(route), states, keyed, public)
 
 
 def maps_text(rendered) -> str:

@@ -28,7 +28,9 @@ def test_a_first_deploy_ends_when_users_reach_it(either_project):
     assert sorted(i["container"] for i in report["instances"]) == sorted(project.containers().values())
     assert report["route"]["paths"] == [f"/{project.name}"]
     assert report["url"] == f"{project.machine.entry}/{project.name}"
-    assert all(report["timings"][phase] > 0 for phase in ("bring_up", "wait", "reconfigure", "probe", "total"))
+    assert all(
+        report["timings"][phase] > 0 for phase in ("hold", "bring_up", "wait", "verify", "promote", "probe", "total")
+    )
     assert (report["rolled_back"], report["error"]) == (False, None)
     assert len(project.containers("db")) == 1
 

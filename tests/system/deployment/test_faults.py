@@ -62,14 +62,14 @@ def own_project(start_machine, project):
     project.machine = shared
 
 
-def test_the_daemon_is_killed_between_reconfigure_and_probe(own_project):
+def test_the_daemon_is_killed_while_candidates_are_verified(own_project):
     project = own_project
     project.compose(1)
     assert project.deploy().code == 0
     project.compose(2, "answers 500")
 
     process = project.deploying("--timeout", "40")
-    project.until(process, "* probe: GET")
+    project.until(process, "* verify: GET")
     project.machine.process.kill()
     done = project.finish(process)
 
@@ -132,7 +132,9 @@ def test_the_engine_goes_away_during_bring_up_and_the_next_deploy_puts_things_in
     assert len(project.containers(every=True)) == 1
 
 
-@pytest.mark.parametrize("moment", ["--no-recreate", "waiting for", "* reconfigure: ", "* probe: GET", "* draining"])
+@pytest.mark.parametrize(
+    "moment", ["* hold ", "--no-recreate", "waiting for", "* verify: GET", "* promote: ", "* probe: GET", "* draining"]
+)
 def test_killed_at_any_moment_the_next_deploy_ends_in_order(project, moment):
     project.compose(1, checked=True)
     assert project.deploy().code == 0
@@ -159,7 +161,7 @@ def test_a_bug_of_ours_rolls_back_too(project):
     broken = (
         "import sys; from jenkins_proxy.deployment.steps import probe; from jenkins_proxy.cli import main; "
         "asked, probes = probe.until_new, [{}]; "
-        "probe.until_new = lambda *words: probes.pop()['no such key'] if probes else asked(*words); "
+        "probe.until_new = lambda *words, **more: probes.pop()['no such key'] if probes else asked(*words, **more); "
         "sys.exit(main(sys.argv[1:]))"
     )
 

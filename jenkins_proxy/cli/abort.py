@@ -1,0 +1,29 @@
+"""``abort``: take away the instances that ``deploy --hold``, or a deploy that was killed, has left."""
+
+from __future__ import annotations
+
+import argparse
+
+from jenkins_proxy.cli import arguments
+from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.report import run_reported
+from jenkins_proxy.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    # Those of a deploy: a pipeline gives all three commands the same ones. What was deployed stands in the registry.
+    arguments.add_deploy(parser)
+
+
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    options = arguments.deploy_options(args, settings)
+
+    def command(phases: Phases) -> Outcome:
+        from jenkins_proxy.deployment.abort import abort
+
+        return abort(options, arguments.context(args, settings, console, phases))
+
+    run_reported(args.service, args.report, command, as_json=args.json)
+    return 0

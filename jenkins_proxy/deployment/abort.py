@@ -1,0 +1,53 @@
+"""Taking candidates away that a deploy has left, on purpose or because it was killed; users stay on what serves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jenkins_proxy import validation
+from jenkins_proxy.deployment.context import Context, DeployOptions
+from jenkins_proxy.deployment.failure import resume
+from jenkins_proxy.deployment.failure.intent_log import IntentLog
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.steps import lock, proxy_route
+from jenkins_proxy.deployment.strategies import colors
+from jenkins_proxy.errors import Stopped
+from jenkins_proxy.orchestrator.base import AUTO
+
+
+def abort(options: DeployOptions, context: Context) -> Outcome:
+    """Remove the containers that no user has met, and end the hold that kept users from them.
+
+    All that it needs to know stands in the registry: it may run on another machine than the deploy. Where nothing is
+    held it does nothing.
+
+    :param options: of these the service's name, and the limits.
+    :return: what became of it.
+    """
+    outcome, service = Outcome(text="nothing was changed"), options.service
+    try:
+        validation.check_service(service)
+        with lock.of_service(context, service, options.lock_timeout) as held:
+            context = context.with_fresh_deadline()
+            intent_log = IntentLog(context.registry, service)
+            left = resume.leftovers(intent_log, context)
+            record = left.record
+            if record is None and left.hold is None:
+                context.console.step(f"nothing of {service} is held")
+                return dataclasses.replace(outcome, text="")
+            outcome = dataclasses.replace(outcome, text="of what the deploy has left, some may be left still")
+            orchestrator = None
+            if record is not None:
+                outcome = dataclasses.replace(outcome, strategy=record.strategy, orchestrator=record.orchestrator)
+                orchestrator = colors.orchestrator(context, record.project, record.orchestrator or AUTO)
+            held.ensure_held()
+            resume.clean_up(
+                left, context, options, held, orchestrator=orchestrator, target=record.target if record else ""
+            )
+            intent_log.end()
+            route = proxy_route.if_reachable(context, service)
+    except (Exception, Stopped) as error:
+        return outcome.failed(error, context.phases.current)
+    serves = f"the proxy serves {proxy_route.describe(route)}" if route else f"there is no route of {service}"
+    context.console.step(f"aborted: what was held of {service} is gone; {serves}")
+    return dataclasses.replace(outcome, route=route, text="")
