@@ -113,11 +113,28 @@ class Route:
     slow_start: float = 0.0
     timeout_server: float = 0.0
     timeout_tunnel: float = 0.0
+    check_path: str = ""
 
     @property
     def registry_name(self) -> str:
         """The name under which the registry holds this route's instances."""
         return f"{self.service}-{self.color}" if self.color else self.service
+
+    @property
+    def page(self) -> str:
+        """A path that the route matches; empty where none is known, as for a regular expression."""
+        if not self.paths:
+            return "/"
+        first = self.paths[0]
+        return first if self.path_type not in ("path_reg", "path_dom") and first.startswith("/") else ""
+
+    @property
+    def host(self) -> str:
+        """A host that the route matches; empty when any does. For ``*.example.com`` it is ``www.example.com``."""
+        plain = [domain for domain in self.domains if not domain.startswith("*")]
+        if plain:
+            return plain[0]
+        return f"www{self.domains[0][1:]}" if self.domains else ""
 
     def as_dict(self) -> dict[str, Any]:
         """The route as JSON-ready data: every field, tuples as lists."""

@@ -240,6 +240,15 @@ OPTIONS = (
         docker_flow="timeoutTunnel",
         labelled=True,
     ),
+    RouteOption(
+        "check_path",
+        Kind.TEXT,
+        "path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)",
+        lambda value, parameter: value == "" or validation.check_page(value, parameter),
+        cli="--check-path",
+        metavar="P",
+        labelled=True,
+    ),
 )
 CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}
 DOCKER_FLOW_WORDS = {option.name: option.docker_flow or option.name for option in OPTIONS}
@@ -283,6 +292,8 @@ def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] 
             continue
         value = option.parse(labels[label])
         option.check(value, label)
+        if value == "":
+            raise validation.not_allowed(label, value, "a value")
         if option.name not in given:
             values[option.name] = value
     return dataclasses.replace(route, **values)

@@ -82,6 +82,18 @@ def check_path(value: Any, path_type: str = "path_beg", parameter: str = "path")
     return path
 
 
+def check_page(value: Any, parameter: str) -> str:
+    """A path to request, with or without a query.
+
+    :return: the value.
+    """
+    path, mark, query = value.partition("?") if isinstance(value, str) else (value, "", "")
+    check_path(path, parameter=parameter)
+    if query or mark:
+        check(PATH_PART, parameter, query)
+    return str(value)
+
+
 def check_domain(value: Any, parameter: str = "domain") -> str:
     """A host name, or ``*.`` and a host name."""
     return check(DOMAIN, parameter, value)

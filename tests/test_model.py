@@ -35,3 +35,31 @@ def test_a_route_survives_json():
 
 def test_a_newer_route_is_read_without_what_it_adds():
     assert Route.from_dict({"service": "books-ms", "paths": ["/api"], "weight": 3}) == Route("books-ms", ("/api",))
+
+
+@pytest.mark.parametrize(
+    ("route", "path"),
+    [
+        (Route("s", ("/a", "/b")), "/a"),
+        (Route("s", domains=("example.com",)), "/"),
+        (Route("s", ("/a",), path_type="path"), "/a"),
+        (Route("s", ("/.*/a",), path_type="path_reg"), ""),
+        (Route("s", (".json",), path_type="path_end"), ""),
+        (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
+    ],
+)
+def test_the_path_that_a_route_names_itself(route, path):
+    assert route.page == path
+
+
+@pytest.mark.parametrize(
+    ("domains", "host"),
+    [
+        ((), ""),
+        (("a.example", "b.example"), "a.example"),
+        (("*.example.com",), "www.example.com"),
+        (("*.example.com", "b.example"), "b.example"),
+    ],
+)
+def test_the_host_that_a_route_matches(domains, host):
+    assert Route("s", ("/",), domains).host == host

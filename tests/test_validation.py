@@ -36,6 +36,11 @@ def test_usual_paths_pass(path: str) -> None:
     assert validation.check_path(path) == path
 
 
+@pytest.mark.parametrize("page", ["/", "/health", "/health?deep=1&db=%20"])
+def test_pages_with_and_without_a_query_pass(page: str) -> None:
+    assert validation.check_page(page, "checkPath") == page
+
+
 @pytest.mark.parametrize("name", ["books-ms", "books_ms", "nginx-80", "Books.v2", "7"])
 def test_names_that_registrator_makes_pass(name: str) -> None:
     assert validation.check_service(name) == name

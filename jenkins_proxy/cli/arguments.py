@@ -79,6 +79,11 @@ def add_probe_path(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def probe_path(args: argparse.Namespace) -> str:
+    """The path to request when verifying; empty when none is given. The path of the check is one, too."""
+    return args.probe_path or args.check_path or ""
+
+
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("strategy")
     group.add_argument(
@@ -158,7 +163,7 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         orchestrator=args.orchestrator,
         settle=args.settle,
         lock_timeout=args.lock_timeout,
-        probe_path=args.probe_path,
+        probe_path=probe_path(args),
     )
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         context = arguments.context(args, settings, console, phases)
         route = arguments.route(args)
-        return reconfigure(route, context, probe_path=args.probe_path, allow_empty=args.allow_empty)
+        return reconfigure(route, context, probe_path=arguments.probe_path(args), allow_empty=args.allow_empty)
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -68,23 +68,7 @@ def question(entry: str, route: Route, probe_path: str, probe_key: Mapping[str, 
     :param cacert: a file with the authority of an https entry; the system's when empty.
     """
     header, key = probe_key.get("header", ""), probe_key.get("key", "")
-    return Question(entry, probe_path or own_path(route), own_host(route), header, key, cacert)
-
-
-def own_path(route: Route) -> str:
-    """A path that the route matches; empty where none is known, as for a regular expression."""
-    if not route.paths:
-        return "/"
-    first = route.paths[0]
-    return first if route.path_type not in ("path_reg", "path_dom") and first.startswith("/") else ""
-
-
-def own_host(route: Route) -> str:
-    """A host that the route matches; empty when any does. ``*.example.com`` is asked for as ``www.example.com``."""
-    plain = [domain for domain in route.domains if not domain.startswith("*")]
-    if plain:
-        return plain[0]
-    return f"www{route.domains[0][1:]}" if route.domains else ""
+    return Question(entry, probe_path or route.page, route.host, header, key, cacert)
 
 
 def until_new(
@@ -189,7 +173,7 @@ def _first_line(answer: requests.Response) -> str:
 
 def names_page(route: Route) -> bool:
     """Whether the route itself names a path to probe."""
-    return bool(own_path(route))
+    return bool(route.page)
 
 
 def verify_route(

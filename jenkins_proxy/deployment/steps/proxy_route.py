@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import probe
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
@@ -97,8 +96,8 @@ def describe(route: Route) -> str:
 def url(entry: str, route: Route) -> str:
     """Where users reach it: the entry, under the first domain where the route has one."""
     parts = urlsplit(entry)
-    path = probe.own_path(route) or "/"
-    host = probe.own_host(route)
+    path = route.page or "/"
+    host = route.host
     if not host:
         return f"{entry}{path}"
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"

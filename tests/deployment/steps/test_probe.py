@@ -149,31 +149,3 @@ def test_an_entry_where_nobody_listens(free_port):
 
     assert "connection refused" in failure.value.message
     assert "--entry" in failure.value.hint
-
-
-@pytest.mark.parametrize(
-    ("route", "path"),
-    [
-        (Route("s", ("/a", "/b")), "/a"),
-        (Route("s", domains=("example.com",)), "/"),
-        (Route("s", ("/a",), path_type="path"), "/a"),
-        (Route("s", ("/.*/a",), path_type="path_reg"), ""),
-        (Route("s", (".json",), path_type="path_end"), ""),
-        (Route("s", ("/a.json",), path_type="path_end"), "/a.json"),
-    ],
-)
-def test_the_path_that_a_route_tells_by_itself(route, path):
-    assert probe.own_path(route) == path
-
-
-@pytest.mark.parametrize(
-    ("domains", "host"),
-    [
-        ((), ""),
-        (("a.example", "b.example"), "a.example"),
-        (("*.example.com",), "www.example.com"),
-        (("*.example.com", "b.example"), "b.example"),
-    ],
-)
-def test_the_host_that_a_route_matches(domains, host):
-    assert probe.own_host(Route("s", ("/",), domains)) == host
