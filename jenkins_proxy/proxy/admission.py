@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy import route_table
-from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile import desired_state
 
 
@@ -36,6 +36,19 @@ def refuse_empty(
         raise ConflictError(
             f"no live instance of {route.registry_name}: {listed}",
             "wait until one passes, or force it with allowEmpty=true; what served before serves on",
+        )
+
+
+def refuse_unready(route: Route, some_ready: bool, waiting: Sequence[str]) -> None:
+    """:raises NotReadyError: when no instance has answered; the text lists them.
+
+    :param waiting: what is reported of each that has not.
+    """
+    if waiting and not some_ready:
+        raise NotReadyError(
+            f"no instance of {route.registry_name} is ready: {', '.join(waiting)}",
+            "see its log; check_path names a path that a ready instance answers with 2xx, 3xx, 401 or 403; "
+            "what served before serves on",
         )
 
 

@@ -12,9 +12,17 @@ RELOAD = "reload"
 RUNTIME = "runtime"
 NONE = "none"
 
+SERVING = "serving"
+DRAINING = "draining"
+WAITING = "waiting"
+
 
 class ConflictError(ProxyError):
     """The change contradicts what is there: no live instance, or a path that another service holds (HTTP 409)."""
+
+
+class NotReadyError(ConflictError):
+    """There are live instances, and none of them has answered the check of its route yet (HTTP 409)."""
 
 
 class NotRoutedError(ProxyError):
@@ -27,11 +35,20 @@ class ServedInstance:
 
     :ivar serving: whether new requests go to it.
     :ivar draining: whether it takes no new requests: because of ``drain``, or because it left the registry.
+    :ivar waiting_seconds: for how long it has not answered the check of its route; None when it has.
     """
 
     instance: Instance
     serving: bool
     draining: bool = False
+    waiting_seconds: float | None = None
+
+    @property
+    def state(self) -> str:
+        """In one word; empty for one that is critical and takes no part."""
+        if self.waiting_seconds is not None:
+            return WAITING
+        return DRAINING if self.draining else SERVING if self.serving else ""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ def schemas() -> dict[str, Schema]:
                 "output": _TEXT,
                 "serving": _FLAG,
                 "draining": _FLAG,
+                "state": {"enum": ["serving", "draining", "waiting", ""]},
+                "waiting_seconds": {"type": ["number", "null"]},
             }
         ),
         "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff")),

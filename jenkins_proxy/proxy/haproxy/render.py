@@ -17,6 +17,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
 
 CONFIG = "haproxy.cfg"
@@ -168,6 +169,7 @@ def _block(backend: Backend) -> str:
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
         servers=sorted(servers),
+        check=route_check(backend.route),
         server_options=server_options(backend.route),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy import validation
@@ -32,7 +33,8 @@ class DesiredState:
         self.index = 0
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
-        self._not_ready: dict[str, frozenset[Address]] = {}
+        self._reported: set[str] = set()
+        self._waiting: dict[str, Mapping[Address, float]] = {}
         self._behind: dict[str, list[str]] = {}
         self._sort()
 
@@ -107,16 +109,26 @@ class DesiredState:
         self._instances[registry_name] = reported
         return True
 
-    def set_not_ready(self, registry_name: str, addresses: Collection[Address]) -> None:
-        """Say which instances of a service of the registry shall not serve while others can."""
-        if addresses:
-            self._not_ready[registry_name] = frozenset(addresses)
-        else:
-            self._not_ready.pop(registry_name, None)
+    def take_restored(self, registry_name: str) -> frozenset[Address]:
+        """The numeric addresses that served before this start, for the first report of a service; after it none."""
+        if registry_name in self._reported:
+            return frozenset()
+        self._reported.add(registry_name)
+        return frozenset().union(*(self._restored.get(name, ()) for name in self.services_of(registry_name)))
 
-    def not_ready(self, registry_name: str) -> frozenset[Address]:
-        """The instances of a service of the registry that shall not serve while others can."""
-        return self._not_ready.get(registry_name, frozenset())
+    def set_waiting(self, registry_name: str, since: Mapping[Address, float]) -> None:
+        """Say which instances of a service of the registry have not answered yet: they shall not serve.
+
+        :param since: the monotonic time since which each has not.
+        """
+        if since:
+            self._waiting[registry_name] = since
+        else:
+            self._waiting.pop(registry_name, None)
+
+    def waiting(self, registry_name: str) -> Mapping[Address, float]:
+        """The instances of a service of the registry that have not answered yet, and since when."""
+        return self._waiting.get(registry_name, {})
 
     def forget_instances(self) -> None:
         """Forget what no route needs: when one needs it again, it would be old."""
@@ -169,7 +181,7 @@ class DesiredState:
             self.drained_ids(service),
             self.hosts.resolve,
             before=before,
-            not_ready=self.not_ready(route.registry_name),
+            not_ready=self.waiting(route.registry_name),
         )
 
     def version(self, service: str) -> int:
@@ -185,13 +197,17 @@ class DesiredState:
         self, service: str, instances: Iterable[Instance], running: Backend | None
     ) -> tuple[ServedInstance, ...]:
         """Instances as HAProxy treats them."""
-        return tuple(self._served(service, instance, running) for instance in instances)
+        now = time.monotonic()
+        return tuple(self._served(service, instance, running, now) for instance in instances)
 
-    def _served(self, service: str, instance: Instance, running: Backend | None) -> ServedInstance:
+    def _served(self, service: str, instance: Instance, running: Backend | None, now: float) -> ServedInstance:
         behind = set(self.hosts.resolve(instance.address))
         serving = bool(behind & addresses(running, ServerState.SERVING))
         draining = bool(behind & addresses(running, ServerState.DRAINING))
-        return ServedInstance(instance, serving, draining or drained(instance, self.drained_ids(service)))
+        draining = draining or drained(instance, self.drained_ids(service))
+        since = self.waiting(instance.service).get(instance.address)
+        waiting_seconds = None if since is None or serving or instance.status == CRITICAL else now - since
+        return ServedInstance(instance, serving, draining, waiting_seconds)
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""
@@ -235,15 +251,18 @@ def backend(
 
     When every instance is critical, those that serve keep serving: an agent that died turns all its services critical
     at once while they run, and of those that do not run HAProxy's own check takes each out. A service that shall not
-    serve has its route removed or its instances drained.
+    serve has its route removed or its instances drained. The same holds while the others are not ready yet.
 
     :param instances: all of them, or the one that the route names itself.
     :param resolve: the numeric addresses behind one; none while its name is unknown.
     :param before: the addresses that serve now.
-    :param not_ready: the addresses that shall not serve while others can.
+    :param not_ready: the addresses that shall not serve, as they have not answered yet.
     """
-    fit = live(instances)
-    chosen = [instance for instance in fit or instances if not drained(instance, drained_ids)]
-    chosen = [instance for instance in chosen if instance.address not in not_ready] or chosen
-    numeric = {address for instance in chosen for address in resolve(instance.address)}
-    return Backend.serving(route, numeric if fit else numeric.intersection(before))
+    chosen = [instance for instance in instances if not drained(instance, drained_ids)]
+    fit = live(chosen)
+    ready = [instance for instance in fit if instance.address not in not_ready]
+    if ready or (live(instances) and not fit):
+        return Backend.serving(route, {address for instance in ready for address in resolve(instance.address)})
+    critical = [instance for instance in chosen if instance.address not in not_ready]
+    numeric = {address for instance in critical for address in resolve(instance.address)}
+    return Backend.serving(route, numeric.intersection(before))

@@ -103,16 +103,13 @@ def _routes(routes: Iterable[RouteState]) -> Iterator[Metric]:
     versions = GaugeMetricFamily("jenkins_proxy_route_version", "The version of each route.", labels=["service"])
     instances = GaugeMetricFamily(
         "jenkins_proxy_instances",
-        "Instances: serving, draining, or their status in the registry.",
+        "Instances: serving, draining, waiting for their first answer, or their status in the registry.",
         labels=["service", "state"],
     )
     for state in routes:
         service = state.route.service
         versions.add_metric([service], state.version)
-        counts = Tally(
-            "serving" if served.serving else "draining" if served.draining else served.instance.status
-            for served in state.instances
-        )
+        counts = Tally(served.state or served.instance.status for served in state.instances)
         # A service that lost its last instance must show a 0, not vanish from the graph.
         counts.setdefault("serving", 0)
         for name, count in sorted(counts.items()):
