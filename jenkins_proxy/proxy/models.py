@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Instance, Route
@@ -11,10 +12,6 @@ from jenkins_proxy.model import Address, Instance, Route
 RELOAD = "reload"
 RUNTIME = "runtime"
 NONE = "none"
-
-SERVING = "serving"
-DRAINING = "draining"
-WAITING = "waiting"
 
 
 class ConflictError(ProxyError):
@@ -29,26 +26,31 @@ class NotRoutedError(ProxyError):
     """There is no route of this service (HTTP 404)."""
 
 
+class InstanceState(StrEnum):
+    """What an instance gets of the requests."""
+
+    SERVING = "serving"
+    """Users' requests."""
+    DRAINING = "draining"
+    """No new request; those in flight may end."""
+    WAITING = "waiting"
+    """None: it is not ready, not healthy, or not known to HAProxy yet."""
+
+
 @dataclass(frozen=True)
 class ServedInstance:
     """An instance of a route as the registry and HAProxy see it.
 
     :ivar serving: whether new requests go to it.
     :ivar draining: whether it takes no new requests: because of ``drain``, or because it left the registry.
-    :ivar waiting_seconds: for how long it has not answered the check of its route; None when it has.
+    :ivar waiting_seconds: for how long it has not answered; 0 for one that has.
     """
 
     instance: Instance
     serving: bool
     draining: bool = False
-    waiting_seconds: float | None = None
-
-    @property
-    def state(self) -> str:
-        """In one word; empty for one that is critical and takes no part."""
-        if self.waiting_seconds is not None:
-            return WAITING
-        return DRAINING if self.draining else SERVING if self.serving else ""
+    state: InstanceState = InstanceState.WAITING
+    waiting_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

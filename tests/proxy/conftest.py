@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 
 from jenkins_proxy.model import Address, Instance, Route
-from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState, ServedInstance
+from jenkins_proxy.proxy.models import InstanceState, NotRoutedError, ProxyState, RouteState, ServedInstance
 
 
 class StandIn:
@@ -78,6 +78,7 @@ def served(service: str, *statuses: str) -> tuple[ServedInstance, ...]:
         ServedInstance(
             Instance(service, f"node:{service}:{port}", Address("10.0.0.1", port), "node-1", status),
             serving=status == "passing",
+            state=InstanceState.SERVING if status == "passing" else InstanceState.WAITING,
         )
         for port, status in enumerate(statuses or ("passing",), start=32768)
     )

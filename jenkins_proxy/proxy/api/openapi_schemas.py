@@ -9,6 +9,7 @@ from typing import Any
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.events import Event
+from jenkins_proxy.proxy.models import InstanceState
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
 
 Schema = dict[str, Any]
@@ -54,8 +55,8 @@ def schemas() -> dict[str, Schema]:
                 "output": _TEXT,
                 "serving": _FLAG,
                 "draining": _FLAG,
-                "state": {"enum": ["serving", "draining", "waiting", ""]},
-                "waiting_seconds": {"type": ["number", "null"]},
+                "state": {"enum": [str(state) for state in InstanceState]},
+                "waiting_seconds": _NUMBER,
             }
         ),
         "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff")),

@@ -42,8 +42,8 @@ def _instance_json(served: ServedInstance) -> dict[str, Any]:
         "output": instance.output,
         "serving": served.serving,
         "draining": served.draining,
-        "state": served.state,
-        "waiting_seconds": None if served.waiting_seconds is None else round(served.waiting_seconds, 3),
+        "state": str(served.state),
+        "waiting_seconds": round(served.waiting_seconds, 3),
     }
 
 

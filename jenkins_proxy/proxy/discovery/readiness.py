@@ -233,7 +233,7 @@ class ReadinessGate:
         else:
             self._waiting.pop(registry_name, None)
         since = {own.instance.address: own.since for own in waiting.values() if not _critical(own.instance)}
-        self._desired.set_waiting(registry_name, since)
+        self._desired.set_not_ready(registry_name, since)
 
 
 def identity(instance: Instance) -> Identity:

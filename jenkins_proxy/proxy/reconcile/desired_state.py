@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from jenkins_proxy import validation
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
-from jenkins_proxy.proxy.models import RouteState, ServedInstance
+from jenkins_proxy.proxy.models import InstanceState, RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
@@ -34,7 +34,7 @@ class DesiredState:
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
         self._reported: set[str] = set()
-        self._waiting: dict[str, Mapping[Address, float]] = {}
+        self._not_ready: dict[str, Mapping[Address, float]] = {}
         self._behind: dict[str, list[str]] = {}
         self._sort()
 
@@ -116,19 +116,19 @@ class DesiredState:
         self._reported.add(registry_name)
         return frozenset().union(*(self._restored.get(name, ()) for name in self.services_of(registry_name)))
 
-    def set_waiting(self, registry_name: str, since: Mapping[Address, float]) -> None:
+    def set_not_ready(self, registry_name: str, since: Mapping[Address, float]) -> None:
         """Say which instances of a service of the registry have not answered yet: they shall not serve.
 
         :param since: the monotonic time since which each has not.
         """
         if since:
-            self._waiting[registry_name] = since
+            self._not_ready[registry_name] = since
         else:
-            self._waiting.pop(registry_name, None)
+            self._not_ready.pop(registry_name, None)
 
-    def waiting(self, registry_name: str) -> Mapping[Address, float]:
+    def not_ready(self, registry_name: str) -> Mapping[Address, float]:
         """The instances of a service of the registry that have not answered yet, and since when."""
-        return self._waiting.get(registry_name, {})
+        return self._not_ready.get(registry_name, {})
 
     def forget_instances(self) -> None:
         """Forget what no route needs: when one needs it again, it would be old."""
@@ -181,7 +181,7 @@ class DesiredState:
             self.drained_ids(service),
             self.hosts.resolve,
             before=before,
-            not_ready=self.waiting(route.registry_name),
+            not_ready=self.not_ready(route.registry_name),
         )
 
     def version(self, service: str) -> int:
@@ -205,9 +205,10 @@ class DesiredState:
         serving = bool(behind & addresses(running, ServerState.SERVING))
         draining = bool(behind & addresses(running, ServerState.DRAINING))
         draining = draining or drained(instance, self.drained_ids(service))
-        since = self.waiting(instance.service).get(instance.address)
-        waiting_seconds = None if since is None or serving or instance.status == CRITICAL else now - since
-        return ServedInstance(instance, serving, draining, waiting_seconds)
+        state = InstanceState.SERVING if serving else InstanceState.DRAINING if draining else InstanceState.WAITING
+        since = None if serving else self.not_ready(instance.service).get(instance.address)
+        waiting_seconds = 0.0 if since is None or instance.status == CRITICAL else now - since
+        return ServedInstance(instance, serving, draining, state, waiting_seconds)
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""

@@ -183,7 +183,7 @@ function troubleOf (one) {
   const serving = one.instances.filter((instance) => instance.serving).length
   if (serving === 0) return ['bad', 'nothing serves']
   if (one.instances.some((instance) => stateOf(instance) === 'critical')) return ['bad', 'critical instance']
-  if (one.instances.some((instance) => instance.waiting_seconds !== null)) return ['warn', 'has not answered yet']
+  if (one.instances.some((instance) => instance.waiting_seconds > 0)) return ['warn', 'has not answered yet']
   if (one.instances.some((instance) => instance.draining)) return ['warn', 'draining']
   return ['warn', 'not all serve']
 }
@@ -196,7 +196,7 @@ function stateOf (instance) {
 }
 
 function stateText (instance) {
-  if (instance.waiting_seconds === null) return stateOf(instance)
+  if (instance.waiting_seconds === 0) return stateOf(instance)
   return 'has not answered yet (' + lasting(instance.waiting_seconds) + ')'
 }
 

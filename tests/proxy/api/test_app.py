@@ -84,7 +84,7 @@ async def test_a_route_is_put_read_listed_and_deleted(call, proxy_service) -> No
         "serving": True,
         "draining": False,
         "state": "serving",
-        "waiting_seconds": None,
+        "waiting_seconds": 0,
     }
     assert put["route"] == Route("books-ms", ("/api/v1/books",)).as_dict()
     assert (put["version"], put["applied"], put["timings"]) == (3, "reload", {"reload": 0.0123})

@@ -97,7 +97,7 @@ async def gate(route, restored, timing):
 
 
 def waiting(gate) -> set[Address]:
-    return set(gate.desired.waiting("books"))
+    return set(gate.desired.not_ready("books"))
 
 
 def changed(instance: Instance, **change) -> Instance:

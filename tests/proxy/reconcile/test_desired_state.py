@@ -81,7 +81,7 @@ def test_drained_instances_do_not_serve(status, drained_ids, expected):
 def test_who_has_not_answered_does_not_serve(instances, waiting, serving, expected):
     desired = knowing()
     desired.take_instances("books", instances)
-    desired.set_waiting("books", dict.fromkeys(waiting, 1.0))
+    desired.set_not_ready("books", dict.fromkeys(waiting, 1.0))
     backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, serving)})["books"]
     assert set(backend.servers) == expected
 
@@ -89,11 +89,11 @@ def test_who_has_not_answered_does_not_serve(instances, waiting, serving, expect
 def test_who_has_not_answered_is_shown_so():
     desired = knowing()
     desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
-    desired.set_waiting("books", {B: time.monotonic() - 14})
+    desired.set_not_ready("books", {B: time.monotonic() - 14})
     served = desired.state("books", Backend.serving(BOOKS, [A])).instances
-    assert [own.state for own in served] == ["serving", "waiting", ""]
+    assert [own.state for own in served] == ["serving", "waiting", "waiting"]
     assert served[1].waiting_seconds == pytest.approx(14, abs=1)
-    assert (served[0].waiting_seconds, served[2].waiting_seconds) == (None, None)
+    assert (served[0].waiting_seconds, served[2].waiting_seconds) == (0, 0)
 
 
 def test_after_a_start_what_served_before_serves_until_the_registry_tells():
