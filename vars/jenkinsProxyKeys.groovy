@@ -3,11 +3,11 @@ import groovy.transform.Field
 
 // Options of a route, for every step that takes a path. A test holds them equal to jenkins_proxy/route_options.py.
 @Field final Map ROUTE = [
-    pathType: '',  // how paths match, in HAProxy's words ('': path_beg)
-    slowStart: 0,  // seconds within which a new instance reaches its full share of the requests
+    pathType: '',      // how paths match, in HAProxy's words ('': path_beg)
+    slowStart: 0,      // seconds within which a new instance reaches its full share of the requests
     timeoutServer: 0,  // seconds that the proxy waits for data from an instance
     timeoutTunnel: 0,  // seconds that a silent WebSocket stays open
-    checkPath: '',  // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
+    checkPath: '',     // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
 ]
 // Options of every command of jenkins-proxy …
 @Field final Map OPTIONS = [

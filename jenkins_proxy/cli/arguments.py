@@ -185,6 +185,11 @@ def add_hold(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def probe_path(args: argparse.Namespace) -> str:
+    """The path to request when verifying; empty when none is given. The path of the check is one, too."""
+    return args.probe_path or args.check_path or ""
+
+
 def add_strategy(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("strategy")
     group.add_argument(

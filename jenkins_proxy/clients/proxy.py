@@ -112,28 +112,6 @@ class ProxyClient:
         """Send requests to drained instances again."""
         return self._draining("resume", service, addresses, _READ_SECONDS)
 
-    def count_users(self, service: str, identity: str) -> None:
-        """Count the requests of users from now on, in all proxies; an earlier count of the service ends.
-
-        :param identity: of the count: 1 to 64 letters, digits, dots, hyphens and underscores.
-        """
-        self._call("POST", f"{_path(service)}/count", _READ_SECONDS, body={"id": identity})
-
-    def users(self, service: str) -> dict[str, Any] | None:
-        """What was counted so far, as :meth:`stop_counting`; None when the service is not counted."""
-        answer = self._call("GET", f"{_path(service)}/count", _READ_SECONDS, absent=True)
-        return None if answer.status_code == 404 else self._users(answer)
-
-    def stop_counting(self, service: str, identity: str) -> dict[str, Any] | None:
-        """End a count.
-
-        :return: ``requests``, ``failed``, ``p99_ms`` (None without a request) and ``exact`` (False: it may have been
-            more); None when there is no such count, also when it ended long ago.
-        """
-        path, query = f"{_path(service)}/count", {"id": identity}
-        answer = self._call("DELETE", path, _READ_SECONDS, query=query, absent=True)
-        return None if answer.status_code == 404 else self._users(answer)
-
     def hold(
         self,
         route: Route,

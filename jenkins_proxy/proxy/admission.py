@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.holds import Hold
-from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile.instances import Resolve, drained
 
 
@@ -78,6 +78,19 @@ def refuse_absent(service: str, addresses: Iterable[Address], alive: Collection[
 def end_hint(service: str) -> str:
     """How a hold is ended, for people."""
     return f"jenkins-proxy promote {service} or jenkins-proxy abort {service} ends it"
+
+
+def refuse_unready(route: Route, some_ready: bool, waiting: Sequence[str]) -> None:
+    """:raises NotReadyError: when no instance has answered; the text lists them.
+
+    :param waiting: what is reported of each that has not.
+    """
+    if waiting and not some_ready:
+        raise NotReadyError(
+            f"no instance of {route.registry_name} is ready: {', '.join(waiting)}",
+            "see its log; check_path names a path that a ready instance answers with 2xx, 3xx, 401 or 403; "
+            "what served before serves on",
+        )
 
 
 def _unfit(instance: Instance, drained_ids: Mapping[Address, str], resolve: Resolve) -> str:

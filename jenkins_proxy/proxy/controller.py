@@ -109,6 +109,7 @@ class Controller:
             applier=self._applier,
             haproxy=haproxy,
             probe_key=read_probe_key(state_dir / "probe.key"),
+            timing=timing,
         )
         self.holds = HoldService(
             self._desired,

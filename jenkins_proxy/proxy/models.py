@@ -19,6 +19,10 @@ class ConflictError(ProxyError):
     """The change contradicts what is there: no live instance, or a path that another service holds (HTTP 409)."""
 
 
+class NotReadyError(ConflictError):
+    """There are live instances, and none of them has answered the check of its route yet (HTTP 409)."""
+
+
 class NotRoutedError(ProxyError):
     """There is no route of this service (HTTP 404)."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.models import ConflictError, RouteState
+from jenkins_proxy.proxy.models import ConflictError, NotReadyError, RouteState
 from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -28,16 +28,19 @@ class RouteWaiter:
     async def put(self, route: Route, *, allow_empty: bool = False, wait: float = 0.0) -> RouteState:
         """As :meth:`ProxyService.put`, and when there is no live instance, again when the first one comes.
 
-        :param wait: seconds to wait for it.
+        :param wait: seconds to wait for it, and for its answer.
         """
+        deadline = Deadline(wait)
         try:
-            return await self._service.put(route, allow_empty=allow_empty)
+            return await self._service.put(route, allow_empty=allow_empty, wait=wait)
+        except NotReadyError:
+            raise
         except ConflictError:
             # What is refused for another reason, such as a path that another service holds, is not worth a wait.
             await self._service.put(route, allow_empty=True, dry_run=True)
-            if not await self._wait_for_instance(route, Deadline(wait)):
+            if not await self._wait_for_instance(route, deadline):
                 raise
-        return await self._service.put(route, allow_empty=allow_empty)
+        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining)
 
     async def _wait_for_instance(self, route: Route, deadline: Deadline) -> bool:
         index = 0

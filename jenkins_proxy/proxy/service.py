@@ -14,6 +14,7 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy import admission
 from jenkins_proxy.proxy.discovery.discovery import Discovery
+from jenkins_proxy.proxy.discovery.route_readiness import Readiness
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import difference, means
@@ -25,6 +26,7 @@ from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 
 
@@ -47,6 +49,7 @@ class ProxyService:
         applier: Applier,
         haproxy: HAProxy,
         probe_key: str,
+        timing: Timing = DEFAULT,
     ) -> None:
         self._desired = desired
         self._loop = loop
@@ -57,13 +60,18 @@ class ProxyService:
         self._applier = applier
         self._haproxy = haproxy
         self.probe_key = probe_key
+        self._timing = timing
         self._bug = ""
 
-    async def put(self, route: Route, *, allow_empty: bool = False, dry_run: bool = False) -> RouteState:
-        """Make a route serve; answers when HAProxy serves it with at least one live instance.
+    async def put(
+        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, wait: float | None = None
+    ) -> RouteState:
+        """Make a route serve; answers when HAProxy serves it with at least one live instance that is ready.
 
-        :param allow_empty: take the route even when there is no live instance.
+        :param allow_empty: take the route even when there is no such instance.
         :param dry_run: change nothing; the answer says what would be, with ``diff``.
+        :param wait: seconds to wait until an instance has answered the route's check; None: ``timing.ready_wait``.
+        :raises NotReadyError: none has answered in that time (409); the text lists them.
         :raises ConflictError: no live instance, or another service holds one of its paths (409); the text lists them.
         :raises UsageError: HAProxy refuses the route (400).
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
@@ -76,24 +84,21 @@ class ProxyService:
         if not allow_empty:
             drained_ids = self._desired.drained_ids(service)
             admission.refuse_empty(route, instances, drained_ids, self._desired.hosts.resolve)
-        read = time.monotonic()
         if dry_run:
             return await self._preview(route, instances)
         before = self._applier.running.get(service)
         if before is None or before.route != route:
             await self._applier.check(self._backend(route, instances))
-        serving = before.addresses(ServerState.SERVING) if before else frozenset()
-        if serving:
-            # Users have others until these listen: the rest of a scaling, or the other color.
-            await self._discovery.wait_ready(instances, serving)
+        readiness = await self._wait_ready(route, instances, before, allow_empty, wait)
+        read = time.monotonic()
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
         # route needs is forgotten.
-        self._discovery.take_instances(route, instances)
+        self._discovery.take_instances(route, readiness)
         version = await self._store.put_route(route)
         stored = time.monotonic()
         if self._desired.put_route(StoredRoute(route, version)):
             self._discovery.route_changed(service)
-        self._discovery.take_instances(route, instances)
+        self._discovery.take_instances(route, readiness)
         await self._loop.reconcile([service])
         if service in self._loop.refused:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
@@ -211,6 +216,27 @@ class ProxyService:
             applied=means(running.get(route.service), backend),
             diff=difference(self._applier.text(), self._applier.text(backends)),
         )
+
+    async def _wait_ready(
+        self,
+        route: Route,
+        instances: Sequence[Instance],
+        running: Backend | None,
+        allow_empty: bool,
+        wait: float | None,
+    ) -> Readiness:
+        """Return when a request to the route would be answered."""
+        serving = running.addresses(ServerState.SERVING) if running else frozenset()
+        # A route that may be empty waits for nobody; but users who are served now keep what serves them meanwhile.
+        if allow_empty and not serving:
+            return Readiness(instances, (), ())
+        seconds = self._timing.ready_wait if wait is None or allow_empty else wait
+        readiness = await self._discovery.wait_ready(route, instances, serving, seconds)
+        if not allow_empty:
+            drained_ids = self._desired.drained_ids(route.service)
+            admission.refuse_empty(route, readiness.instances, drained_ids, self._desired.hosts.resolve)
+            admission.refuse_unready(route, bool(readiness.ready), readiness.waiting)
+        return readiness
 
     def _backend(self, route: Route, instances: Sequence[Instance]) -> Backend:
         """What would serve for a route that is new."""

@@ -16,11 +16,12 @@ class Timing:
     :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
     :ivar dns_refresh: between two look-ups of the host names in use.
     :ivar dns_timeout: of one look-up.
-    :ivar ready_silence: an instance that is silent for so long listens: it is slow, or speaks no HTTP.
-    :ivar ready_timeout: an instance that drops connections for so long gets users nonetheless: it may not care for our
-        question.
-    :ivar ready_retry_min: the first pause between two questions; each next one is twice as long, up to
-        ``ready_retry_max``.
+    :ivar ready_answer: for a new instance to answer one request of its route's check.
+    :ivar ready_retry_min: the first pause between two such requests, growing up to ``ready_retry_max``.
+    :ivar ready_report: after which an instance that has not answered is reported, and ``ready_report_again`` until it
+        is again.
+    :ivar ready_wait: how long a route that is put waits for new instances while others serve.
+    :ivar ready_others: how long it waits for the others once one has answered, while none serves.
     :ivar hold_poll: between two looks at which servers of held services HAProxy reports down.
     :ivar proxies_wait: for every live proxy to serve a change of a hold, where the caller names no time.
     :ivar reconcile_retry: before a round that failed is tried again.
@@ -47,10 +48,13 @@ class Timing:
     empty_grace: float = 60.0
     dns_refresh: float = 30.0
     dns_timeout: float = 5.0
-    ready_silence: float = 1.0
-    ready_timeout: float = 10.0
+    ready_answer: float = 5.0
     ready_retry_min: float = 0.01
-    ready_retry_max: float = 0.25
+    ready_retry_max: float = 1.0
+    ready_report: float = 2.0
+    ready_report_again: float = 60.0
+    ready_wait: float = 10.0
+    ready_others: float = 1.0
     hold_poll: float = 1.0
     proxies_wait: float = 10.0
     reconcile_retry: float = 1.0

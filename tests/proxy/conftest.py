@@ -40,7 +40,9 @@ class StandIn:
         if failure:
             raise failure
 
-    async def put(self, route: Route, *, allow_empty: bool = False, dry_run: bool = False) -> RouteState:
+    async def put(
+        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, wait: float | None = None
+    ) -> RouteState:
         self._called("put", route, allow_empty, dry_run)
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:

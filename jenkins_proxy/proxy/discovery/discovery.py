@@ -8,7 +8,9 @@ Each of them writes to the desired state and enqueues the services that it chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import functools
+from collections.abc import Collection, Sequence
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
@@ -16,8 +18,9 @@ from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.hold_watcher import HoldWatcher
 from jenkins_proxy.proxy.discovery.instance_feed import InstanceFeed
-from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, identity
 from jenkins_proxy.proxy.discovery.resolver import Resolver
+from jenkins_proxy.proxy.discovery.route_readiness import Readiness, RouteReadiness
 from jenkins_proxy.proxy.discovery.route_watcher import RouteWatcher
 from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 from jenkins_proxy.proxy.events import EventBus
@@ -29,6 +32,9 @@ from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+# Instances that are asked at once because a caller waits for them.
+_ASKED_BY_CALLERS = 64
 
 
 class Discovery:
@@ -58,7 +64,9 @@ class Discovery:
         self._tasks = tasks
         self.reachability = Reachability(events, timing)
         self._resolver = Resolver(desired, loop, timing)
-        self._readiness = ReadinessGate(desired, loop, tasks=tasks, timing=timing)
+        self._readiness = ReadinessGate(desired, loop, events=events, tasks=tasks, timing=timing)
+        self._slots = asyncio.Semaphore(_ASKED_BY_CALLERS)
+        self._timing = timing
         self.instances = InstanceFeed(
             desired,
             loop,
@@ -92,6 +100,7 @@ class Discovery:
             loop,
             store=hold_store,
             routes=self._routes,
+            readiness=self._readiness,
             reachability=self.reachability,
             events=events,
             tasks=tasks,
@@ -108,6 +117,7 @@ class Discovery:
         self._routes.start()
         self._holds.start()
         self._tasks.start(self._resolver.run())
+        self._tasks.start(self._readiness.run())
 
     def route_changed(self, service: str) -> None:
         """A route was put or removed here, before the store reports it."""
@@ -130,14 +140,31 @@ class Discovery:
         await self._resolver.lookup(instance.address for instance in instances)
         return instances
 
-    def take_instances(self, route: Route, instances: Sequence[Instance]) -> None:
-        """Believe these to stand behind a route, and to be ready."""
+    def take_instances(self, route: Route, readiness: Readiness) -> None:
+        """Believe these to stand behind a route, and those to be ready that are."""
         if not route.outbound_hostname:
-            self.instances.take(route.registry_name, instances, ready=True)
+            self.instances.take(route.registry_name, readiness.instances)
+            self._readiness.mark_ready(route.registry_name, readiness.ready)
 
-    async def wait_ready(self, instances: Iterable[Instance], serving: frozenset[Address]) -> None:
-        """Return when those of the instances that do not serve yet listen, or have had the time to."""
-        resolve = self._desired.hosts.resolve
-        await self._readiness.wait_ready(
-            instance for instance in instances if not serving.intersection(resolve(instance.address))
+    async def wait_ready(
+        self, route: Route, instances: Sequence[Instance], serving: Collection[Address], seconds: float
+    ) -> Readiness:
+        """Return when the live instances of a route have answered its check, or have had the time to.
+
+        :param instances: those that are registered.
+        :param serving: the numeric addresses that serve now.
+        :param seconds: to wait for the first one of them; at least one request is made.
+        :raises RegistryError: the registry does not answer.
+        """
+        if route.outbound_hostname:
+            return Readiness(instances, {identity(instance) for instance in instances}, ())
+        waiter = RouteReadiness(
+            route,
+            self._readiness,
+            self._desired.hosts.resolve,
+            self._desired.drained_ids(route.service),
+            serving=serving,
+            slots=self._slots,
+            timing=self._timing,
         )
+        return await waiter.wait(instances, functools.partial(self.read_instances, route), seconds)

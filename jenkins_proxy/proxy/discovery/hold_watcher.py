@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, identity
 from jenkins_proxy.proxy.discovery.route_watcher import RouteWatcher
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.hold_store import HoldStore
@@ -28,6 +29,7 @@ class HoldWatcher:
         *,
         store: HoldStore,
         routes: RouteWatcher,
+        readiness: ReadinessGate,
         reachability: Reachability,
         events: EventBus,
         tasks: TaskGroup,
@@ -37,6 +39,7 @@ class HoldWatcher:
         self._loop = loop
         self._store = store
         self._routes = routes
+        self._readiness = readiness
         self._reachability = reachability
         self._events = events
         self._tasks = tasks
@@ -52,7 +55,10 @@ class HoldWatcher:
         :param before: all holds as they were.
         """
         for service in services:
-            self._publish(service, before.get(service), self._desired.holds.get(service))
+            hold = self._desired.holds.get(service)
+            self._publish(service, before.get(service), hold)
+            if hold and hold.promoted:
+                self._mark_ready(hold)
         self._routes.services_changed(services)
 
     async def _watch(self) -> None:
@@ -86,6 +92,12 @@ class HoldWatcher:
                 if stored:
                     self._desired.put_hold(stored)
             await self._store.put_store_id()
+
+    def _mark_ready(self, hold: Hold) -> None:
+        """What a deploy has promoted serves on when its hold ends, whatever the route's own check would say of it."""
+        for name in self._desired.names_of(hold.service):
+            known = self._desired.known_instances(name)
+            self._readiness.mark_ready(name, [identity(own) for own in known if own.address in hold.serving])
 
     def _publish(self, service: str, before: Hold | None, after: Hold | None) -> None:
         if after is None:

@@ -65,18 +65,13 @@ class InstanceFeed:
             self._doubted.add(registry_name)
             self._tasks.start(self._take_empty_later(registry_name))
 
-    def take(
-        self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0, *, ready: bool = False
-    ) -> None:
-        """Believe these to be the instances of a service.
-
-        :param ready: whether they may serve without being asked.
-        """
+    def take(self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0) -> None:
+        """Believe these to be the instances of a service."""
         self._doubted.discard(registry_name)
         before = self._desired.known_instances(registry_name)
         if not self._desired.take_instances(registry_name, instances):
             return
-        self._readiness.check(registry_name, instances if ready else before, instances, notified_at)
+        self._readiness.check(registry_name, before, instances, notified_at)
         services = self._desired.services_of(registry_name)
         self._loop.enqueue(services, notified_at)
         for service in services:

@@ -18,6 +18,7 @@ from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
+from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
 
 CONFIG = "haproxy.cfg"
@@ -211,6 +212,7 @@ def _block(backend: Backend) -> str:
         held=backend.held_route or backend.route,
         servers=servers,
         counted_map=ring.COUNTED_MAP,
+        check=route_check(backend.route),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
 from jenkins_proxy.proxy.holds import Hold, Holds
 from jenkins_proxy.proxy.models import InstanceState, RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
-from jenkins_proxy.proxy.reconcile.instances import drained, fit, numeric, outside
+from jenkins_proxy.proxy.reconcile.instances import drained, fit, outside, ready_servers
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
 
@@ -42,7 +43,8 @@ class DesiredState:
         self.index = 0
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
-        self._not_ready: dict[str, frozenset[Address]] = {}
+        self._reported: set[str] = set()
+        self._not_ready: dict[str, Mapping[Address, float]] = {}
         self._behind: dict[str, list[str]] = {}
         self._sort()
 
@@ -157,16 +159,26 @@ class DesiredState:
         self._instances[registry_name] = reported
         return True
 
-    def set_not_ready(self, registry_name: str, addresses: Collection[Address]) -> None:
-        """Say which instances of a service of the registry shall not serve while others can."""
-        if addresses:
-            self._not_ready[registry_name] = frozenset(addresses)
+    def take_restored(self, registry_name: str) -> frozenset[Address]:
+        """The numeric addresses that served before this start, for the first report of a service; after it none."""
+        if registry_name in self._reported:
+            return frozenset()
+        self._reported.add(registry_name)
+        return frozenset().union(*(_serving(self._restored.get(name, {})) for name in self.services_of(registry_name)))
+
+    def set_not_ready(self, registry_name: str, since: Mapping[Address, float]) -> None:
+        """Say which instances of a service of the registry have not answered yet: they shall not serve.
+
+        :param since: the monotonic time since which each has not.
+        """
+        if since:
+            self._not_ready[registry_name] = since
         else:
             self._not_ready.pop(registry_name, None)
 
-    def not_ready(self, registry_name: str) -> frozenset[Address]:
-        """The instances of a service of the registry that shall not serve while others can."""
-        return self._not_ready.get(registry_name, frozenset())
+    def not_ready(self, registry_name: str) -> Mapping[Address, float]:
+        """The instances of a service of the registry that have not answered yet, and since when."""
+        return self._not_ready.get(registry_name, {})
 
     def forget_instances(self) -> None:
         """Forget what no route needs: when one needs it again, it would be old."""
@@ -222,8 +234,10 @@ class DesiredState:
         if hold:
             down = self.holds.down(service)
             return held_backend(route, hold, able, self.hosts.resolve, down=down, not_ready=not_ready)
-        ready = [instance for instance in able if instance.address not in not_ready] or able
-        return Backend.serving(self.routes[service].route, numeric(ready, self.hosts.resolve))
+        servers = ready_servers(
+            instances, self.drained_ids(service), self.hosts.resolve, before=_serving(before), not_ready=not_ready
+        )
+        return Backend.serving(self.routes[service].route, servers)
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""
@@ -240,9 +254,10 @@ class DesiredState:
         self, service: str, instances: Iterable[Instance], running: Backend | None
     ) -> tuple[ServedInstance, ...]:
         """Instances as HAProxy treats them."""
-        return tuple(self._served(service, instance, running) for instance in instances)
+        now = time.monotonic()
+        return tuple(self._served(service, instance, running, now) for instance in instances)
 
-    def _served(self, service: str, instance: Instance, running: Backend | None) -> ServedInstance:
+    def _served(self, service: str, instance: Instance, running: Backend | None, now: float) -> ServedInstance:
         behind = set(self.hosts.resolve(instance.address))
         serving = bool(behind & addresses(running, ServerState.SERVING))
         draining = bool(behind & addresses(running, ServerState.DRAINING)) or drained(
@@ -257,7 +272,9 @@ class DesiredState:
             state = InstanceState.DRAINING
         else:
             state = InstanceState.WAITING
-        return ServedInstance(instance, serving, draining, state)
+        since = None if serving else self.not_ready(instance.service).get(instance.address)
+        waiting_seconds = 0.0 if since is None or instance.status == CRITICAL else now - since
+        return ServedInstance(instance, serving, draining, state, waiting_seconds)
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""
@@ -269,3 +286,8 @@ class DesiredState:
 
 def _route(stored: StoredRoute | None) -> Route | None:
     return stored.route if stored else None
+
+
+def _serving(states: Mapping[Address, ServerState]) -> set[Address]:
+    """The servers that users meet."""
+    return {address for address, state in states.items() if state is ServerState.SERVING}

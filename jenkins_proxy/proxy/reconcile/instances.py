@@ -51,6 +51,30 @@ def numeric(instances: Iterable[Instance], resolve: Resolve) -> set[Address]:
     return {address for instance in instances for address in resolve(instance.address)}
 
 
+def ready_servers(
+    instances: Sequence[Instance],
+    drained_ids: Mapping[Address, str],
+    resolve: Resolve,
+    *,
+    before: Collection[Address],
+    not_ready: Collection[Address],
+) -> set[Address]:
+    """The servers that users meet where no deploy holds the service.
+
+    While every instance that may serve is not ready yet, critical ones that serve keep serving, as in :func:`fit`.
+
+    :param before: the servers that users meet now.
+    :param not_ready: the addresses that shall not serve, as they have not answered yet.
+    """
+    chosen = [instance for instance in instances if not drained(instance, drained_ids)]
+    able = live(chosen)
+    ready = [instance for instance in able if instance.address not in not_ready]
+    if ready or (live(instances) and not able):
+        return numeric(ready, resolve)
+    known = [instance for instance in chosen if instance.address not in not_ready]
+    return numeric(known, resolve).intersection(before)
+
+
 def new_backend(
     route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: Resolve
 ) -> Backend:

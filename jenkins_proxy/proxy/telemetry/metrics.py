@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from jenkins_proxy.proxy.events import Event
-from jenkins_proxy.proxy.models import ProxyState, RouteState
+from jenkins_proxy.proxy.models import ProxyState, RouteState, ServedInstance
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -103,22 +103,25 @@ def _routes(routes: Iterable[RouteState]) -> Iterator[Metric]:
     versions = GaugeMetricFamily("jenkins_proxy_route_version", "The version of each route.", labels=["service"])
     instances = GaugeMetricFamily(
         "jenkins_proxy_instances",
-        "Instances: serving, draining, or their status in the registry.",
+        "Instances: serving, draining, waiting for their first answer, or their status in the registry.",
         labels=["service", "state"],
     )
     for state in routes:
         service = state.route.service
         versions.add_metric([service], state.version)
-        counts = Tally(
-            "serving" if served.serving else "draining" if served.draining else served.instance.status
-            for served in state.instances
-        )
+        counts = Tally(map(_state, state.instances))
         # A service that lost its last instance must show a 0, not vanish from the graph.
         counts.setdefault("serving", 0)
         for name, count in sorted(counts.items()):
             instances.add_metric([service, name], count)
     yield versions
     yield instances
+
+
+def _state(served: ServedInstance) -> str:
+    if served.serving:
+        return "serving"
+    return "draining" if served.draining else "waiting" if served.waiting_seconds else served.instance.status
 
 
 def _traffic(traffic: Mapping[str, Traffic]) -> Iterator[Metric]:

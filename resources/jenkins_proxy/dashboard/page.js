@@ -10,6 +10,7 @@ const MOST_DOTS = 24
 const KINDS = {
   'instance-up': ['good', 'instance up'],
   'instance-down': ['warn', 'instance down'],
+  'instance-waiting': ['warn', 'instance waits'],
   'in-rotation': ['good', 'in rotation'],
   'route-put': ['good', 'route set'],
   'route-removed': ['warn', 'route removed'],
@@ -182,6 +183,7 @@ function troubleOf (one) {
   const serving = one.instances.filter((instance) => instance.serving).length
   if (serving === 0) return ['bad', 'nothing serves']
   if (one.instances.some((instance) => stateOf(instance) === 'critical')) return ['bad', 'critical instance']
+  if (one.instances.some((instance) => instance.waiting_seconds > 0)) return ['warn', 'has not answered yet']
   if (one.instances.some((instance) => instance.draining)) return ['warn', 'draining']
   return ['warn', 'not all serve']
 }
@@ -193,11 +195,16 @@ function stateOf (instance) {
   return instance.status === 'warning' ? 'warning' : 'waiting'
 }
 
+function stateText (instance) {
+  if (instance.waiting_seconds === 0) return stateOf(instance)
+  return 'has not answered yet (' + lasting(instance.waiting_seconds) + ')'
+}
+
 function dots (one) {
   if (one.route.outbound_hostname) return [element('span', 'count', 'to ' + one.route.outbound_hostname)]
   const made = one.instances.slice(0, MOST_DOTS).map((instance) => {
     const dot = element('span', 'dot ' + stateOf(instance))
-    dot.title = instance.address + ':' + instance.port + ' ' + stateOf(instance)
+    dot.title = instance.address + ':' + instance.port + ' ' + stateText(instance)
     dot.setAttribute('aria-hidden', 'true')
     return dot
   })
@@ -216,7 +223,7 @@ function instanceRow (instance) {
   const state = element('td', 'state')
   const dot = element('span', 'dot ' + stateOf(instance))
   dot.setAttribute('aria-hidden', 'true')
-  state.append(dot, document.createTextNode(stateOf(instance)))
+  state.append(dot, document.createTextNode(stateText(instance)))
   const check = instance.output.trim() || (instance.checked ? instance.status : 'no check: registered is all that is known')
   row.append(element('td', 'mono', host + ':' + instance.port), state, element('td', 'node', instance.node), element('td', 'check', check))
   return row

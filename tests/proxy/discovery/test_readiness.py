@@ -3,56 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import socket
-import struct
 
 import pytest
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
-from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, listens
+from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, pause, unanswered
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.haproxy.backend import ServerState
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
 from jenkins_proxy.proxy.timing import Timing
 
-SILENCE = Timing().ready_silence
+BOOKS = Route("books", ("/books",))
 OLD = Instance("books", "old", Address("127.0.0.1", 1))
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Close as a port does whose server is gone."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.close()
-
-
-class Newcomer:
-    """A port that takes connections and drops them, until it listens: Docker's proxy before a container's server."""
+class Server:
+    """A port of a new instance: it drops connections until it has an ``answer``."""
 
     def __init__(self) -> None:
-        self.listens = False
-        self.knocks: list[bytes] = []
+        self.answer = b""
+        self.requests: list[bytes] = []
 
-    async def start(self, dropping=lambda writer: writer.close()) -> Instance:
-        self._dropping = dropping
+    async def start(self) -> Server:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return Instance("books", "new", Address("127.0.0.1", self._server.sockets[0].getsockname()[1]))
+        self.instance = Instance("books", "new", Address("127.0.0.1", self._server.sockets[0].getsockname()[1]))
+        return self
+
+    async def stop(self) -> None:
+        self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.listens:
-            self.knocks.append(b"")
-            self._dropping(writer)
-            return
-        self.knocks.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 501 Not Implemented\r\n\r\n")
+        self.requests.append(b"")
+        if self.answer:
+            self.requests[-1] = await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.answer)
         writer.close()
-
-
-@pytest.fixture
-async def newcomer():
-    one = Newcomer()
-    one.instance = await one.start()
-    yield one
-    one._server.close()
 
 
 class Queue:
@@ -66,93 +55,241 @@ class Queue:
 
 
 @pytest.fixture
-def timing() -> Timing:
-    return Timing()
+async def server():
+    started = await Server().start()
+    yield started
+    await started.stop()
 
 
 @pytest.fixture
-async def readiness(timing):
+def route() -> Route:
+    return BOOKS
+
+
+@pytest.fixture
+def restored() -> frozenset[Address]:
+    return frozenset()
+
+
+@pytest.fixture
+def timing() -> Timing:
+    return Timing(ready_report=0.1, ready_report_again=0.3)
+
+
+@pytest.fixture
+async def gate(route, restored, timing):
     failures: list[BaseException] = []
-    tasks, queue = TaskGroup(failures.append), Queue()
-    desired = DesiredState(StoredRoutes({"books": StoredRoute(Route("books", ("/",)), 1)}), {}, {})
-    made = ReadinessGate(desired, queue, tasks=tasks, timing=timing)
-    made.desired, made.told = desired, queue.enqueued
+    tasks, queue, events = TaskGroup(failures.append), Queue(), EventBus()
+    stored = StoredRoutes({"books": StoredRoute(route, 1)} if route else {})
+    desired = DesiredState(stored, {}, {"books": dict.fromkeys(restored, ServerState.SERVING)})
+    made = ReadinessGate(desired, queue, events=events, tasks=tasks, timing=timing, limit=4)
+    made.desired, made.enqueued, made.events = desired, queue.enqueued, events.subscribe()
+    tasks.start(made.run())
+
+    def report(*instances: Instance, notified_at: float = 7.0) -> None:
+        before = desired.known_instances("books")
+        desired.take_instances("books", instances)
+        made.check("books", before, instances, notified_at)
+
+    made.report = report
     yield made
     await tasks.cancel_all()
     assert failures == []
 
 
-async def test_who_joins_others_serves_once_it_has_answered(readiness, newcomer, wait_until):
-    new = newcomer.instance
-    readiness.check("books", [OLD], [OLD, new], 7.0)
-    await wait_until(lambda: len(newcomer.knocks) > 2)
-    assert (readiness.desired.not_ready("books"), readiness.told) == ({new.address}, [])
-    newcomer.listens = True
-    await wait_until(lambda: readiness.told == [(["books"], 7.0)])
-    assert readiness.desired.not_ready("books") == set()
-    assert newcomer.knocks[-1].startswith(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1:")
+def waiting(gate) -> set[Address]:
+    return set(gate.desired.not_ready("books"))
+
+
+def changed(instance: Instance, **change) -> Instance:
+    return dataclasses.replace(instance, **change)
+
+
+@pytest.mark.parametrize("others", [(), (OLD,)], ids=["the-first-one", "beside-others"])
+@pytest.mark.parametrize("checked", [False, True], ids=["unchecked", "with-a-check-in-the-registry"])
+async def test_a_new_instance_is_ready_once_it_has_answered(gate, server, wait_until, others, checked):
+    gate.report(*others)
+    gate.mark_ready("books", [(OLD.id, OLD.address)])
+    new = changed(server.instance, checked=checked)
+    gate.report(*others, new)
+    await wait_until(lambda: len(server.requests) > 2)
+    assert (waiting(gate), gate.enqueued) == ({new.address}, [])
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    await wait_until(lambda: gate.enqueued == [(["books"], 7.0)])
+    assert waiting(gate) == set()
+    assert server.requests[-1].startswith(f"GET /books HTTP/1.1\r\nHost: {new.address}\r\n".encode())
+
+
+@pytest.mark.parametrize("route", [dataclasses.replace(BOOKS, skip_check=True)])
+async def test_without_a_check_it_is_ready_at_once(gate, server):
+    gate.report(server.instance)
+    assert waiting(gate) == set()
+    assert server.requests == []
+
+
+async def test_a_critical_one_is_asked_when_its_own_check_passes(gate, server, wait_until):
+    gate.report(changed(server.instance, status=CRITICAL))
+    await asyncio.sleep(0.1)
+    assert (waiting(gate), server.requests) == (set(), [])
+    gate.report(server.instance, notified_at=8.0)
+    assert waiting(gate) == {server.instance.address}
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    await wait_until(lambda: gate.enqueued == [(["books"], 8.0)])
+
+
+async def test_one_that_becomes_critical_is_not_asked_any_more(gate, server, wait_until):
+    gate.report(server.instance)
+    await wait_until(lambda: server.requests)
+    gate.report(changed(server.instance, status=CRITICAL))
+    await asyncio.sleep(0.1)
+    asked = len(server.requests)
+    await asyncio.sleep(0.2)
+    assert (len(server.requests), waiting(gate)) == (asked, set())
+
+
+async def test_an_instance_stays_ready_for_as_long_as_it_is_registered(gate, server, wait_until):
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    gate.report(server.instance)
+    await wait_until(lambda: gate.enqueued)
+    for change in ({"tags": ("v2",)}, {"status": CRITICAL}, {}):
+        gate.report(changed(server.instance, **change))
+        assert waiting(gate) == set()
+    assert len(server.requests) == 1
+    gate.report()
+    gate.report(server.instance)
+    assert waiting(gate) == {server.instance.address}
+
+
+async def test_another_container_at_the_same_address_is_asked_anew(gate, server, wait_until):
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    gate.report(server.instance)
+    await wait_until(lambda: gate.enqueued)
+    gate.report(changed(server.instance, id="another"))
+    assert waiting(gate) == {server.instance.address}
+
+
+async def test_a_second_entry_of_what_is_ready_is_ready(gate, server, wait_until):
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    gate.report(server.instance)
+    await wait_until(lambda: gate.enqueued)
+    gate.report(server.instance, changed(server.instance, id="twin"))
+    assert waiting(gate) == set()
+
+
+async def test_one_that_leaves_before_it_answers_is_forgotten(gate, server, wait_until):
+    gate.report(OLD)
+    gate.mark_ready("books", [(OLD.id, OLD.address)])
+    gate.report(OLD, server.instance)
+    await wait_until(lambda: server.requests)
+    gate.report(OLD)
+    assert waiting(gate) == set()
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    asked = len(server.requests)
+    await asyncio.sleep(0.2)
+    assert (len(server.requests) <= asked + 1, gate.enqueued) == (True, [])
+
+
+@pytest.mark.parametrize("restored", [frozenset({OLD.address})])
+async def test_what_served_before_the_daemon_started_is_ready_at_its_first_report_only(gate):
+    gate.report(OLD)
+    assert waiting(gate) == set()
+    gate.report()
+    gate.report(OLD)
+    assert waiting(gate) == {OLD.address}
+
+
+@pytest.mark.parametrize("restored", [frozenset({Address("127.0.0.1", 1)})])
+async def test_what_served_under_a_host_name_is_ready_once_the_name_is_known(gate, wait_until):
+    named = Instance("books", "named", Address("a.local", 1))
+    gate.report(named)
+    assert waiting(gate) == {named.address}
+    gate.desired.hosts.put("a.local", ["127.0.0.1"])
+    await wait_until(lambda: gate.enqueued)
+
+
+async def test_an_entry_without_a_port_is_not_waited_for(gate):
+    gate.report(Instance("books", "portless", Address("127.0.0.1", 0)))
+    assert waiting(gate) == set()
+
+
+@pytest.mark.parametrize("route", [None])
+async def test_without_a_route_yet_nobody_is_asked_and_nobody_is_ready(gate, server, wait_until):
+    gate.report(server.instance)
+    await asyncio.sleep(0.1)
+    assert (server.requests, waiting(gate)) == ([], {server.instance.address})
+    server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+    gate.desired.put_route(StoredRoute(BOOKS, 1))
+    await wait_until(lambda: gate.enqueued == [(["books"], 7.0)])
+
+
+async def test_what_no_route_needs_any_more_is_not_asked_and_begins_anew(gate, server, wait_until):
+    gate.report(server.instance)
+    await wait_until(lambda: server.requests)
+    gate.desired.remove_route("books")
+    gate.desired.forget_instances()
+    await asyncio.sleep(0.1)
+    asked = len(server.requests)
+    await asyncio.sleep(0.2)
+    assert len(server.requests) == asked
+    gate.desired.put_route(StoredRoute(BOOKS, 2))
+    gate.report(server.instance)
+    await wait_until(lambda: len(server.requests) > asked)
+
+
+async def test_it_is_reported_now_and_then_with_what_came_instead(gate, server):
+    server.answer = b"HTTP/1.1 500 Oops\r\n\r\n"
+    gate.report(server.instance)
+    for _ in range(2):
+        event = await asyncio.wait_for(anext(gate.events), 5)
+        assert (event.kind, event.service, event.address) == ("instance-waiting", "books", server.instance.address)
+        assert event.detail == "has not answered yet (0 s): GET /books: HTTP 500"
+
+
+@pytest.mark.parametrize("timing", [Timing(ready_answer=0.15)])
+async def test_a_silent_crowd_does_not_keep_a_new_one_waiting(gate, server):
+    """More of them than are asked at once, each of which takes all of its time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        crowd = [Instance("books", f"silent-{number}", Address(*silent.getsockname())) for number in range(6)]
+        gate.report(*crowd)
+        # All of them were asked once, and only half of the room is for those who are asked again.
+        await asyncio.sleep(0.5)
+        server.answer = b"HTTP/1.1 200 OK\r\n\r\n"
+        gate.report(*crowd, server.instance)
+        await asyncio.sleep(0.1)
+        assert gate.enqueued == [(["books"], 7.0)]
+
+
+async def test_a_crowd_is_asked_a_few_at_a_time(gate, wait_until):
+    most = open_now = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most, open_now
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0.01)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        open_now -= 1
+        writer.close()
+
+    crowd = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = Address("127.0.0.1", crowd.sockets[0].getsockname()[1])
+    gate.report(*(Instance("books", f"new-{number}", address) for number in range(40)))
+    await wait_until(lambda: len(gate.enqueued) == 40)
+    assert (most, waiting(gate)) == (4, set())
+    crowd.close()
+
+
+@pytest.mark.parametrize(("waited", "expected"), [(0, 0.01), (0.05, 0.01), (1, 0.1), (5, 0.5), (60, 1.0)])
+def test_none_joins_much_later_than_it_could(waited, expected):
+    assert pause(waited, Timing()) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
-    ("before", "change"),
+    ("seconds", "seen", "expected"),
     [
-        ([], {}),
-        ([OLD], {"checked": True}),
-        ([OLD], {"status": CRITICAL}),
+        (14.2, "", "has not answered yet (14 s)"),
+        (14.2, "GET /: HTTP 500", "has not answered yet (14 s): GET /: HTTP 500"),
     ],
-    ids=["with nobody else there", "whom the registry checks", "who is not fit anyway"],
 )
-async def test_who_is_not_asked(readiness, newcomer, before, change):
-    new = Instance(**{**vars(newcomer.instance), **change})
-    readiness.check("books", before, [OLD, new], 7.0)
-    assert readiness.desired.not_ready("books") == set()
-
-
-async def test_who_was_there_already_is_not_asked_again(readiness, newcomer, wait_until):
-    newcomer.listens = True
-    new = newcomer.instance
-    readiness.check("books", [OLD], [OLD, new], 7.0)
-    await wait_until(lambda: readiness.told)
-    tagged = Instance(**{**vars(new), "tags": ("v2",)})
-    readiness.check("books", [OLD, new], [OLD, tagged], 8.0)
-    assert readiness.desired.not_ready("books") == set()
-
-
-async def test_who_leaves_before_it_answers_is_forgotten(readiness, newcomer, wait_until):
-    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
-    readiness.check("books", [OLD, newcomer.instance], [OLD], 8.0)
-    assert readiness.desired.not_ready("books") == set()
-    newcomer.listens = True
-    await wait_until(lambda: newcomer.knocks)
-    assert readiness.told == []
-
-
-@pytest.mark.parametrize("timing", [Timing(ready_timeout=0.3)])
-async def test_who_never_answers_is_let_in_after_a_while(readiness, newcomer, wait_until):
-    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
-    assert readiness.desired.not_ready("books") == {newcomer.instance.address}
-    await wait_until(lambda: readiness.told == [(["books"], 7.0)])
-
-
-async def test_a_route_that_is_put_waits_for_them(readiness, newcomer, wait_until):
-    readiness.check("books", [OLD], [OLD, newcomer.instance], 7.0)
-    proof = asyncio.ensure_future(readiness.wait_ready([newcomer.instance]))
-    await wait_until(lambda: len(newcomer.knocks) > 2)
-    assert not proof.done()
-    newcomer.listens = True
-    await proof
-    assert (readiness.desired.not_ready("books"), readiness.told) == (set(), [(["books"], 7.0)])
-
-
-@pytest.mark.parametrize("dropping", [lambda writer: writer.close(), reset])
-async def test_only_who_drops_a_connection_does_not_listen(dropping, free_port):
-    silent = socket.create_server(("127.0.0.1", 0))
-    assert await listens(Address("127.0.0.1", free_port()), SILENCE)
-    assert await listens(Address(*silent.getsockname()), SILENCE)
-    silent.close()
-    one = Newcomer()
-    instance = await one.start(dropping)
-    assert not await listens(instance.address, SILENCE)
-    one.listens = True
-    assert await listens(instance.address, SILENCE)
-    one._server.close()
+def test_what_is_reported(seconds, seen, expected):
+    assert unanswered(seconds, seen) == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
@@ -65,6 +67,35 @@ def test_drained_instances_do_not_serve(status, drained_ids, expected):
     desired.take_instances("books", [instance(A, status), instance(B, status)])
     backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, [A, B])})["books"]
     assert set(backend.servers) == expected
+
+
+@pytest.mark.parametrize(
+    ("instances", "waiting", "serving", "expected"),
+    [
+        pytest.param([instance(A), instance(B)], {B}, {A}, {A}, id="one-waits"),
+        pytest.param([instance(A)], {A}, set(), set(), id="the-first-one-waits"),
+        pytest.param([instance(A, CRITICAL), instance(B)], {B}, {A}, {A}, id="the-ready-one-is-critical-and-serves-on"),
+        pytest.param([instance(A, CRITICAL), instance(B)], {B}, set(), set(), id="a-critical-one-that-did-not-serve"),
+        pytest.param([instance(A), instance(A, CRITICAL, "before")], {A}, {A}, set(), id="another-one-at-its-address"),
+        pytest.param([instance(Address("a.local", 80))], {Address("a.local", 80)}, set(), set(), id="a-name-waits"),
+    ],
+)
+def test_who_has_not_answered_does_not_serve(instances, waiting, serving, expected):
+    desired = knowing()
+    desired.take_instances("books", instances)
+    desired.set_not_ready("books", dict.fromkeys(waiting, 1.0))
+    backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, serving)})["books"]
+    assert set(backend.servers) == expected
+
+
+def test_who_has_not_answered_is_shown_so():
+    desired = knowing()
+    desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
+    desired.set_not_ready("books", {B: time.monotonic() - 14})
+    served = desired.state("books", Backend.serving(BOOKS, [A])).instances
+    assert [own.state for own in served] == ["serving", "waiting", "waiting"]
+    assert served[1].waiting_seconds == pytest.approx(14, abs=1)
+    assert (served[0].waiting_seconds, served[2].waiting_seconds) == (0, 0)
 
 
 def test_after_a_start_what_served_before_serves_until_the_registry_tells():

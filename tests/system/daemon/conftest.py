@@ -21,6 +21,7 @@ class Backend:
     """An instance: answers every request with its own port; with ``hold()`` only when it is let go."""
 
     def __init__(self) -> None:
+        self.status = 200
         self._go = threading.Event()
         self._go.set()
         backend = self
@@ -31,7 +32,7 @@ class Backend:
             def do_GET(self) -> None:  # noqa: N802
                 backend._go.wait(20)
                 body = str(backend.port).encode()
-                self.send_response(200)
+                self.send_response(backend.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

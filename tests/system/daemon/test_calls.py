@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -68,6 +69,50 @@ def test_without_an_instance_curl_fails_and_nothing_is_routed(daemon, backends) 
     assert daemon.get(BOOKS)[0] == 503
     assert daemon.curl(RECONFIGURE + "&allowEmpty=true")[0] == 0
     assert ProxyClient(daemon.api).get_route("books-ms")["instances"][0]["status"] == "critical"
+
+
+def test_the_first_instance_is_routed_when_it_answers_and_not_before(daemon, backends) -> None:
+    (backend,) = backends()
+    backend.status = 500
+    daemon.register("books-ms", backend)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(daemon.api + RECONFIGURE + "&wait=0.2", timeout=30)
+    answer = json.load(refused.value)
+    assert (refused.value.code, answer["Status"]) == (409, "NOK")
+    assert f"127.0.0.1:{backend.port} has not answered yet (" in answer["Message"]
+    assert f"GET {BOOKS}: HTTP 500" in answer["Message"]
+    assert daemon.get(BOOKS)[0] == 503
+    argv = ["curl", "-sS", "-f", daemon.api + RECONFIGURE]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as curl:
+        backend.status = 200
+        said, _ = curl.communicate(timeout=30)
+    assert (curl.returncode, json.loads(said)["Status"]) == (0, "OK")
+    assert daemon.get(BOOKS) == (200, str(backend.port))
+
+
+def test_without_a_check_the_first_instance_is_routed_at_once(daemon, backends) -> None:
+    (backend,) = backends()
+    backend.status = 500
+    daemon.register("books-ms", backend)
+    code, said = daemon.curl(RECONFIGURE + "&skipCheck=true")
+    assert (code, json.loads(said)["Status"]) == (0, "OK"), said
+    assert daemon.get(BOOKS)[0] == 500
+
+
+def test_an_instance_that_waits_is_shown(daemon, backends, wait_for) -> None:
+    good, bad = backends(2)
+    bad.status = 500
+    daemon.register("books-ms", good)
+    assert daemon.curl(RECONFIGURE)[0] == 0
+    daemon.register("books-ms", bad)
+
+    def waiting() -> dict:
+        own = ProxyClient(daemon.api).get_route("books-ms")["instances"]
+        return {one["port"]: one["waiting_seconds"] for one in own if one["waiting_seconds"]}
+
+    assert wait_for(waiting).keys() == {bad.port}
+    with urllib.request.urlopen(daemon.api + "/metrics", timeout=30) as answer:
+        assert 'jenkins_proxy_instances{service="books-ms",state="waiting"} 1.0' in answer.read().decode()
 
 
 def test_a_bad_route_changes_nothing_for_the_others(daemon, backends) -> None:
