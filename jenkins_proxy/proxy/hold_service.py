@@ -18,6 +18,7 @@ from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy import admission
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.haproxy.applier import Applier
+from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.diff import means
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.holds import Hold, Holder, proven
@@ -111,6 +112,7 @@ class HoldService:
         hold = self._new(request, current, instances)
         stored_route = self._desired.routes.get(service)
         await self._applier.check(restored_backend(stored_route.route if stored_route else None, hold, {}))
+        running = self._applier.running.get(service)
         await self._store.put_store_id()
 
         def change(stored: Hold | None) -> Hold | None:
@@ -120,7 +122,7 @@ class HoldService:
             return hold
 
         held = await self._store.change(service, change)
-        return await self._serve(service, held, self._wait)
+        return await self._serve(service, held, self._wait, running=running)
 
     async def promote(
         self, service: str, hold_id: str, addresses: Sequence[Address], keep: Sequence[Address], timeout: float
@@ -133,6 +135,7 @@ class HoldService:
         :raises ConflictError: this hold is not in force, or one of the addresses is no live instance (409).
         :raises NotRoutedError: nobody holds the service (404).
         """
+        running = self._applier.running.get(service)
         alive = {instance.address for instance in live(self._desired.instances_of(service) or ())}
 
         def change(stored: Hold | None) -> Hold:
@@ -141,12 +144,13 @@ class HoldService:
             return hold.promote((*addresses, *keep))
 
         held = await self._store.change(service, change)
-        return await self._serve(service, held, timeout)
+        return await self._serve(service, held, timeout, running=running)
 
     async def demote(self, service: str, hold_id: str) -> HoldState:
         """Let users meet what served before the hold began, and nobody else. Raises as :meth:`promote`."""
+        running = self._applier.running.get(service)
         held = await self._store.change(service, lambda stored: _own(stored, service, hold_id).demote())
-        return await self._serve(service, held, self._wait)
+        return await self._serve(service, held, self._wait, running=running)
 
     async def end(self, service: str, hold_id: str = "") -> HoldState:
         """End a hold; that there is none, or another one than is named, is no error.
@@ -160,13 +164,12 @@ class HoldService:
                 self._discovery.hold_changed(service, known)
                 await self._loop.reconcile([service])
             return HoldState(current)
+        running = self._applier.running.get(service)
         if current.promoted:
             await self._adopt_route(current)
         ended = current.id
         left = await self._store.change(service, lambda stored: None if stored and stored.id == ended else stored)
-        if left is None:
-            self._desired.end_hold(service, current.version)
-        return await self._serve(service, left, self._wait, ended=current)
+        return await self._serve(service, left, self._wait, running=running)
 
     async def _adopt_route(self, hold: Hold) -> None:
         """The route of a promoted hold is the service's."""
@@ -211,12 +214,24 @@ class HoldService:
             serving=before,
         )
 
-    async def _serve(self, service: str, hold: Hold | None, timeout: float, *, ended: Hold | None = None) -> HoldState:
-        """Bring HAProxy to a hold that was just stored, and wait for the other proxies."""
+    async def _serve(
+        self,
+        service: str,
+        hold: Hold | None,
+        timeout: float,
+        *,
+        running: Backend | None,
+    ) -> HoldState:
+        """Bring HAProxy to a hold that was just stored, and wait for the other proxies.
+
+        :param running: before it was stored, as the watch of the store may be faster than its answer.
+        """
         begin = time.monotonic()
-        before, running = ended or self._desired.holds.get(service), self._applier.running.get(service)
+        before = self._desired.holds.get(service)
         if hold:
             self._desired.put_hold(hold)
+        elif before:
+            self._desired.end_hold(service, before.version)
         if hold != before:
             self._discovery.hold_changed(service, before)
         await self._loop.reconcile([service])

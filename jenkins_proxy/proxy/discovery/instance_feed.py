@@ -23,7 +23,7 @@ class InstanceFeed:
     """What becomes of each report of a service's instances.
 
     A registry that was started again is empty until the agents have registered everything once more: for a while after
-    that "no instances" is not believed, and what served before goes on.
+    that "no instances" is not believed, nor "candidates alone", and what served before goes on.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class InstanceFeed:
         self._tasks = tasks
         self._empty_grace = timing.empty_grace
         self._began = time.monotonic()
-        self._doubted: set[str] = set()
+        self._doubted: dict[str, Sequence[Instance]] = {}
 
     @property
     def doubted(self) -> Collection[str]:
-        """The services of the registry that it reports empty, which is not believed yet."""
+        """The services of the registry whose reports are not believed yet."""
         return self._doubted
 
     def on_change(self, registry_name: str, instances: Sequence[Instance], notified_at: float) -> None:
@@ -59,15 +59,21 @@ class InstanceFeed:
 
         :param notified_at: the monotonic time at which it did.
         """
-        if instances or self._grace_left() <= 0:
+        if self._grace_left() <= 0 or self._believable(registry_name, instances):
             self.take(registry_name, instances, notified_at)
-        elif registry_name not in self._doubted:
-            self._doubted.add(registry_name)
-            self._tasks.start(self._take_empty_later(registry_name))
+            return
+        if registry_name not in self._doubted:
+            self._tasks.start(self._take_later(registry_name))
+        if instances:
+            # Whoever is new is known at once, beside those that are missed: HAProxy's own check says if they are gone.
+            new = {instance.address for instance in instances}
+            missed = (own for own in self._desired.known_instances(registry_name) if own.address not in new)
+            self.take(registry_name, [*instances, *missed], notified_at)
+        self._doubted[registry_name] = instances
 
     def take(self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0) -> None:
         """Believe these to be the instances of a service."""
-        self._doubted.discard(registry_name)
+        self._doubted.pop(registry_name, None)
         before = self._desired.known_instances(registry_name)
         if not self._desired.take_instances(registry_name, instances):
             return
@@ -85,11 +91,21 @@ class InstanceFeed:
         """Seconds for which "no instances" is not believed."""
         return max(self._began, self._reachability.back_at) + self._empty_grace - time.monotonic()
 
-    async def _take_empty_later(self, registry_name: str) -> None:
+    def _believable(self, registry_name: str, instances: Sequence[Instance]) -> bool:
+        """Whether a report leaves an instance that users may meet, where there was one."""
+        before = {instance.address for instance in self._desired.known_instances(registry_name)}
+        now = {instance.address for instance in instances}
+        for service in self._desired.services_of(registry_name):
+            hold = self._desired.holds.get(service)
+            if hold and before.intersection(hold.serving) and not now.intersection(hold.serving):
+                return False
+        return bool(instances)
+
+    async def _take_later(self, registry_name: str) -> None:
         while self._grace_left() > 0:  # noqa: ASYNC110 - it is time that passes, no event
             await asyncio.sleep(self._grace_left())
         if registry_name in self._doubted:
-            self.take(registry_name, ())
+            self.take(registry_name, self._doubted[registry_name])
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):

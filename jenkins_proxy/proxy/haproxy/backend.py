@@ -89,11 +89,11 @@ class Backend:
 
     @property
     def layout(self) -> tuple[Route | None, str, Route | None]:
-        """What only a reload can change: the users' route, and the keyed one with its hold where it differs."""
+        """What only a reload can change: the users' route, and the keyed one with its key where it differs."""
         held = self.held_route
         return (
             without_color(self.route) if self.public else None,
-            self.keyed.hold_id if self.keyed and held else "",
+            self.keyed.key_sha256 if self.keyed and held else "",
             without_color(held) if held else None,
         )
 

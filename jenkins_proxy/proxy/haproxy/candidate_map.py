@@ -15,6 +15,8 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess
 from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 
 FILE = "candidates.map"
+SLOTS = 60
+"""How many numbers there are: divisible by most counts of candidates, so that each gets its share."""
 
 
 def entries(keyed: KeyedAccess | None) -> dict[str, str]:
@@ -26,8 +28,7 @@ def entries(keyed: KeyedAccess | None) -> dict[str, str]:
     return {
         key: backend_name(keyed.route.service),
         f"{key}.id": keyed.hold_id,
-        f"{key}.count": str(len(servers)),
-        **{f"{key}/{number}": server_name(server) for number, server in enumerate(servers)},
+        **{f"{key}@{slot}": server_name(servers[slot % len(servers)]) for slot in range(SLOTS if servers else 0)},
         # By the numeric address, too, where the registry has a name.
         **{f"{key}@{server}": server_name(server) for server in servers},
         **named,
@@ -43,19 +44,14 @@ def commands(before: KeyedAccess | None, after: KeyedAccess | None) -> Iterator[
     """For the Runtime API, in order: a request in between meets a candidate that is there, or is refused."""
     old, new = entries(before), entries(after)
     changed = [key for key in new if key in old and old[key] != new[key]]
-    # What is counted is there before the count grows, and until it has shrunk.
-    for key in _counted_last(new.keys() - old.keys()):
+    # The key is known last and forgotten first.
+    for key in _key_last(new.keys() - old.keys()):
         yield f"add map {FILE} {key} {new[key]}"
-    for key in _counted_last(changed):
+    for key in _key_last(changed):
         yield f"set map {FILE} {key} {new[key]}"
-    for key in reversed(_counted_last(old.keys() - new.keys())):
+    for key in reversed(_key_last(old.keys() - new.keys())):
         yield f"del map {FILE} {key}"
 
 
-def _counted_last(keys: Iterable[str]) -> list[str]:
-    """The servers first, then their count and the hold's ID, then what makes the key known at all."""
-    return sorted(keys, key=lambda key: (_rank(key), key))
-
-
-def _rank(key: str) -> int:
-    return 0 if "/" in key or "@" in key else 1 if "." in key else 2
+def _key_last(keys: Iterable[str]) -> list[str]:
+    return sorted(keys, key=lambda key: (len(key), key), reverse=True)

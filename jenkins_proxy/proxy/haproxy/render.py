@@ -16,7 +16,7 @@ import jinja2
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
-from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
@@ -146,7 +146,7 @@ _VERSION = "@version@"
 class _Search:
     """A search for the backend of a request, as the template writes it.
 
-    :ivar hold_id: whose keyed requests it is for; empty for everybody else's.
+    :ivar hold_id: whose keyed requests it is for, by ``key_sha256``; empty for everybody else's.
     :ivar exact: the name of its map of equal paths, ``prefix`` likewise; empty where it has none.
     """
 
@@ -154,6 +154,7 @@ class _Search:
     exact: str = ""
     prefix: str = ""
     hold_id: str = ""
+    key_sha256: str = ""
 
 
 def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, str], str]:
@@ -163,7 +164,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
     users = _search(public.values(), maps)
     # Keyed requests go where they would once the held route is everybody's.
     keyed = [
-        _search({**public, held.service: held}.values(), maps, backend.keyed.hold_id)
+        _search({**public, held.service: held}.values(), maps, backend.keyed)
         for backend in backends
         if backend.keyed and (held := backend.held_route)
     ]
@@ -176,6 +177,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
             search.table.levels[0].depth != route_table.NO_HOST for search in (users, *keyed) if search.table.levels
         ),
         candidates=candidate_map.FILE,
+        slots=candidate_map.SLOTS,
         candidate_header=CANDIDATE_HEADER,
         no_host=route_table.NO_HOST,
         no_route=route_table.NO_ROUTE,
@@ -188,7 +190,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
     return maps, head
 
 
-def _search(routes: Iterable[Route], maps: dict[str, str], hold_id: str = "") -> _Search:
+def _search(routes: Iterable[Route], maps: dict[str, str], keyed: KeyedAccess | None = None) -> _Search:
     """The search for these routes; its map files are added to ``maps``."""
     table = route_table.table(routes)
     names = {}
@@ -197,7 +199,9 @@ def _search(routes: Iterable[Route], maps: dict[str, str], hold_id: str = "") ->
             text = "".join(f"{key} {backend}\n" for key, backend in sorted(entries.items()))
             names[kind] = f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.map"
             maps[names[kind]] = text
-    return _Search(table, **names, hold_id=hold_id)
+    if keyed is None:
+        return _Search(table, **names)
+    return _Search(table, **names, hold_id=keyed.hold_id, key_sha256=keyed.key_sha256)
 
 
 def _block(backend: Backend) -> str:

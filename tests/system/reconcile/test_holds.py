@@ -16,6 +16,7 @@ from jenkins_proxy.proxy.hold_service import HoldRequest
 from jenkins_proxy.proxy.holds import Holder, Phase
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME, ConflictError, InstanceState, NotRoutedError
 from jenkins_proxy.proxy.reconcile.peers import Progress
+from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 BOOKS = Route("books", ("/books",))
 KEY = "the-key-of-a-deploy"
@@ -42,8 +43,8 @@ async def held(daemon, origin, enter, wait_until):
     """A daemon with an old instance that serves, a hold, and two candidates."""
 
     class Held:
-        async def begin(self, route: Route = BOOKS, **more) -> None:
-            self.daemon = await daemon()
+        async def begin(self, route: Route = BOOKS, timing: Timing = DEFAULT, **more) -> None:
+            self.daemon = await daemon(timing=timing)
             self.holds = self.daemon.controller.holds
             self.old = await origin("old")
             await enter(self.old)
@@ -306,7 +307,7 @@ async def test_the_color_is_switched_without_a_reload(held, ask, registry):
 
 
 async def test_candidates_serve_when_no_proven_one_is_left(held, ask, registry, wait_until):
-    await held.begin()
+    await held.begin(timing=Timing(empty_grace=0.0))
     await registry.deregister(f"books:{held.old.address.port}")
     await wait_until(lambda: held.daemon.serving() == {one.address.port for one in held.new})
     assert await bodies(ask, held.port) == {"new0", "new1"}
