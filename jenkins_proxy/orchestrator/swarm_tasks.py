@@ -114,8 +114,8 @@ def settled(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> b
 def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> str:
     """Why the present definition does not come up; empty while it may.
 
-    Swarm itself would try for ever: a definition whose tasks failed three times is given up here, and at once where one was
-    found unhealthy: the check has had its own retries.
+    Swarm itself would try for ever: a definition whose tasks failed three times is given up here. One of them that was
+    found unhealthy is enough: the check has had its own retries.
     """
     update = service.get("UpdateStatus") or {}
     given_up = update.get("State") in ("paused", "rollback_paused", "rollback_completed")
