@@ -14,6 +14,8 @@ from jenkins_proxy.model import Binding, Container
 NAMESPACE = "com.docker.stack.namespace"
 TASK = "com.docker.swarm.task.id"
 _MAX_FAILED_TASKS = 3
+# Source: ErrContainerUnhealthy in moby daemon/cluster/executor/container/errors.go.
+_UNHEALTHY = "unhealthy container"
 
 # Swarm's 14 states in the words of a container's. Source: api.TaskState in moby/swarmkit api/types.proto.
 _STATES = {
@@ -112,7 +114,8 @@ def settled(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> b
 def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> str:
     """Why the present definition does not come up; empty while it may.
 
-    Swarm itself would try for ever: a definition whose tasks failed three times is given up here.
+    Swarm itself would try for ever: a definition whose tasks failed three times is given up here. One of them that was
+    found unhealthy is enough: the check has had its own retries.
     """
     update = service.get("UpdateStatus") or {}
     given_up = update.get("State") in ("paused", "rollback_paused", "rollback_completed")
@@ -121,9 +124,11 @@ def failure(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> s
         for task in tasks
         if task["Status"]["State"] in ("failed", "rejected") and service and _same(task, service)
     ]
-    if not given_up and len(failed) < _MAX_FAILED_TASKS:
+    unhealthy = [status for status in failed if _UNHEALTHY in status.get("Err", "")]
+    if not given_up and not unhealthy and len(failed) < _MAX_FAILED_TASKS:
         return ""
-    messages = [status.get("Err") or status.get("Message", "") for status in failed] or [update.get("Message", "")]
+    messages = [status.get("Err") or status.get("Message", "") for status in unhealthy or failed]
+    messages = messages or [update.get("Message", "")]
     return str(messages[0] or update.get("State", ""))
 
 

@@ -44,9 +44,8 @@ def json_text(text: str, _folder: Path) -> list[str]:
     if "applied" in data:
         problems += _differences(data, state) + _differences(data["instances"][0], state["instances"][0])
     elif "rolled_back" in data:
-        problems += _differences(
-            data, Report("books-ms", Outcome(users=Users(4812, 0, 12.2, exact=True)), Phases().seconds()).as_dict()
-        )
+        outcome = Outcome(users=Users(4812, 0, 12.2, exact=True))
+        problems += _differences(data, Report("books-ms", outcome, Phases().seconds()).as_dict())
     return problems
 
 

@@ -107,6 +107,7 @@ def test_settled(service, present, expected):
     assert swarm_tasks.settled(service, present) is expected
 
 
+UNHEALTHY = "task: non-zero exit (137): dockerexec: unhealthy container"
 REJECTED = task("rejected", desired="shutdown", Err="No such image: books-ms:1", Message="preparing")
 
 
@@ -118,6 +119,7 @@ REJECTED = task("rejected", desired="shutdown", Err="No such image: books-ms:1",
         (SERVICE, [REJECTED] * 3, "No such image: books-ms:1"),
         (SERVICE, [task("failed", Err="", Message="started")] * 3, "started"),
         (SERVICE, [task("failed", spec=OLD)] * 3, ""),
+        (SERVICE, [REJECTED, task("failed", Err=UNHEALTHY)], UNHEALTHY),
         (PAUSED, [REJECTED], REJECTED["Status"]["Err"]),
         (PAUSED, [], "update paused"),
         ({**SERVICE, "UpdateStatus": {"State": "rollback_completed"}}, [], "rollback_completed"),

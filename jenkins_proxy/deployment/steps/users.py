@@ -95,7 +95,7 @@ def finish(counting: Counting | None, outcome: Outcome) -> Outcome:
         return outcome
     met = counting.stop()
     outcome = dataclasses.replace(outcome, users=met)
-    if outcome.error is None:
+    if outcome.error is None and outcome.candidate is None:  # what is held has met no user
         try:
             counting.judge(met)
         except TooManyErrors as error:

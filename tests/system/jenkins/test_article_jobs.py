@@ -104,8 +104,15 @@ def test_with_our_steps(empty_jenkins, seed, build, library, machine, demo, our_
 
     console = build(WITH)
     assert machine.head() == "HTTP/1.1 200 OK"
-    told = [re.match(r"\* (waiting|reconfigure|probe: answered|done)", line) for line in console]
-    assert [found.group(1) for found in told if found] == ["waiting", "reconfigure", "probe: answered", "done"]
+    told = [re.match(r"\* (hold|waiting|verify: answered|promote|probe: answered|done)", line) for line in console]
+    assert [found.group(1) for found in told if found] == [
+        "hold",
+        "waiting",
+        "verify: answered",
+        "promote",
+        "probe: answered",
+        "done",
+    ]
     assert _done(console, f"{demo.name} at http://{machine.entry}/api/v1/books: 1 instance(s): ")
 
     build(WITH)
