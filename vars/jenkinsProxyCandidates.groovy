@@ -24,9 +24,8 @@ Map call(String step, Map checked, Closure block, Closure run) {
         if (settings.hold) {
             return held + [candidate: candidate]
         }
-        Map later = checked.options.findAll { name, value -> name != 'holdTimeout' }
-        test(step, settings, candidate, block) { run('abort', later) }
-        return run('promote', later)
+        test(step, settings, candidate, block) { run('abort', checked.options) }
+        return run('promote', checked.options)
     }
 }
 
@@ -38,7 +37,8 @@ Map candidateOf(Map held, String key) {
 void test(String step, Map settings, Map candidate, Closure block, Closure abort) {
     try {
         // Joined with +: Jenkins warns of a GString here that holds a secret.
-        withEnv(['JENKINS_PROXY_CANDIDATE_URL=' + candidate.url, 'JENKINS_PROXY_CANDIDATE_HEADER=' + candidate.header]) {
+        withEnv(['JENKINS_PROXY_CANDIDATE_URL=' + candidate.url,
+                 'JENKINS_PROXY_CANDIDATE_HEADER=' + candidate.header]) {
             block(candidate)
         }
     } catch (Throwable failure) {
@@ -71,7 +71,7 @@ def withKey(String step, Map settings, Closure body) {
             throw missing  // of the caller's own block
         }
     }
-    echo(step + ': this console does not mask the key of the candidates: candidateKeyCredentialsId does, or the plugin ' +
-        'Mask Passwords')
+    echo(step + ': this console does not mask the key of the candidates: candidateKeyCredentialsId does, ' +
+        'or the plugin Mask Passwords')
     return body(key)
 }

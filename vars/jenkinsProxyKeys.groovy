@@ -11,7 +11,7 @@ import groovy.transform.Field
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [
-    test: '',                       // shell command that tests the candidates (or a block behind the step's parentheses)
+    test: '',                       // shell command that tests the candidates; or give a block
     candidateKeyCredentialsId: '',  // secret text: key that leads a request to the candidates ('': a new one each time)
 ]
 // Options of every command of jenkins-proxy …
@@ -119,7 +119,7 @@ List wrong(Map given, Map known) {
 
 // Which ways to test the candidates exclude each other.
 List contradictory(Map given, boolean block) {
-    List ways = [[block, 'a block'], [given.test, 'test'], [given.hold == true, 'hold']].findAll { it[0] }.collect { it[1] }
+    List ways = (block ? ['a block'] : []) + (given.test ? ['test'] : []) + (given.hold == true ? ['hold'] : [])
     List problems = ways.size() > 1 ? [ways.join(' and ') + ' exclude each other: give one of them'] : []
     return problems + (ways && given.noProxy == true ? [ways[0] + ' needs the proxy, which noProxy leaves out'] : [])
 }

@@ -66,7 +66,8 @@ class Recorder {
             case 'error': throw new BuildFailed(plain[0].toString())
             case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
             case 'withCredentials':
-                return within(plain[0].findAll { it.variable }.collectEntries { [it.variable, 'the secret ' + it.credentialsId] }, body)
+                List bound = plain[0].findAll { it.variable }
+                return within(bound.collectEntries { [it.variable, 'the secret ' + it.credentialsId] }, body)
         }
         return body ? body() : null
     }

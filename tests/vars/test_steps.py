@@ -417,7 +417,7 @@ def shell(outcome: dict, name: str) -> dict:
 def test_a_block_tests_the_candidates_before_they_are_promoted(outcome):
     assert commands(outcome) == ["deploy", "block", "promote"]
     assert options_of(shell(outcome, "deploy")) == {**BOOKS, "hold": True, "holdTimeout": "7200", "drain": "5"}
-    assert options_of(shell(outcome, "promote")) == {**BOOKS, "drain": "5"}
+    assert options_of(shell(outcome, "promote")) == {**BOOKS, "holdTimeout": "7200", "drain": "5"}
     key = shell(outcome, "deploy")["environment"]["JENKINS_PROXY_CANDIDATE_KEY"]
     assert call(outcome, "block")["arguments"] == [
         {
