@@ -95,11 +95,16 @@ def test_a_step_takes_exactly_its_commands_options(path: Path):
     options = (set(option_names(command(path))) | elsewhere) - {"json", "keyFile"}
     if command(path) in GO_ON:
         # They take all that a deploy takes, and know it already.
-        assert mine < options == set(all_keys(VARS / "deployWithProxy.groovy")) - {
-            *common("JENKINS"),
-            *common("TEST"),
-            "dryRun",
-        }
+        assert (
+            mine
+            < options
+            == set(all_keys(VARS / "deployWithProxy.groovy"))
+            - {
+                *common("JENKINS"),
+                *common("TEST"),
+                "dryRun",
+            }
+        )
     else:
         assert mine == options
 
@@ -213,7 +218,7 @@ def test_every_file_says_what_it_is(path: Path):
 def test_only_the_runner_knows_the_shell(path: Path):
     shells = re.findall(r"\b(sh|bat|powershell|pwsh|writeFile)\b", bare(path))
     assert shells == (["sh", "sh"] if path.stem == "jenkinsProxy" else [])
-    for arguments in re.findall(r"\bsh\((.*?)\)\)", code(path), re.S):
+    for arguments in re.findall(r"\bsh\((.*?)\)\n", code(path), re.S):
         assert "label: " in arguments and "$" not in arguments and "+" not in arguments
 
 
