@@ -24,8 +24,14 @@ Map call(String step, Map checked, Closure block, Closure run) {
         if (settings.hold) {
             return held + [candidate: candidate]
         }
-        test(step, settings, candidate, block) { run('abort', checked.options) }
-        return run('promote', checked.options)
+        try {
+            test(candidate, block)
+            return run('promote', checked.options)
+        } catch (Throwable failure) {
+            // An aborted build or a failed assertion, too. Where the promotion has cleaned up itself, nothing is left.
+            abort(step, settings) { run('abort', checked.options) }
+            throw failure
+        }
     }
 }
 
@@ -33,22 +39,19 @@ Map candidateOf(Map held, String key) {
     return held.findAll { name, value -> name != 'header_name' } + [header: held.header_name + ': ' + key]
 }
 
-// Whatever ends the test early, an aborted build or a failed assertion included, takes the candidates away.
-void test(String step, Map settings, Map candidate, Closure block, Closure abort) {
+void test(Map candidate, Closure block) {
+    // Joined with +: Jenkins warns of a GString here that holds a secret.
+    withEnv(['JENKINS_PROXY_CANDIDATE_URL=' + candidate.url, 'JENKINS_PROXY_CANDIDATE_HEADER=' + candidate.header]) {
+        block(candidate)
+    }
+}
+
+// The build fails with the words of its test, also when this fails.
+void abort(String step, Map settings, Closure command) {
     try {
-        // Joined with +: Jenkins warns of a GString here that holds a secret.
-        withEnv(['JENKINS_PROXY_CANDIDATE_URL=' + candidate.url,
-                 'JENKINS_PROXY_CANDIDATE_HEADER=' + candidate.header]) {
-            block(candidate)
-        }
-    } catch (Throwable failure) {
-        try {
-            abort()
-        } catch (Exception other) {
-            // The build fails with the words of the test; the hold ends with its time.
-            echo("${step}: abortProxy service: '${settings.service}' takes the candidates away: ${other}")
-        }
-        throw failure
+        command()
+    } catch (Exception failure) {
+        echo("${step}: the candidates are left: abortProxy service: '${settings.service}' takes them away: ${failure}")
     }
 }
 

@@ -463,7 +463,7 @@ def test_a_block_that_calls_what_is_not_there_is_not_taken_for_a_missing_plugin(
 def test_where_the_abort_fails_the_words_of_the_block_still_end_the_build(outcome):
     assert outcome["error"] == "3 of 40 tests failed"
     (said,) = [one["arguments"][0] for one in outcome["calls"] if one["step"] == "echo"]
-    assert said.startswith("deployWithProxy: abortProxy service: 'books-ms' takes the candidates away: ")
+    assert said.startswith("deployWithProxy: the candidates are left: abortProxy service: 'books-ms' takes them away: ")
     assert said.endswith("deployWithProxy: no proxy (exit code 4)")
 
 
@@ -474,8 +474,8 @@ def test_what_is_not_verified_is_not_tested(outcome):
 
 
 @case("deployWithProxy", BOOKS, block="passes", answer={**ANSWERS, "promote": "exit=2\nreason=not held\n"})
-def test_a_failed_promote_fails_the_build(outcome):
-    assert commands(outcome) == ["deploy", "block", "promote"]
+def test_a_failed_promotion_leaves_no_candidates_either(outcome):
+    assert commands(outcome) == ["deploy", "block", "promote", "abort"]
     assert outcome["error"] == "deployWithProxy: not held (exit code 2)"
 
 
