@@ -1,4 +1,5 @@
-// Deploys a compose service and routes it. It returns when users reach a new instance through the proxy.
+// Deploys a compose service and routes it. It returns when users reach the new instances through the proxy. A block,
+// deployWithProxy(…) { candidate -> … }, tests the new instances before users meet them.
 import groovy.transform.Field
 
 @Field final Map DEFAULTS = [
@@ -6,7 +7,7 @@ import groovy.transform.Field
     path: [],          // paths that lead to the service: '/api/v1/books', or several
     domain: [],        // domains that lead to it: 'example.com' and all below, '*.example.com' only what is below
     noProxy: false,    // do not touch the proxy: only deploy and wait
-    probePath: '',     // path to request when verifying ('': the first of path)
+    probePath: '',     // older name of checkPath, for verifying only
     file: [],          // compose file, or several ([]: the one that compose finds)
     project: '',       // compose project or stack ('': the service's name)
     target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
@@ -18,10 +19,19 @@ import groovy.transform.Field
     keepOld: false,    // blue-green: keep the other color running
     timeout: 0,        // time limit of the whole command in seconds (0: 120)
     settle: 0,         // seconds that an instance must stay healthy before it counts
+    drain: '',         // seconds that requests get to end on an old instance before it is stopped ('': 30)
+    drainStreams: '',  // seconds that websockets and streams get ('': 5)
+    maxErrors: '',     // requests of users that may fail meanwhile ('': any number)
+    checkStatus: '',   // statuses that prove an instance ('': 200-399,401,403)
+    checkHost: '',     // host name to request when verifying ('': the first of domain)
+    checkTimeout: 0,   // seconds within which each new instance must prove itself (0: 30)
+    checkCount: 0,     // number of answers in a row that prove an instance (0: 1)
+    hold: false,       // end once the new instances are verified: promoteProxy lets users in, abortProxy does not
+    holdTimeout: 0,    // seconds after which another deploy may take the place of one that is held (0: 1800)
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
     dryRun: false,     // print what would be done, and change nothing
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('deployWithProxy', 'deploy', DEFAULTS, ['service', 'path or domain or noProxy'], config)
+Map call(Map config = [:], Closure block = null) {
+    return jenkinsProxy('deployWithProxy', 'deploy', DEFAULTS, ['service', 'path or domain or noProxy'], config, block)
 }

@@ -10,22 +10,26 @@ import groovy.transform.Field
  * @param step      name of the calling step, for messages
  * @param command   name of the command
  * @param defaults  the step's keys: see jenkinsProxyKeys, also for required
+ * @param block     the test of the candidates, where the caller gives one
  * @return service, status, url, instances (host:port), timings (seconds) …
  */
-Map call(String step, String command, Map defaults, List required, Map config) {
-    Map checked = jenkinsProxyKeys(step, defaults, required, config)
+Map call(String step, String command, Map defaults, List required, Map config, Closure block = null) {
+    Map checked = jenkinsProxyKeys(step, defaults, required, config, block != null)
     Map settings = checked.settings
     needAgent(step)
-    String report = settings.report ?: reportName(command, settings.service)
-    String title = 'jenkins-proxy ' + command + ' ' + settings.service
-    List variables = environment(command, checked.options + [report: report], settings)
-    return inStage(settings.stage == true ? title : settings.stage) {
+    Closure run = { String name, Map options -> execute(step, name, options, settings) }
+    Closure test = block ?: (settings.test ? { candidate -> shell(settings) } : null)
+    return inStage(settings.stage == true ? titleOf(command, settings) : settings.stage) {
         inLock(step, settings.lock == true ? 'jenkins-proxy ' + settings.service : settings.lock) {
             withSecrets(settings) {
-                withEnv(variables) { execute(step, title, report, settings.archive) }
+                test || settings.hold ? jenkinsProxyCandidates(step, checked, test, run) : run(command, checked.options)
             }
         }
     }
+}
+
+String titleOf(String command, Map settings) {
+    return 'jenkins-proxy ' + command + ' ' + settings.service
 }
 
 void needAgent(String step) {
@@ -63,9 +67,16 @@ def inLock(String step, name, Closure body) {
     if (!name) {
         return body()
     }
+    Map seen = [locked: false]
     try {
-        return lock(resource: name) { body() }
+        return lock(resource: name) {
+            seen.locked = true
+            body()
+        }
     } catch (NoSuchMethodError missing) {
+        if (seen.locked) {
+            throw missing  // of the caller's own block
+        }
         error("${step}: lock needs the plugin Lockable Resources, which this Jenkins does not have")
     }
 }
@@ -98,15 +109,19 @@ def dockerCertificate(String id) {
     }
 }
 
-Map execute(String step, String title, String report, boolean archive) {
+Map execute(String step, String command, Map options, Map settings) {
+    String report = settings.report ?: reportName(command, settings.service)
     Map answer
-    try {
-        answer = answerOf(sh(label: title, script: libraryResource('jenkins_proxy/jenkins/step.sh'),
-                             returnStdout: true, encoding: 'UTF-8'))
-    } finally {
-        // Where no report was written, archiveArtifacts would report a configuration error.
-        if (archive && fileExists(report)) {
-            archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+    withEnv(environment(command, options + [report: report], settings)) {
+        try {
+            answer = answerOf(sh(label: titleOf(command, settings),
+                                 script: libraryResource('jenkins_proxy/jenkins/step.sh'),
+                                 returnStdout: true, encoding: 'UTF-8'))
+        } finally {
+            // Where no report was written, archiveArtifacts would report a configuration error.
+            if (settings.archive && fileExists(report)) {
+                archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+            }
         }
     }
     if (answer.exit != '0') {
@@ -119,6 +134,13 @@ Map execute(String step, String title, String report, boolean archive) {
     return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
 }
 
+// The shell of a test writes no trace: it would show the key in the header.
+void shell(Map settings) {
+    echo('+ ' + settings.test)
+    String script = settings.test.startsWith('#!') ? settings.test : 'set +x\n' + settings.test
+    sh(label: titleOf('test', settings), script: script)
+}
+
 // key=value lines of jenkins_proxy/cli/step.py: the sandbox has no JSON parser.
 Map answerOf(String lines) {
     Map answer = [exit: '0', instances: [], timings: [:]]
@@ -128,6 +150,9 @@ Map answerOf(String lines) {
         String value = line.substring(at + 1)
         if (key == 'instances') {
             answer.instances = value.tokenize(',')
+        } else if (key.startsWith('candidate.')) {
+            String name = key.substring('candidate.'.length())
+            answer.candidate = (answer.candidate ?: [:]) + [(name): name == 'instances' ? value.tokenize(',') : value]
         } else if (key.startsWith('timings.')) {
             answer.timings[key.substring('timings.'.length())] = value.toDouble()
         } else if (key) {

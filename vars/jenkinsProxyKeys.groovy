@@ -9,6 +9,11 @@ import groovy.transform.Field
     timeoutTunnel: 0,  // seconds that a silent WebSocket stays open
     checkPath: '',     // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
 ]
+// For the step that can hold candidates: how they are tested before users meet them.
+@Field final Map TEST = [
+    test: '',                       // shell command that tests the candidates; or give a block
+    candidateKeyCredentialsId: '',  // secret text: key that leads a request to the candidates ('': a new one each time)
+]
 // Options of every command of jenkins-proxy …
 @Field final Map OPTIONS = [
     dockerHost: '',  // engine or Swarm manager: tcp://10.100.192.200:2375 (else DOCKER_HOST)
@@ -43,18 +48,23 @@ import groovy.transform.Field
  * @param step      name of the step, for the message
  * @param defaults  the step's own keys and their defaults; a default's type is the key's type
  * @param required  keys that must be given; 'path or domain' where one of several is enough
+ * @param block     whether the caller gives a block that tests the candidates
  * @return options: what was given for the command line; settings: the value of every key
  */
-Map call(String step, Map defaults, List required, Map config) {
-    Map known = OPTIONS + defaults + (defaults.containsKey('path') ? ROUTE : [:]) + JENKINS
+Map call(String step, Map defaults, List required, Map config, boolean block) {
+    Map known = OPTIONS + defaults + (defaults.containsKey('path') ? ROUTE : [:]) +
+        (defaults.containsKey('hold') ? TEST : [:]) + JENKINS
     Map aliases = (ALIASES + DEPRECATED).findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
     Map given = plain(config, aliases)
-    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known)
+    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known) +
+        contradictory(given, block)
     if (problems) {
         error(step + ': ' + problems.join('; '))
     }
     warnOfDeprecated(step, config)
-    Map options = given.findAll { key, value -> !JENKINS.containsKey(key) && isForCommand(key, value, known[key]) }
+    Map options = given.findAll { key, value ->
+        !(JENKINS + TEST).containsKey(key) && isForCommand(key, value, known[key])
+    }
     return [options: options, settings: known + given]
 }
 
@@ -105,6 +115,13 @@ List twice(Map config, Map aliases) {
 List wrong(Map given, Map known) {
     return given.findAll { key, value -> known.containsKey(key) && wanted(key, value, known[key]) }
         .collect { key, value -> "${key} takes ${wanted(key, value, known[key])}, not ${shown(value)}" }
+}
+
+// Which ways to test the candidates exclude each other.
+List contradictory(Map given, boolean block) {
+    List ways = (block ? ['a block'] : []) + (given.test ? ['test'] : []) + (given.hold == true ? ['hold'] : [])
+    List problems = ways.size() > 1 ? [ways.join(' and ') + ' exclude each other: give one of them'] : []
+    return problems + (ways && given.noProxy == true ? [ways[0] + ' needs the proxy, which noProxy leaves out'] : [])
 }
 
 // In quotes where it is a text: 'false' is not false.

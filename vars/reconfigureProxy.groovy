@@ -5,7 +5,11 @@ import groovy.transform.Field
     service: '',        // required: the service's name in the registry
     path: [],           // paths that lead to the service: '/api/v1/books', or several
     domain: [],         // domains that lead to it: 'example.com' and all below, '*.example.com' only what is below
-    probePath: '',      // path to request when verifying ('': the first of path)
+    probePath: '',      // older name of checkPath, for verifying only
+    checkStatus: '',    // statuses that prove an instance ('': 200-399,401,403)
+    checkHost: '',      // host name to request when verifying ('': the first of domain)
+    checkTimeout: 0,    // seconds within which each new instance must prove itself (0: 30)
+    checkCount: 0,      // number of answers in a row that prove an instance (0: 1)
     allowEmpty: false,  // route the service even when no instance passes its checks
     timeout: 0,         // time limit of the whole command in seconds (0: 120)
 ]

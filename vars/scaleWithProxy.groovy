@@ -7,13 +7,20 @@ import groovy.transform.Field
     allowEmpty: false,  // allow an amount of 0
     path: [],           // paths that lead to the service ([]: keep its route)
     domain: [],         // domains that lead to it
-    probePath: '',      // path to request when verifying ('': the first of path)
+    probePath: '',      // older name of checkPath, for verifying only
+    checkStatus: '',    // statuses that prove an instance ('': 200-399,401,403)
+    checkHost: '',      // host name to request when verifying ('': the first of domain)
+    checkTimeout: 0,    // seconds within which each new instance must prove itself (0: 30)
+    checkCount: 0,      // number of answers in a row that prove an instance (0: 1)
     file: [],           // compose file, or several ([]: the one that compose finds)
     project: '',        // compose project or stack ('': the service's name)
     target: '',         // compose service whose containers are the instances ('': the one that publishes a port)
     orchestrator: '',   // compose-v2, compose-v1 or stack ('': detected)
     timeout: 0,         // time limit of the whole command in seconds (0: 120)
     settle: 0,          // seconds that an instance must stay healthy before it counts
+    drain: '',          // seconds that requests get to end on an old instance before it is stopped ('': 30)
+    drainStreams: '',   // seconds that websockets and streams get ('': 5)
+    maxErrors: '',      // requests of users that may fail meanwhile ('': any number)
     lockTimeout: 0,     // seconds to wait while another deploy of the service runs
 ]
 

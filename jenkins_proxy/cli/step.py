@@ -72,13 +72,16 @@ def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]
     :param reason: why it failed, or empty.
     :param report: the command's report; empty when there is none.
     :return: ``key=value`` lines: ``exit``, ``reason``, some of the report's values, ``instances`` as ``host:port,…``,
-        ``timings.<phase>`` in seconds, and ``description`` for the build's page where something was changed.
+        ``timings.<phase>`` in seconds, ``candidate.<name>`` of a deploy that is held, and ``description`` for the
+        build's page where something was changed.
     """
     instances = [str(Address(instance["address"], instance["port"])) for instance in report.get("instances") or ()]
     values = {"exit": code, "reason": reason, **{key: report[key] for key in _COPIED if key in report}}
     if report:
         values["instances"] = ",".join(instances)
         values.update({f"timings.{phase}": seconds for phase, seconds in (report.get("timings") or {}).items()})
+    for name, value in (report.get("candidate") or {}).items():
+        values[f"candidate.{name}"] = ",".join(value) if isinstance(value, list) else value
     if report.get("status") == "done":
         values["description"] = _description(report, len(instances))
     # A newline in a value would begin a line of its own.

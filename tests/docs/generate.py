@@ -87,6 +87,7 @@ def texts() -> dict[str, str]:
             ("word", "stands for"), ((f"`{word}`", f"`{key}`") for word, key in sources.aliases().items())
         ),
         "keys-places": _keys(sources.keys("jenkinsProxyKeys", "OPTIONS")),
+        "keys-test": _keys(sources.keys("jenkinsProxyKeys", "TEST")),
         "keys-jenkins": _keys(sources.keys("jenkinsProxyKeys", "JENKINS")),
         "seed-keys": _seed_keys(),
         **{f"docker-flow-{verdict}": text for verdict, text in docker_flow.tables(_table).items()},

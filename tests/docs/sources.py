@@ -29,7 +29,7 @@ from jenkins_proxy.proxy.telemetry import metrics
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VARS = REPOSITORY / "vars"
-_INTERNAL = ("jenkinsProxy", "jenkinsProxyKeys")
+_INTERNAL = ("jenkinsProxy", "jenkinsProxyCandidates", "jenkinsProxyKeys")
 STEPS = tuple(sorted(path.stem for path in VARS.glob("*.groovy") if path.stem not in _INTERNAL))
 
 

@@ -45,11 +45,12 @@ def problems(call: Call) -> list[str]:
 def known_keys(step: str) -> Mapping[str, str]:
     """Every key and other word that a step takes, with the key that it stands for."""
     own_keys = sources.keys(step)
-    routed = any(key.name == "path" for key in own_keys)
+    names = {key.name for key in own_keys}
     parts = (
         sources.keys("jenkinsProxyKeys", "OPTIONS"),
         own_keys,
-        sources.keys("jenkinsProxyKeys", "ROUTE") if routed else (),
+        sources.keys("jenkinsProxyKeys", "ROUTE") if "path" in names else (),
+        sources.keys("jenkinsProxyKeys", "TEST") if "hold" in names else (),
         sources.keys("jenkinsProxyKeys", "JENKINS"),
     )
     own = {key.name: key.name for part in parts for key in part}

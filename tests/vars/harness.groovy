@@ -14,7 +14,8 @@ class BuildFailed extends RuntimeException {
 
 class Recorder {
     static final List STEPS = ['isUnix', 'sh', 'libraryResource', 'fileExists', 'archiveArtifacts', 'withEnv', 'stage',
-                               'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error', 'echo']
+                               'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error', 'echo',
+                               'maskPasswords']
     File checkout
     Map given                 // what the case wants of the world
     List calls = []           // each step: its name, its arguments, the environment that it has
@@ -23,18 +24,21 @@ class Recorder {
 
     Map run(String step, Map config) {
         currentBuild.description = given.description
-        Binding binding = new Binding(currentBuild: currentBuild)
+        Binding binding = new Binding(currentBuild: currentBuild, env: environment)
         STEPS.each { name -> binding.setVariable(name, { Object... arguments -> record(name, arguments as List) }) }
-        ['jenkinsProxy', 'jenkinsProxyKeys'].each { name ->
+        ['jenkinsProxy', 'jenkinsProxyKeys', 'jenkinsProxyCandidates'].each { name ->
             binding.setVariable(name, { Object... arguments -> script(name, binding).call(*arguments) })
         }
         Map outcome = [:]
         try {
-            outcome.result = script(step, binding).call(config)
+            outcome.result = given.block ? script(step, binding).call(config) { candidate -> block(candidate) }
+                                         : script(step, binding).call(config)
             // What a build keeps over a restart of Jenkins must be serialisable.
             new ObjectOutputStream(new ByteArrayOutputStream()).writeObject(outcome.result)
         } catch (BuildFailed failed) {
             outcome.error = failed.message
+        } catch (NoSuchMethodError | AssertionError failed) {
+            outcome.thrown = failed.message
         }
         return outcome + [calls: calls, description: currentBuild.description]
     }
@@ -58,10 +62,12 @@ class Recorder {
             case 'isUnix': return unix()
             case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
             case 'fileExists': return given.report != false
-            case 'sh': return shell()
+            case 'sh': return shell(plain[0])
             case 'error': throw new BuildFailed(plain[0].toString())
             case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
-            case 'withCredentials': return within([:], body)
+            case 'withCredentials':
+                List bound = plain[0].findAll { it.variable }
+                return within(bound.collectEntries { [it.variable, 'the secret ' + it.credentialsId] }, body)
         }
         return body ? body() : null
     }
@@ -78,15 +84,32 @@ class Recorder {
         return given.agent != 'windows'
     }
 
-    Object shell() {
-        if (given.shell == 'aborted') { throw new BuildFailed('script returned exit code 143') }
-        return given.answer ?: ''
+    // What a command answers; a case says it for all of them, or for each by its name.
+    Object shell(Map arguments) {
+        String command = arguments.returnStdout ? environment.JENKINS_PROXY_COMMAND : 'test'
+        def answer = given.answer instanceof Map ? given.answer[command] : given.answer
+        if (given.shell == 'aborted' || answer == 'aborted') { throw new BuildFailed('script returned exit code 143') }
+        if (answer == 'fails') { throw new BuildFailed('script returned exit code 1') }
+        return answer ?: ''
+    }
+
+    // What the case's pipeline has behind the step's parentheses.
+    Object block(Object candidate) {
+        calls << [step: 'block', arguments: [candidate], environment: new LinkedHashMap(environment)]
+        // A map and its items outlive a restart of Jenkins.
+        new ObjectOutputStream(new ByteArrayOutputStream()).writeObject(candidate)
+        switch (given.block) {
+            case 'fails': throw new BuildFailed('3 of 40 tests failed')
+            case 'asserts': assert candidate.id == 'another'
+            case 'misspells': throw new NoSuchMethodError("No such DSL method 'shh' found among steps [sh, stage]")
+        }
+        return null
     }
 
     Object within(Map more, Closure body) {
-        Map before = environment
-        environment = environment + more
-        try { return body() } finally { environment = before }
+        Map before = new LinkedHashMap(environment)
+        environment.putAll(more)
+        try { return body() } finally { environment.clear(); environment.putAll(before) }
     }
 }
 

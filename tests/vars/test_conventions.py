@@ -14,8 +14,11 @@ from jenkins_proxy.route_options import OPTIONS, Kind
 
 VARS = Path(__file__).resolve().parents[2] / "vars"
 ALL = sorted(VARS.glob("*.groovy"))
-INTERNAL = ("jenkinsProxy", "jenkinsProxyKeys")
+INTERNAL = ("jenkinsProxy", "jenkinsProxyCandidates", "jenkinsProxyKeys")
 STEPS = [path for path in ALL if path.stem not in INTERNAL]
+GO_ON = ("promote", "abort")
+# What is more than a number, or where 0 is a value and not the absence of one.
+TEXTS = ("checkPath", "checkStatus", "drain", "drainStreams", "maxErrors")
 every_file = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 every_step = pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
 
@@ -58,9 +61,14 @@ def option_names(name: str) -> dict[str, argparse.Action]:
 
 def all_keys(path: Path) -> dict[str, tuple[str, str]]:
     """Every key that a step takes: a step that takes a path takes the options of a route."""
+    route = common("ROUTE") if "path" in keys(path, "DEFAULTS") else {}
+    return {**documented_keys(path), **route}
+
+
+def documented_keys(path: Path) -> dict[str, tuple[str, str]]:
+    """Every key that the help of a step explains: a step that can hold candidates has keys for their test."""
     own = keys(path, "DEFAULTS")
-    route = common("ROUTE") if "path" in own else {}
-    return {**own, **route, **common("OPTIONS"), **common("JENKINS")}
+    return {**own, **(common("TEST") if "hold" in own else {}), **common("OPTIONS"), **common("JENKINS")}
 
 
 def camel(option: str) -> str:
@@ -70,6 +78,8 @@ def camel(option: str) -> str:
 def test_the_steps_are_these():
     assert {path.stem: command(path) for path in STEPS} == {
         "deployWithProxy": "deploy",
+        "promoteProxy": "promote",
+        "abortProxy": "abort",
         "scaleWithProxy": "scale",
         "reconfigureProxy": "reconfigure",
         "removeFromProxy": "remove",
@@ -79,10 +89,24 @@ def test_the_steps_are_these():
 
 @every_step
 def test_a_step_takes_exactly_its_commands_options(path: Path):
-    mine = set(all_keys(path)) - set(common("JENKINS"))
+    mine = set(all_keys(path)) - set(common("JENKINS")) - set(common("TEST"))
     elsewhere = {"config", *(camel(known.argument) for known in settings.SETTINGS if known.argument)}
-    # stdout is the answer to the step.
-    assert mine == (set(option_names(command(path))) | elsewhere) - {"json"}
+    # stdout is the answer to the step, and the environment gives the key of the candidates.
+    options = (set(option_names(command(path))) | elsewhere) - {"json", "keyFile"}
+    if command(path) in GO_ON:
+        # They take all that a deploy takes, and know it already.
+        assert (
+            mine
+            < options
+            == set(all_keys(VARS / "deployWithProxy.groovy"))
+            - {
+                *common("JENKINS"),
+                *common("TEST"),
+                "dryRun",
+            }
+        )
+    else:
+        assert mine == options
 
 
 @every_step
@@ -94,7 +118,7 @@ def test_a_default_has_its_options_type(path: Path):
             assert default == "false", key
         elif key in lists:
             assert default == "[]", key
-        elif options[key].type:
+        elif options[key].type and key not in TEXTS:
             assert default == "0", key
         else:
             assert default == "''", key
@@ -104,14 +128,17 @@ def test_a_default_has_its_options_type(path: Path):
 def test_a_step_is_a_map_of_defaults_and_one_call(path: Path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
     body = re.sub(r"@Field final Map DEFAULTS = \[\n.*?\n\]", "", code(path), flags=re.S)
+    parameter, argument = (", Closure block = null", ", block") if path.stem == "deployWithProxy" else ("", "")
     assert re.sub(r"\s+", " ", re.sub(r"'\w+', '\w+', DEFAULTS, \[.*?\]", "X", body)).strip() == (
-        "import groovy.transform.Field Map call(Map config = [:]) { return jenkinsProxy(X, config) }"
+        f"import groovy.transform.Field Map call(Map config = [:]{parameter}) "
+        f"{{ return jenkinsProxy(X, config{argument}) }}"
     )
 
 
 @every_step
 def test_no_key_means_two_things(path: Path):
-    maps = [keys(path, "DEFAULTS"), common("ROUTE"), common("OPTIONS"), common("JENKINS")]
+    route = common("ROUTE") if "path" in keys(path, "DEFAULTS") else {}
+    maps = [keys(path, "DEFAULTS"), route, common("TEST"), common("OPTIONS"), common("JENKINS")]
     assert len(set().union(*maps)) == sum(len(one) for one in maps)
 
 
@@ -132,7 +159,7 @@ def test_the_options_of_a_route_are_those_of_the_table():
 
 @every_step
 def test_the_help_names_every_key_with_its_type_or_default_and_what_it_means(path: Path):
-    documented = {**keys(path, "DEFAULTS"), **common("OPTIONS"), **common("JENKINS")}
+    documented = documented_keys(path)
     text = path.with_suffix(".txt").read_text(encoding="utf-8")
     assert key_lines(text) == described(documented)
     assert ("see jenkinsProxyKeys on this page" in text) is (set(all_keys(path)) != set(documented))
@@ -190,8 +217,8 @@ def test_every_file_says_what_it_is(path: Path):
 @every_file
 def test_only_the_runner_knows_the_shell(path: Path):
     shells = re.findall(r"\b(sh|bat|powershell|pwsh|writeFile)\b", bare(path))
-    assert shells == (["sh"] if path.stem == "jenkinsProxy" else [])
-    for arguments in re.findall(r"\bsh\((.*?)\)\)", code(path), re.S):
+    assert shells == (["sh", "sh"] if path.stem == "jenkinsProxy" else [])
+    for arguments in re.findall(r"\bsh\((.*?)\)\n", code(path), re.S):
         assert "label: " in arguments and "$" not in arguments and "+" not in arguments
 
 

@@ -38,7 +38,7 @@ COPY busybox /bin/sh
 EXPOSE 8080
 STOPSIGNAL SIGKILL
 CMD ["/bin/sh", "-c", "/bin/busybox mkdir -p /www/$SERVICE_NAME; echo hello > /www/$SERVICE_NAME/index.html; \
-exec /bin/busybox httpd -f -p 8080 -h /www"]
+echo version $VERSION > /www/$SERVICE_NAME/version; exec /bin/busybox httpd -f -p 8080 -h /www"]
 """
 COMPOSE = """services:
   app:
@@ -161,8 +161,8 @@ class Job:
     :ivar library: whose steps it runs; ``sandboxed`` or ``trusted``. Every job's own script is sandboxed.
     """
 
-    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str) -> None:
-        self._secret = secret
+    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str, wait_for) -> None:
+        self._secret, self._wait_for = secret, wait_for
         self._server, self._path = server, f"{folder}/{uuid.uuid4().hex[:8]}"
         self._library = f"{folder}-{library}"
 
@@ -199,15 +199,32 @@ class Job:
     def stop(self) -> None:
         self._server.call("POST", f"{item_path(JOB, self._path)}/lastBuild/stop", doing="stop a build in")
 
+    def proceed(self, question: str) -> None:
+        """Answer an ``input`` of the running build, which may be a moment away when Jenkins has just started."""
+        answer = f"{item_path(JOB, self._path)}/lastBuild/input/{question}/proceedEmpty"
+
+        def answered() -> bool:
+            with contextlib.suppress(Refused):
+                self._server.call("POST", answer, doing="answer a build in")
+                return True
+            return False
+
+        self._wait_for(answered, "the build to ask")
+
+    def restart_jenkins(self) -> None:
+        # Its answer sends us to a page that is not there while it restarts.
+        with pytest.raises(Refused, match="503"):
+            self._server.call("POST", "restart", doing="restart")
+
 
 @pytest.fixture(params=["sandboxed", "trusted"])
-def any_job(server, folder, secret, request) -> Job:
-    return Job(server, folder, request.param, secret)
+def any_job(server, folder, secret, wait_for, request) -> Job:
+    return Job(server, folder, request.param, secret, wait_for)
 
 
 @pytest.fixture
-def job(server, folder, secret) -> Job:
-    return Job(server, folder, "sandboxed", secret)
+def job(server, folder, secret, wait_for) -> Job:
+    return Job(server, folder, "sandboxed", secret, wait_for)
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +313,11 @@ class Service:
         except urllib.error.HTTPError as error:
             error.close()
             return error.code
+
+    def version(self) -> str:
+        """The version that a user meets: ``version 1``."""
+        with urllib.request.urlopen(f"{self.machine['entry']}/{self.name}/version", timeout=10) as answer:
+            return answer.read().decode().strip()
 
     def containers(self) -> list[str]:
         return self._docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")

@@ -1,0 +1,15 @@
+// Takes away the instances that deployWithProxy with hold: true, or a deploy that was killed, has left.
+import groovy.transform.Field
+
+@Field final Map DEFAULTS = [
+    service: '',       // required: the service's name in the registry
+    file: [],          // compose file, or several: a stack needs it again
+    project: '',       // compose project or stack ('': the service's name)
+    orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
+    timeout: 0,        // time limit of the whole command in seconds (0: 120)
+    lockTimeout: 0,    // seconds to wait while another deploy of the service runs
+]
+
+Map call(Map config = [:]) {
+    return jenkinsProxy('abortProxy', 'abort', DEFAULTS, ['service'], config)
+}
