@@ -113,6 +113,9 @@ def _on_stage(bench: Bench, daemon: world.Daemon, load: Load, names: list[str], 
         print(f"  {deploys} x {name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         for problem in row.wrong:
             print(f"    {problem}", file=sys.stderr, flush=True)
+        if row.wrong:
+            # What this row left behind is not the next one's.
+            bench.deploy()
         if kind.count != 2:
             bench.scale_to(2)
         rows.append(row)

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,15 +61,16 @@ HEALTHCHECK = """\
 class Bench:
     """The service under load, and what is done to it.
 
-    :ivar version: the release that was deployed last, good or bad.
+    :ivar version: the release that was deployed last, good or bad. :ivar requests: the folder where releases write
+        down who asked them.
     """
 
     def __init__(self, folder: Path, daemon: world.Daemon, compose: str = COMPOSE, *more: str) -> None:
         self.daemon = daemon
-        self._requests = folder / "requests"
-        self._requests.mkdir()
+        self.requests = folder / "requests"
+        self.requests.mkdir()
         self.file = folder / "docker-compose.yml"
-        self.file.write_text(compose.format(requests=self._requests))
+        self.file.write_text(compose.format(requests=self.requests))
         self._options = ["--path", SERVICE_PATH, "-f", str(self.file), *more]
         self.version = 1
         # The same changes in every run.
@@ -87,8 +89,16 @@ class Bench:
 
     def command(self, name: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command of ours with all options of this service, for the release that was deployed last."""
-        version = str(self.version)
-        return self.daemon.run(name, "bench", *self._options, *more, VERSION=version, **environment)
+        env = self.environment(**environment)
+        return subprocess.run(self.argv(name, *more), text=True, capture_output=True, check=False, env=env)
+
+    def argv(self, name: str, *more: str) -> list[str]:
+        """The command line of :meth:`command`."""
+        return [sys.executable, "-m", "jenkins_proxy", name, "bench", *self._options, *more]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of :meth:`command`."""
+        return {**self.daemon.environment, "VERSION": str(self.version), **more}
 
     def scale(self) -> None:
         self.scale_to(self._random.randint(1, 5))
@@ -127,7 +137,7 @@ class Bench:
 
     def seen(self, version: int) -> collections.Counter[str]:
         """Who sent the requests that a release wrote down: ``user``, ``keyed`` or ``check``, and how many each."""
-        files = self._requests.glob(f"{version}-*")
+        files = self.requests.glob(f"{version}-*")
         return collections.Counter(line.split(" ", 1)[0] for file in files for line in file.read_text().splitlines())
 
     def down(self) -> None:

@@ -136,16 +136,12 @@ class Daemon:
     def command(self, *arguments: str, expect: tuple[int, ...] = (0,), **environment: str) -> float:
         """Run one of our commands as a Jenkins step does, and say how many seconds it took."""
         start = time.perf_counter()
-        done = self.run(*arguments, **environment)
+        argv = [sys.executable, "-m", "jenkins_proxy", *arguments]
+        env = {**self.environment, **environment}
+        done = subprocess.run(argv, text=True, capture_output=True, check=False, env=env)
         if done.returncode not in expect:
             raise SystemExit(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
         return time.perf_counter() - start
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The same, however it ends."""
-        argv = [sys.executable, "-m", "jenkins_proxy", *arguments]
-        env = {**self.environment, **environment}
-        return subprocess.run(argv, text=True, capture_output=True, check=False, env=env)
 
 
 @contextlib.contextmanager
