@@ -1,7 +1,7 @@
 """Whether a deploy counts its users right: its own figures beside those of whoever sent the requests.
 
-All of the load lies within the time in which the deploy counts: it is held, users come, it is promoted among them, and
-they are gone before it ends. One in twenty requests is answered 500 by every release.
+All of the load lies within the time in which the deploy counts: users come once the service is held, the release is
+promoted among them, and they are gone before the old instances are. Every release answers one path with 500.
 
 python users.py [--deploys 20]
 """
@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import secrets
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 
 from load import Count, Load
@@ -22,9 +20,9 @@ from service import SERVICE_PATH, Bench, stage
 # Requests a second. Its servers start a process for each.
 RATE = 190
 RATE_OF_FAILURES = 10
-SECONDS_BEFORE = 2.0
 # What the old instances take to stop, in which the load ends and the deploy does not.
-STOP_SECONDS = "3"
+ENVIRONMENT = {"RELEASE": "fails-some", "STOP_SECONDS": "3"}
+FAILING_PATH = f"{SERVICE_PATH}/fail"
 
 
 @dataclass(frozen=True)
@@ -40,31 +38,32 @@ class Pair:
 
 
 def compare(bench: Bench, port: int, strategy: str) -> Pair:
-    """One deploy with users from its hold to its drain."""
-    environment = {
-        "JENKINS_PROXY_CANDIDATE_KEY": secrets.token_hex(16),
-        "RELEASE": "fails-some",
-        "STOP_SECONDS": STOP_SECONDS,
-    }
-    bench.deploy("--strategy", strategy, "--hold", **environment)
-    with Load(port, SERVICE_PATH, rate=RATE) as load, Load(port, f"{SERVICE_PATH}/fail", 2, RATE_OF_FAILURES) as bad:
-        time.sleep(SECONDS_BEFORE)
-        argv = bench.argv("promote", "--json")
-        env = bench.environment(**environment)
-        with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            said = ""
-            for line in process.stderr:
-                said += line
-                if "drain" in line:
-                    break
-            counts = [*load.stop().values(), *bad.stop().values()]
-            if process.poll() is not None:
-                raise SystemExit(f"promote ended before the load: {said}{process.stderr.read()}")
-            report, said = process.stdout.read(), said + process.stderr.read()
+    """One deploy, with users from its hold to its drain."""
+    bench.version += 1
+    argv = bench.argv("deploy", "--strategy", strategy, "--json")
+    environment = bench.environment(**ENVIRONMENT)
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        said = _until(process, "* hold ") + process.stderr.readline()
+        with Load(port, SERVICE_PATH, rate=RATE) as load, Load(port, FAILING_PATH, 2, RATE_OF_FAILURES) as failing:
+            said += _until(process, "* draining")
+            counts = [*load.stop().values(), *failing.stop().values()]
+        if process.poll() is not None:
+            raise SystemExit(f"the deploy ended before the load: {said}")
+        report, rest = process.communicate()
     if process.returncode:
-        raise SystemExit(f"promote ended with {process.returncode}: {said}")
+        raise SystemExit(f"the deploy ended with {process.returncode}: {said}{rest}")
     users = json.loads(report)["users"]
     return Pair((users["requests"], users["failed"]), _sum(counts))
+
+
+def _until(process: subprocess.Popen, word: str) -> str:
+    """What the deploy says up to the line with this word, or to its end."""
+    said = ""
+    for line in process.stderr:
+        said += line
+        if word in line:
+            break
+    return said
 
 
 def _sum(counts: list[Count]) -> tuple[int, int]:
@@ -77,7 +76,7 @@ def main() -> int:
     args = parser.parse_args()
     pairs = []
     with stage() as (bench, daemon):
-        bench.deploy(RELEASE="fails-some", STOP_SECONDS=STOP_SECONDS)
+        bench.deploy(**ENVIRONMENT)
         for number in range(args.deploys):
             pairs.append(compare(bench, daemon.entry, ("rolling", "blue-green")[number % 2]))
             print(f"  {pairs[-1]}", flush=True)
