@@ -35,6 +35,7 @@ defaults
     timeout connect 5s
     timeout client 20s
     timeout server 20s
+{retries}
 frontend services
     bind 127.0.0.1:{port}
     acl url_bench path_beg {path}
@@ -42,6 +43,8 @@ frontend services
 backend bench-be
 {servers}
 """
+# As nginx does: whoever cannot be reached is passed over at once.
+_RETRIES = "    retries 3\n    option redispatch 1"
 
 
 class Way(Protocol):
@@ -167,7 +170,7 @@ class Article:
         self.port = world.free_port()
 
     def reconfigure(self) -> None:
-        _render(self._config, self._registry, self.port, "check")
+        _render(self._config, self._registry, self.port)
         old = self._pids.read_text().split() if self._pids.exists() else []
         finish = ["-sf", *old] if old else []
         subprocess.run(
@@ -190,7 +193,7 @@ class Follower:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Follower]:
-        index = _render(self._config, self._registry, self.port, "")
+        index = _render(self._config, self._registry, self.port, _RETRIES)
         over = threading.Event()
         argv = ["haproxy", "-W", "-db", "-f", str(self._config)]
         with world.running(argv, self._log) as process:
@@ -202,22 +205,22 @@ class Follower:
     def _follow(self, process: subprocess.Popen, index: str, over: threading.Event) -> None:
         while not over.is_set():
             with contextlib.suppress(requests.RequestException, KeyError):
-                before, index = index, _render(self._config, self._registry, self.port, "", index)
+                before, index = index, _render(self._config, self._registry, self.port, _RETRIES, index)
                 if index != before and not over.is_set():
                     process.send_signal(signal.SIGUSR2)
                     # A second worker that starts while the first still does is refused.
                     time.sleep(0.2)
 
 
-def _render(config: Path, registry: str, port: int, options: str, index: str = "") -> str:
+def _render(config: Path, registry: str, port: int, retries: str = "", index: str = "") -> str:
     """Write the configuration for what the registry says, once it says something new since ``index``: the new one."""
     query = {"index": index, "wait": "5s"} if index else {}
     answer = requests.get(f"{registry}/v1/catalog/service/bench", params=query, timeout=20)
     servers = "\n".join(
         f"    server {entry['Node']}_{number}_{entry['ServicePort']} "
-        f"{entry['ServiceAddress']}:{entry['ServicePort']} {options}"
+        f"{entry['ServiceAddress']}:{entry['ServicePort']}{'' if retries else ' check'}"
         for number, entry in enumerate(answer.json())
     )
-    text = _CONFIG.format(config=config, port=port, path=SERVICE_PATH, servers=servers)
+    text = _CONFIG.format(config=config, retries=retries, port=port, path=SERVICE_PATH, servers=servers)
     config.write_text(text)
     return answer.headers["X-Consul-Index"]

@@ -27,13 +27,12 @@ class Holding:
     def __init__(self, daemon) -> None:
         self._url = f"{daemon.api}/v1/routes/books"
 
-    def put(self, **more: object) -> requests.Response:
+    def put(self, key: str = KEY) -> requests.Response:
         body = {
             "route": ROUTE,
-            "key_sha256": hashlib.sha256(KEY.encode()).hexdigest(),
+            "key_sha256": hashlib.sha256(key.encode()).hexdigest(),
             "timeout": 60,
             "holder": {"name": "tests", "build": "", "kept": False},
-            **more,
         }
         return requests.put(f"{self._url}/hold", json=body, timeout=40)
 
@@ -95,7 +94,7 @@ def test_held_on_one_is_held_on_all_and_promoted_on_all(held, wait_for):
         assert answering(daemon) == {"old"}
         wait_for(lambda daemon=daemon: answering(daemon, KEYED) == {"new"}, f"{daemon.api} to take the key")
         assert answering(daemon, {"X-Jenkins-Proxy-Candidate": "another"}) == {"old"}
-    second = Holding(daemons[1]).put()
+    second = Holding(daemons[1]).put("the key of another")
     assert second.status_code == 409
     assert "tests" in second.text
 
