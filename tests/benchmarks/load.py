@@ -10,9 +10,13 @@ import asyncio
 import collections
 import contextlib
 import multiprocessing
+import random
+import time
 from dataclasses import dataclass, field
 
 TIMEOUT = 30.0
+# By which a server's own log tells users from probes and checks.
+USER_AGENT = "bench-user"
 
 
 @dataclass
@@ -31,11 +35,13 @@ class Load:
     """Requests to one path from a process of its own, until it is stopped.
 
     :param clients: half of them keep their connection alive, half open one for each request.
+    :param rate: requests a second of all clients together, 0 for as many as are answered.
     """
 
-    def __init__(self, port: int, path: str, clients: int = 16) -> None:
+    def __init__(self, port: int, path: str, clients: int = 16, rate: float = 0) -> None:
         self._phases, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.Process(target=_generate, args=(theirs, port, path, clients), daemon=True)
+        arguments = (theirs, port, path, clients, rate)
+        self._process = multiprocessing.Process(target=_generate, args=arguments, daemon=True)
 
     def __enter__(self) -> Load:
         self._process.start()
@@ -64,15 +70,17 @@ class Load:
         return counts
 
 
-def _generate(pipe, port: int, path: str, clients: int) -> None:
-    asyncio.run(_Generator(pipe, port, path).run(clients))
+def _generate(pipe, port: int, path: str, clients: int, rate: float) -> None:
+    pause = clients / rate if rate else 0.0
+    asyncio.run(_Generator(pipe, port, path, pause).run(clients))
 
 
 class _Generator:
-    def __init__(self, pipe, port: int, path: str) -> None:
+    def __init__(self, pipe, port: int, path: str, pause: float) -> None:
         self._pipe = pipe
         self._port = port
-        self._head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        self._pause = pause
+        self._head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {USER_AGENT}\r\n"
         self._counts: dict[str, Count] = collections.defaultdict(Count)
         self._phase = "before"
         self._stopping = False
@@ -92,10 +100,20 @@ class _Generator:
         else:
             self._phase = message
 
+    async def _until(self, due: float) -> float:
+        """Wait until the next request is due, and return when the one after it is. Who is late does not catch up."""
+        now = time.monotonic()
+        if due > now:
+            await asyncio.sleep(due - now)
+        return max(due, now) + self._pause
+
     async def _client(self, keep_alive: bool) -> None:
         request = (self._head + ("" if keep_alive else "Connection: close\r\n") + "\r\n").encode()
         connection = None
+        # Spread over the pause, so that the clients do not ask in step.
+        due = time.monotonic() + random.uniform(0, self._pause)
         while not self._stopping:
+            due = await self._until(due)
             phase = self._phase
             reason = ""
             try:

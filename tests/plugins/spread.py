@@ -13,6 +13,7 @@ SPREAD = (
     "tests/orchestrator/test_compose.py",
     "tests/system/deployment/test_deploy.py",
     "tests/system/deployment/test_faults.py",
+    "tests/system/deployment/test_moments.py",
     "tests/system/deployment/test_scaling.py",
     "tests/vars/delivery/test_delivery.py",
 )
