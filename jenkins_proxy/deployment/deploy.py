@@ -92,7 +92,7 @@ def _begin(strategy: Strategy, context: Context, held: lock.Lock, intent_log: In
     if strategy.route is None:
         return None
     try:
-        candidates = Candidates.begin(context, strategy.options, strategy.route, held)
+        candidates = Candidates.begin(context, strategy.options, strategy.route, held, proven=strategy.proven)
         intent_log.held_by(candidates.hold.id)
     except lock.LockLost:
         raise

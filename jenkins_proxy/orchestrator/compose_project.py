@@ -46,6 +46,11 @@ class Service:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def keeps_address(self) -> bool:
+        """Whether a new container has the address of the one whose place it takes."""
+        return self.host_network or any(port.host for port in self.ports)
+
+    @property
     def obstacle(self) -> str:
         """Why no second container can run beside the first; empty when one can."""
         if self.container_name:

@@ -31,17 +31,26 @@ class Candidates:
 
     @classmethod
     def begin(
-        cls, context: Context, options: DeployOptions, route: Route, held: lock.Lock, *, replace: str = ""
+        cls,
+        context: Context,
+        options: DeployOptions,
+        route: Route,
+        held: lock.Lock,
+        *,
+        replace: str = "",
+        proven: Sequence[Address] | None = None,
     ) -> Candidates:
         """Keep out whatever joins from now on.
 
         :param route: as it shall be in the end.
         :param replace: the ID of a hold that this one takes the place of.
+        :param proven: the instances that are none of them; those that serve now when it is None.
         """
         key = Key.of(context)
         with context.phases.phase("hold"):
             held.ensure_held()
-            hold = holds.put(context, route, key, seconds=options.hold_timeout, kept=options.hold, replace=replace)
+            seconds, kept = options.hold_timeout, options.hold
+            hold = holds.put(context, route, key, seconds=seconds, kept=kept, replace=replace, proven=proven)
         serving = f"{len(hold.serving)} instance(s) serve meanwhile" if hold.serving else "none serves yet"
         context.console.step(f"hold {hold.id}: what joins {route.service} now is kept from users; {serving}")
         return cls(context, options.check, hold, key, held)

@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,17 +140,32 @@ def write_key(key: Key, path: str) -> None:
         raise UsageError(f"--key-file {path}: cannot be written: {error.strerror}") from error
 
 
-def put(context: Context, route: Route, key: Key, *, seconds: float, kept: bool = False, replace: str = "") -> Hold:
+def put(
+    context: Context,
+    route: Route,
+    key: Key,
+    *,
+    seconds: float,
+    kept: bool = False,
+    replace: str = "",
+    proven: Sequence[Address] | None = None,
+) -> Hold:
     """Keep out whatever joins from now on.
 
     :param route: as it shall be once the candidates are promoted.
     :param seconds: how long the hold may last.
     :param kept: whether it is to outlive this process.
     :param replace: the ID of a hold that this one takes the place of.
+    :param proven: the instances that are no candidates; those that serve now when it is None.
     :raises ProxyError: when somebody else holds the service, or a proxy does not follow.
     """
     answer = context.proxy.hold(
-        route, key_sha256=key.sha256, holder=_holder(os.environ, kept=kept), timeout=seconds, replace=replace
+        route,
+        key_sha256=key.sha256,
+        holder=_holder(os.environ, kept=kept),
+        timeout=seconds,
+        replace=replace,
+        before=proven,
     )
     return Hold(
         id=answer["id"],

@@ -17,7 +17,7 @@ from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.steps import drain
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold
-from jenkins_proxy.model import Container, Route
+from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
 PROVING, HELD, RETIRING = "proving", "held", "retiring"
@@ -195,6 +195,11 @@ class Strategy(abc.ABC):
     def steps(self) -> Sequence[int]:
         """How many containers each step starts; more than one step for a rolling deploy in batches."""
         return (self.wanted,)
+
+    @property
+    def proven(self) -> Sequence[Address] | None:
+        """The instances that are no candidates; None for those that serve when the deploy begins."""
+        return None
 
     @property
     def keep_running(self) -> Sequence[Container]:

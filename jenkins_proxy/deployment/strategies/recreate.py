@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jenkins_proxy.deployment.context import RECREATE, Context
 from jenkins_proxy.deployment.strategies.base import Interrupted, Strategy
-from jenkins_proxy.model import Container
+from jenkins_proxy.model import Address, Container
 
 
 class Recreate(Strategy):
@@ -15,6 +17,11 @@ class Recreate(Strategy):
     """
 
     name = RECREATE
+
+    @property
+    def proven(self) -> Sequence[Address] | None:
+        # At the same address a new instance cannot be told from the one whose place it takes, which is gone by then.
+        return () if self.ready.target.keeps_address else None
 
     def bring_up(self, count: int) -> list[Container]:
         for call in self.orchestrator.up_in_order(self.target, count):

@@ -212,7 +212,8 @@ class ReadinessGate:
 
     def _checks(self, registry_name: str) -> tuple[RouteCheck, ...] | None:
         """What the routes of a service demand; None where there is no route."""
-        routes = [self._desired.routes[name].route for name in self._desired.services_of(registry_name)]
+        known = (route for name in self._desired.services_of(registry_name) for route in self._desired.routes_of(name))
+        routes = [route for route in known if route.registry_name == registry_name]
         return tuple({check for check in map(route_check, routes) if check}) if routes else None
 
     def _report(self, now: float) -> None:

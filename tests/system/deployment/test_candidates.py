@@ -152,6 +152,16 @@ def test_a_bad_first_release_has_no_route(project):
     nothing_left(project, {})
 
 
+def test_at_a_fixed_port_the_new_one_is_verified_too(project, free_port):
+    """It has the address of the one whose place it takes, which is no candidate's."""
+    port = free_port()
+    for version, answer in ((1, OLD), (2, NEW)):
+        project.compose(version, ports=[f"{port}:8080"])
+        done = project.deploy()
+        assert (done.code, done.report["strategy"]) == (0, "recreate"), done.text
+        assert project.get() == answer
+
+
 def test_errors_are_not_waited_for_to_the_end(project):
     project.compose(1, **BAD["answers 500"][0])
     process = project.deploying()
