@@ -165,13 +165,22 @@ class ReadinessGate:
     def _next(self, now: float) -> _Waiting | None:
         while self._new:
             own = self._new.popleft()
-            if self._waits(own):
+            if self._may_ask(own, now):
                 return own
         while self._again and self._again[0][0] <= now and self._asking * 2 < self._limit:
             own = heapq.heappop(self._again)[2]
-            if self._waits(own):
+            if self._may_ask(own, now):
                 return own
         return None
+
+    def _may_ask(self, own: _Waiting, now: float) -> bool:
+        """Whether to ask it now. A candidate is its deploy's to ask, with the key: until the hold is over it is not."""
+        if not self._waits(own):
+            return False
+        if self._desired.holds.keeps_out(self._desired.services_of(own.registry_name), own.instance.address):
+            self._push(self._again, now + self._timing.ready_retry_max, own)
+            return False
+        return True
 
     def _waits(self, own: _Waiting) -> bool:
         """Whether it is needed still, and has not been marked ready; a critical one waits for its own check."""

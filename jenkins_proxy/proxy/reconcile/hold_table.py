@@ -35,6 +35,10 @@ class HoldTable:
     def get(self, service: str) -> Hold | None:
         return self._holds.get(service)
 
+    def keeps_out(self, services: Collection[str], address: Address) -> bool:
+        """Whether a deploy of one of these services keeps an instance from users, and asks it by itself."""
+        return any(hold and address not in hold.serving for hold in map(self._holds.get, services))
+
     def put(self, hold: Hold) -> None:
         """Take a hold that was just stored."""
         own = self._holds.get(hold.service)

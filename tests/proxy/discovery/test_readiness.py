@@ -13,6 +13,7 @@ from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.discovery.readiness import ReadinessGate, pause, unanswered
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.backend import ServerState
+from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
 from jenkins_proxy.proxy.timing import Timing
@@ -125,6 +126,18 @@ async def test_without_a_check_it_is_ready_at_once(gate, server):
     gate.report(server.instance)
     assert waiting(gate) == set()
     assert server.requests == []
+
+
+@pytest.mark.parametrize("timing", [Timing(ready_retry_max=0.05)])
+async def test_a_candidate_is_its_deploys_to_ask(gate, server, wait_until):
+    gate.desired.put_hold(
+        Hold("0123abcd", "ab" * 32, BOOKS, Holder("me"), since=0.0, until=60.0, before=(OLD.address,), version=1)
+    )
+    gate.report(server.instance)
+    await asyncio.sleep(0.2)
+    assert (waiting(gate), server.requests) == ({server.instance.address}, [])
+    gate.desired.end_hold("books", 1)
+    await wait_until(lambda: server.requests)
 
 
 async def test_a_critical_one_is_asked_when_its_own_check_passes(gate, server, wait_until):
