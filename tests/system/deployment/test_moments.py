@@ -1,8 +1,8 @@
 """A deploy that is killed, told to stop or paused at any moment: users notice nothing, and the next one ends in order.
 
-The moments are random, by a seed that MOMENTS_SEED gives and a failing test names. MOMENTS is how many there are of each
-kind of deploy and signal; without it, each signal strikes one deploy at a moment that is always the same. MOMENTS_PAUSE is
-how many seconds a paused deploy sleeps. tests/benchmarks/run moments takes many moments.
+The moments are random, by a seed that MOMENTS_SEED gives and a failing test names. MOMENTS is how many there are of
+each kind of deploy and signal; without it, each signal strikes one deploy at a moment that is always the same.
+MOMENTS_PAUSE is how many seconds a paused deploy sleeps. tests/benchmarks/run moments takes many moments.
 """
 
 from __future__ import annotations
