@@ -223,10 +223,9 @@ class _OnSwarm(_Promotion):
             return None
         route = candidates.hold.route
         drain.drain(context, route, self.old)
+        # Swarm may give a new task the address of an old one, which is no candidate's.
+        candidates.renew(wait.addresses(context, route.registry_name, self.new))
         self.orchestrator.up(scale={record.target: record.count}, deadline=context.deadline)
-        if not candidates.key.text:
-            ours = dataclasses.replace(self.options, hold=False)
-            candidates = Candidates.begin(context, ours, route, self.held, replace=candidates.hold.id)
         found = swarm_rolling.hand_back(
             context, self.orchestrator, record.target, route, self.new, candidates=candidates
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,6 +55,19 @@ class Candidates:
         serving = f"{len(hold.serving)} instance(s) serve meanwhile" if hold.serving else "none serves yet"
         context.console.step(f"hold {hold.id}: what joins {route.service} now is kept from users; {serving}")
         return cls(context, options.check, hold, key, held)
+
+    def renew(self, proven: Sequence[Address]) -> None:
+        """Keep out whatever joins from now on, also at an address that has served before.
+
+        :param proven: the instances that serve meanwhile, and are no candidates.
+        """
+        self.key = Key.new()
+        with self.context.phases.phase("hold"):
+            self.held.ensure_held()
+            seconds = max(1.0, self.hold.until - time.time())
+            route, replaced = self.hold.route, self.hold.id
+            self.hold = holds.put(self.context, route, self.key, seconds=seconds, replace=replaced, proven=proven)
+        self.verified = []
 
     def verify(
         self,

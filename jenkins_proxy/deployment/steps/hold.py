@@ -124,7 +124,12 @@ class Key:
     @classmethod
     def of(cls, context: Context) -> Key:
         """The one that is given by the environment, else a new one."""
-        return cls(context.settings.candidate_key or secrets.token_hex(_KEY_BYTES))
+        return cls(context.settings.candidate_key) if context.settings.candidate_key else cls.new()
+
+    @classmethod
+    def new(cls) -> Key:
+        """One that nobody else has."""
+        return cls(secrets.token_hex(_KEY_BYTES))
 
 
 def write_key(key: Key, path: str) -> None:

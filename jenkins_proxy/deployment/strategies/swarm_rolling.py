@@ -62,6 +62,9 @@ class SwarmRolling(Strategy):
         context, orchestrator = self._context, self.orchestrator
         context.console.step("the standby serves while Swarm replaces the old ones")
         drain.drain(context, self._served, self.before.running)
+        if candidates is not None:
+            # Swarm may give a new task the address of an old one, which is no candidate's.
+            candidates.renew(wait.addresses(context, self._served.registry_name, self._standby))
         orchestrator.up(scale={self.target: self.wanted}, deadline=context.deadline)
         return hand_back(context, orchestrator, self.target, self._served, self._standby, candidates=candidates)
 
@@ -110,7 +113,7 @@ def resume_on_swarm(
         return None
     if not standby or not own:
         return None
-    if hold and not hold.promoted:
+    if hold and not hold.promoted and not _serve(hold, standby):
         # No user has met it.
         context.console.step("removing the standby that it has left")
         orchestrator.remove_standby(target, deadline=context.deadline)
