@@ -79,7 +79,9 @@ class ProxyService:
         begin = time.monotonic()
         service = route.service
         admission.refuse_conflict(route, self._desired.all_routes)
-        admission.refuse_promoted(self._desired.holds.get(service))
+        if not dry_run:
+            # A deploy asks by a dry run while the one before it has its lock still, or was killed.
+            admission.refuse_promoted(self._desired.holds.get(service))
         instances = await self._discovery.read_instances(route)
         if not allow_empty:
             drained_ids = self._desired.drained_ids(service)

@@ -120,7 +120,11 @@ def resume_on_swarm(
         return None
     if route is None:
         return None
-    candidates = take_over(route) if hold and not _serve(hold, own) else None
+    if hold and _serve(hold, own):
+        # Users meet the service's own already.
+        _end_standby(context, orchestrator, target, route, standby)
+        return None
+    candidates = take_over(route) if hold else None
     hand_back(context, orchestrator, target, route, standby, candidates=candidates)
     return candidates
 
@@ -188,7 +192,13 @@ def hand_back(
         addresses = matching.instance_addresses(found)
         candidates.verify(addresses, orchestrator, own)
         candidates.promote(addresses)
+    _end_standby(context, orchestrator, target, route, standby)
+    return found
+
+
+def _end_standby(
+    context: Context, orchestrator: SwarmOrchestrator, target: str, route: Route, standby: Sequence[Container]
+) -> None:
     drain.drain(context, route, standby)
     context.console.step("stopping the standby")
     orchestrator.remove_standby(target, deadline=context.deadline)
-    return found

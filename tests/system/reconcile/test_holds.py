@@ -240,6 +240,15 @@ async def test_who_holds_is_said_to_whoever_comes_second(held):
     assert held.states() == {"old": "serving", "new0": "candidate", "new1": "candidate"}
 
 
+async def test_a_route_waits_for_the_end_of_a_promoted_hold_but_may_be_asked_about(held, ask):
+    await held.begin()
+    await held.promote()
+    with pytest.raises(ConflictError, match="books is held by"):
+        await held.daemon.proxy_service.put(Route("books", ("/books",)))
+    assert (await held.daemon.proxy_service.put(Route("books", ("/books",)), dry_run=True)).applied == NONE
+    assert await bodies(ask, held.port) == {"new0", "new1"}
+
+
 async def test_past_its_time_it_is_in_force_and_may_be_replaced(held, ask, keyed):
     await held.begin(timeout=0.0)
     assert await bodies(ask, held.port) == {"old"}
