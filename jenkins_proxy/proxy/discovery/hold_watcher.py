@@ -70,7 +70,9 @@ class HoldWatcher:
             before = dict(self._desired.holds.all)
             store_id = self._desired.holds.store_id
             changed, missing = self._desired.take_holds(snapshot)
-            if missing:
+            # Consul answers a query of a folder without keys after every change of any key: also after what this proxy
+            # writes when it was answered.
+            if missing or not snapshot.store_id:
                 self._tasks.start(self._restore(missing))
             if changed:
                 self.holds_changed(before, changed)

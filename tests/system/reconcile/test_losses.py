@@ -129,3 +129,15 @@ async def test_the_others_see_a_proxy_leave(daemon, registry):
         await asyncio.sleep(0.02)
     await one.stop()
     assert await registry.kv_get("jenkins-proxy/proxies/short") is None
+
+
+async def test_proxies_without_a_change_write_nothing(daemon, registry):
+    await daemon("one")
+    await daemon("two")
+    pairs, index = await registry.kv_watch("jenkins-proxy/proxies/")
+    for _ in range(50):
+        before = index
+        pairs, index = await registry.kv_watch("jenkins-proxy/proxies/", index=before, wait=0.5)
+        if len(pairs) == 2 and index == before:
+            return
+    pytest.fail("their documents change all the time")
