@@ -169,7 +169,11 @@ class HoldService:
             await self._adopt_route(current)
         ended = current.id
         left = await self._store.change(service, lambda stored: None if stored and stored.id == ended else stored)
-        return await self._serve(service, left, self._wait, running=running)
+        state = await self._serve(service, left, self._wait, running=running)
+        outlived = self._desired.outlived_drains(service)
+        if outlived:  # of the color of before, whose instances nobody follows any more
+            self._desired.put_drains(service, await self._routes.change_drains(service, remove=outlived))
+        return state
 
     async def _adopt_route(self, hold: Hold) -> None:
         """The route of a promoted hold is the service's."""

@@ -321,6 +321,14 @@ async def test_the_color_is_switched_without_a_reload(held, ask, registry):
     assert json.loads((await registry.kv_get("jenkins-proxy/routes/books")).value)["color"] == "green"
 
 
+async def test_what_was_drained_in_the_other_color_is_forgotten(held, registry):
+    await held.begin(Route("books", ("/books",), color="green"))
+    await held.promote()
+    await held.daemon.proxy_service.drain("books", [held.old.address], 5, 5)
+    await held.holds.end("books")
+    assert json.loads((await registry.kv_get("jenkins-proxy/drains/books")).value) == {}
+
+
 async def test_candidates_serve_when_no_proven_one_is_left(held, ask, registry, wait_until):
     await held.begin(timing=Timing(empty_grace=0.0))
     await registry.deregister(f"books:{held.old.address.port}")
