@@ -151,7 +151,9 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def fill(consul: str, size: int, port: int, *, instances: int, routes: int | None = None) -> None:
+def fill(
+    consul: str, size: int, port: int, *, instances: int, routes: int | None = None, skip_check: bool = True
+) -> None:
     """Services, their instances and routes for the first of them, written at once as no agent would."""
     requests.put(consul + "/v1/catalog/register", json={"Node": "bench", "Address": "127.0.0.1"}).raise_for_status()
     operations = []
@@ -162,7 +164,7 @@ def fill(consul: str, size: int, port: int, *, instances: int, routes: int | Non
             operations.append({"Service": {"Verb": "set", "Node": "bench", "Service": service}})
         if routes is not None and number >= routes:
             continue
-        route = json.dumps({"service": name, "paths": [f"/{name}/"], "skip_check": True})
+        route = json.dumps({"service": name, "paths": [f"/{name}/"], "skip_check": skip_check})
         pair = {"Key": f"jenkins-proxy/routes/{name}", "Value": base64.b64encode(route.encode()).decode()}
         operations.append({"KV": {"Verb": "set", **pair}})
     for at in range(0, len(operations), _AT_ONCE):
