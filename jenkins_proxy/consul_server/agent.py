@@ -6,11 +6,10 @@ import asyncio
 from typing import Any
 
 from jenkins_proxy.clients.consul.models import CHECK_KINDS
-from jenkins_proxy.consul_server import go_json
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.checks import PolledCheck, TtlCheck
-from jenkins_proxy.consul_server.errors import ConsulError
-from jenkins_proxy.consul_server.records import check_row, service_row
+from jenkins_proxy.consul_server.errors import ConsulError, missing
+from jenkins_proxy.consul_server.records import check_row, refuse_connect, service_row
 from jenkins_proxy.consul_server.state_store import Row, Store, Timing
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
@@ -19,7 +18,8 @@ Monitor = TtlCheck | PolledCheck
 STATUSES = (PASSING, WARNING, CRITICAL)
 _NODE_MAINTENANCE = "_node_maintenance"
 _NO_REASON = "Maintenance mode is enabled for this {}, but no reason was provided. This is a default message."
-_FOREIGN = ("GRPC", "AliasNode", "AliasService", "DockerContainerID")
+_FOREIGN = ("AliasNode", "AliasService", "DockerContainerID")
+_MAX_WEIGHT = 65535
 
 
 class Agent:
@@ -71,8 +71,8 @@ class Agent:
         if not name:
             raise ConsulError(400, "Missing service name")
         _check_address(service["Address"])
-        if any(service[field] for field in ("Kind", "Proxy", "Connect")):
-            raise ConsulError(400, "Invalid Service: the embedded registry has no Connect")
+        _check_weights(service["Weights"])
+        refuse_connect(service)
         checks = _checks_of(service, service_id)
         self._store.advance()
         self._catalog.put_service(self.node, service_row(service, service_id))
@@ -97,6 +97,8 @@ class Agent:
         """
         if not check["Name"]:
             raise ConsulError(400, "Missing check name")
+        if check["Status"] and check["Status"] not in STATUSES:
+            raise ConsulError(400, "Bad check status")
         validate(check)
         if check["ServiceID"] and not self._catalog.service(self.node, check["ServiceID"]):
             raise ConsulError(500, f'ServiceID "{check["ServiceID"]}" does not exist')
@@ -202,7 +204,7 @@ class Agent:
         """Have a service that stays critical taken away, where its check asks for it."""
         row = self._catalog.check(self.node, check_id)
         seconds = self._definitions[check_id]["DeregisterCriticalServiceAfter"]
-        if not seconds or row is None or not row["ServiceID"]:
+        if seconds <= 0 or row is None or not row["ServiceID"]:
             return
         if row["Status"] != CRITICAL:
             self._cancel_reaper(check_id)
@@ -235,7 +237,7 @@ def validate(check: dict[str, Any]) -> None:
         )
     foreign = next((field for field in _FOREIGN if check[field]), "")
     if foreign:
-        raise ConsulError(400, f"Invalid check: the embedded registry has no {foreign} checks")
+        raise missing(f"checks by {foreign}", "register the service with HTTP, TCP, GRPC or TTL")
     polled = any(check[kind.field] for kind in CHECK_KINDS if kind.polled)
     if polled and check["TTL"]:
         raise ConsulError(400, "Invalid check: Interval and TTL cannot both be specified")
@@ -243,20 +245,34 @@ def validate(check: dict[str, Any]) -> None:
         raise ConsulError(400, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks")
     if not polled and check["TTL"] <= 0:
         raise ConsulError(400, "Invalid check: TTL must be > 0 for TTL checks")
+    if check["OutputMaxSize"] < 0:
+        raise ConsulError(400, "Invalid check: MaxOutputMaxSize must be positive")
 
 
 def _checks_of(service: dict[str, Any], service_id: str) -> dict[str, dict[str, Any]]:
     """The checks of a service's registration by their IDs."""
-    given = [*(service["Checks"] or []), *([service["Check"]] if service["Check"] else [])]
+    # One without a value is none to Consul.
+    own = [service["Check"]] if service["Check"] and any(service["Check"].values()) else []
+    given = [*(service["Checks"] or []), *own]
     checks = {}
-    for number, item in enumerate(given, 1):
-        check = go_json.structure(item, go_json.CHECK)
+    for number, check in enumerate(given, 1):
         validate(check)
         check_id = check["CheckID"] or f"service:{service_id}" + (f":{number}" if len(given) > 1 else "")
         check["Name"] = check["Name"] or f"Service '{service['Name']}' check"
         check["ServiceID"] = service_id
         checks[check_id] = check
     return checks
+
+
+def _check_weights(weights: dict[str, Any] | None) -> None:
+    if weights is None:
+        return
+    if weights["Passing"] < 1:
+        raise ConsulError(400, "Invalid Weights: Passing must be greater than 0")
+    if weights["Warning"] < 0:
+        raise ConsulError(400, "Invalid Weights: Warning must be greater or equal than 0")
+    if max(weights.values()) > _MAX_WEIGHT:
+        raise ConsulError(400, "Invalid Weights: DNS Weight must be between 0 and 65535")
 
 
 def _check_address(address: str) -> None:

@@ -1,9 +1,13 @@
-"""Nodes, services and checks: what is registered, and which queries a change concerns."""
+"""Nodes, services and checks: what is registered, and which queries a change concerns.
+
+Look-ups fold case, as Consul's do: names of services and nodes, and tags. What is answered has the letters that were
+registered. IDs are an agent's own, and differ by case there.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from jenkins_proxy.consul_server.state_store import Row, Store
@@ -30,9 +34,10 @@ class Catalog:
         self._checks = store.tables["checks"]
         self._by_name: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._checks_of: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._spelt: dict[str, str] = {node.lower(): node for node in self._nodes}
         self.on_critical: Callable[[str, str], None] = lambda _node, _check_id: None
         for key, row in self._services.items():
-            self._by_name[row["Service"]].add(key)
+            self._by_name[row["Service"].lower()].add(key)
         for (node, check_id), row in self._checks.items():
             self._checks_of[node, row["ServiceID"]].add(check_id)
 
@@ -40,45 +45,62 @@ class Catalog:
 
     def service_index(self, name: str) -> int:
         """A service that is gone, or never was, has the index of the last one that went: above all that it had."""
-        return self._store.index_of(("service", name), self._store.index_of(_EXTINCTION))
+        return self._store.index_of(service_topic(name), self._store.index_of(_EXTINCTION))
 
     # Reading.
 
+    def spelling(self, node: str) -> str:
+        """A node's name as it was registered; the given one, when there is none."""
+        return self._spelt.get(node.lower(), node)
+
     def node(self, node: str) -> Row | None:
-        return self._nodes.get(node)
+        return self._nodes.get(self.spelling(node))
 
     def nodes(self) -> list[Row]:
-        return [self._nodes[name] for name in sorted(self._nodes)]
+        return [self._nodes[name] for name in sorted(self._nodes, key=str.lower)]
 
     def service(self, node: str, service_id: str) -> Row | None:
         return self._services.get((node, service_id))
 
+    def service_folded(self, node: str, service_id: str) -> Row | None:
+        """An entry by its ID in any case: the catalog, other than an agent, does not tell them apart."""
+        exact = self.service(node, service_id)
+        wanted = service_id.lower()
+        return exact or next((row for row in self.services_on(node) if row["ID"].lower() == wanted), None)
+
     def services_on(self, node: str) -> list[Row]:
-        return [row for (at, _), row in sorted(self._services.items()) if at == node]
+        return [row for (at, _), row in sorted(self._services.items(), key=_folded) if at == node]
 
     def names(self) -> dict[str, list[str]]:
         """Every service's name with all its tags."""
-        return {
-            name: sorted({tag for key in keys for tag in self._services[key]["Tags"]})
-            for name, keys in sorted(self._by_name.items())
-        }
+        tags: dict[str, set[str]] = defaultdict(set)
+        for row in self._services.values():
+            tags[row["Service"]].update(row["Tags"])
+        return {name: sorted(found) for name, found in sorted(tags.items())}
 
     def instances(self, name: str) -> list[tuple[Row, Row]]:
         """The entries of a service, each with its node."""
-        return [(self._nodes[node], self._services[node, id_]) for node, id_ in sorted(self._by_name.get(name, ()))]
+        keys = sorted(self._by_name.get(name.lower(), ()), key=lambda key: (key[0].lower(), key[1].lower()))
+        return [(self._nodes[node], self._services[node, id_]) for node, id_ in keys]
 
     def check(self, node: str, check_id: str) -> Row | None:
         return self._checks.get((node, check_id))
+
+    def check_folded(self, node: str, check_id: str) -> Row | None:
+        """A check by its ID in any case, on a node in any case."""
+        at, wanted = self.spelling(node), check_id.lower()
+        exact = self.check(at, check_id)
+        return exact or next((row for row in self.checks_on(at) if row["CheckID"].lower() == wanted), None)
 
     def checks_of(self, node: str, service_id: str) -> list[Row]:
         """The checks of an entry; those of the node itself with an empty ID."""
         return [self._checks[node, check_id] for check_id in sorted(self._checks_of.get((node, service_id), ()))]
 
     def checks_on(self, node: str) -> list[Row]:
-        return [row for (at, _), row in sorted(self._checks.items()) if at == node]
+        return [row for (at, _), row in sorted(self._checks.items(), key=_folded) if at == node]
 
     def checks_of_name(self, name: str) -> list[Row]:
-        found = [check for node, id_ in self._by_name.get(name, ()) for check in self.checks_of(node, id_)]
+        found = [check for node, id_ in self._by_name.get(name.lower(), ()) for check in self.checks_of(node, id_)]
         return sorted(found, key=lambda check: (check["Node"], check["CheckID"]))
 
     def checks_in(self, state: str) -> list[Row]:
@@ -90,7 +112,8 @@ class Catalog:
         node = row["Node"]
         if not self._put("nodes", node, row):
             return False
-        self._store.touch(NODES, ("node", node))
+        self._spelt[node.lower()] = node
+        self._store.touch(NODES, node_topic(node))
         self._touch_names(service["Service"] for service in self.services_on(node))
         return True
 
@@ -101,9 +124,9 @@ class Catalog:
             return False
         if old and old["Service"] != row["Service"]:
             self._leave(old["Service"], key)
-        self._by_name[row["Service"]].add(key)
+        self._by_name[row["Service"].lower()].add(key)
         self._touch_names([row["Service"]])
-        self._store.touch(SERVICES, ("node", node))
+        self._store.touch(SERVICES, node_topic(node))
         # A check carries its service's name and tags.
         for check in self.checks_of(*key):
             self.put_check({**check, "ServiceName": row["Service"], "ServiceTags": row["Tags"]})
@@ -134,7 +157,7 @@ class Catalog:
         self._checks_of.pop((node, service_id), None)
         self._store.drop("services", (node, service_id))
         self._leave(row["Service"], (node, service_id))
-        self._store.touch(SERVICES, ("node", node))
+        self._store.touch(SERVICES, node_topic(node))
         return True
 
     def remove_check(self, node: str, check_id: str) -> bool:
@@ -155,7 +178,8 @@ class Catalog:
         for check in self.checks_on(node):
             self.remove_check(node, check["CheckID"])
         self._store.drop("nodes", node)
-        self._store.touch(NODES, ("node", node))
+        del self._spelt[node.lower()]
+        self._store.touch(NODES, node_topic(node))
         return True
 
     def _put(self, table: str, key: Any, row: Row) -> bool:
@@ -168,24 +192,45 @@ class Catalog:
         return True
 
     def _leave(self, name: str, key: tuple[str, str]) -> None:
-        self._by_name[name].discard(key)
-        if self._by_name[name]:
+        folded = name.lower()
+        self._by_name[folded].discard(key)
+        if self._by_name[folded]:
             self._touch_names([name])
         else:
-            del self._by_name[name]
+            del self._by_name[folded]
             self._store.touch(_EXTINCTION)
-            self._store.forget(("service", name))
+            self._store.forget(service_topic(name))
 
     def _touch_names(self, names: Iterable[str]) -> None:
-        self._store.touch(*(("service", name) for name in set(names)))
+        self._store.touch(*{service_topic(name) for name in names})
 
     def _touch_check(self, row: Row, states: set[str]) -> None:
         node = row["Node"]
-        self._store.touch(("state", "any"), ("checks", node), *(("state", state) for state in states))
+        self._store.touch(("state", "any"), checks_topic(node), *(("state", state) for state in states))
         if row["ServiceID"]:
             self._touch_names([row["ServiceName"]])
         else:
             self._touch_names(service["Service"] for service in self.services_on(node))
+
+
+def service_topic(name: str) -> Hashable:
+    """What a query for a service waits for."""
+    return "service", name.lower()
+
+
+def node_topic(node: str) -> Hashable:
+    """What a query for a node waits for."""
+    return "node", node.lower()
+
+
+def checks_topic(node: str) -> Hashable:
+    """What a query for the checks on a node waits for."""
+    return "checks", node.lower()
+
+
+def _folded(item: tuple[tuple[str, str], Row]) -> tuple[str, str]:
+    (node, id_), _ = item
+    return node.lower(), id_.lower()
 
 
 def _content(row: Row) -> Row:

@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy.consul_server import go_json
-from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog
+from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog, checks_topic, node_topic, service_topic
 from jenkins_proxy.consul_server.errors import ConsulError
-from jenkins_proxy.consul_server.http import Query, answer, blocking, name
-from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, service_row
+from jenkins_proxy.consul_server.http import Query, answer, blocking, check_datacenter, name
+from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, refuse_connect, service_row
 from jenkins_proxy.consul_server.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING
 
@@ -51,9 +51,12 @@ class CatalogApi:
 
         def found() -> Any:
             node = self._catalog.node(wanted)
-            return node and {"Node": node, "Services": {row["ID"]: row for row in self._catalog.services_on(wanted)}}
+            return node and {
+                "Node": node,
+                "Services": {row["ID"]: row for row in self._catalog.services_on(node["Node"])},
+            }
 
-        return await self._topic(request, ("node", wanted), found)
+        return await self._topic(request, node_topic(wanted), found)
 
     async def _service(self, request: web.Request) -> web.Response:
         wanted = name(request, "service name")
@@ -85,7 +88,9 @@ class CatalogApi:
 
     async def _health_node(self, request: web.Request) -> web.Response:
         wanted = name(request, "node name")
-        return await self._topic(request, ("checks", wanted), lambda: self._catalog.checks_on(wanted))
+        return await self._topic(
+            request, checks_topic(wanted), lambda: self._catalog.checks_on(self._catalog.spelling(wanted))
+        )
 
     async def _health_checks(self, request: web.Request) -> web.Response:
         wanted = name(request, "service name")
@@ -104,41 +109,52 @@ class CatalogApi:
         return await blocking(
             request,
             self._store,
-            Query(("service", wanted), lambda: self._catalog.service_index(wanted), lambda: answer(request, found())),
+            Query(service_topic(wanted), lambda: self._catalog.service_index(wanted), lambda: answer(request, found())),
         )
 
     def _tagged(self, request: web.Request, wanted: str) -> list[tuple[Row, Row]]:
-        tags = set(request.query.getall("tag", []))
-        return [(node, row) for node, row in self._catalog.instances(wanted) if tags <= set(row["Tags"])]
+        tags = {tag.lower() for tag in request.query.getall("tag", [])}
+        return [
+            (node, row)
+            for node, row in self._catalog.instances(wanted)
+            if tags <= {tag.lower() for tag in row["Tags"]}
+        ]
 
     async def _register(self, request: web.Request) -> web.Response:
         entry = go_json.body(await request.read(), go_json.CATALOG)
-        node = entry["Node"]
-        if not node:
-            raise ConsulError(500, "Must provide node")
-        if not entry["Address"] and not entry["SkipNodeUpdate"]:
-            raise ConsulError(500, "Must provide address if SkipNodeUpdate is not set")
+        node = self._catalog.spelling(entry["Node"])
+        service = entry["Service"]
+        checks = [*(entry["Checks"] or []), *([entry["Check"]] if entry["Check"] else [])]
+        # All of it before any of it is written: Consul registers all or nothing.
+        _check_node(entry)
+        row = service and _service_row(service)
+        for check in checks:
+            self._check_check(check, node, row)
         self._store.advance()
         if not (entry["SkipNodeUpdate"] and self._catalog.node(node)):
             self._catalog.put_node(
                 node_row(entry["ID"], node, entry["Address"], entry["TaggedAddresses"], entry["NodeMeta"])
             )
-        if entry["Service"]:
-            service = go_json.structure(entry["Service"], go_json.SERVICE)
-            self._catalog.put_service(
-                node,
-                service_row(
-                    {**service, "Name": service["Service"] or service["Name"]}, service["ID"] or service["Service"]
-                ),
-            )
-        for given in [*(entry["Checks"] or []), *([entry["Check"]] if entry["Check"] else [])]:
-            self._put_check(node, go_json.structure(given, go_json.CATALOG_CHECK))
+        if row:
+            self._catalog.put_service(node, row)
+        for check in checks:
+            self._put_check(node, check)
         return answer(request, True)
 
-    def _put_check(self, node: str, check: dict[str, Any]) -> None:
-        service = self._catalog.service(node, check["ServiceID"]) if check["ServiceID"] else None
-        if check["ServiceID"] and not service:
+    def _check_check(self, check: dict[str, Any], node: str, own: Row | None) -> None:
+        """:raises ConsulError: for a check that cannot be registered, with the entry beside it or without."""
+        if check["Node"] and check["Node"].lower() != node.lower():
+            raise ConsulError(500, f'check node "{check["Node"]}" does not match node "{node}"')
+        if not (check["CheckID"] or check["Name"]):
+            raise ConsulError(
+                500, f'failed inserting check: failed inserting check: object missing primary index on node "{node}"'
+            )
+        service_id = check["ServiceID"]
+        beside = own is not None and own["ID"].lower() == service_id.lower()
+        if service_id and not beside and not self._catalog.service_folded(node, service_id):
             raise ConsulError(500, f'failed inserting check: Missing service registration on node "{node}"')
+
+    def _put_check(self, node: str, check: dict[str, Any]) -> None:
         self._catalog.put_check(
             check_row(
                 node,
@@ -148,7 +164,7 @@ class CatalogApi:
                 notes=check["Notes"],
                 output=check["Output"],
                 kind=check["Type"],
-                service=service,
+                service=self._catalog.service_folded(node, check["ServiceID"]) if check["ServiceID"] else None,
             )
         )
 
@@ -156,14 +172,43 @@ class CatalogApi:
         entry = go_json.body(await request.read(), go_json.CATALOG)
         if not entry["Node"]:
             raise ConsulError(500, "Must provide node")
+        check_datacenter(entry["Datacenter"])
+        node = self._catalog.spelling(entry["Node"])
         self._store.advance()
         if entry["ServiceID"]:
-            self._catalog.remove_service(entry["Node"], entry["ServiceID"])
+            row = self._catalog.service_folded(node, entry["ServiceID"])
+            self._catalog.remove_service(node, row["ID"] if row else entry["ServiceID"])
         elif entry["CheckID"]:
-            self._catalog.remove_check(entry["Node"], entry["CheckID"])
+            row = self._catalog.check_folded(node, entry["CheckID"])
+            self._catalog.remove_check(node, row["CheckID"] if row else entry["CheckID"])
         else:
-            self._catalog.remove_node(entry["Node"])
+            self._catalog.remove_node(node)
         return answer(request, True)
+
+
+def _check_node(entry: dict[str, Any]) -> None:
+    """:raises ConsulError: for a node that Consul refuses."""
+    if not entry["Node"]:
+        raise ConsulError(500, "Must provide node")
+    if not entry["Address"] and not entry["SkipNodeUpdate"]:
+        raise ConsulError(500, "Must provide address if SkipNodeUpdate is not set")
+    check_datacenter(entry["Datacenter"])
+    if entry["ID"] and len(entry["ID"]) != 36:
+        raise ConsulError(500, "Bad node ID: uuid string is wrong length")
+
+
+def _service_row(service: dict[str, Any]) -> Row:
+    """The row of a service in a registration of the catalog. :raises ConsulError: for one that Consul refuses."""
+    refuse_connect(service)
+    service_name = service["Service"] or service["Name"]
+    if not service_name:
+        raise ConsulError(
+            500,
+            "Must provide service name with ID"
+            if service["ID"]
+            else "failed inserting service: failed inserting service: object missing primary index",
+        )
+    return service_row({**service, "Name": service_name}, service["ID"] or service_name)
 
 
 def catalog_entry(node: Row, service: Row) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class PolledCheck:
             await cancel_all([self._task])
 
     async def _run(self) -> None:
-        interval = self._definition["Interval"]
+        interval = max(self._definition["Interval"], self._timing.min_check_interval)
         await asyncio.sleep(random.uniform(0, min(interval, self._timing.first_check_within)))
         while True:
             status, output = await probe(self._definition)
@@ -109,7 +109,7 @@ class PolledCheck:
 
 async def probe(definition: dict[str, Any]) -> tuple[str, str]:
     """Run an HTTP or TCP check once: its status and output, in Consul's words."""
-    timeout = definition["Timeout"] or _TIMEOUT
+    timeout = definition["Timeout"] if definition["Timeout"] > 0 else _TIMEOUT
     try:
         if definition["HTTP"]:
             return await with_timeout(_http(definition), timeout)

@@ -14,3 +14,11 @@ class ConsulError(Exception):
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+def missing(what: str, instead: str) -> ConsulError:
+    """The answer to a call for what Consul has and the embedded registry has not: 501.
+
+    :param instead: what the caller can do.
+    """
+    return ConsulError(501, f"the embedded registry has no {what}: {instead}")

@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.errors import ConsulError
 
 DURATION = "duration"
-ANY = "any"
+NANOSECONDS = "nanoseconds"
+"""A duration in Go's own unit; None where it is not given."""
+OBJECT = "object"
+"""An object whose fields nobody here reads."""
 
 _STRINGS = "[]string"
 _STRING_MAP = "map[string]string"
+_HEADERS = "map[string][]string"
 
-WEIGHTS = {"Passing": "int", "Warning": "int"}
-CHECK = {
+
+@dataclass(frozen=True)
+class Struct:
+    """A structure within a structure.
+
+    :ivar fields: as those of :func:`structure`.
+    :ivar type: Go's name of it, for errors.
+    """
+
+    fields: Mapping[str, Kind]
+    type: str
+
+
+@dataclass(frozen=True)
+class ListOf:
+    """A list of structures."""
+
+    item: Struct
+    type: str
+
+
+@dataclass(frozen=True)
+class MapOf:
+    """Structures by name."""
+
+    item: Struct
+    type: str
+
+
+Kind = str | Struct | ListOf | MapOf
+Fields = Mapping[str, Kind]
+
+WEIGHTS: Fields = {"Passing": "int", "Warning": "int"}
+CHECK: Fields = {
     "CheckID": "string",
     "ID": "string",
     "Name": "string",
@@ -26,7 +64,7 @@ CHECK = {
     "ServiceID": "string",
     "HTTP": "string",
     "Method": "string",
-    "Header": ANY,
+    "Header": _HEADERS,
     "Body": "string",
     "TLSSkipVerify": "bool",
     "TCP": "string",
@@ -49,7 +87,8 @@ CHECK = {
     "Token": "string",
     "Namespace": "string",
 }
-SERVICE = {
+_PLACE = Struct({"Address": "string", "Port": "int"}, "structs.ServiceAddress")
+SERVICE: Fields = {
     "ID": "string",
     "Name": "string",
     "Service": "string",
@@ -57,79 +96,95 @@ SERVICE = {
     "Port": "int",
     "Address": "string",
     "Meta": _STRING_MAP,
-    "TaggedAddresses": ANY,
-    "Weights": ANY,
+    "TaggedAddresses": MapOf(_PLACE, "map[string]structs.ServiceAddress"),
+    "Weights": Struct(WEIGHTS, "structs.Weights"),
     "EnableTagOverride": "bool",
     "Kind": "string",
     "Token": "string",
     "Namespace": "string",
-    "Check": ANY,
-    "Checks": ANY,
-    "Proxy": ANY,
-    "Connect": ANY,
+    "Check": Struct(CHECK, "structs.CheckType"),
+    "Checks": ListOf(Struct(CHECK, "structs.CheckType"), "structs.CheckTypes"),
+    "Proxy": OBJECT,
+    "Connect": OBJECT,
 }
-SESSION = {
+SESSION: Fields = {
     "ID": "string",
     "Name": "string",
     "Node": "string",
-    "LockDelay": ANY,
+    "LockDelay": NANOSECONDS,
     "Behavior": "string",
     "TTL": "string",
-    "Checks": ANY,
-    "NodeChecks": ANY,
-    "ServiceChecks": ANY,
+    "Checks": _STRINGS,
+    "NodeChecks": _STRINGS,
+    "ServiceChecks": ListOf(Struct({"ID": "string", "Namespace": "string"}, "structs.ServiceCheck"), "[]structs.ServiceCheck"),
     "Namespace": "string",
 }
-CATALOG = {
-    "ID": "string",
-    "Node": "string",
-    "Address": "string",
-    "Datacenter": "string",
-    "TaggedAddresses": ANY,
-    "NodeMeta": ANY,
-    "Service": ANY,
-    "Check": ANY,
-    "Checks": ANY,
-    "SkipNodeUpdate": "bool",
-    "ServiceID": "string",
-    "CheckID": "string",
-    "Namespace": "string",
-}
-CATALOG_CHECK = {
+CATALOG_CHECK: Fields = {
     **CHECK,
     "Node": "string",
     "Output": "string",
     "ServiceName": "string",
     "ServiceTags": _STRINGS,
     "Type": "string",
-    "Definition": ANY,
+    "Definition": OBJECT,
+    "CreateIndex": "int",
+    "ModifyIndex": "int",
+}
+_CATALOG_CHECK = Struct(CATALOG_CHECK, "structs.HealthCheck")
+CATALOG: Fields = {
+    "ID": "string",
+    "Node": "string",
+    "Address": "string",
+    "Datacenter": "string",
+    "TaggedAddresses": _STRING_MAP,
+    "NodeMeta": _STRING_MAP,
+    "Service": Struct(SERVICE, "structs.NodeService"),
+    "Check": _CATALOG_CHECK,
+    "Checks": ListOf(_CATALOG_CHECK, "structs.HealthChecks"),
+    "SkipNodeUpdate": "bool",
+    "ServiceID": "string",
+    "CheckID": "string",
+    "Namespace": "string",
 }
 
 # json reads both halves of a character beyond U+FFFF as one; what is left are halves that no UTF-8 can carry.
 _HALF = re.compile("[\ud800-\udfff]")
 _EMPTY: Mapping[str, Any] = {"string": "", "int": 0, "bool": False, DURATION: 0.0}
-_PYTHON = {"string": str, "int": int, "bool": bool, _STRINGS: list, _STRING_MAP: dict}
+_PYTHON: Mapping[str, type] = {"string": str, "int": int, "bool": bool, OBJECT: dict}
+_INT64 = 2**63
+# Below it a session's delay is seconds, as in Consul: nobody wants one of 15 ns.
+_NANOSECONDS_FROM = 1000
+_SPACE = " \t\r\n"
 
 
-def body(data: bytes, fields: Mapping[str, str], *, strict: bool = True) -> dict[str, Any]:
+def body(data: bytes, fields: Fields, *, strict: bool = True) -> dict[str, Any]:
     """A request's body as a complete structure: missing fields are Go's zero values, durations are seconds.
+
+    As Go's decoder it reads one value and leaves what follows alone, and takes U+FFFD for what is no UTF-8.
 
     :param strict: refuse unknown fields, as nearly all calls of Consul do.
     :raises ConsulError: 400, for what Consul refuses too.
     """
+    text = data.decode("utf-8", "replace").lstrip(_SPACE)
+    if not text:
+        raise _failed("EOF")
     try:
-        value = _whole(json.loads(data))
+        value = _whole(_DECODER.raw_decode(text)[0])
+    except json.JSONDecodeError as error:
+        raise _failed(_syntax(error)) from error
+    except RecursionError as error:
+        raise _failed("exceeded max depth") from error
     except ValueError as error:
-        raise _failed("EOF" if not data else "unexpected EOF" if "Expecting" in str(error) else str(error)) from error
-    if not isinstance(value, dict):
-        raise _failed("json: cannot unmarshal value into Go value of type struct")
-    return structure(value, fields, strict=strict)
+        raise _failed(str(error)) from error
+    if value is not None and not isinstance(value, dict):
+        raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go value of type struct")
+    return structure(value or {}, fields, strict=strict)
 
 
-def structure(value: Mapping[str, Any], fields: Mapping[str, str], *, strict: bool = True) -> dict[str, Any]:
+def structure(value: Mapping[str, Any], fields: Fields, *, strict: bool = True) -> dict[str, Any]:
     """As :func:`body`, for an object inside of one."""
     names = {_plain(name): name for name in fields}
-    result = {name: _EMPTY.get(kind) for name, kind in fields.items()}
+    result = {name: _EMPTY.get(kind) if isinstance(kind, str) else None for name, kind in fields.items()}
     for given, item in value.items():
         name = names.get(_plain(given))
         if name is None and strict:
@@ -139,9 +194,25 @@ def structure(value: Mapping[str, Any], fields: Mapping[str, str], *, strict: bo
     return result
 
 
-def nanoseconds(value: Any) -> int:
-    """A duration as text or as a number, in Go's own unit."""
-    return round(_seconds(value) * 1e9)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return number
+
+
+def _no_constant(text: str) -> float:
+    # Python reads NaN and the infinities, which are no JSON: a timer that is given one never fires again.
+    raise ValueError(f"invalid character '{text.lstrip('-')[0]}' looking for beginning of value")
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+
+
+def _syntax(error: json.JSONDecodeError) -> str:
+    if error.pos >= len(error.doc) or error.msg.startswith("Unterminated"):
+        return "unexpected EOF"
+    return f"invalid character '{error.doc[error.pos]}' looking for beginning of value"
 
 
 def _whole(value: Any) -> Any:
@@ -159,28 +230,65 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _typed(name: str, kind: str, value: Any) -> Any:
-    if kind == ANY:
-        return value
+def _typed(name: str, kind: Kind, value: Any) -> Any:
+    if isinstance(kind, Struct):
+        _expect(isinstance(value, dict), name, kind.type, value)
+        return structure(value, kind.fields)
+    if isinstance(kind, ListOf):
+        _expect(isinstance(value, list), name, kind.type, value)
+        return [_typed(name, kind.item, item) for item in value]
+    if isinstance(kind, MapOf):
+        _expect(isinstance(value, dict), name, kind.type, value)
+        # In Consul's own words, whatever letters the request had: the row is answered as it is.
+        return {key: _typed(name, kind.item, item or {}) for key, item in value.items()}
+    if kind == _STRINGS:
+        _expect(isinstance(value, list), name, kind, value)
+        return [_text(name, item) for item in value]
+    if kind == _STRING_MAP:
+        _expect(isinstance(value, dict), name, kind, value)
+        return {key: _text(name, item) for key, item in value.items()}
+    if kind == _HEADERS:
+        _expect(isinstance(value, dict), name, kind, value)
+        return {key: _typed(name, _STRINGS, item or []) for key, item in value.items()}
     if kind == DURATION:
-        return _seconds(value)
-    good = isinstance(value, _PYTHON[kind]) and (kind != "int" or not isinstance(value, bool))
-    if good and kind in (_STRINGS, _STRING_MAP):
-        good = all(isinstance(item, str) for item in (value.values() if kind == _STRING_MAP else value))
-    if not good:
-        raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go struct field .{name} of type {kind}")
+        return _nanoseconds(value) / 1e9
+    if kind == NANOSECONDS:
+        given = _nanoseconds(value)
+        return _wrapped(given * 10**9) if given < _NANOSECONDS_FROM else given
+    good = isinstance(value, _PYTHON[kind]) and (kind != "int" or _is_int64(value))
+    _expect(good, name, kind, value)
     return value
 
 
-def _seconds(value: Any) -> float:
+def _text(name: str, value: Any) -> str:
+    _expect(value is None or isinstance(value, str), name, "string", value)
+    return value or ""
+
+
+def _expect(good: bool, name: str, kind: str, value: Any) -> None:
+    if not good:
+        raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go struct field .{name} of type {kind}")
+
+
+def _is_int64(value: Any) -> bool:
+    return not isinstance(value, bool) and -_INT64 <= value < _INT64
+
+
+def _nanoseconds(value: Any) -> int:
+    """A duration as text or as a number. A number that is none for Go is the lowest one, which is no interval."""
     if isinstance(value, str):
         try:
-            return go_duration.parse(value) if value else 0.0
+            return round(go_duration.parse(value) * 1e9) if value else 0
         except ValueError as error:
             raise _failed(str(error)) from error
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value / 1e9
+        return int(value) if -_INT64 <= value < _INT64 else -_INT64
     raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go value of type time.Duration")
+
+
+def _wrapped(number: int) -> int:
+    """As a 64-bit integer takes it."""
+    return (number + _INT64) % (2 * _INT64) - _INT64
 
 
 def _go_kind(value: Any) -> str:

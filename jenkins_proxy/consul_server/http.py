@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.access import Access
-from jenkins_proxy.consul_server.errors import ConsulError
+from jenkins_proxy.consul_server.errors import ConsulError, missing
 from jenkins_proxy.consul_server.records import DATACENTER
 from jenkins_proxy.consul_server.state_store import Store
 
@@ -22,6 +22,26 @@ KV_MAX = 512 * 1024
 """Bytes: Consul's own limit for a value."""
 
 _DEFAULT_WAIT, _MAX_WAIT = 300.0, 600.0
+_UINT64 = 2**64
+# An agent answers these of itself, whatever data center is asked for.
+_LOCAL = "/v1/agent/"
+# The calls that have the options in Consul; with any other, Consul does not look at them either.
+_FILTERED = (
+    "/v1/agent/services",
+    "/v1/agent/checks",
+    "/v1/catalog/nodes",
+    "/v1/catalog/node/",
+    "/v1/catalog/service/",
+    "/v1/health/",
+)
+_BY_META = (
+    "/v1/catalog/nodes",
+    "/v1/catalog/services",
+    "/v1/catalog/service/",
+    "/v1/health/service/",
+    "/v1/health/checks/",
+    "/v1/health/state/",
+)
 # Go escapes these in JSON, so that it can stand in HTML.
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -56,16 +76,27 @@ async def blocking(request: web.Request, store: Store, query: Query) -> web.Resp
 
 
 def _asked(request: web.Request) -> tuple[int, float]:
-    text = request.query.get("index", "")
-    if text and not text.isdecimal():
-        raise ConsulError(400, "Invalid index")
+    try:
+        asked = uint64(request.query.get("index") or "0")
+    except ValueError as error:
+        raise ConsulError(400, "Invalid index") from error
     try:
         wait = go_duration.parse(request.query["wait"]) if request.query.get("wait") else 0.0
     except ValueError as error:
         raise ConsulError(400, "Invalid wait time") from error
-    wait = min(wait or _DEFAULT_WAIT, _MAX_WAIT)
+    wait = min(wait, _MAX_WAIT) if wait > 0 else _DEFAULT_WAIT
     # As Consul does it: watchers that began together must not come back together.
-    return int(text or 0), time.monotonic() + wait + random.uniform(0, wait / 16)
+    return asked, time.monotonic() + wait + random.uniform(0, wait / 16)
+
+
+def uint64(text: str) -> int:
+    """A number as Go's ``ParseUint`` reads it. :raises ValueError: with Go's words, for what is none."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    # Python converts no number of thousands of digits.
+    if len(text.lstrip("0")) > 20 or int(text) >= _UINT64:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
+    return int(text)
 
 
 def answer(request: web.Request, data: Any, status: int = 200) -> web.Response:
@@ -128,12 +159,19 @@ def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
     return web.Response(status=405, text=f"method {request.method} not allowed", headers=headers)
 
 
+def check_datacenter(given: str) -> None:
+    """:raises ConsulError: for another data center than the only one; none given is that one."""
+    if given not in ("", DATACENTER):
+        raise ConsulError(500, "No path to datacenter")
+
+
 def _check_options(request: web.Request) -> None:
     if "stale" in request.query and "consistent" in request.query:
         raise ConsulError(400, "Cannot specify ?stale with ?consistent, conflicting semantics.")
-    if request.query.get("dc", DATACENTER) != DATACENTER:
-        raise ConsulError(500, "No path to datacenter")
-    for option in ("filter", "node-meta"):
-        # Left out, it would give more than was asked for, and nobody would notice.
-        if option in request.query:
-            raise ConsulError(400, f"the embedded registry does not know ?{option}=")
+    if not request.path.startswith(_LOCAL):
+        check_datacenter(request.query.get("dc", ""))
+    # Left out where Consul has it, it would give more than was asked for, and nobody would notice.
+    if request.query.get("filter") and request.path.startswith(_FILTERED):
+        raise missing("?filter=", "ask without it, and filter the answer")
+    if request.query.get("node-meta") and request.path.startswith(_BY_META):
+        raise missing("?node-meta=", "ask without it, and filter the answer")

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from aiohttp import web
 
 from jenkins_proxy.consul_server import go_json
-from jenkins_proxy.consul_server.errors import ConsulError
-from jenkins_proxy.consul_server.http import KV_MAX, Query, answer, blocking, name
+from jenkins_proxy.consul_server.errors import ConsulError, missing
+from jenkins_proxy.consul_server.http import KV_MAX, Query, answer, blocking, name, uint64
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.sessions import TOPIC, Sessions
 from jenkins_proxy.consul_server.state_store import Row, Store
 
 _LOCK_DELAY = 15 * 10**9
-# Below it a number is seconds, as in Consul: nobody wants a delay of 15 ns.
-_NANOSECONDS_FROM = 1000
 
 
 class KvApi:
@@ -132,19 +130,14 @@ class SessionApi:
     async def _create(self, request: web.Request) -> web.Response:
         given = go_json.body(await request.read() or b"{}", go_json.SESSION, strict=False)
         if given["ServiceChecks"]:
-            raise ConsulError(
-                400, "the embedded registry does not know ServiceChecks of a session: name them in Checks"
-            )
-        delay = go_json.nanoseconds(given["LockDelay"]) if given["LockDelay"] is not None else _LOCK_DELAY
-        if isinstance(given["LockDelay"], int) and given["LockDelay"] < _NANOSECONDS_FROM:
-            delay *= 10**9
+            raise missing("ServiceChecks of a session", "name them in its Checks")
         checks = [item for item in (given["Checks"], given["NodeChecks"]) if item is not None]
         session_id = self._sessions.create(
             name=given["Name"],
             node=given["Node"] or self._node,
             ttl=given["TTL"],
             behavior=given["Behavior"] or "release",
-            lock_delay=delay,
+            lock_delay=_LOCK_DELAY if given["LockDelay"] is None else given["LockDelay"],
             checks=checks[0] if checks else ["serfHealth"],
         )
         return answer(request, {"ID": session_id})
@@ -204,10 +197,10 @@ def _levels(keys: list[str], prefix: str, separator: str) -> list[str]:
 
 
 def _number(request: web.Request, option: str) -> int:
-    text = request.query.get(option, "0")
-    if not text.isdecimal():
-        raise ConsulError(500, f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    return int(text)
+    try:
+        return uint64(request.query.get(option, "0"))
+    except ValueError as error:
+        raise ConsulError(500, str(error)) from error
 
 
 def _no_conflict(request: web.Request, *options: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from jenkins_proxy.consul_server import go_json
+from jenkins_proxy.consul_server.errors import missing
 from jenkins_proxy.consul_server.state_store import Row
 
 DATACENTER = "dc1"
@@ -35,7 +35,7 @@ def service_row(service: dict[str, Any], service_id: str) -> Row:
         **({"TaggedAddresses": tagged} if tagged else {}),
         "Meta": service["Meta"] or None,
         "Port": port,
-        "Weights": go_json.structure(service["Weights"] or {"Passing": 1, "Warning": 1}, go_json.WEIGHTS),
+        "Weights": service["Weights"] or {"Passing": 1, "Warning": 1},
         "EnableTagOverride": service["EnableTagOverride"],
         "Proxy": {"MeshGateway": {}, "Expose": {}},
         "Connect": {},
@@ -67,6 +67,19 @@ def check_row(
         "Type": kind,
         "Definition": {},
     }
+
+
+def refuse_connect(service: dict[str, Any]) -> None:
+    """:raises ConsulError: 501, for a service that only Consul's service mesh has."""
+    if service["Kind"] or _says(service["Proxy"]) or _says(service["Connect"]):
+        raise missing("service mesh (Kind, Proxy and Connect of a service)", "register the service without them")
+
+
+def _says(value: Any) -> bool:
+    """Whether anything in it is other than Go's zero value."""
+    if isinstance(value, dict):
+        return any(map(_says, value.values()))
+    return any(map(_says, value)) if isinstance(value, list) else bool(value)
 
 
 def _tagged(address: str, port: int) -> Row:

@@ -51,7 +51,7 @@ class Sessions:
         return [row for _, row in sorted(self._rows.items())]
 
     def on(self, node: str) -> list[Row]:
-        return [row for row in self.all() if row["Node"] == node]
+        return [row for row in self.all() if row["Node"].lower() == node.lower()]
 
     def create(self, *, name: str, node: str, ttl: str, behavior: str, lock_delay: int, checks: Sequence[str]) -> str:
         """Make a session, and give its ID.
@@ -66,7 +66,7 @@ class Sessions:
             raise ConsulError(500, f"Invalid Behavior setting '{behavior}'")
         self._check_ttl(ttl)
         for check_id in checks:
-            check = self._catalog.check(node, check_id)
+            check = self._catalog.check_folded(node, check_id)
             if check is None:
                 raise ConsulError(500, f"Missing check '{check_id}' registration")
             if check["Status"] == CRITICAL:
@@ -151,7 +151,8 @@ class Sessions:
 
     def _end_of_check(self, node: str, check_id: str) -> None:
         for session_id, row in list(self._rows.items()):
-            if row["Node"] == node and check_id in row["NodeChecks"]:
+            checks = {name.lower() for name in row["NodeChecks"]}
+            if row["Node"].lower() == node.lower() and check_id.lower() in checks:
                 self._end(session_id)
 
     def _check_ttl(self, ttl: str) -> None:

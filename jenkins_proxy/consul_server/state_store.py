@@ -33,6 +33,7 @@ class Timing:
     """The times of the embedded registry, in seconds.
 
     :ivar retry: after which a change that could not be kept is tried again, where no caller learns of it and does so.
+    :ivar min_check_interval: a check that asks for a shorter one runs at this one, as Consul's do.
     :ivar min_deregister_after: Consul takes no shorter ``DeregisterCriticalServiceAfter``.
     :ivar min_session_ttl: Consul takes no shorter time to live of a session.
     :ivar max_session_ttl: Consul takes no longer one.
@@ -42,6 +43,7 @@ class Timing:
     """
 
     retry: float = 1.0
+    min_check_interval: float = 1.0
     min_deregister_after: float = 60.0
     min_session_ttl: float = 10.0
     max_session_ttl: float = 86400.0
