@@ -56,6 +56,9 @@ class Agent:
     def services(self) -> list[Row]:
         return self._catalog.services_on(self.node)
 
+    def service(self, service_id: str) -> Row | None:
+        return self._catalog.service(self.node, service_id)
+
     def checks(self) -> list[Row]:
         """The checks of this agent: not the node's own health."""
         return [row for row in self._catalog.checks_on(self.node) if row["CheckID"] != "serfHealth"]

@@ -6,146 +6,23 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.errors import ConsulError
-
-DURATION = "duration"
-NANOSECONDS = "nanoseconds"
-"""A duration in Go's own unit; None where it is not given."""
-OBJECT = "object"
-"""An object whose fields nobody here reads."""
-
-_STRINGS = "[]string"
-_STRING_MAP = "map[string]string"
-_HEADERS = "map[string][]string"
-
-
-@dataclass(frozen=True)
-class Struct:
-    """A structure within a structure.
-
-    :ivar fields: as those of :func:`structure`.
-    :ivar type: Go's name of it, for errors.
-    """
-
-    fields: Mapping[str, Kind]
-    type: str
-
-
-@dataclass(frozen=True)
-class ListOf:
-    """A list of structures."""
-
-    item: Struct
-    type: str
-
-
-@dataclass(frozen=True)
-class MapOf:
-    """Structures by name."""
-
-    item: Struct
-    type: str
-
-
-Kind = str | Struct | ListOf | MapOf
-Fields = Mapping[str, Kind]
-
-WEIGHTS: Fields = {"Passing": "int", "Warning": "int"}
-CHECK: Fields = {
-    "CheckID": "string",
-    "ID": "string",
-    "Name": "string",
-    "Notes": "string",
-    "Status": "string",
-    "ServiceID": "string",
-    "HTTP": "string",
-    "Method": "string",
-    "Header": _HEADERS,
-    "Body": "string",
-    "TLSSkipVerify": "bool",
-    "TCP": "string",
-    "Interval": DURATION,
-    "Timeout": DURATION,
-    "TTL": DURATION,
-    "DeregisterCriticalServiceAfter": DURATION,
-    "SuccessBeforePassing": "int",
-    "FailuresBeforeCritical": "int",
-    "OutputMaxSize": "int",
-    "Shell": "string",
-    "Script": "string",
-    "Args": _STRINGS,
-    "ScriptArgs": _STRINGS,
-    "DockerContainerID": "string",
-    "GRPC": "string",
-    "GRPCUseTLS": "bool",
-    "AliasNode": "string",
-    "AliasService": "string",
-    "Token": "string",
-    "Namespace": "string",
-}
-_PLACE = Struct({"Address": "string", "Port": "int"}, "structs.ServiceAddress")
-SERVICE: Fields = {
-    "ID": "string",
-    "Name": "string",
-    "Service": "string",
-    "Tags": _STRINGS,
-    "Port": "int",
-    "Address": "string",
-    "Meta": _STRING_MAP,
-    "TaggedAddresses": MapOf(_PLACE, "map[string]structs.ServiceAddress"),
-    "Weights": Struct(WEIGHTS, "structs.Weights"),
-    "EnableTagOverride": "bool",
-    "Kind": "string",
-    "Token": "string",
-    "Namespace": "string",
-    "Check": Struct(CHECK, "structs.CheckType"),
-    "Checks": ListOf(Struct(CHECK, "structs.CheckType"), "structs.CheckTypes"),
-    "Proxy": OBJECT,
-    "Connect": OBJECT,
-}
-SESSION: Fields = {
-    "ID": "string",
-    "Name": "string",
-    "Node": "string",
-    "LockDelay": NANOSECONDS,
-    "Behavior": "string",
-    "TTL": "string",
-    "Checks": _STRINGS,
-    "NodeChecks": _STRINGS,
-    "ServiceChecks": ListOf(Struct({"ID": "string", "Namespace": "string"}, "structs.ServiceCheck"), "[]structs.ServiceCheck"),
-    "Namespace": "string",
-}
-CATALOG_CHECK: Fields = {
-    **CHECK,
-    "Node": "string",
-    "Output": "string",
-    "ServiceName": "string",
-    "ServiceTags": _STRINGS,
-    "Type": "string",
-    "Definition": OBJECT,
-    "CreateIndex": "int",
-    "ModifyIndex": "int",
-}
-_CATALOG_CHECK = Struct(CATALOG_CHECK, "structs.HealthCheck")
-CATALOG: Fields = {
-    "ID": "string",
-    "Node": "string",
-    "Address": "string",
-    "Datacenter": "string",
-    "TaggedAddresses": _STRING_MAP,
-    "NodeMeta": _STRING_MAP,
-    "Service": Struct(SERVICE, "structs.NodeService"),
-    "Check": _CATALOG_CHECK,
-    "Checks": ListOf(_CATALOG_CHECK, "structs.HealthChecks"),
-    "SkipNodeUpdate": "bool",
-    "ServiceID": "string",
-    "CheckID": "string",
-    "Namespace": "string",
-}
+from jenkins_proxy.consul_server.structures import (
+    DURATION,
+    NANOSECONDS,
+    OBJECT,
+    STRING_MAP,
+    STRINGS,
+    TEXTS,
+    Fields,
+    Kind,
+    ListOf,
+    MapOf,
+    Struct,
+)
 
 # json reads both halves of a character beyond U+FFFF as one; what is left are halves that no UTF-8 can carry.
 _HALF = re.compile("[\ud800-\udfff]")
@@ -165,7 +42,7 @@ def body(data: bytes, fields: Fields, *, strict: bool = True) -> dict[str, Any]:
     :param strict: refuse unknown fields, as nearly all calls of Consul do.
     :raises ConsulError: 400, for what Consul refuses too.
     """
-    text = data.decode("utf-8", "replace").lstrip(_SPACE)
+    text = data.decode("utf-8", "surrogateescape").lstrip(_SPACE)
     if not text:
         raise _failed("EOF")
     try:
@@ -212,11 +89,13 @@ _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 def _syntax(error: json.JSONDecodeError) -> str:
     if error.pos >= len(error.doc) or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
-    return f"invalid character '{error.doc[error.pos]}' looking for beginning of value"
+    # Go names the byte.
+    found = chr(error.doc[error.pos].encode("utf-8", "surrogateescape")[0])
+    return f"invalid character '{found}' looking for beginning of value"
 
 
 def _whole(value: Any) -> Any:
-    """JSON with U+FFFD for each half of a character, as Go's decoder gives it."""
+    """JSON with U+FFFD for each half of a character and for each byte that is no UTF-8, as Go's decoder gives it."""
     if isinstance(value, str):
         return _HALF.sub("\ufffd", value)
     if isinstance(value, list):
@@ -231,33 +110,36 @@ def _plain(name: str) -> str:
 
 
 def _typed(name: str, kind: Kind, value: Any) -> Any:
-    if isinstance(kind, Struct):
-        _expect(isinstance(value, dict), name, kind.type, value)
-        return structure(value, kind.fields)
-    if isinstance(kind, ListOf):
-        _expect(isinstance(value, list), name, kind.type, value)
-        return [_typed(name, kind.item, item) for item in value]
-    if isinstance(kind, MapOf):
-        _expect(isinstance(value, dict), name, kind.type, value)
-        # In Consul's own words, whatever letters the request had: the row is answered as it is.
-        return {key: _typed(name, kind.item, item or {}) for key, item in value.items()}
-    if kind == _STRINGS:
-        _expect(isinstance(value, list), name, kind, value)
-        return [_text(name, item) for item in value]
-    if kind == _STRING_MAP:
-        _expect(isinstance(value, dict), name, kind, value)
-        return {key: _text(name, item) for key, item in value.items()}
-    if kind == _HEADERS:
-        _expect(isinstance(value, dict), name, kind, value)
-        return {key: _typed(name, _STRINGS, item or []) for key, item in value.items()}
+    if not isinstance(kind, str):
+        return _nested(name, kind, value)
     if kind == DURATION:
         return _nanoseconds(value) / 1e9
     if kind == NANOSECONDS:
         given = _nanoseconds(value)
         return _wrapped(given * 10**9) if given < _NANOSECONDS_FROM else given
+    if kind in TEXTS:
+        return _texts(name, kind, value)
     good = isinstance(value, _PYTHON[kind]) and (kind != "int" or _is_int64(value))
     _expect(good, name, kind, value)
     return value
+
+
+def _nested(name: str, kind: Struct | ListOf | MapOf, value: Any) -> Any:
+    _expect(isinstance(value, list if isinstance(kind, ListOf) else dict), name, kind.type, value)
+    if isinstance(kind, Struct):
+        return structure(value, kind.fields)
+    if isinstance(kind, ListOf):
+        return [_nested(name, kind.item, item) for item in value]
+    return {key: _nested(name, kind.item, {} if item is None else item) for key, item in value.items()}
+
+
+def _texts(name: str, kind: str, value: Any) -> Any:
+    _expect(isinstance(value, list if kind == STRINGS else dict), name, kind, value)
+    if kind == STRINGS:
+        return [_text(name, item) for item in value]
+    if kind == STRING_MAP:
+        return {key: _text(name, item) for key, item in value.items()}
+    return {key: _texts(name, STRINGS, [] if item is None else item) for key, item in value.items()}
 
 
 def _text(name: str, value: Any) -> str:

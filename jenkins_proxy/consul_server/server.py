@@ -21,15 +21,17 @@ from pathlib import Path
 
 from aiohttp import web
 
-from jenkins_proxy.consul_server.access import Access
 from jenkins_proxy.consul_server.agent import Agent
-from jenkins_proxy.consul_server.agent_api import AgentApi
+from jenkins_proxy.consul_server.api import absent
+from jenkins_proxy.consul_server.api.about import AboutApi
+from jenkins_proxy.consul_server.api.access import Access
+from jenkins_proxy.consul_server.api.agent_api import AgentApi
+from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
+from jenkins_proxy.consul_server.api.http import KV_MAX, middleware, with_redirects
+from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
 from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.catalog import Catalog
-from jenkins_proxy.consul_server.catalog_api import CatalogApi
-from jenkins_proxy.consul_server.http import KV_MAX, middleware
 from jenkins_proxy.consul_server.kv import Keys
-from jenkins_proxy.consul_server.kv_api import KvApi, SessionApi
 from jenkins_proxy.consul_server.records import check_row, node_row
 from jenkins_proxy.consul_server.sessions import Sessions
 from jenkins_proxy.consul_server.state_store import Row, Store, Timing
@@ -117,12 +119,16 @@ class EmbeddedRegistry:
             middlewares=[middleware(Access(self._token, host, self._names))], client_max_size=KV_MAX + 1
         )
         app.add_routes(
-            [
-                *AgentApi(self._agent, own_node, address).routes(),
-                *CatalogApi(store, catalog).routes(),
-                *KvApi(store, keys, self._sessions).routes(),
-                *SessionApi(store, self._sessions, node).routes(),
-            ]
+            with_redirects(
+                [
+                    *AboutApi(store, self._agent, own_node, address).routes(),
+                    *AgentApi(store, self._agent).routes(),
+                    *CatalogApi(store, catalog).routes(),
+                    *KvApi(store, keys, self._sessions).routes(),
+                    *SessionApi(store, self._sessions, node).routes(),
+                    *absent.routes(),
+                ]
+            )
         )
         return app
 

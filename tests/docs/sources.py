@@ -14,9 +14,9 @@ from unittest.mock import Mock
 from aiohttp import web
 
 from jenkins_proxy import cli, errors
-from jenkins_proxy.consul_server.agent_api import AgentApi
-from jenkins_proxy.consul_server.catalog_api import CatalogApi
-from jenkins_proxy.consul_server.kv_api import KvApi, SessionApi
+from jenkins_proxy.consul_server.api.agent_api import AgentApi
+from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
+from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
 from jenkins_proxy.proxy.api.dashboard import Dashboard

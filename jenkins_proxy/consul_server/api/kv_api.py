@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from jenkins_proxy.consul_server import go_json
+from jenkins_proxy.consul_server import go_json, structures
+from jenkins_proxy.consul_server.api.http import KV_MAX, Query, answer, blocking, name, uint64
 from jenkins_proxy.consul_server.errors import ConsulError, missing
-from jenkins_proxy.consul_server.http import KV_MAX, Query, answer, blocking, name, uint64
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.sessions import TOPIC, Sessions
 from jenkins_proxy.consul_server.state_store import Row, Store
@@ -128,7 +128,7 @@ class SessionApi:
         ]
 
     async def _create(self, request: web.Request) -> web.Response:
-        given = go_json.body(await request.read() or b"{}", go_json.SESSION, strict=False)
+        given = go_json.body(await request.read() or b"{}", structures.SESSION, strict=False)
         if given["ServiceChecks"]:
             raise missing("ServiceChecks of a session", "name them in its Checks")
         checks = [item for item in (given["Checks"], given["NodeChecks"]) if item is not None]

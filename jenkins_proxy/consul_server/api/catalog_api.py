@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-from jenkins_proxy.consul_server import go_json
+from jenkins_proxy.consul_server import go_json, structures
+from jenkins_proxy.consul_server.api.http import Query, answer, blocking, check_datacenter, name
 from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog, checks_topic, node_topic, service_topic
 from jenkins_proxy.consul_server.errors import ConsulError
-from jenkins_proxy.consul_server.http import Query, answer, blocking, check_datacenter, name
 from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, refuse_connect, service_row
 from jenkins_proxy.consul_server.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING
@@ -29,6 +29,7 @@ class CatalogApi:
             web.get("/v1/catalog/service/{name:.*}", self._service, allow_head=False),
             web.get("/v1/catalog/nodes", self._nodes, allow_head=False),
             web.get("/v1/catalog/node/{name:.*}", self._node, allow_head=False),
+            web.get("/v1/catalog/node-services/{name:.*}", self._node_services, allow_head=False),
             web.put("/v1/catalog/register", self._register),
             web.put("/v1/catalog/deregister", self._deregister),
             web.get("/v1/health/service/{name:.*}", self._health, allow_head=False),
@@ -51,12 +52,21 @@ class CatalogApi:
 
         def found() -> Any:
             node = self._catalog.node(wanted)
-            return node and {
-                "Node": node,
-                "Services": {row["ID"]: row for row in self._catalog.services_on(node["Node"])},
-            }
+            return node and {"Node": node, "Services": {row["ID"]: row for row in self._services_on(node)}}
 
         return await self._topic(request, node_topic(wanted), found)
+
+    async def _node_services(self, request: web.Request) -> web.Response:
+        wanted = name(request, "node name")
+
+        def found() -> Any:
+            node = self._catalog.node(wanted)
+            return {"Node": node, "Services": self._services_on(node) if node else None}
+
+        return await self._topic(request, node_topic(wanted), found)
+
+    def _services_on(self, node: Row) -> list[Row]:
+        return self._catalog.services_on(node["Node"])
 
     async def _service(self, request: web.Request) -> web.Response:
         wanted = name(request, "service name")
@@ -115,13 +125,11 @@ class CatalogApi:
     def _tagged(self, request: web.Request, wanted: str) -> list[tuple[Row, Row]]:
         tags = {tag.lower() for tag in request.query.getall("tag", [])}
         return [
-            (node, row)
-            for node, row in self._catalog.instances(wanted)
-            if tags <= {tag.lower() for tag in row["Tags"]}
+            (node, row) for node, row in self._catalog.instances(wanted) if tags <= {tag.lower() for tag in row["Tags"]}
         ]
 
     async def _register(self, request: web.Request) -> web.Response:
-        entry = go_json.body(await request.read(), go_json.CATALOG)
+        entry = go_json.body(await request.read(), structures.CATALOG)
         node = self._catalog.spelling(entry["Node"])
         service = entry["Service"]
         checks = [*(entry["Checks"] or []), *([entry["Check"]] if entry["Check"] else [])]
@@ -129,7 +137,7 @@ class CatalogApi:
         _check_node(entry)
         row = service and _service_row(service)
         for check in checks:
-            self._check_check(check, node, row)
+            self._check_check(check, entry["Node"], row)
         self._store.advance()
         if not (entry["SkipNodeUpdate"] and self._catalog.node(node)):
             self._catalog.put_node(
@@ -143,7 +151,7 @@ class CatalogApi:
 
     def _check_check(self, check: dict[str, Any], node: str, own: Row | None) -> None:
         """:raises ConsulError: for a check that cannot be registered, with the entry beside it or without."""
-        if check["Node"] and check["Node"].lower() != node.lower():
+        if check["Node"] and check["Node"] != node:
             raise ConsulError(500, f'check node "{check["Node"]}" does not match node "{node}"')
         if not (check["CheckID"] or check["Name"]):
             raise ConsulError(
@@ -151,7 +159,8 @@ class CatalogApi:
             )
         service_id = check["ServiceID"]
         beside = own is not None and own["ID"].lower() == service_id.lower()
-        if service_id and not beside and not self._catalog.service_folded(node, service_id):
+        at = self._catalog.spelling(node)
+        if service_id and not beside and not self._catalog.service_folded(at, service_id):
             raise ConsulError(500, f'failed inserting check: Missing service registration on node "{node}"')
 
     def _put_check(self, node: str, check: dict[str, Any]) -> None:
@@ -169,7 +178,7 @@ class CatalogApi:
         )
 
     async def _deregister(self, request: web.Request) -> web.Response:
-        entry = go_json.body(await request.read(), go_json.CATALOG)
+        entry = go_json.body(await request.read(), structures.CATALOG)
         if not entry["Node"]:
             raise ConsulError(500, "Must provide node")
         check_datacenter(entry["Datacenter"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from jenkins_proxy.clients.consul import go_duration
-from jenkins_proxy.consul_server.access import Access
+from jenkins_proxy.consul_server.api.access import Access
 from jenkins_proxy.consul_server.errors import ConsulError, missing
 from jenkins_proxy.consul_server.records import DATACENTER
 from jenkins_proxy.consul_server.state_store import Store
@@ -80,13 +80,18 @@ def _asked(request: web.Request) -> tuple[int, float]:
         asked = uint64(request.query.get("index") or "0")
     except ValueError as error:
         raise ConsulError(400, "Invalid index") from error
+    return asked, wait_until(request)
+
+
+def wait_until(request: web.Request) -> float:
+    """When ``?wait=`` is over, on the monotonic clock."""
     try:
         wait = go_duration.parse(request.query["wait"]) if request.query.get("wait") else 0.0
     except ValueError as error:
         raise ConsulError(400, "Invalid wait time") from error
     wait = min(wait, _MAX_WAIT) if wait > 0 else _DEFAULT_WAIT
     # As Consul does it: watchers that began together must not come back together.
-    return asked, time.monotonic() + wait + random.uniform(0, wait / 16)
+    return time.monotonic() + wait + random.uniform(0, wait / 16)
 
 
 def uint64(text: str) -> int:
@@ -163,6 +168,18 @@ def check_datacenter(given: str) -> None:
     """:raises ConsulError: for another data center than the only one; none given is that one."""
     if given not in ("", DATACENTER):
         raise ConsulError(500, "No path to datacenter")
+
+
+def with_redirects(routes: Sequence[web.RouteDef]) -> list[web.RouteDef]:
+    """The calls, and those that name nothing at the end of their path, which Go's router leads to them."""
+    paths = {route.path for route in routes}
+    bare = dict.fromkeys(path.rpartition("/")[0] for path in paths if path.endswith(":.*}"))
+    return [*routes, *(web.route("*", path, _redirect) for path in bare if path not in paths)]
+
+
+async def _redirect(request: web.Request) -> web.Response:
+    url = request.rel_url
+    return web.Response(status=301, headers={hdrs.LOCATION: str(url.with_path(url.path + "/").with_query(url.query))})
 
 
 def _check_options(request: web.Request) -> None:
