@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from typing import Any
 
-from jenkins_proxy.clients.consul.models import CHECK_KINDS
+from jenkins_proxy.consul_server import definitions
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.checks import PolledCheck, TtlCheck
-from jenkins_proxy.consul_server.errors import ConsulError, missing
-from jenkins_proxy.consul_server.records import check_row, refuse_connect, service_row
-from jenkins_proxy.consul_server.state_store import Row, Store, Timing
-from jenkins_proxy.model import CRITICAL, PASSING, WARNING
+from jenkins_proxy.consul_server.errors import ConsulError
+from jenkins_proxy.consul_server.records import check_row, service_row
+from jenkins_proxy.consul_server.state.state_store import Row, Store, Timing
+from jenkins_proxy.model import CRITICAL
 
+_LOG = logging.getLogger(__name__)
 Monitor = TtlCheck | PolledCheck
 
-STATUSES = (PASSING, WARNING, CRITICAL)
 _NODE_MAINTENANCE = "_node_maintenance"
 _NO_REASON = "Maintenance mode is enabled for this {}, but no reason was provided. This is a default message."
-_FOREIGN = ("AliasNode", "AliasService", "DockerContainerID")
-_MAX_WEIGHT = 65535
 
 
 class Agent:
@@ -39,9 +39,22 @@ class Agent:
 
     def start(self) -> None:
         """Start the checks that were loaded. They keep their status until their first run: a restart of the registry
-        must not take services out of rotation that never stopped."""
-        for check_id, definition in self._definitions.items():
-            self._start_monitor(check_id, definition)
+        must not take services out of rotation that never stopped. One that the API would refuse, from a damaged file or
+        an older version, goes: the service is there without it."""
+        for check_id, kept in list(self._definitions.items()):
+            try:
+                definition = definitions.loaded(kept)
+            except ConsulError as error:
+                _LOG.warning("the check %r in the state file is left out: %s", check_id[:80], error.text[:200])
+                self._forget_check(check_id)
+            else:
+                self._start_monitor(check_id, definition)
+
+    def _forget_check(self, check_id: str) -> None:
+        self._store.advance()
+        # The store has logged it; the next start tries again.
+        with contextlib.suppress(OSError):
+            self._remove_check(check_id)
 
     async def stop(self) -> None:
         """Stop the checks; the services stay."""
@@ -70,13 +83,9 @@ class Agent:
         :param replace_checks: take away the checks that it had and does not name again.
         :raises ConsulError: for what Consul refuses.
         """
-        name, service_id = service["Name"], service["ID"] or service["Name"]
-        if not name:
-            raise ConsulError(400, "Missing service name")
-        _check_address(service["Address"])
-        _check_weights(service["Weights"])
-        refuse_connect(service)
-        checks = _checks_of(service, service_id)
+        service_id = service["ID"] or service["Name"]
+        definitions.check_service(service)
+        checks = definitions.checks_of(service, service_id)
         self._store.advance()
         self._catalog.put_service(self.node, service_row(service, service_id))
         if replace_checks:
@@ -100,9 +109,9 @@ class Agent:
         """
         if not check["Name"]:
             raise ConsulError(400, "Missing check name")
-        if check["Status"] and check["Status"] not in STATUSES:
+        if check["Status"] and check["Status"] not in definitions.STATUSES:
             raise ConsulError(400, "Bad check status")
-        validate(check)
+        definitions.validate(check)
         if check["ServiceID"] and not self._catalog.service(self.node, check["ServiceID"]):
             raise ConsulError(500, f'ServiceID "{check["ServiceID"]}" does not exist')
         self._store.advance()
@@ -155,7 +164,7 @@ class Agent:
             name=definition["Name"],
             status=definition["Status"] or CRITICAL,
             notes=definition["Notes"],
-            kind=kind_of(definition),
+            kind=definitions.kind_of(definition),
             service=self._catalog.service(self.node, definition["ServiceID"]),
         )
         if old and keep_status:
@@ -222,62 +231,3 @@ class Agent:
             self.deregister_service(service_id)
         except OSError:
             self._reap_in(self._timing.retry, check_id, service_id)
-
-
-def kind_of(check: dict[str, Any]) -> str:
-    """A check's type, in Consul's word."""
-    return next((kind.type for kind in CHECK_KINDS if check[kind.field]), "")
-
-
-def validate(check: dict[str, Any]) -> None:
-    """:raises ConsulError: for a check that Consul refuses, or that the embedded registry does not have."""
-    if check["Status"] and check["Status"] not in STATUSES:
-        raise ConsulError(400, "Status for checks must 'passing', 'warning', 'critical'")
-    if check["Args"] or check["ScriptArgs"] or check["Script"]:
-        raise ConsulError(
-            500,
-            "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
-        )
-    foreign = next((field for field in _FOREIGN if check[field]), "")
-    if foreign:
-        raise missing(f"checks by {foreign}", "register the service with HTTP, TCP, GRPC or TTL")
-    polled = any(check[kind.field] for kind in CHECK_KINDS if kind.polled)
-    if polled and check["TTL"]:
-        raise ConsulError(400, "Invalid check: Interval and TTL cannot both be specified")
-    if polled and check["Interval"] <= 0:
-        raise ConsulError(400, "Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks")
-    if not polled and check["TTL"] <= 0:
-        raise ConsulError(400, "Invalid check: TTL must be > 0 for TTL checks")
-    if check["OutputMaxSize"] < 0:
-        raise ConsulError(400, "Invalid check: MaxOutputMaxSize must be positive")
-
-
-def _checks_of(service: dict[str, Any], service_id: str) -> dict[str, dict[str, Any]]:
-    """The checks of a service's registration by their IDs."""
-    # One without a value is none to Consul.
-    own = [service["Check"]] if service["Check"] and any(service["Check"].values()) else []
-    given = [*(service["Checks"] or []), *own]
-    checks = {}
-    for number, check in enumerate(given, 1):
-        validate(check)
-        check_id = check["CheckID"] or f"service:{service_id}" + (f":{number}" if len(given) > 1 else "")
-        check["Name"] = check["Name"] or f"Service '{service['Name']}' check"
-        check["ServiceID"] = service_id
-        checks[check_id] = check
-    return checks
-
-
-def _check_weights(weights: dict[str, Any] | None) -> None:
-    if weights is None:
-        return
-    if weights["Passing"] < 1:
-        raise ConsulError(400, "Invalid Weights: Passing must be greater than 0")
-    if weights["Warning"] < 0:
-        raise ConsulError(400, "Invalid Weights: Warning must be greater or equal than 0")
-    if max(weights.values()) > _MAX_WEIGHT:
-        raise ConsulError(400, "Invalid Weights: DNS Weight must be between 0 and 65535")
-
-
-def _check_address(address: str) -> None:
-    if address in ("0.0.0.0", "::", "[::]"):  # noqa: S104 - refused here, not bound
-        raise ConsulError(400, "Invalid service address")

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL
 
 SERVICES = "services"

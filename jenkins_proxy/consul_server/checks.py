@@ -1,4 +1,4 @@
-"""The checks that run: HTTP and TCP at their intervals, and those that become critical when reports stop."""
+"""The checks that run: HTTP, TCP and gRPC at their intervals, and those that become critical when reports stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 
 from jenkins_proxy.aio import cancel_all, with_timeout
-from jenkins_proxy.consul_server.state_store import Timing
+from jenkins_proxy.consul_server import grpc_health
+from jenkins_proxy.consul_server.state.state_store import Timing
 from jenkins_proxy.errors import root_cause
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
@@ -108,16 +109,17 @@ class PolledCheck:
 
 
 async def probe(definition: dict[str, Any]) -> tuple[str, str]:
-    """Run an HTTP or TCP check once: its status and output, in Consul's words."""
+    """Run an HTTP, TCP or gRPC check once: its status and output, in Consul's words."""
     timeout = definition["Timeout"] if definition["Timeout"] > 0 else _TIMEOUT
+    target = definition["HTTP"] or definition["TCP"] or definition["GRPC"]
+    kind = _http if definition["HTTP"] else _tcp if definition["TCP"] else _grpc
     try:
-        if definition["HTTP"]:
-            return await with_timeout(_http(definition), timeout)
-        return await with_timeout(_tcp(definition["TCP"]), timeout)
+        return await with_timeout(kind(definition), timeout)
     except TimeoutError:
-        return CRITICAL, f"no answer from {definition['HTTP'] or definition['TCP']} in {timeout:g}s"
-    except (OSError, aiohttp.ClientError, ValueError) as error:
-        return CRITICAL, f"{definition['HTTP'] or definition['TCP']}: {root_cause(error)}"
+        return CRITICAL, f"no answer from {target} in {timeout:g}s"
+    except Exception as error:
+        # Whatever a definition holds: a check that cannot be made has failed, and is made again.
+        return CRITICAL, f"{target}: {root_cause(error)}"
 
 
 async def _http(definition: dict[str, Any]) -> tuple[str, str]:
@@ -138,10 +140,33 @@ async def _http(definition: dict[str, Any]) -> tuple[str, str]:
     return (WARNING if answer.status == 429 else CRITICAL), output
 
 
-async def _tcp(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition(":")
-    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+async def _tcp(definition: dict[str, Any]) -> tuple[str, str]:
+    address = definition["TCP"]
+    _, writer = await asyncio.open_connection(*_host_and_port(address))
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
     return PASSING, f"TCP connect {address}: Success"
+
+
+async def _grpc(definition: dict[str, Any]) -> tuple[str, str]:
+    target = definition["GRPC"]
+    address, _, service = target.partition("/")
+    tls = _tls(definition) if definition["GRPCUseTLS"] else None
+    status = await grpc_health.serving_status(*_host_and_port(address), service, tls)
+    if status == "SERVING":
+        return PASSING, f"gRPC check {target}: success"
+    return CRITICAL, f"gRPC {service} serving status: {status}"
+
+
+def _tls(definition: dict[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if definition["TLSSkipVerify"]:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -11,12 +11,14 @@ from typing import Any
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.structures import (
+    CHECK,
     DURATION,
     NANOSECONDS,
     OBJECT,
     STRING_MAP,
     STRINGS,
     TEXTS,
+    UINT,
     Fields,
     Kind,
     ListOf,
@@ -27,8 +29,9 @@ from jenkins_proxy.consul_server.structures import (
 # json reads both halves of a character beyond U+FFFF as one; what is left are halves that no UTF-8 can carry.
 _HALF = re.compile("[\ud800-\udfff]")
 _EMPTY: Mapping[str, Any] = {"string": "", "int": 0, "bool": False, DURATION: 0.0}
-_PYTHON: Mapping[str, type] = {"string": str, "int": int, "bool": bool, OBJECT: dict}
+_PYTHON: Mapping[str, type] = {"string": str, "int": int, "bool": bool, UINT: int, OBJECT: dict}
 _INT64 = 2**63
+_BOUNDS = {"int": (-_INT64, _INT64), UINT: (0, 2 * _INT64)}
 # Below it a session's delay is seconds, as in Consul: nobody wants one of 15 ns.
 _NANOSECONDS_FROM = 1000
 _SPACE = " \t\r\n"
@@ -69,6 +72,15 @@ def structure(value: Mapping[str, Any], fields: Fields, *, strict: bool = True) 
         if name is not None and item is not None:
             result[name] = _typed(name, fields[name], item)
     return result
+
+
+def definition(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """A check's definition as it is kept: a complete structure :data:`CHECK`, with seconds for durations.
+
+    :raises ConsulError: 400, for what is none.
+    """
+    in_seconds = [name for name, kind in CHECK.items() if kind == DURATION and _is_number(kept.get(name))]
+    return structure({**kept, **{name: kept[name] * 1e9 for name in in_seconds}}, CHECK)
 
 
 def _finite(text: str) -> float:
@@ -119,7 +131,7 @@ def _typed(name: str, kind: Kind, value: Any) -> Any:
         return _wrapped(given * 10**9) if given < _NANOSECONDS_FROM else given
     if kind in TEXTS:
         return _texts(name, kind, value)
-    good = isinstance(value, _PYTHON[kind]) and (kind != "int" or _is_int64(value))
+    good = isinstance(value, _PYTHON[kind]) and (kind not in _BOUNDS or _is_within(value, *_BOUNDS[kind]))
     _expect(good, name, kind, value)
     return value
 
@@ -152,8 +164,8 @@ def _expect(good: bool, name: str, kind: str, value: Any) -> None:
         raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go struct field .{name} of type {kind}")
 
 
-def _is_int64(value: Any) -> bool:
-    return not isinstance(value, bool) and -_INT64 <= value < _INT64
+def _is_within(value: Any, lowest: int, limit: int) -> bool:
+    return not isinstance(value, bool) and lowest <= value < limit
 
 
 def _nanoseconds(value: Any) -> int:
@@ -163,9 +175,13 @@ def _nanoseconds(value: Any) -> int:
             return round(go_duration.parse(value) * 1e9) if value else 0
         except ValueError as error:
             raise _failed(str(error)) from error
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if _is_number(value):
         return int(value) if -_INT64 <= value < _INT64 else -_INT64
     raise _failed(f"json: cannot unmarshal {_go_kind(value)} into Go value of type time.Duration")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _wrapped(number: int) -> int:

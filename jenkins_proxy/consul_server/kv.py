@@ -6,7 +6,7 @@ import base64
 import bisect
 from typing import Any
 
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 
 _DELETED = "kv-deleted"
 

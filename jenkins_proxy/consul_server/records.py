@@ -6,7 +6,7 @@ import ipaddress
 from typing import Any
 
 from jenkins_proxy.consul_server.errors import missing
-from jenkins_proxy.consul_server.state_store import Row
+from jenkins_proxy.consul_server.state.state_store import Row
 
 DATACENTER = "dc1"
 

@@ -29,12 +29,12 @@ from jenkins_proxy.consul_server.api.agent_api import AgentApi
 from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.http import KV_MAX, middleware, with_redirects
 from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
-from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.records import check_row, node_row
 from jenkins_proxy.consul_server.sessions import Sessions
-from jenkins_proxy.consul_server.state_store import Row, Store, Timing
+from jenkins_proxy.consul_server.state.append_log import AppendLog
+from jenkins_proxy.consul_server.state.state_store import Row, Store, Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import PASSING
 

@@ -10,7 +10,7 @@ from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.catalog import Catalog
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.kv import Keys
-from jenkins_proxy.consul_server.state_store import Row, Store, Timing
+from jenkins_proxy.consul_server.state.state_store import Row, Store, Timing
 from jenkins_proxy.model import CRITICAL
 
 TOPIC = "sessions"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DURATION = "duration"
 NANOSECONDS = "nanoseconds"
 """A duration in Go's own unit; None where it is not given."""
+UINT = "uint64"
 OBJECT = "object"
 """An object whose fields nobody here reads."""
 
@@ -142,3 +143,57 @@ CATALOG: Fields = {
     "CheckID": "string",
     "Namespace": "string",
 }
+
+_INDEXES: Fields = {"CreateIndex": "int", "ModifyIndex": "int"}
+_ROW: Mapping[str, Fields] = {
+    "nodes": {
+        "ID": "string",
+        "Node": "string",
+        "Address": "string",
+        "Datacenter": "string",
+        "TaggedAddresses": STRING_MAP,
+        "Meta": STRING_MAP,
+    },
+    "services": {
+        "ID": "string",
+        "Service": "string",
+        "Tags": STRINGS,
+        "Address": "string",
+        "Meta": STRING_MAP,
+        "Port": "int",
+        "Weights": Struct(WEIGHTS, "structs.Weights"),
+        "EnableTagOverride": "bool",
+        "Proxy": OBJECT,
+        "Connect": OBJECT,
+    },
+    "checks": {
+        "Node": "string",
+        "CheckID": "string",
+        "Name": "string",
+        "Status": "string",
+        "Notes": "string",
+        "Output": "string",
+        "ServiceID": "string",
+        "ServiceName": "string",
+        "ServiceTags": STRINGS,
+        "Type": "string",
+        "Definition": OBJECT,
+    },
+    "kv": {"Key": "string", "Value": "string", "Flags": UINT, "LockIndex": "int"},
+    "sessions": {
+        "ID": "string",
+        "Name": "string",
+        "Node": "string",
+        "LockDelay": "int",
+        "Behavior": "string",
+        "TTL": "string",
+        "NodeChecks": STRINGS,
+    },
+}
+ROWS: Mapping[str, Fields] = {table: {**fields, **_INDEXES} for table, fields in _ROW.items()}
+"""The fields that a row of each table has, as it is kept."""
+ROW_OPTIONS: Mapping[str, Fields] = {
+    "services": {"TaggedAddresses": SERVICE["TaggedAddresses"]},
+    "kv": {"Session": "string"},
+}
+"""Those that it may have."""

@@ -15,9 +15,9 @@ import requests
 
 from jenkins_proxy import files
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.consul_server import append_log
-from jenkins_proxy.consul_server.append_log import AppendLog
-from jenkins_proxy.consul_server.state_store import Store, Timing
+from jenkins_proxy.consul_server.state import append_log
+from jenkins_proxy.consul_server.state.append_log import AppendLog
+from jenkins_proxy.consul_server.state.state_store import Store, Timing
 from jenkins_proxy.errors import RegistryError
 
 DEAF = {"ID": "a", "Name": "a", "Port": 1}

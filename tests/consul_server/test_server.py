@@ -14,9 +14,9 @@ import requests
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server import checks
-from jenkins_proxy.consul_server.append_log import AppendLog
 from jenkins_proxy.consul_server.server import EmbeddedRegistry
-from jenkins_proxy.consul_server.state_store import Timing
+from jenkins_proxy.consul_server.state.append_log import AppendLog
+from jenkins_proxy.consul_server.state.state_store import Timing
 from jenkins_proxy.errors import RegistryError, UsageError
 
 

@@ -13,7 +13,7 @@ from jenkins_proxy.consul_server.agent import Agent
 from jenkins_proxy.consul_server.api.http import answer
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import DATACENTER
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 
 API_VERSION = "1.8.7"
 """The Consul whose API this is; clients look at it."""

@@ -11,11 +11,12 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from jenkins_proxy.consul_server import go_json, structures
-from jenkins_proxy.consul_server.agent import STATUSES, Agent
+from jenkins_proxy.consul_server.agent import Agent
 from jenkins_proxy.consul_server.api.http import answer, done, name, wait_until
 from jenkins_proxy.consul_server.catalog import service_topic
+from jenkins_proxy.consul_server.definitions import STATUSES
 from jenkins_proxy.consul_server.errors import ConsulError
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
 
 _MAINTENANCE = "maintenance"

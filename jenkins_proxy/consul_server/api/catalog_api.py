@@ -11,7 +11,7 @@ from jenkins_proxy.consul_server.api.http import Query, answer, blocking, check_
 from jenkins_proxy.consul_server.catalog import NODES, SERVICES, Catalog, checks_topic, node_topic, service_topic
 from jenkins_proxy.consul_server.errors import ConsulError
 from jenkins_proxy.consul_server.records import DATACENTER, check_row, node_row, refuse_connect, service_row
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 from jenkins_proxy.model import CRITICAL, PASSING
 
 

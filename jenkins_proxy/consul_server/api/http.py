@@ -16,7 +16,7 @@ from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.api.access import Access
 from jenkins_proxy.consul_server.errors import ConsulError, missing
 from jenkins_proxy.consul_server.records import DATACENTER
-from jenkins_proxy.consul_server.state_store import Store
+from jenkins_proxy.consul_server.state.state_store import Store
 
 KV_MAX = 512 * 1024
 """Bytes: Consul's own limit for a value."""

@@ -12,7 +12,7 @@ from jenkins_proxy.consul_server.api.http import KV_MAX, Query, answer, blocking
 from jenkins_proxy.consul_server.errors import ConsulError, missing
 from jenkins_proxy.consul_server.kv import Keys
 from jenkins_proxy.consul_server.sessions import TOPIC, Sessions
-from jenkins_proxy.consul_server.state_store import Row, Store
+from jenkins_proxy.consul_server.state.state_store import Row, Store
 
 _LOCK_DELAY = 15 * 10**9
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy.aio import with_timeout
-from jenkins_proxy.consul_server.append_log import AppendLog
+from jenkins_proxy.consul_server.state import state_rows
+from jenkins_proxy.consul_server.state.append_log import AppendLog
 from jenkins_proxy.errors import UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ Key = Any
 """A row's key within its table, of one type a table: a name or an ID, or a node's name with an ID."""
 
 _COMPACT_AFTER = 1000
-TABLES = ("nodes", "services", "checks", "definitions", "kv", "sessions")
+# How many of the records that are left out are named, each in a line.
+_SAID = 5
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,41 @@ class Store:
         self._append_log = append_log
         self._complaint = ""
         self._compact_after = _COMPACT_AFTER
-        self.tables: dict[str, dict[Key, Row]] = {name: {} for name in TABLES}
+        self.tables: dict[str, dict[Key, Row]] = {name: {} for name in state_rows.TABLES}
         self._topics: dict[Hashable, int] = {}
         self._waiting: dict[Hashable, set[asyncio.Future[None]]] = {}
         self.index = 1
-        for index, table, key, row in append_log.load():
-            self.index = max(self.index, index)
-            self._apply(table, key, row)
+        self._load()
         # Above every index ever answered: a watcher that outlived a restart gets an answer at once, and does not wait.
         self._floor = self.index = self.index + 1 if self.index > 1 else 1
         append_log.rewrite(self._records())
+
+    def _load(self) -> None:
+        left_out: dict[tuple[str, Key], str] = {}
+        for index, table, key, row in self._append_log.load():
+            self.index = max(self.index, index)
+            left_out.pop((table, key), None)
+            try:
+                self._apply(table, key, None if row is None else state_rows.read_row(table, key, row))
+            except ValueError as error:
+                self._apply(table, key, None)
+                left_out[table, key] = str(error)
+        for table in ("services", "checks"):
+            for key in list(self.tables[table]):
+                reason = state_rows.orphan(table, key, self.tables)
+                if reason:
+                    self._apply(table, key, None)
+                    left_out[table, key] = reason
+        if left_out:
+            self._tell(left_out)
+
+    def _tell(self, left_out: Mapping[tuple[str, Key], str]) -> None:
+        """Say what of the file is not served, and keep the file as it was."""
+        kept = self._append_log.keep_aside()
+        for (table, key), reason in list(left_out.items())[:_SAID]:
+            _LOG.warning("%s of the registry's state file is left out: %s", f"{table} {key!r}"[:120], reason[:200])
+        more = f" and {len(left_out) - _SAID} more" if len(left_out) > _SAID else ""
+        _LOG.warning("the state file with what was left out%s is kept as %s", more, kept)
 
     def advance(self) -> int:
         """Begin a change: the index that its rows and topics get."""

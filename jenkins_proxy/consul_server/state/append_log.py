@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from jenkins_proxy.consul_server.state.state_rows import check_place
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.files import atomic_file
 
@@ -46,12 +48,29 @@ class AppendLog:
         for number, line in enumerate(lines[:-1], 1):
             try:
                 index, table, key, row = json.loads(line)
-            except ValueError as error:
+                place = tuple(key) if isinstance(key, list) else key
+                check_place(index, table, place)
+            except (ValueError, TypeError, RecursionError) as error:
                 raise UsageError(
-                    f"the registry's state file {self._path} is damaged in line {number}",
-                    "delete it to begin with an empty registry, or give another one",
+                    f"the registry's state file {self._path} is damaged in line {number}, or of another version: "
+                    f"{error}",
+                    "move it away to begin with an empty registry, or give another --state-dir",
                 ) from error
-            yield index, table, tuple(key) if isinstance(key, list) else key, row
+            yield index, table, place, row
+
+    def keep_aside(self) -> str:
+        """Copy the file as it is, and give the copy's path.
+
+        :raises UsageError: when it cannot be written.
+        """
+        if self._path is None:
+            return ""
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        try:
+            shutil.copy(self._path, aside)
+        except OSError as error:
+            raise UsageError(f"cannot write {aside}, a copy of the damaged state file: {error.strerror}") from error
+        return str(aside)
 
     def append(self, index: int, table: str, key: Hashable, row: Any) -> None:
         """Keep one change.

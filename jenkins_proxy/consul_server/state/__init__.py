@@ -1,0 +1,1 @@
+"""The embedded registry's state: its tables, whoever waits for a change of them, and their file."""
