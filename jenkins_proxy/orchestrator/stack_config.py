@@ -122,7 +122,7 @@ def _deploy(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
 
 
 _CHANGES: Mapping[str, Callable[[Any], Any]] = {

@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import ProxyError
@@ -217,8 +217,8 @@ def _parse(pairs: Iterable[KvPair]) -> AllPublished:
 
 def _object(pair: KvPair) -> dict[str, Any]:
     try:
-        data = json.loads(pair.value)
-    except (ValueError, RecursionError):
+        data = validation.parse_json(pair.value)
+    except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -9,10 +9,10 @@ Every write is a compare-and-set of what was read just before.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.holds import Hold, Holds, parse_hold, parse_holds
@@ -75,7 +75,7 @@ class HoldStore:
 
 def _document(value: bytes) -> Mapping[str, int]:
     try:
-        data = json.loads(value)
-    except (ValueError, RecursionError):
+        data = validation.parse_json(value)
+    except ValueError:
         return {}
     return {name: number for name, number in data.items() if isinstance(number, int)} if isinstance(data, dict) else {}

@@ -6,7 +6,6 @@ Data, its JSON, and its changes. Pure.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import time
 from collections.abc import Collection, Iterable, Mapping
@@ -26,6 +25,7 @@ MAX_SECONDS = 7 * 86400.0
 _HASH = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}")
 _MAX_TEXT = 500
+_LATEST = 1e11  # the year 5138
 
 
 class Phase(StrEnum):
@@ -136,8 +136,8 @@ class Hold:
             check_hash(data["key_sha256"]),
             route,
             check_holder(data["holder"]),
-            float(data["since"]),
-            float(data["until"]),
+            _moment(data["since"]),
+            _moment(data["until"]),
             parse_addresses(data["before"]),
             parse_addresses(data["serving"]),
             Phase(data["phase"]),
@@ -176,8 +176,8 @@ def parse_holds(pairs: Iterable[KvPair], prefix: str, store_id_key: str, index: 
 def parse_hold(service: str, value: bytes, version: int) -> Hold | None:
     """A hold from its value; None when it is no hold of this service."""
     try:
-        hold = Hold.from_dict(json.loads(value), version)
-    except (JenkinsProxyError, KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        hold = Hold.from_dict(validation.parse_json(value), version)
+    except (JenkinsProxyError, KeyError, ValueError, TypeError, AttributeError):
         return None
     return hold if hold.service == service else None
 
@@ -221,6 +221,12 @@ def proven(instances: Collection[Address], hold: Hold | None) -> tuple[Address, 
         return tuple(sorted(set(instances)))
     # What an earlier hold kept out is not proven by its end.
     return hold.serving
+
+
+def _moment(value: Any) -> float:
+    """Seconds since 1970. :raises UsageError: for what is no moment of this age."""
+    validation.check_seconds(value, "the moment", _LATEST)
+    return float(value)
 
 
 def _clock(seconds: float) -> str:

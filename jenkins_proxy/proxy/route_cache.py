@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.proxy.hold_store import HOLDS
@@ -37,7 +37,7 @@ class RouteCache:
     def read(self) -> tuple[StoredRoutes, Drains, Holds]:
         """What was saved last; nothing when there is no file, or none that can be read."""
         try:
-            data = json.loads(self._path.read_bytes())
+            data = validation.parse_json(self._path.read_bytes())
             routes = parse_routes(_pairs(ROUTES, data["routes"], data["lineage"]), 0)
             drains = {name: parse_drains(to_json(drained_ids)) for name, drained_ids in data["drains"].items()}
             # A file of before there were holds has none.

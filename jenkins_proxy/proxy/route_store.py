@@ -139,7 +139,7 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             store_id = pair.value.decode(errors="replace")
             continue
         try:
-            data = json.loads(pair.value)
+            data = validation.parse_json(pair.value)
             if not isinstance(data, dict):
                 raise ValueError("its value is not a JSON object")
             route = Route.from_dict(data)
@@ -147,7 +147,7 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             if route.service != service:
                 raise ValueError(f"it is a route of {route.service}")
             routes[service] = StoredRoute(route, pair.modify_index)
-        except (JenkinsProxyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (JenkinsProxyError, ValueError, TypeError, AttributeError) as error:
             bad[service] = f"{pair.key} holds no route: {error}"
     return StoredRoutes(routes, index, bad, store_id)
 
@@ -155,9 +155,9 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
 def parse_drains(value: bytes) -> dict[Address, str]:
     """The IDs of drained instances from the value of their pair; none when it is no such value."""
     try:
-        drained_ids = json.loads(value)
+        drained_ids = validation.parse_json(value)
         return {validation.parse_address(address): str(own) for address, own in drained_ids.items()}
-    except (JenkinsProxyError, ValueError, AttributeError, RecursionError):
+    except (JenkinsProxyError, ValueError, AttributeError):
         return {}
 
 

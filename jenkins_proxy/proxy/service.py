@@ -20,7 +20,7 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import difference, means
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
-from jenkins_proxy.proxy.models import NONE, RUNTIME, NotRoutedError, ProxyState, RouteState
+from jenkins_proxy.proxy.models import NONE, RUNTIME, ConflictError, NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
@@ -250,6 +250,10 @@ class ProxyService:
             raise NotRoutedError(f"there is no route of {service}", "GET /v1/routes lists them")
 
     def _state(self, service: str, *, applied: str = NONE, timings: Mapping[str, float] | None = None) -> RouteState:
+        if not self._desired.routes_of(service):
+            raise ConflictError(
+                f"the route of {service} was removed while it was changed", "call again if it shall be there"
+            )
         state = self._desired.state(service, self._applier.running.get(service))
         refused = self._loop.refused.get(service, "")
         return dataclasses.replace(state, refused=refused, applied=applied, timings=timings or {})

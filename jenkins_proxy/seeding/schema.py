@@ -78,7 +78,7 @@ def check(document: Document) -> None:
 
 
 def _explained(document: Document, error: fastjsonschema.JsonSchemaValueException) -> UsageError:
-    path: Path = tuple(int(part) if part.isdigit() else part for part in error.path[1:])
+    path: Path = tuple(int(part) if part.isascii() and part.isdecimal() else part for part in error.path[1:])
     name = next((part for part in reversed(path) if isinstance(part, str)), "the file")
     if error.rule in ("additionalProperties", "propertyNames"):
         return _wrong_key(document, error, path, name)

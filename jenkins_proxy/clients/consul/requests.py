@@ -21,6 +21,7 @@ TIMEOUT = 10.0
 """Seconds for an answer to a call that does not block."""
 
 _INDEX = "X-Consul-Index"
+_INDEX_DIGITS = 20
 
 
 class RegistryRefused(RegistryError):
@@ -102,7 +103,7 @@ def headers(token: str) -> dict[str, str]:
 def reply_index(header: Mapping[str, str]) -> int:
     """The answer's index; 0 when there is none."""
     value = header.get(_INDEX, "")
-    return int(value) if value.isdigit() else 0
+    return int(value) if value.isascii() and value.isdecimal() and len(value) <= _INDEX_DIGITS else 0
 
 
 def next_index(asked: int, answered: int) -> int:

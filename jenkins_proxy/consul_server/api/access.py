@@ -56,4 +56,6 @@ class Access:
     def _presented(self, request: web.Request) -> bool:
         bearer = request.headers.get(hdrs.AUTHORIZATION, "")
         given = request.headers.get("X-Consul-Token") or (bearer[7:] if bearer.startswith("Bearer ") else "")
-        return hmac.compare_digest((given or request.query.get("token", "")).encode(), self._token.encode())
+        return hmac.compare_digest(
+            (given or request.query.get("token", "")).encode("utf-8", "surrogateescape"), self._token.encode()
+        )

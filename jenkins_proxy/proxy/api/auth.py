@@ -112,10 +112,18 @@ def middleware(authenticator: Authenticator) -> Middleware:
     return checked
 
 
+def _host_of(origin: str) -> str:
+    """The host and port of an origin; empty for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
 def _sent_by_a_page(request: web.Request) -> bool:
     """Whether another site's page sent it; for a GET, where a browser on plain http says no more, any browser."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and _host_of(origin) != request.host:
         return True
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return True

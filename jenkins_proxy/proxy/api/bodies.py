@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -25,10 +24,11 @@ def service_of(request: web.Request) -> str:
 
 async def json_object(request: web.Request) -> dict[str, Any]:
     """The body. :raises UsageError: when it is no JSON object. TimeoutError: when it does not arrive."""
-    text = await with_timeout(request.text(), _BODY_SECONDS)
+    # Not its text: JSON is UTF-8, whatever charset a header names.
+    body = await with_timeout(request.read(), _BODY_SECONDS)
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        data = validation.parse_json(body)
+    except ValueError as error:
         raise UsageError(f"the request's body is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise UsageError("the request's body is not a JSON object")
@@ -68,5 +68,5 @@ def seconds(data: Mapping[str, Any], field: str, default: float, maximum: float)
     """A number of seconds in a field. :raises UsageError: for what is none."""
     value = data.get(field, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
-        raise UsageError(f"{field} {value!r} is not allowed: it must be seconds from 0 to {maximum:g}")
+        raise validation.not_allowed(field, value, f"seconds from 0 to {maximum:g}")
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -45,8 +46,9 @@ class DockerFlow:
     @guarded
     async def reconfigure(self, request: web.Request) -> web.Response:
         """200 only when HAProxy serves the route with at least one live instance, or with ``allowEmpty=true``."""
-        query = await _query(request)
+        query = _NO_PARAMETERS
         try:
+            query = await _query(request)
             call = docker_flow_params.parse_reconfigure(query)
             if call.dry_run:
                 state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
@@ -60,8 +62,9 @@ class DockerFlow:
     @guarded
     async def remove(self, request: web.Request) -> web.Response:
         """200 also for a service without a route, as Docker Flow: Proxy answers."""
-        query = await _query(request)
+        query = _NO_PARAMETERS
         try:
+            query = await _query(request)
             service = docker_flow_params.parse_remove(query)
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
@@ -95,7 +98,10 @@ class DockerFlow:
 async def _query(request: web.Request) -> Query:
     pairs = list(request.query.items())
     if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
-        pairs += [(name, str(value)) for name, value in (await request.post()).items()]
+        try:
+            pairs += parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict")
+        except ValueError as error:
+            raise UsageError(f"the request's body is no form in UTF-8: {error}") from error
     return Query(pairs)
 
 

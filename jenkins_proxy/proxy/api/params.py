@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from jenkins_proxy.errors import UsageError
 
 FALSE = ("0", "f", "F", "FALSE", "false", "False")
 TRUE = ("1", "t", "T", "TRUE", "true", "True")
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _WAIT = 30.0
 _MAX_WAIT = 300.0
 
@@ -53,10 +55,7 @@ class Query:
         value = self.text(name)
         if not value:
             return default
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
+        number = float(value) if _NUMBER.fullmatch(value) else -1.0
         if not 0 <= number <= maximum:
             raise UsageError(f"{name} {value[:20]!r} is not allowed: it must be a number from 0 to {maximum:g}")
         return number
