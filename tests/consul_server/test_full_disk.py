@@ -145,6 +145,11 @@ def test_a_session_that_ended_half_way_leaves_no_lock(client, disk):
     assert [client.kv_get(key).session for key in ("one", "two")] == ["", ""]
 
 
+def pair(number: int) -> dict:
+    key = {"Key": f"k{number % 3}", "Value": None, "Flags": number, "LockIndex": 0}
+    return {**key, "CreateIndex": 1, "ModifyIndex": number}
+
+
 def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
     store = Store(AppendLog(state))
     disk.rewrites = False
@@ -152,7 +157,7 @@ def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
     def put(numbers: range) -> None:
         for number in numbers:
             store.advance()
-            store.put("kv", f"k{number % 3}", {"n": number})
+            store.put("kv", f"k{number % 3}", pair(number))
 
     before = len(os.listdir("/proc/self/fd"))
     put(range(1100))
@@ -163,7 +168,7 @@ def test_a_rewrite_that_fails_costs_nothing_and_is_made_later(disk, state):
     put(range(1100, 2200))
     store.close()
     assert len(state.read_bytes().splitlines()) < 1000
-    assert Store(AppendLog(state)).tables["kv"] == {f"k{number % 3}": {"n": number} for number in (2197, 2198, 2199)}
+    assert Store(AppendLog(state)).tables["kv"] == {f"k{number % 3}": pair(number) for number in (2197, 2198, 2199)}
 
 
 def test_it_is_logged_once_until_it_is_over(disk, embed, state, caplog):

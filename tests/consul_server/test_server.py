@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import stat
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -255,19 +260,109 @@ def test_checks_and_their_ends_go_on_after_a_restart(embed, state, wait_for):
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
-        ("agent/service/register", {"Name": "a", "Check": {"GRPC": "a:1", "Interval": "1s"}}, "has no GRPC checks"),
-        ("agent/service/register", {"Name": "a", "Kind": "connect-proxy"}, "has no Connect"),
-        ("session/create", {"ServiceChecks": [{"ID": "a"}]}, "does not know ServiceChecks"),
+        ("agent/service/register", {"Name": "a", "Kind": "connect-proxy"}, "no service mesh"),
+        ("agent/service/register", {"Name": "a", "Connect": {"SidecarService": {"Port": 1}}}, "no service mesh"),
+        (
+            "catalog/register",
+            {"Node": "n", "Address": "a", "Service": {"Service": "s", "Kind": "x"}},
+            "no service mesh",
+        ),
+        ("agent/service/register", {"Name": "a", "Check": {"AliasService": "b"}}, "no checks by AliasService"),
+        ("session/create", {"ServiceChecks": [{"ID": "a"}]}, "no ServiceChecks of a session: name them in its Checks"),
+        ("txn", [], "no transactions: make the calls on /v1/kv one by one"),
+        ("event/fire/x", None, "no user events"),
+        ("agent/join/10.0.0.1", None, "no cluster"),
+        ("agent/leave", None, "no cluster to leave: stop `jenkins-proxy serve` instead"),
     ],
 )
-def test_what_it_does_not_have_it_refuses(embedded_url, path, body, said):
+def test_what_it_does_not_have_it_says(embedded_url, path, body, said):
     answer = requests.put(f"{embedded_url}/v1/{path}", json=body)
-    assert (answer.status_code, said in answer.text) == (400, True)
+    assert (answer.status_code, said in answer.text) == (501, True), answer.text
+    assert answer.text.startswith("the embedded registry has no ")
 
 
-def test_a_filter_is_refused_rather_than_left_out(embedded_url):
-    answer = requests.get(f"{embedded_url}/v1/agent/services", params={"filter": "Port == 80"})
-    assert (answer.status_code, answer.text) == (400, "the embedded registry does not know ?filter=")
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("query", "query/x", "agent/metrics", "agent/host", "agent/monitor", "catalog/connect/a", "health/connect/a"),
+        *(
+            "health/ingress/a",
+            "catalog/gateway-services/a",
+            "event/list",
+            "coordinate/nodes",
+            "operator/raft/configuration",
+        ),
+        *("config/service-defaults/x", "connect/ca/roots", "connect/intentions", "discovery-chain/x", "snapshot"),
+        *("internal/ui/services", "agent/connect/ca/roots"),
+        *(
+            f"{path}?filter=Port+==+80"
+            for path in ("agent/services", "agent/checks", "catalog/nodes", "catalog/node/n")
+        ),
+        *(f"{path}?filter=Port+==+80" for path in ("catalog/service/s", "health/service/s", "health/state/any")),
+        *(f"{path}?node-meta=a:b" for path in ("catalog/nodes", "catalog/services", "health/service/s")),
+    ],
+)
+def test_no_call_of_consul_looks_as_if_there_were_none(embedded_url, path):
+    answer = requests.get(f"{embedded_url}/v1/{path}")
+    assert answer.status_code == 501
+    what, _, instead = answer.text.partition(": ")
+    assert what.startswith("the embedded registry has no ")
+    assert instead
+
+
+@pytest.mark.parametrize("path", ["acl/tokens", "acl/policy/x", "agent/token/default"])
+def test_acls_are_off_as_in_a_consul_without_them(embedded_url, path):
+    answer = requests.get(f"{embedded_url}/v1/{path}")
+    assert (answer.status_code, answer.text) == (401, "ACL support disabled")
+
+
+def test_a_service_is_waited_for_by_its_hash(embedded_url):
+    def ask(known: str = "", wait: str = "10s"):
+        return requests.get(f"{embedded_url}/v1/agent/service/hashed?hash={known}&wait={wait}", timeout=30)
+
+    with Consul(embedded_url) as client:
+        client.register({"ID": "hashed", "Name": "hashed", "Port": 1})
+        first = ask()
+        known = first.json()["ContentHash"]
+        assert first.headers["X-Consul-Contenthash"] == known
+        assert ask(known, "50ms").json()["ContentHash"] == known
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(ask, known)
+            client.register({"ID": "hashed", "Name": "hashed", "Port": 2})
+            assert asked.result().json()["Port"] == 2
+        client.deregister("hashed")
+    assert ask(known).status_code == 404
+
+
+def test_a_query_is_woken_by_a_service_in_other_letters(embedded_url):
+    with Consul(embedded_url) as client, ThreadPoolExecutor() as pool:
+        _, index = client.instances("woken")
+        asked = pool.submit(lambda: requests.get(f"{embedded_url}/v1/health/service/woken?index={index}&wait=30s"))
+        client.register({"ID": "w", "Name": "WOKEN", "Port": 1})
+        assert [entry["Service"]["ID"] for entry in asked.result().json()] == ["w"]
+        client.deregister("w")
+
+
+def test_a_check_runs_once_a_second_at_most(embed, wait_for):
+    runs = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            runs.append(time.monotonic())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, Consul(embed().url) as client:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        check = {"HTTP": f"http://127.0.0.1:{server.server_port}/", "Interval": 1, "Timeout": "1s"}
+        client.register({"Name": "often", "Check": check})
+        wait_for(lambda: len(runs) >= 3, "three runs")
+        client.deregister("often")
+        server.shutdown()
+    assert min(later - earlier for earlier, later in itertools.pairwise(runs)) > 0.9
 
 
 def test_the_journal_holds_json_lines(embed, state):

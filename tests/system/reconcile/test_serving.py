@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -26,6 +27,27 @@ async def test_put_answers_when_the_route_serves_and_is_idempotent(daemon, origi
     assert (again.applied, again.version) == (NONE, state.version)
     assert one.proxy_service.state().version == version
     assert one.kinds() == ["route-put", "instance-up"]
+
+
+async def test_a_put_that_races_a_delete_says_so(daemon, origin, enter, registry):
+    one, server = await daemon(), await origin("here")
+    await enter(server)
+    proxy_service, others = one.proxy_service, []
+    for _ in range(12):
+        pair = [proxy_service.put(BOOKS), proxy_service.remove("books")]
+        pair += [proxy_service.resume("books", [server.address])] if proxy_service.route("books") else []
+        for outcome in await asyncio.gather(*pair, return_exceptions=True):
+            if isinstance(outcome, Exception) and not isinstance(outcome, ConflictError | NotRoutedError):
+                others.append(outcome)
+    assert others == []
+    # Deterministically: what a put comes back to after its route went meanwhile.
+    await proxy_service.put(BOOKS)
+    reconcile = proxy_service.resume("books", [server.address])
+    removal = asyncio.ensure_future(proxy_service.remove("books"))
+    with contextlib.suppress(ConflictError, NotRoutedError):
+        await reconcile
+    await removal
+    assert proxy_service.route("books") is None
 
 
 async def test_instances_follow_the_registry_without_a_reload(daemon, origin, enter, registry, ask, wait_until):
