@@ -85,3 +85,31 @@ def test_an_address_is_read_as_it_is_written(text: str, address: Address) -> Non
 )
 def test_what_is_no_address_is_refused(text: object) -> None:
     assert fails(validation.parse_address, text, "outboundHostname").startswith("outboundHostname ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NaN",
+        '{"a": Infinity}',
+        "[-Infinity]",
+        "1e400",
+        "[-1e400]",
+        "9" * 5000,
+        "[" * 100_000,
+        "",
+        "{",
+        b"\xff",
+        b'"\xff"',
+    ],
+)
+def test_json_has_no_number_that_is_none(text):
+    with pytest.raises(ValueError):
+        validation.parse_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1.5", 1.5), (b'"\xc3\xbc"', "ü"), ('{"a": [1e3, null]}', {"a": [1000.0, None]})]
+)
+def test_json(text, value):
+    assert validation.parse_json(text) == value

@@ -51,6 +51,7 @@ class Agent:
                 self._start_monitor(check_id, definition)
 
     def _forget_check(self, check_id: str) -> None:
+        self._store.keep_aside()
         self._store.advance()
         # The store has logged it; the next start tries again.
         with contextlib.suppress(OSError):

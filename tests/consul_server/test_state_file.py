@@ -60,6 +60,7 @@ def test_an_interval_that_is_none_costs_its_check_and_nothing_else(embed, state,
     with caplog.at_level(logging.WARNING):
         registry = embed(state)
     assert "the check 'service:a:2' in the state file is left out" in caplog.text
+    assert "service:a:2" in state.with_name("registry.damaged").read_text()
     with Consul(registry.url) as client:
         assert [instance.id for name in ("a", "b") for instance in client.instances(name)[0]] == ["a", "b"]
         # Its timers run: that of a session would not, with a number that is none in the loop.

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 from aiohttp import web
 
 from jenkins_proxy import cli, errors
+from jenkins_proxy.consul_server.api.about import AboutApi
 from jenkins_proxy.consul_server.api.agent_api import AgentApi
 from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
@@ -123,7 +124,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
 def registry_endpoints() -> tuple[Endpoint, ...]:
     """The embedded registry's HTTP API, as it is registered."""
     registry = web.Application()
-    for api in (AgentApi, CatalogApi, KvApi, SessionApi):
+    for api in (AboutApi, AgentApi, CatalogApi, KvApi, SessionApi):
         registry.add_routes(api(*[Mock()] * (api.__init__.__code__.co_argcount - 1)).routes())
     return tuple(_endpoints(registry))
 

@@ -58,19 +58,11 @@ class AppendLog:
                 ) from error
             yield index, table, place, row
 
-    def keep_aside(self) -> str:
-        """Copy the file as it is, and give the copy's path.
-
-        :raises UsageError: when it cannot be written.
-        """
+    def keep_aside(self) -> Path | None:
+        """Copy the file as it is. :return: the copy. :raises OSError: when it cannot be written."""
         if self._path is None:
-            return ""
-        aside = self._path.with_name(f"{self._path.name}.damaged")
-        try:
-            shutil.copy(self._path, aside)
-        except OSError as error:
-            raise UsageError(f"cannot write {aside}, a copy of the damaged state file: {error.strerror}") from error
-        return str(aside)
+            return None
+        return Path(shutil.copy(self._path, self._path.with_name(f"{self._path.name}.damaged")))
 
     def append(self, index: int, table: str, key: Hashable, row: Any) -> None:
         """Keep one change.

@@ -62,6 +62,7 @@ class Store:
     def __init__(self, append_log: AppendLog) -> None:
         self._append_log = append_log
         self._complaint = ""
+        self._kept_aside = False
         self._compact_after = _COMPACT_AFTER
         self.tables: dict[str, dict[Key, Row]] = {name: {} for name in state_rows.TABLES}
         self._topics: dict[Hashable, int] = {}
@@ -92,12 +93,21 @@ class Store:
             self._tell(left_out)
 
     def _tell(self, left_out: Mapping[tuple[str, Key], str]) -> None:
-        """Say what of the file is not served, and keep the file as it was."""
-        kept = self._append_log.keep_aside()
         for (table, key), reason in list(left_out.items())[:_SAID]:
             _LOG.warning("%s of the registry's state file is left out: %s", f"{table} {key!r}"[:120], reason[:200])
-        more = f" and {len(left_out) - _SAID} more" if len(left_out) > _SAID else ""
-        _LOG.warning("the state file with what was left out%s is kept as %s", more, kept)
+        if len(left_out) > _SAID:
+            _LOG.warning("%d more records of the state file are left out", len(left_out) - _SAID)
+        self.keep_aside()
+
+    def keep_aside(self) -> None:
+        """Copy the state file, once: what is left out of it is gone when it is written anew."""
+        if self._kept_aside:
+            return
+        self._kept_aside = True
+        try:
+            _LOG.warning("the state file with what is left out is kept as %s", self._append_log.keep_aside())
+        except OSError as error:
+            _LOG.warning("the state file with what is left out could not be copied: %s", error.strerror)
 
     def advance(self) -> int:
         """Begin a change: the index that its rows and topics get."""

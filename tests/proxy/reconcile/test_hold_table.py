@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+
+import pytest
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.holds import Hold, Holder, Holds
+from jenkins_proxy.proxy.holds import Hold, Holder, Holds, parse_hold
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 
 HOLD = Hold("0123abcd", "ab" * 32, Route("books", ("/books",)), Holder("me@host:1"), 1.0, 2.0, version=10)
@@ -62,3 +65,10 @@ def test_a_server_is_down_until_it_is_not_or_the_hold_ends():
     assert made.down("books") == frozenset(down)
     made.take(reported(index=13))
     assert made.down("books") == frozenset()
+
+
+@pytest.mark.parametrize("until", ["NaN", "Infinity", "1e400", "-1", '"2"', "true", "null", "1e300"])
+def test_a_hold_until_no_moment_is_no_hold(until):
+    value = json.dumps(HOLD.as_dict())
+    assert parse_hold("books", value.encode(), 10) == HOLD
+    assert parse_hold("books", value.replace('"until": 2.0', f'"until": {until}').encode(), 10) is None
