@@ -172,6 +172,8 @@ async def test_drain_answers_when_nothing_is_in_flight(daemon, origin, enter, vi
     one, old, new = await daemon(), await origin("old"), await origin("new")
     await enter(old)
     await one.proxy_service.put(BOOKS)
+    # It was asked before it joined.
+    old.arrived.clear()
     async with visitor(one.port) as slow:
         await slow.send("/books/slow")
         await old.arrived.wait()
