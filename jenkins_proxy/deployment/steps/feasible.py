@@ -29,7 +29,7 @@ def problems(
     :param scripts: whether the registry runs the scripts of checks.
     """
     wanted = options.scale or len(old) or target.replicas or 1
-    found = [_too_many(target, options.scale or 0, several_nodes=survey.several_nodes)]
+    found = [_too_many(target, wanted, several_nodes=survey.several_nodes)]
     if not target.obstacle and not survey.several_nodes:
         found.append(_range_too_small(options, target, survey, old, wanted))
     found += [_is_missing(external, kind) for external in survey.missing]
@@ -47,7 +47,7 @@ def _too_many(target: Service, count: int, *, several_nodes: bool) -> UsageError
         return None
     return UsageError(
         f"{count} instances cannot run beside each other: {target.obstacle}",
-        'leave out --scale, or let the engine pick: ports: ["8080"] and no container_name',
+        'add --scale 1, or let the engine pick the port (ports: ["8080"]) and the name',
     )
 
 

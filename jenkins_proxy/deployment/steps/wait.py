@@ -129,7 +129,7 @@ class _Wait:
         reasons = explain.hopeless(self._service, found, everything)
         if reasons:
             hints = "; ".join(dict.fromkeys(reason.hint for reason in reasons))
-            raise WaitTimeout(f"{self._service}: {'; '.join(map(str, reasons))}", hints)
+            raise WaitTimeout(f"{self._service}: {matching.few(reasons, separator='; ')}", hints)
 
     def _look(self) -> matching.Matching:
         instances, self._index = entries(self._context, self._service, self._index)
@@ -216,7 +216,7 @@ class _Wait:
         everything = _entries_by_service(self._context, self._service, self._wanted)
         missing = explain.diagnose(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
-        reasons = "; ".join(str(reason) for reason in missing)
+        reasons = matching.few(missing, separator="; ")
         hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
         if not missing:  # complete, but not for long enough
             reasons, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"

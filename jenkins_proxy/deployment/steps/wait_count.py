@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jenkins_proxy import retry
+from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RegistryError, WaitTimeout
 from jenkins_proxy.model import PASSING, Instance
@@ -58,11 +59,12 @@ def for_count(context: Context, service: str, count: int, *, settle: float = 0.0
         if since is not None and clock - since >= settle:
             return passing
         if context.deadline.expired:
-            others = "; ".join(
+            unready = (
                 f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
                 for i in instances
                 if i.status != PASSING
             )
+            others = matching.few(unready, separator="; ")
             raise WaitTimeout(
                 f"{service}: {len(passing)}/{count} instances passing after {context.deadline.seconds:g} s"
                 + (f": {others}" if others else ""),
