@@ -70,6 +70,7 @@ class Container:
     :ivar node: the engine's host name where there are several, else empty.
     :ivar node_addresses: the addresses at which the node's published ports can appear in the registry.
     :ivar created: seconds since 1970.
+    :ivar restarts: how often the engine has started it again by itself.
     """
 
     id: str
@@ -84,6 +85,7 @@ class Container:
     node: str = ""
     node_addresses: tuple[str, ...] = ()
     created: float = 0.0
+    restarts: int = 0
     image_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
 

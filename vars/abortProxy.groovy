@@ -4,7 +4,7 @@ import groovy.transform.Field
 @Field final Map DEFAULTS = [
     service: '',       // required: the service's name in the registry
     file: [],          // compose file, or several: a stack needs it again
-    project: '',       // compose project or stack ('': the service's name)
+    project: '',       // compose project or stack ('': as compose finds it, else the service's name)
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
     timeout: 0,        // time limit of the whole command in seconds (0: 120)
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs

@@ -9,11 +9,14 @@ import groovy.transform.Field
     noProxy: false,    // do not touch the proxy: only deploy and wait
     probePath: '',     // older name of checkPath, for verifying only
     file: [],          // compose file, or several ([]: the one that compose finds)
-    project: '',       // compose project or stack ('': the service's name)
+    project: '',       // compose project or stack ('': as compose finds it, else the service's name)
+    profile: [],       // compose profile, or several, to enable beside those of the target
     target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
     scale: 0,          // number of instances (0: as many as run now)
     pull: false,       // pull the images first
+    build: false,      // build the images first
+    adopt: false,      // replace another project's containers that are registered under the service's name
     strategy: '',      // auto, recreate, rolling or blue-green ('': auto)
     batch: 0,          // rolling: number of containers to replace at a time (0: all)
     keepOld: false,    // blue-green: keep the other color running

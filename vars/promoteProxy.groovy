@@ -4,7 +4,7 @@ import groovy.transform.Field
 @Field final Map DEFAULTS = [
     service: '',       // required: the service's name in the registry
     file: [],          // compose file, or several: a stack needs it again
-    project: '',       // compose project or stack ('': the service's name)
+    project: '',       // compose project or stack ('': as compose finds it, else the service's name)
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
     checkPath: '',     // path to request when verifying ('': the route's)
     checkStatus: '',   // statuses that prove an instance ('': 200-399,401,403)

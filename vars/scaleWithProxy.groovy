@@ -13,7 +13,8 @@ import groovy.transform.Field
     checkTimeout: 0,    // seconds within which each new instance must prove itself (0: 30)
     checkCount: 0,      // number of answers in a row that prove an instance (0: 1)
     file: [],           // compose file, or several ([]: the one that compose finds)
-    project: '',        // compose project or stack ('': the service's name)
+    project: '',        // compose project or stack ('': as compose finds it, else the service's name)
+    profile: [],        // compose profile, or several, to enable beside those of the target
     target: '',         // compose service whose containers are the instances ('': the one that publishes a port)
     orchestrator: '',   // compose-v2, compose-v1 or stack ('': detected)
     timeout: 0,         // time limit of the whole command in seconds (0: 120)

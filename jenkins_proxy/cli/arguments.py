@@ -20,6 +20,7 @@ from jenkins_proxy.deployment.context import (
 )
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
@@ -35,6 +36,12 @@ def add_deploy(parser: argparse.ArgumentParser) -> None:
     add_compose(parser)
     parser.add_argument("--scale", type=positive, metavar="N", help="number of instances (default: as many as run now)")
     parser.add_argument("--pull", action="store_true", help="pull the images first")
+    parser.add_argument("--build", action="store_true", help="build the images first")
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="replace the containers of another project that are registered under the service's name",
+    )
     add_route(parser)
     parser.add_argument("--no-proxy", action="store_true", help="do not touch the proxy: only deploy and wait")
     add_strategy(parser)
@@ -63,7 +70,18 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
         help="compose file; repeatable, later ones win (default: the one that compose finds)",
     )
     group.add_argument(
-        "-p", "--project", metavar="PROJECT", help="compose project or stack (default: the service's name)"
+        "-p",
+        "--project",
+        metavar="PROJECT",
+        help="compose project or stack (default: COMPOSE_PROJECT_NAME, the name: of the files, the project that runs "
+        "them, or the service's name)",
+    )
+    group.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compose profile to enable, beside those of the target; repeatable",
     )
     group.add_argument(
         "--target",
@@ -263,9 +281,12 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
 
     :param route: the one to serve; None leaves the proxy alone.
     """
+    if args.project == "":  # a variable that somebody forgot
+        raise UsageError("-p is empty", "name a project, or leave -p out")
     return DeployOptions(
         service=args.service,
-        project=project_name(args.service) if args.project is None else args.project,
+        project=args.project or "",
+        profiles=tuple(args.profile),
         files=tuple(args.file),
         route=route,
         route_given=frozenset(_route_values(args)),
@@ -285,6 +306,8 @@ def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOption
         scale=args.scale,
         strategy=args.strategy,
         pull=args.pull,
+        build=args.build,
+        adopt=args.adopt,
         batch=args.batch,
         keep_old=args.keep_old,
         hold=args.hold,
@@ -301,11 +324,6 @@ def _route_values(args: argparse.Namespace) -> dict[str, Any]:
         for name, value in values.items()
         if value is not None
     }
-
-
-def project_name(service: str) -> str:
-    """The project of a service that names none: not the folder's name, as a Jenkins workspace may be ``job@2``."""
-    return re.sub(r"[^a-z0-9_-]", "", service.lower()).lstrip("_-")
 
 
 def _commas(values: Sequence[str]) -> tuple[str, ...]:

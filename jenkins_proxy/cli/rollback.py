@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         context = arguments.context(args, settings, console, phases)
         options = DeployOptions(
             args.service,
-            arguments.project_name(args.service),
+            "",
             check=arguments.check(args),
             lock_timeout=args.lock_timeout,
             max_errors=args.max_errors,

@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     def command(phases: Phases) -> Outcome:
-        from jenkins_proxy.deployment.steps import wait
+        from jenkins_proxy.deployment.steps import wait_count
 
         validation.check_service(args.service)
         context = arguments.context(args, settings, console, phases)
         with phases.phase("wait"):
-            instances = wait.for_count(context, args.service, args.instances, settle=args.settle)
+            instances = wait_count.for_count(context, args.service, args.instances, settle=args.settle)
         return Outcome(instances=of_registry(instances))
 
     run_reported(args.service, args.report, command, as_json=args.json)

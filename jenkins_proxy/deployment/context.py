@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
-from jenkins_proxy.model import Route
+from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
 from jenkins_proxy.retry import Deadline
@@ -77,9 +77,13 @@ class DeployOptions:
 
     :ivar route: None with ``--no-proxy``.
     :ivar route_given: the fields of the route that arguments give: a label of the target does not replace them.
+    :ivar project: the compose project or stack; empty means the one that :func:`project_name.resolve` finds.
     :ivar files: compose files, later ones over earlier ones; none means the one that compose finds by itself.
+    :ivar profiles: of compose, beside those of the target.
     :ivar target: the compose service; empty means the one that publishes a port.
     :ivar scale: how many instances; None keeps what runs now.
+    :ivar build: whether to build the images of the target and of what it needs.
+    :ivar adopt: whether the containers of another project that serve under the service's name are to be replaced.
     :ivar check: how a new instance proves itself.
     :ivar batch: how many containers a rolling deploy replaces at a time; 0 means all.
     :ivar keep_old: whether blue-green leaves the other color running.
@@ -94,6 +98,7 @@ class DeployOptions:
     service: str
     project: str
     files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     route: Route | None = None
     route_given: frozenset[str] = frozenset()
     target: str = ""
@@ -101,6 +106,8 @@ class DeployOptions:
     strategy: str = AUTO
     orchestrator: str = "auto"
     pull: bool = False
+    build: bool = False
+    adopt: bool = False
     check: Check = Check()
     batch: int = 0
     keep_old: bool = False
@@ -164,6 +171,7 @@ class Ready:
 
     :ivar preview: the daemon's answer to a dry run of the route; empty with ``--no-proxy``.
     :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
+    :ivar adopted: containers of another project, or of none of ours, that the deploy takes over as its old ones.
     """
 
     orchestrator: Orchestrator
@@ -171,3 +179,4 @@ class Ready:
     target: Service
     preview: dict[str, Any] = field(default_factory=dict)
     route: Route | None = None
+    adopted: tuple[Container, ...] = ()

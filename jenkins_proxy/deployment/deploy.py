@@ -35,7 +35,7 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
     """
     outcome = Outcome(text=_UNCHANGED)
     try:
-        ready = preflight.check(options, context)
+        ready = preflight.check(options, context, starts=True, dry_run=dry_run)
         options = dataclasses.replace(options, route=ready.route)
         outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name, route=options.route)
         if dry_run:
@@ -75,6 +75,10 @@ def _deploy_locked(
         if options.pull:
             with context.phases.phase("bring_up"):
                 ready.orchestrator.pull(deadline=context.deadline)
+        if options.build:
+            with context.phases.phase("bring_up"):
+                built = ready.project.closure(ready.target.name)
+                ready.orchestrator.build(built, deadline=context.deadline)
         candidates = _begin(strategy, context, held, intent_log)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
@@ -182,14 +186,17 @@ class _Deployment:
     def _wait(self, new: list[Container]) -> tuple[outcomes.ReportedInstance, ...]:
         """Wait until the new containers are passing instances, and return these."""
         strategy = self.strategy
+        # The proxy asks a new instance before users meet it. Without it, a look at whether it goes on to run has to do.
+        settle = strategy.options.settle if strategy.route else max(strategy.options.settle, self.context.timing.steady)
         with self.context.phases.phase("wait"):
             matching = wait.for_containers(
                 self.context,
                 strategy.orchestrator,
                 strategy.registry_name,
                 new,
-                keep_running=strategy.keep_running,
-                settle=strategy.options.settle,
+                keep_running=[*strategy.keep_running, *strategy.before.others],
+                settle=settle,
+                alone=True,
             )
         return outcomes.of_matching(matching)
 

@@ -7,7 +7,7 @@ import dataclasses
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import preflight, probe, proxy_route, wait
+from jenkins_proxy.deployment.steps import preflight, probe, proxy_route, wait_count
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 
@@ -29,7 +29,7 @@ def reconfigure(route: Route, context: Context, *, check: Check | None = None, a
         outcome = dataclasses.replace(outcome, route=route)
         if not allow_empty:
             with context.phases.phase("wait"):
-                instances = wait.for_count(context, route.registry_name, 1)
+                instances = wait_count.for_count(context, route.registry_name, 1)
             outcome = dataclasses.replace(outcome, instances=outcomes.of_registry(instances))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)

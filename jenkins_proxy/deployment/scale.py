@@ -16,7 +16,7 @@ from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.failure.take_back import take_back
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, users, wait
+from jenkins_proxy.deployment.steps import drain, feasible, lock, preflight, probe, proxy_route, users, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors, swarm_rolling
 from jenkins_proxy.deployment.strategies.base import PROVING, DeployRecord
@@ -82,6 +82,8 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
             there = tuple(orchestrator.containers(ready.target.name))
             scaling = _Scaling(options, context, held, intent_log, orchestrator, ready, before, route, there)
             count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
+            if ready.target.obstacle:
+                feasible.check_count(ready.target, count, orchestrator.survey(ready.target.name))
             context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
             counting = users.Counting(context, options.service, options.max_errors) if route else None
             outcome = users.finish(counting, scaling.run(count, outcome, counting))

@@ -25,6 +25,9 @@ class Timing:
     :ivar stale_grace: within which the entry of a removed container leaves the registry, unless the registrator has
         missed its end.
     :ivar restart_loop: of restarts until a container is given up: it may restart while its database comes up.
+    :ivar steady: for which a container must have run since its last restart; without a proxy, which would ask it, also
+        since it was found complete.
+    :ivar hopeless: after which a container that has no entry is looked for under other names.
     :ivar diagnosis: for reading the registry's other services, once a wait has failed.
     :ivar inventory: for a last look at the instances, once a scaling has failed.
     """
@@ -45,5 +48,7 @@ class Timing:
     progress: float = 5.0
     stale_grace: float = 3.0
     restart_loop: float = 10.0
+    steady: float = 2.0
+    hopeless: float = 3.0
     diagnosis: float = 5.0
     inventory: float = 5.0

@@ -5,14 +5,23 @@ from __future__ import annotations
 import abc
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.compose_project import ComposeProject
 from jenkins_proxy.retry import Deadline
 
+if TYPE_CHECKING:  # an engine's client takes longer to load than all that comes before a command's first line
+    from jenkins_proxy.orchestrator.survey import Survey
+
 AUTO = "auto"
 COMPOSE_V2, COMPOSE_V1, STACK = NAMES = ("compose-v2", "compose-v1", "stack")
+BLUE, GREEN = COLORS = ("blue", "green")
+
+
+def color_project(base: str, color: str) -> str:
+    """The compose project of a color; the base project itself for none."""
+    return f"{base}-{color}" if color else base
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,21 @@ class Orchestrator(abc.ABC):
     @abc.abstractmethod
     def pull(self, services: Sequence[str] = (), *, deadline: Deadline) -> None:
         """Pull the images of these services, or of all."""
+
+    @abc.abstractmethod
+    def build(self, services: Sequence[str], *, deadline: Deadline) -> None:
+        """Build the images of those of these services that have a ``build:``.
+
+        :raises UsageError: where nothing can be built.
+        """
+
+    @abc.abstractmethod
+    def survey(self, target: str) -> Survey:
+        """Look at what a deploy of the target needs, and at all that runs beside it; nothing is changed."""
+
+    @abc.abstractmethod
+    def running_anywhere(self) -> list[Container]:
+        """All containers that run on the engine, of whatever project or of none."""
 
     @abc.abstractmethod
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:

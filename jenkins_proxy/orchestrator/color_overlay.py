@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.orchestrator.compose_project import networks_of, volumes_of
 
 _NAMES = re.compile(r"SERVICE_(\d+_)?NAME")
 _IDS = re.compile(r"SERVICE_(\d+_)?ID")
+_LATER = "2.1"
 _SHARED = ("network_mode", "ipc", "pid")
 
 
@@ -44,11 +46,16 @@ def document(
     result: dict[str, Any] = {"services": {target: made}}
     # v2 prints no version, and finds the older form of `external` worth a warning; v1 knows it in every version.
     modern = "version" not in config
+    first = str(config.get("version", "")) == "1"
     if not modern:
-        result["version"] = config["version"]
-    if str(config.get("version", "")) != "1":
-        result["networks"] = _outside(config.get("networks"), _networks(made), project, modern)
-        result["volumes"] = _outside(config.get("volumes"), _volumes(made), project, modern)
+        # What v1 prints of a file of the first version has that number, and the form of a later one.
+        result["version"] = _LATER if first else config["version"]
+    if first:
+        # There the engine's volumes have no project before their names.
+        result["volumes"] = {name: {"external": {"name": name}} for name in sorted(volumes_of(made))}
+    else:
+        result["networks"] = _outside(config.get("networks"), networks_of(made), project, modern)
+        result["volumes"] = _outside(config.get("volumes"), volumes_of(made), project, modern)
     for kind in ("secrets", "configs"):
         declared = _declared(kind, config, made)
         if declared:
@@ -80,33 +87,16 @@ def _name(made: dict[str, Any], service: str, color: str) -> None:
     if not named:
         ports: Sequence[Any] = made.get("ports") or ()
         # With several ports Registrator adds each one's number to a name that was not given for that port.
-        made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{_exposed(ports[0])}_NAME"] = for_color
+        first = next((number for number, protocol in map(_exposed, ports) if protocol == "tcp"), "")
+        made["environment"]["SERVICE_NAME" if len(ports) < 2 else f"SERVICE_{first}_NAME"] = for_color
 
 
-def _exposed(port: Any) -> str:
-    """The container's port of an entry of ``ports``: ``8080`` of ``80:8080/tcp``."""
+def _exposed(port: Any) -> tuple[str, str]:
+    """The container's port and the protocol of an entry of ``ports``: ``8080`` and ``tcp`` of ``80:8080/tcp``."""
     if isinstance(port, Mapping):
-        return str(port["target"])
-    number, _, _ = str(port).rpartition(":")[2].partition("/")
-    return number
-
-
-def _networks(made: Mapping[str, Any]) -> set[str]:
-    if made.get("network_mode"):
-        return set()
-    return set(made.get("networks") or ("default",))
-
-
-def _volumes(made: Mapping[str, Any]) -> set[str]:
-    found = set()
-    for volume in made.get("volumes") or ():
-        if isinstance(volume, Mapping):
-            source = volume.get("source") if volume.get("type") == "volume" else None
-        else:
-            source = volume.partition(":")[0] if ":" in volume else None
-        if source and not source.startswith(("/", ".", "~")):
-            found.add(source)
-    return found
+        return str(port["target"]), port.get("protocol") or "tcp"
+    number, _, protocol = str(port).rpartition(":")[2].partition("/")
+    return number, protocol or "tcp"
 
 
 def _declared(kind: str, config: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:

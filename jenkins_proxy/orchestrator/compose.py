@@ -16,33 +16,69 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import color_overlay
+from jenkins_proxy.orchestrator import color_overlay, compose_files
 from jenkins_proxy.orchestrator import snapshot as snapshots
-from jenkins_proxy.orchestrator.base import Snapshot, SurgeOrchestrator, Up
+from jenkins_proxy.orchestrator import survey as surveys
+from jenkins_proxy.orchestrator.base import COMPOSE_V2, Snapshot, SurgeOrchestrator, Up, color_project
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
+from jenkins_proxy.orchestrator.survey import Survey
 from jenkins_proxy.retry import Deadline
 
 
 class Compose(SurgeOrchestrator):
     """A compose project; the methods are described in :mod:`jenkins_proxy.orchestrator.base`."""
 
-    def __init__(self, runner: Runner, *, engine: Engine, project: str, files: Sequence[str]) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        *,
+        engine: Engine,
+        project: str,
+        files: Sequence[str],
+        profiles: Sequence[str] = (),
+        target: str = "",
+        several_nodes: bool = False,
+    ) -> None:
+        """A project that is run by one version of compose.
+
+        :param profiles: that are enabled, beside those of the target.
+        :param target: the service that is asked for by name; empty where none is.
+        :param several_nodes: whether the engine is a classic Swarm manager.
+        """
         self.name, self.version, self.project = runner.program.name, runner.program.version, project
         self._runner, self._engine, self._files = runner, engine, tuple(files)
+        self._profiles, self._asked_for, self._several_nodes = tuple(profiles), target, several_nodes
         self._config: Mapping[str, Any] = {}
         self._document = ""
 
     def validate(self) -> ComposeProject:
         if not self._config:
             self._config = self._runner.config(self._words("config"), self._files, stdin=self._document)
-        return parse(self.project, self._config)
+            self._enable()
+        return parse(self.project, self._config, self._profiles)
+
+    def _enable(self) -> None:
+        """Enable the profiles of the service that is asked for, as ``docker compose up app`` does."""
+        known = self._config.get("services") or {}
+        if (
+            self.name == COMPOSE_V2
+            and not self._document
+            and (not known or (self._asked_for and self._asked_for not in known))
+        ):
+            # v2 prints only what is enabled, v1 all.
+            every = self._runner.config(self._words("config", profiles=("*",)), self._files)
+            known = every.get("services") or {}
+            self._config = every
+        more = (known.get(self._asked_for) or {}).get("profiles") or ()
+        self._profiles = tuple(dict.fromkeys([*self._profiles, *more]))
 
     def pull(self, services: Sequence[str] = (), *, deadline: Deadline) -> None:
         known = self.validate().services
@@ -51,6 +87,28 @@ class Compose(SurgeOrchestrator):
         if pulled:
             self._run(["pull", *pulled], deadline)
 
+    def build(self, services: Sequence[str], *, deadline: Deadline) -> None:
+        known = self.validate().services
+        built = [name for name in services if known[name].built]
+        if built:
+            self._run(["build", *built], deadline)
+
+    def survey(self, target: str) -> Survey:
+        known = self.validate().services
+        services = [known[name] for name in self.validate().closure(target)]
+        paths = compose_files.located(self._files, self._runner.environment, os.getcwd())
+        return surveys.take(
+            self._engine,
+            services,
+            known[target],
+            project=self.project,
+            plain=compose_files.plain(paths, self._runner.environment),
+            several_nodes=self._several_nodes,
+        )
+
+    def running_anywhere(self) -> list[Container]:
+        return containers.running(self._engine)
+
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
         self._run(["up", "-d", *_scaled(scale or {}), *services], deadline)
 
@@ -58,7 +116,9 @@ class Compose(SurgeOrchestrator):
         # Side services first, then the target, then what needs it. Without a count compose gives the target what its
         # file says, whatever ran.
         project, scale = self.validate(), {target: count}
-        calls = [Up(project.before(target)), Up([target], scale), Up(project.after(target), scale)]
+        together = [target, *project.services[target].sharers]
+        last = [name for name in project.after(target) if name not in together]
+        calls = [Up(project.before(target)), Up(together, scale), Up(last, scale)]
         return [call for call in calls if call.services]
 
     def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
@@ -85,7 +145,7 @@ class Compose(SurgeOrchestrator):
         self.validate()
         sides = {container.service: container.name for container in self.containers()}
         colored = copy.copy(self)
-        colored.project = f"{self.project}-{color}"
+        colored.project = color_project(self.project, color)
         colored._config = {}
         colored._document = json.dumps(
             color_overlay.document(
@@ -114,10 +174,11 @@ class Compose(SurgeOrchestrator):
         snapshots.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
         return [container for container in self.containers(snapshot.service) if container.running]
 
-    def _words(self, *words: str) -> list[str]:
+    def _words(self, *words: str, profiles: Sequence[str] | None = None) -> list[str]:
         # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.
         files = ["-f", "-"] if self._document else file_arguments(self._files, "-f")
-        return ["-p", self.project, *files, *words]
+        enabled = [word for name in profiles or self._profiles for word in ("--profile", name)]
+        return ["-p", self.project, *files, *enabled, *words]
 
     def _run(self, words: Sequence[str], deadline: Deadline) -> None:
         self._runner.run(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
@@ -17,11 +17,29 @@ class Port:
 
     :ivar host: the fixed host port; empty where the engine picks one, and with a range it picks from.
     :ivar mode: for stacks: ``host``, or ``ingress`` for a port of the whole cluster.
+    :ivar protocol: ``tcp``, ``udp`` or ``sctp``.
+    :ivar among: the first and the last host port of the range that the engine picks from; None without a range.
     """
 
     container: int
     host: str = ""
     mode: str = ""
+    protocol: str = "tcp"
+    among: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class External:
+    """Something that a service uses and that compose does not make.
+
+    :ivar kind: ``network``, ``volume``, ``secret`` or ``config``.
+    :ivar name: its name on the engine, else in the file.
+    :ivar file: for a secret or config: the file that it is made from; empty where it is the cluster's.
+    """
+
+    kind: str
+    name: str
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,11 @@ class Service:
     :ivar needs: the services that have to run before it, by ``depends_on``, ``links`` and shared namespaces.
     :ivar replicas: how many containers the files ask for; None where they do not say.
     :ivar labels: those of its containers, and over them those of the Swarm service (``deploy.labels``).
+    :ivar environment: of its containers, where the files give a value.
+    :ivar profiles: that enable it; none means that it is always enabled.
+    :ivar namespace: the service in whose network it lives (``network_mode: service:vpn``); empty with one of its own.
+    :ivar sharers: the services that live in its network.
+    :ivar externals: what it uses and compose does not make.
     """
 
     name: str
@@ -44,11 +67,24 @@ class Service:
     needs: frozenset[str] = frozenset()
     replicas: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+    namespace: str = ""
+    sharers: tuple[str, ...] = ()
+    externals: tuple[External, ...] = ()
+
+    @property
+    def published(self) -> tuple[Port, ...]:
+        """The ports that a proxy for HTTP can reach."""
+        return tuple(port for port in self.ports if port.protocol == "tcp")
 
     @property
     def keeps_address(self) -> bool:
-        """Whether a new container has the address of the one whose place it takes."""
-        return self.host_network or any(port.host for port in self.ports)
+        """Whether a new container has the address of the one whose place it takes.
+
+        What lives in its network can be made anew alone, and answers at the same address.
+        """
+        return self.host_network or bool(self.sharers) or any(port.host for port in self.published)
 
     @property
     def obstacle(self) -> str:
@@ -58,7 +94,11 @@ class Service:
         if self.host_network:
             return f"{self.name} uses its node's network (network_mode: host)"
         fixed = next((port for port in self.ports if port.host), None)
-        return f"{self.name} publishes the fixed host port {fixed.host}" if fixed else ""
+        if fixed:
+            return f"{self.name} publishes the fixed host port {fixed.host}"
+        if self.sharers:
+            return f"{', '.join(self.sharers)} lives in its network (network_mode: service:{self.name})"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -66,24 +106,32 @@ class ComposeProject:
     """The services of a project, by name.
 
     :ivar example: how a port is published there, for hints.
+    :ivar disabled: the services whose profiles are not enabled, with these.
     """
 
     name: str
     services: Mapping[str, Service]
     example: str = 'ports: ["8080"]'
+    disabled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def target(self, name: str = "") -> Service:
         """The service whose containers are the instances: the named one, else the one that publishes a port.
 
+        Of a service that lives in another one's network it is that other one: its port is published there.
+
         :raises UsageError: when it is unknown or publishes nothing, or when several publish; lists them.
         """
-        publishing = [service.name for service in self.services.values() if service.ports]
+        publishing = [service.name for service in self.services.values() if service.published]
         listed = ", ".join(publishing) or "none"
         add = f"give it `{self.example}`"
         if not name and not publishing:
             raise UsageError(
-                f"project {self.name}: no service publishes a port: {', '.join(self.services)}",
-                f"{add}, the one whose containers are the instances",
+                f"project {self.name}: no service publishes a port: {', '.join(self.services) or self._in_profiles()}",
+                f"{add}, the one whose containers are the instances"
+                + (
+                    f"; or name one with --target, whose profile it enables: {self._in_profiles()}"
+                    * bool(self.disabled)
+                ),
             )
         if not name and len(publishing) > 1:
             raise UsageError(
@@ -93,12 +141,36 @@ class ComposeProject:
         if name not in self.services:
             raise UsageError(f"project {self.name} has no service {shown(name)}", f"it has: {', '.join(self.services)}")
         service = self.services[name]
-        if not service.ports and not service.host_network:
+        while not service.published and service.namespace in self.services:
+            service = self.services[service.namespace]
+        name = service.name
+        self._check_needs(service)
+        if not service.published and not service.host_network:
             raise UsageError(f"project {self.name}: service {name} publishes no port; those that do: {listed}", add)
         return service
 
+    def _in_profiles(self) -> str:
+        return ", ".join(f"{name} ({', '.join(profiles)})" for name, profiles in self.disabled.items())
+
+    def _check_needs(self, service: Service) -> None:
+        for name in sorted(service.needs & set(self.disabled)):
+            profiles = self.disabled[name]
+            raise UsageError(
+                f"project {self.name}: {service.name} needs {name}, which is only in the profile {', '.join(profiles)}",
+                f"enable it with --profile {profiles[0]}",
+            )
+
+    def closure(self, target: str) -> list[str]:
+        """The target, what it needs, and what lives in its network: all that has to be there for it to serve."""
+        found = {target, *self.services[target].sharers}
+        while True:
+            needed = {name for one in found for name in self.services[one].needs if name in self.services}
+            if needed <= found:
+                return sorted(found)
+            found |= needed
+
     def after(self, target: str) -> list[str]:
-        """The services that need the target, directly or not: they are brought up after it."""
+        """The services that need the target, directly or not: they are brought up after it, or with it."""
         found: set[str] = set()
         while True:
             more = {name for name, service in self.services.items() if service.needs & (found | {target})} - found
@@ -122,20 +194,34 @@ def file_arguments(files: Sequence[str], option: str) -> list[str]:
     return [word for file in files for word in (option, file)]
 
 
-def parse(name: str, config: Any) -> ComposeProject:
+def parse(name: str, config: Any, profiles: Collection[str] | None = None) -> ComposeProject:
     """Read what ``config`` printed; takes the shapes of compose v1, v2 and ``docker stack config``.
 
     :param name: the project's name.
     :param config: the document as loaded from YAML.
+    :param profiles: that are enabled; None means all.
     :raises UsageError: when it holds no service.
     """
     services = config.get("services") if isinstance(config, dict) else None
     if not services:
         raise UsageError(f"project {name}: the compose files define no service")
-    return ComposeProject(name, {key: _service(key, value or {}) for key, value in services.items()})
+    read = {key: _service(key, value or {}, config) for key, value in services.items()}
+    disabled = {
+        key: service.profiles
+        for key, service in read.items()
+        if profiles is not None and service.profiles and not set(service.profiles) & set(profiles)
+    }
+    enabled = {key: service for key, service in read.items() if key not in disabled}
+    sharing = {key: replace(service, sharers=_sharers(key, enabled)) for key, service in enabled.items()}
+    return ComposeProject(name, sharing, disabled=disabled)
 
 
-def _service(name: str, data: Mapping[str, Any]) -> Service:
+def _sharers(name: str, services: Mapping[str, Service]) -> tuple[str, ...]:
+    direct = [key for key, service in services.items() if service.namespace == name and key != name]
+    return tuple(dict.fromkeys([*direct, *(more for key in direct for more in _sharers(key, services))]))
+
+
+def _service(name: str, data: Mapping[str, Any], config: Mapping[str, Any]) -> Service:
     deploy = data.get("deploy") or {}
     replicas = data.get("scale", deploy.get("replicas"))
     return Service(
@@ -148,7 +234,52 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
         needs=frozenset(_needs(data)),
         replicas=None if replicas is None else int(replicas),
         labels={**_labels(data.get("labels")), **_labels(deploy.get("labels"))},
+        environment=_labels(data.get("environment")),
+        profiles=tuple(data.get("profiles") or ()),
+        namespace=_namespace(data),
+        externals=tuple(_externals(data, config)),
     )
+
+
+def _namespace(data: Mapping[str, Any]) -> str:
+    kind, _, name = str(data.get("network_mode") or "").partition(":")
+    return name if kind == "service" else ""
+
+
+def _externals(data: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[External]:
+    used = {"network": networks_of(data), "volume": volumes_of(data)}
+    for kind in ("secret", "config"):
+        entries = data.get(f"{kind}s") or ()
+        used[kind] = {entry.get("source", "") if isinstance(entry, Mapping) else str(entry) for entry in entries}
+    for kind, names in used.items():
+        for name in sorted(names):
+            entry = (config.get(f"{kind}s") or {}).get(name) or {}
+            external = entry.get("external")
+            if external:
+                called = entry.get("name") or (external.get("name") if isinstance(external, Mapping) else "")
+                yield External(kind, called or name)
+            elif entry.get("file"):
+                yield External(kind, name, str(entry["file"]))
+
+
+def networks_of(service: Mapping[str, Any]) -> set[str]:
+    """The networks of a service, as the files name them."""
+    if service.get("network_mode"):
+        return set()
+    return set(service.get("networks") or ("default",))
+
+
+def volumes_of(service: Mapping[str, Any]) -> set[str]:
+    """The named volumes of a service, as the files name them."""
+    found = set()
+    for volume in service.get("volumes") or ():
+        if isinstance(volume, Mapping):
+            source = volume.get("source") if volume.get("type") == "volume" else None
+        else:
+            source = volume.partition(":")[0] if ":" in volume else None
+        if source and not source.startswith(("/", ".", "~")):
+            found.add(source)
+    return found
 
 
 def _labels(data: Any) -> dict[str, str]:
@@ -161,12 +292,16 @@ def _labels(data: Any) -> dict[str, str]:
 def _port(entry: Any) -> Port:
     if isinstance(entry, dict):
         host, container, mode = str(entry.get("published") or ""), entry["target"], entry.get("mode", "")
+        protocol = entry.get("protocol") or "tcp"
     else:
         # "8080", "80:8080", "127.0.0.1:80:8080", "[::1]:80:8080/udp"
-        words = str(entry).partition("/")[0].rsplit(":", 2)
+        written, _, protocol = str(entry).partition("/")
+        words = written.rsplit(":", 2)
         host, container, mode = (words[-2] if len(words) > 1 else ""), words[-1], ""
-    ends = host.split("-")
-    return Port(int(container), "" if len(ends) == 2 and ends[0] != ends[1] else ends[0], mode)
+    first, _, last = host.partition("-")
+    if last and first != last:
+        return Port(int(container), "", mode, protocol or "tcp", (int(first), int(last)))
+    return Port(int(container), first, mode, protocol or "tcp")
 
 
 def _needs(data: Mapping[str, Any]) -> set[str]:

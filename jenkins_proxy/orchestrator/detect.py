@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +15,7 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator import stack_config
+from jenkins_proxy.orchestrator import compose_files, stack_config
 from jenkins_proxy.orchestrator.base import AUTO, COMPOSE_V1, COMPOSE_V2, STACK, Orchestrator
 from jenkins_proxy.orchestrator.compose import Compose
 from jenkins_proxy.orchestrator.runner import Program, Runner
@@ -32,6 +35,8 @@ def choose(
     project: str,
     files: Sequence[str],
     wanted: str = AUTO,
+    profiles: Sequence[str] = (),
+    target: str = "",
     timing: Timing | None = None,
 ) -> tuple[Orchestrator, str]:
     """Pick the orchestrator of a project.
@@ -45,15 +50,14 @@ def choose(
     :param project: the ``-p`` of compose, or the stack's name.
     :param files: compose files, later ones over earlier ones.
     :param wanted: ``auto`` or one of NAMES.
+    :param profiles: of compose, beside those of the environment and of the target.
+    :param target: the service that is asked for by name; empty where none is.
     :param timing: None means the usual times.
     :return: the orchestrator, and why it is this one.
     :raises UsageError: when none is installed, the wanted one is not, or the project's name is not allowed.
     :raises DockerError: when the engine does not answer.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", project):
-        raise UsageError(
-            f"project name {shown(project)} is not lower-case letters, digits, - and _", "give one with -p"
-        )
+    _check_name(project)
     timing = timing or Timing()
     engine = Engine.from_settings(settings)
     info = engine.info()
@@ -70,13 +74,60 @@ def choose(
             runner = Runner(program, environment, console, timing)
             if name == STACK:
                 reader = replace(runner, program=reader_of(program, environment, timing))
-                return (
-                    Stack(runner, reader=reader, engine=engine, project=project, files=files),
-                    reason + _read_by(reader.program, program),
-                )
-            return Compose(runner, engine=engine, project=project, files=files), reason
+                stack = Stack(runner, reader=reader, engine=engine, project=project, files=files)
+                return stack, reason + _read_by(reader.program, program)
+            enabled = (*profiles, *compose_files.profiles(files, environment))
+            compose = functools.partial(Compose, runner, engine=engine, project=project, files=files)
+            return compose(profiles=enabled, target=target, several_nodes=is_classic(info)), reason
     names = " nor ".join(name for name, _ in candidates)
     raise UsageError(f"neither {names} is installed" if len(candidates) > 1 else f"{names} is not installed", INSTALL)
+
+
+def _check_name(project: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", project):
+        raise UsageError(
+            f"project name {shown(project)} is not lower-case letters, digits, - and _", "give one with -p"
+        )
+
+
+def choose_readable(
+    settings: Settings,
+    console: Console,
+    *,
+    project: str,
+    files: Sequence[str],
+    wanted: str = AUTO,
+    profiles: Sequence[str] = (),
+    target: str = "",
+) -> tuple[Orchestrator, str]:
+    """The same, of those that can read the files: compose v1 where v2 refuses what v1 takes.
+
+    :raises UsageError: also when none can.
+    """
+
+    def choice(kind: str) -> tuple[Orchestrator, str]:
+        return choose(settings, console, project=project, files=files, wanted=kind, profiles=profiles, target=target)
+
+    chosen, reason = choice(wanted)
+    try:
+        chosen.validate()
+    except UsageError as error:
+        if chosen.name != COMPOSE_V2:
+            raise
+        old = any(map(compose_files.is_version_1, compose_files.located(files, os.environ, os.getcwd())))
+        if wanted == AUTO and probe(COMPOSE_V1, settings.docker_environment()):
+            other, _ = choice(COMPOSE_V1)
+            with contextlib.suppress(UsageError):
+                other.validate()
+                why = "its files are of compose's first version" if old else f"v2 refuses the files: {error.message}"
+                return other, why
+        if old:
+            raise UsageError(
+                f"{error.message}: the form of compose's first version, without services:, which v2 does not read",
+                "put it under services:, or install docker-compose 1.x and add --orchestrator compose-v1",
+            ) from error
+        raise
+    return chosen, reason
 
 
 def is_manager(info: Mapping[str, Any]) -> bool:

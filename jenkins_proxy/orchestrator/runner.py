@@ -22,6 +22,8 @@ _NOISE = re.compile(
     | \s*\S+\ (Error|Pulling|Pulled|Interrupted|Skipped.*)\s*$
     | (Creating|Starting|Stopping|Removing|Recreating|Pulling)\ [^:]*\.\.\.
     | Digest:\ | Status:\ | DEPRECATED:
+    | (ERROR:\ )?(For\ (more|further)\b|For\ help\b|Learn\ more\b|More\ (info|help)|See\ |Run\ ['"`]|run\ ['"`]|https?://)
+    | You\ might\ be\ seeing\ this\ error\ because\ you're\ using\ the\ wrong\ Compose\ file\ version
     """,
     re.VERBOSE,
 )

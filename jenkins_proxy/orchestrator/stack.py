@@ -13,9 +13,11 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks
+from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Snapshot, SwarmOrchestrator, Up
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, parse
 from jenkins_proxy.orchestrator.runner import Runner
+from jenkins_proxy.orchestrator.survey import Survey
 from jenkins_proxy.retry import Deadline, retry
 
 _NEW_FIRST = "start-first"
@@ -53,6 +55,16 @@ class Stack(SwarmOrchestrator):
     def pull(self, services: Sequence[str] = (), *, deadline: Deadline) -> None:
         # Each node pulls for itself; what can be asked for is that the tag is looked up again, at the next `up`.
         self._resolve = "always"
+
+    def build(self, services: Sequence[str], *, deadline: Deadline) -> None:
+        raise UsageError("a stack builds no images: its nodes pull them", "docker compose build, and push")
+
+    def survey(self, target: str) -> Survey:
+        known = self.validate().services
+        return surveys.of_stack(self._engine, list(known.values()), known[target])
+
+    def running_anywhere(self) -> list[Container]:
+        return containers.running(self._engine)
 
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
         self.validate()

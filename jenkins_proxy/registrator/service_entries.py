@@ -1,12 +1,14 @@
 """The entries of a container in the registry: names, IDs, tags and checks exactly as gliderlabs/registrator gives them.
 
 Sources: ``bridge/bridge.go`` (``add``, ``newService``), ``bridge/util.go`` (``serviceMetaData``, ``servicePort``,
-``recParseEscapedComma``) and ``consul/consul.go`` (``buildCheck``) of its v7. Three things differ, each on purpose:
+``recParseEscapedComma``) and ``consul/consul.go`` (``buildCheck``) of its v7. Four things differ, each on purpose:
 
 * The address is ``--ip``, else the binding's own, else this host's. Registrator takes a container's address on a
   user-defined network together with the *host's* port, where nothing listens; every compose project has such a network.
 * A container with a HEALTHCHECK and without ``SERVICE_CHECK_*`` has a check that follows its health, so that
   ``passing`` means healthy.
+* A port that is exposed has an entry only in another's network: the host's, or a container's whose address is known.
+  Elsewhere the engine says what is published; compose v2 writes ``expose:`` as ``5432``, which is no name of its.
 * An entry with an ID of its own (``SERVICE_ID``) names this host in its meta data: the ID does not, and nothing else
   would show that the entry is ours.
 """
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jenkins_proxy.clients.consul.models import GRPC, HTTP, SCRIPT, TCP, TTL
+from jenkins_proxy.clients.docker.containers import exposed_ports
 from jenkins_proxy.model import CRITICAL, PASSING
 
 HOST_META = "registrator_host"
@@ -109,7 +112,7 @@ def entries(
     :param host_ip: the address for bindings on every address.
     :param network_ip: the address of the container whose network this one shares, where it does.
     """
-    ports = list(_published(container))
+    ports = list(_published(container, shared=bool(network_ip)))
     made = {}
     for port in ports:
         metadata, from_port = _metadata(container["Config"], port.exposed)
@@ -137,9 +140,14 @@ def health_of(container: Mapping[str, Any]) -> str:
     return "" if health == "none" else PASSING if health == "healthy" else CRITICAL
 
 
-def _published(container: Mapping[str, Any]) -> Iterator[_Port]:
-    """The ports that can be reached: exposed ones count as published with the host's network, which maps none."""
-    bindings = {name: [{"HostPort": name.partition("/")[0]}] for name in container["Config"].get("ExposedPorts") or {}}
+def _published(container: Mapping[str, Any], shared: bool) -> Iterator[_Port]:
+    """The ports that can be reached: exposed ones count as published with another's network, which maps none.
+
+    :param shared: whether the container lives in another one's network, whose address is known.
+    """
+    mode = container["HostConfig"]["NetworkMode"]
+    alone = exposed_ports(container["Config"]) if mode == "host" or shared else ()
+    bindings: dict[str, Any] = {f"{number}/{protocol}": [{"HostPort": str(number)}] for number, protocol in alone}
     bindings.update(container["NetworkSettings"]["Ports"] or {})
     for name, published in sorted(bindings.items(), key=lambda item: _port_order(item[0])):
         exposed, _, protocol = name.partition("/")

@@ -10,6 +10,7 @@ from jenkins_proxy import settings
 from jenkins_proxy.cli import arguments, deploy
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import OPTIONS, Kind
 
@@ -35,7 +36,7 @@ def test_paths_and_domains_may_be_lists_or_given_again(parse):
 def test_defaults(parse):
     made = arguments.request(parse("books-ms"))
 
-    assert (made.project, made.files, made.target, made.scale) == ("books-ms", (), "", None)
+    assert (made.project, made.files, made.target, made.scale) == ("", (), "", None)
     assert (made.strategy, made.settle, made.lock_timeout) == ("auto", 0.0, 0.0)
 
 
@@ -53,17 +54,9 @@ def test_every_option_of_the_table_is_an_argument(parse, option):
     assert arguments.request(args).route_given == {option.name}
 
 
-@pytest.mark.parametrize(
-    ("service", "project"),
-    [
-        ("books-ms", "books-ms"),
-        ("Books.MS", "booksms"),
-        ("_books", "books"),
-        ("a b/../c", "abc"),
-    ],
-)
-def test_the_project_of_a_service_that_names_none(service, project):
-    assert arguments.project_name(service) == project
+def test_an_empty_project_is_a_variable_that_somebody_forgot(parse):
+    with pytest.raises(UsageError, match="^-p is empty$"):
+        arguments.request(parse("s", "-p", ""))
 
 
 def test_a_project_that_is_given_stays_as_it_is_also_when_it_is_wrong(parse):

@@ -177,7 +177,8 @@ def test_no_engine(deploy, compose, free_port):
 
 
 def test_no_registry(compose, free_port, capsys):
-    code = main(["deploy", "f2-cli", "--no-proxy", "-f", compose(), "--consul", f"http://127.0.0.1:{free_port()}"])
+    built = COMPOSE.replace("image:", "build: ., image:")
+    code = main(["deploy", "f2-cli", "--no-proxy", "-f", compose(built), "--consul", f"http://127.0.0.1:{free_port()}"])
 
     report = json.loads(capsys.readouterr().out)
     assert code == 4

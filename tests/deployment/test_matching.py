@@ -230,3 +230,12 @@ def test_addresses_are_every_place_where_an_entry_may_stand(a_container):
         "127.0.0.1:32768",
         "172.17.0.1:32771",
     ]
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (["a", "b", "c", "d"], "a, b, c and 1 more")],
+)
+def test_a_message_names_three_at_most(items, text):
+    assert matching.few(items) == text
+    assert matching.few(range(85), separator="; ") == "0; 1; 2 and 82 more"

@@ -38,10 +38,11 @@ def flavour(request) -> str:
 def compose(flavour, resolved, project_name, tmp_path, image):
     """``compose(text)`` is the orchestrator of a compose file, run by each flavour; ``{1}`` and ``{2}`` are images."""
 
-    def make(text: str, *, console: Console | None = None):
+    def make(text: str, *, console: Console | None = None, **more):
         file = tmp_path / "docker-compose.yml"
         file.write_text(text.replace("{1}", image(1)).replace("{2}", image(2)))
-        made, _ = detect.choose(resolved, console or Console(), project=project_name, files=[str(file)], wanted=flavour)
+        words = {"project": project_name, "files": [str(file)], "wanted": flavour, **more}
+        made, _ = detect.choose(resolved, console or Console(), **words)
         return made
 
     return make

@@ -47,8 +47,18 @@ def test_what_v1_renders_names_networks_in_the_form_that_every_version_knows():
     assert made["volumes"] == {"data": {"external": {"name": "books_data"}}}
 
 
-def test_a_file_of_version_1_has_no_networks():
-    assert "networks" not in document({"network_mode": "bridge"}, {"version": "1"})
+def test_a_file_of_version_1_has_no_networks_and_volumes_without_a_project():
+    made = document({"network_mode": "bridge", "volumes": ["data:/data:rw", "/abs:/x:rw"]}, {"version": "1"})
+
+    assert "networks" not in made
+    assert made["volumes"] == {"data": {"external": {"name": "data"}}}
+    assert made["version"] == "2.1", "the document has services:, which the first version has not"
+
+
+def test_the_name_is_for_the_tcp_port():
+    ports = [{"target": 53, "protocol": "udp"}, {"target": 8080}]
+    assert target({"ports": ports})["environment"] == {"SERVICE_8080_NAME": "books-ms-blue"}
+    assert target({"ports": ["53:53/udp", "8080/tcp"]})["environment"] == {"SERVICE_8080_NAME": "books-ms-blue"}
 
 
 def test_volumes_and_external_networks_keep_their_own_names():

@@ -292,3 +292,78 @@ def test_the_engine_goes_away(compose, deadline, tmp_path, monkeypatch):
 def test_files_that_are_broken(compose, text, message):
     with pytest.raises(UsageError, match=message):
         compose(text).validate()
+
+
+PROFILES = """version: "2.4"
+services:
+  app: {image: "{1}", ports: ["8080"], profiles: [web], depends_on: [db], stop_grace_period: 1s}
+  db: {image: "{1}", profiles: [web], stop_grace_period: 1s}
+  jobs: {image: "{1}", profiles: [jobs]}
+"""
+
+
+def test_the_profiles_of_the_service_that_is_asked_for_are_enabled(compose, deadline):
+    books = compose(PROFILES, target="app")
+    assert sorted(books.validate().services) == ["app", "db"]
+    books.up(["app"], deadline=deadline)
+    books.scale("app", 2, deadline=deadline)
+    assert sorted(container.service for container in books.containers()) == ["app", "app", "db"]
+
+
+def test_profiles_that_are_given(compose, deadline, monkeypatch):
+    assert sorted(compose(PROFILES, profiles=["jobs"]).validate().services) == ["jobs"]
+    monkeypatch.setenv("COMPOSE_PROFILES", "web")
+    assert sorted(compose(PROFILES, profiles=["jobs"]).validate().services) == ["app", "db", "jobs"]
+
+
+def test_where_no_profile_is_enabled_they_are_named(compose):
+    with pytest.raises(UsageError) as caught:
+        compose(PROFILES).validate().target()
+    assert "app (web)" in caught.value.hint
+
+
+EXTERNAL = """version: "3.7"
+services:
+  app: {image: "{1}", ports: ["8080"], networks: [edge], volumes: ["data:/data"]}
+  db: {image: "127.0.0.1:9/f1-none:1", networks: [edge]}
+networks: {edge: {external: true, name: NAME-edge}}
+volumes: {data: {external: true, name: NAME-data}}
+"""
+
+
+def test_what_is_there_of_that_which_a_deploy_needs(compose, docker, project_name, deadline):
+    books = compose(EXTERNAL.replace("NAME", project_name))
+    found = books.survey("app")
+    assert {(external.kind, external.name) for external in found.missing} == {
+        ("network", f"{project_name}-edge"),
+        ("volume", f"{project_name}-data"),
+    }
+    assert found.missing_images == (), "nothing that the target needs"
+    assert books.survey("db").missing_images == ("127.0.0.1:9/f1-none:1",)
+    label = f"com.docker.compose.project={project_name}"
+    for kind, name in (("network", "edge"), ("volume", "data")):
+        argv = [docker, kind, "create", "--label", label, f"{project_name}-{name}"]
+        subprocess.run(argv, check=True, capture_output=True)
+    assert books.survey("app").missing == ()
+
+
+def test_all_that_runs_is_seen_with_its_ports(compose, deadline, project_name):
+    books = compose(BOOKS)
+    books.up(deadline=deadline)
+    (app,) = books.containers("app")
+    [seen] = [container for container in books.running_anywhere() if container.id == app.id]
+    assert (seen.name, seen.project, seen.service, seen.state) == (app.name, project_name, "app", "running")
+    assert (seen.bindings, seen.node_addresses) == (app.bindings, app.node_addresses)
+
+
+def test_a_build_makes_the_image_of_those_that_have_one(
+    compose, deadline, engine, image, tmp_path, project_name, docker
+):
+    (tmp_path / "Dockerfile").write_text(f"FROM {image(1)}\nLABEL made={project_name}\n")
+    books = compose(BOOKS.replace('image: "{1}"', "build: .", 1))
+    try:
+        books.build(["app", "db"], deadline=deadline)
+        made = [name for name in (f"{project_name}-app", f"{project_name}_app") if engine.image_id(name)]
+        assert len(made) == 1
+    finally:
+        subprocess.run([docker, "rmi", f"{project_name}-app", f"{project_name}_app"], check=False, capture_output=True)

@@ -48,6 +48,24 @@ Error response from daemon: pull access denied for nope/nope, repository does no
 Unsupported config option for services.app: 'imag'""",
         "The Compose file './books.yml' is invalid because: Unsupported config option for services.app: 'imag'",
     ),
+    "v1, advice at the end": (
+        """The Compose file './books.yml' is invalid because:
+'name' does not match any of the regexes: '^x-'
+
+You might be seeing this error because you're using the wrong Compose file version. Either specify a supported version.
+For more on the Compose file format versions, see https://docs.docker.com/compose/compose-file/""",
+        "The Compose file './books.yml' is invalid because: 'name' does not match any of the regexes: '^x-'",
+    ),
+    "v1, a reason that begins with nothing known": (
+        """Version in "./books.yml" is unsupported.
+For more on the Compose file format versions, see https://docs.docker.com/compose/compose-file/""",
+        'Version in "./books.yml" is unsupported.',
+    ),
+    "v2, where help is": (
+        """unknown flag: --frob
+See 'docker compose up --help'.""",
+        "unknown flag: --frob",
+    ),
     "v2, unknown option": (
         "validating /books.yml: services.app Additional property imag is not allowed",
         "validating /books.yml: services.app Additional property imag is not allowed",

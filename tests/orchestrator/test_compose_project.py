@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.compose_project import Port, file_arguments, parse
+from jenkins_proxy.orchestrator.compose_project import External, Port, file_arguments, parse
 
 
 def project(**services):
@@ -17,13 +17,15 @@ PORTS = [
     ("80:8080", Port(8080, "80")),
     ("127.0.0.1:80:8080", Port(8080, "80")),
     ("127.0.0.1::8080", Port(8080)),
-    ("8000-8010:8080/tcp", Port(8080)),
+    ("8000-8010:8080/tcp", Port(8080, among=(8000, 8010))),
+    ("53:53/udp", Port(53, "53", protocol="udp")),
     ("8000-8000:8080", Port(8080, "8000")),
     (8080, Port(8080)),
     ({"target": 8080}, Port(8080)),
     ({"target": 8080, "published": 80, "protocol": "tcp"}, Port(8080, "80")),
     ({"target": 8080, "published": "80", "mode": "ingress"}, Port(8080, "80", "ingress")),
-    ({"target": 8080, "published": "8000-8010", "mode": "host"}, Port(8080, "", "host")),
+    ({"target": 8080, "published": "8000-8010", "mode": "host"}, Port(8080, "", "host", among=(8000, 8010))),
+    ({"target": 53, "protocol": "udp"}, Port(53, protocol="udp")),
 ]
 
 
@@ -42,6 +44,77 @@ def test_target_by_name():
     with pytest.raises(UsageError, match="project books-ms: several services publish a port: app, admin") as caught:
         both.target()
     assert caught.value.hint == "name one of them with --target"
+
+
+def test_tcp_alone_makes_a_target():
+    dns = {"ports": ["53:53/udp", {"target": 54, "protocol": "udp"}]}
+    assert project(app={"ports": ["8080"]}, dns=dns).target().name == "app"
+    with pytest.raises(UsageError, match="service dns publishes no port; those that do: app"):
+        project(app={"ports": ["8080"]}, dns=dns).target("dns")
+    assert project(app={"ports": ["53:53/udp", "8080"]}).services["app"].keeps_address is False
+
+
+def test_the_target_is_the_one_in_whose_network_the_named_one_lives():
+    found = project(vpn={"ports": ["8080"]}, app={"network_mode": "service:vpn"}, side={"network_mode": "service:app"})
+    assert found.target().name == found.target("app").name == found.target("side").name == "vpn"
+    assert found.services["vpn"].sharers == ("app", "side")
+    assert found.services["vpn"].obstacle == "app, side lives in its network (network_mode: service:vpn)"
+    assert found.closure("vpn") == ["app", "side", "vpn"]
+
+
+def profiles(*enabled: str):
+    services = {
+        "app": {"ports": ["8080"], "profiles": ["web"], "depends_on": ["db"]},
+        "db": {"profiles": ["web", "data"]},
+        "admin": {"ports": ["8081"], "profiles": ["admin"], "depends_on": {"mail": {}}},
+        "mail": {"profiles": ["mail"]},
+        "always": {},
+    }
+    return parse("books", {"services": services}, enabled)
+
+
+def test_what_is_in_no_enabled_profile_is_not_there():
+    assert list(profiles("web").services) == ["app", "db", "always"]
+    assert profiles("web").target().name == "app"
+    assert len(parse("books", {"services": {"app": {"profiles": ["web"]}}}).services) == 1
+    with pytest.raises(UsageError, match="no service publishes a port: always") as caught:
+        profiles().target()
+    assert "name one with --target, whose profile it enables: app (web)" in caught.value.hint
+
+
+def test_a_need_that_no_profile_enables_is_named():
+    with pytest.raises(UsageError, match="admin needs mail, which is only in the profile mail") as caught:
+        profiles("admin").target("admin")
+    assert caught.value.hint == "enable it with --profile mail"
+    assert profiles("admin", "mail").target("admin").name == "admin"
+
+
+def test_what_a_service_uses_and_compose_does_not_make():
+    config = {
+        "services": {
+            "app": {
+                "networks": {"edge": None, "own": None},
+                "volumes": ["data:/data", {"type": "volume", "source": "own", "target": "/own"}],
+                "secrets": [{"source": "word"}, "key"],
+                "configs": ["conf"],
+            },
+            "db": {"network_mode": "host"},
+            "old": {"networks": ["former"]},
+        },
+        "networks": {"edge": {"external": True, "name": "edge-net"}, "former": {"external": {"name": "f"}}, "own": {}},
+        "volumes": {"data": {"external": True}, "own": None},
+        "secrets": {"word": {"file": "/abs/word"}, "key": {"external": True}},
+        "configs": {"conf": {"content": "x"}},
+    }
+    services = parse("books", config).services
+    assert services["app"].externals == (
+        External("network", "edge-net"),
+        External("volume", "data"),
+        External("secret", "key"),
+        External("secret", "word", "/abs/word"),
+    )
+    assert services["db"].externals == ()
+    assert services["old"].externals == (External("network", "f"),)
 
 
 def test_target_on_its_nodes_network_needs_its_name():

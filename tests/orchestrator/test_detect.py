@@ -114,6 +114,39 @@ def test_a_program_that_does_not_tell_its_version(tmp_path, program):
         detect.probe("compose-v1", {"PATH": str(tmp_path)}, Timing(version=0.2))
 
 
+FIRST = "app:\n  image: x\n  ports: ['8080']\n"
+
+
+@pytest.fixture
+def readable(resolved, project_name, tmp_path):
+    """``readable(text)`` gives the name of the orchestrator that can read the file, and why it is that one."""
+
+    def ask(text: str, wanted: str = "auto") -> tuple[str, str]:
+        (tmp_path / "docker-compose.yml").write_text(text)
+        files = [str(tmp_path / "docker-compose.yml")]
+        made, why = detect.choose_readable(resolved, Console(), project=project_name, files=files, wanted=wanted)
+        return made.name, why
+
+    return ask
+
+
+def test_v1_reads_what_v2_refuses(readable, compose_v1):
+    assert readable(FIRST) == ("compose-v1", "its files are of compose's first version")
+    both = 'version: "2"\nservices: {app: {image: x, ports: ["8080"]}}'
+    assert readable(both) == ("compose-v2", "compose v2 is installed")
+
+
+def test_what_neither_reads_is_v2s_to_say(readable, compose_v1):
+    with pytest.raises(UsageError, match="imag"):
+        readable("services: {app: {imag: x}}")
+
+
+def test_where_v1_is_not_to_be_had_it_is_named(readable):
+    with pytest.raises(UsageError, match="the form of compose's first version, without services:") as caught:
+        readable(FIRST, "compose-v2")
+    assert "docker-compose 1.x" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["Books", "books ms", "books/ms", "-books", "", "b" * 64, "books\n"])
 def test_project_names_that_are_none(choose, name):
     with pytest.raises(UsageError, match="project name .* is not lower-case letters"):

@@ -105,7 +105,10 @@ def test_labels_win_over_the_environment():
         ({"8080/tcp": None}, ["8080/tcp"], []),
         ({"8080/tcp": []}, ["8080/tcp"], []),
         ({}, [], []),
-        ({}, ["8080/tcp"], ["node-1:booksms_app_1:8080"]),
+        ({}, ["8080/tcp"], []),
+        ({"5432/tcp": None}, ["5432"], []),
+        ({"5432/tcp": ["0.0.0.0:32768"]}, ["5432", "8080/tcp"], ["node-1:booksms_app_1:5432"]),
+        ({"0/tcp": None}, ["3000-3002"], []),
         ({"53/udp": ["0.0.0.0:53"]}, [], ["node-1:booksms_app_1:53:udp"]),
         (
             {"53/udp": ["0.0.0.0:53"], "53/tcp": ["0.0.0.0:53"]},
@@ -126,6 +129,17 @@ def test_ids_of_published_ports(ports, exposed, ids):
 def test_the_hosts_network_has_the_exposed_port():
     [entry] = entries(container(exposed=["8080/tcp"], mode="host"))
     assert (entry.address, entry.port) == ("10.100.192.202", 8080)
+
+
+def test_on_the_hosts_network_a_port_is_one_however_it_is_written():
+    found = entries(container(exposed=["5432", "5432/tcp", "3000-3001"], mode="host"))
+    assert [entry.port for entry in found] == [3000, 3001, 5432]
+
+
+def test_in_another_containers_network_it_has_no_address_of_its_own():
+    assert entries(container(exposed=["8080/tcp"], mode="container:abc")) == []
+    [entry] = entries(container(exposed=["8080/tcp"], mode="container:abc"), network_ip="172.17.0.9")
+    assert (entry.address, entry.port) == ("172.17.0.9", 8080)
 
 
 @pytest.mark.parametrize(

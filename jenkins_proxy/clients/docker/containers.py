@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ from jenkins_proxy.model import Binding, Container
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 NUMBER = "com.docker.compose.container-number"
+WORKING_DIR = "com.docker.compose.project.working_dir"
+CONFIG_FILES = "com.docker.compose.project.config_files"
 _ONE_OFF = "com.docker.compose.oneoff"
+_STACK, _STACK_SERVICE = "com.docker.stack.namespace", "com.docker.swarm.service.name"
 
 
 def of_project(engine: Engine, project: str, service: str = "") -> list[Container]:
@@ -29,6 +33,53 @@ def of_project(engine: Engine, project: str, service: str = "") -> list[Containe
         return []
     own = host_addresses.of_engine(engine.endpoint, engine.info())
     return sorted((parse(entry, own) for entry in inspected), key=_order)
+
+
+def labels_of_running(engine: Engine) -> list[Mapping[str, str]]:
+    """The labels of the containers of compose projects that run, without those of ``compose run``."""
+    filters = json.dumps({"label": [PROJECT, f"{_ONE_OFF}=False"], "status": ["running", "restarting", "paused"]})
+    listed = engine.get("/containers/json", params={"filters": filters})
+    return [entry["Labels"] for entry in listed]
+
+
+def running(engine: Engine) -> list[Container]:
+    """All containers that run on an engine, of whatever project or of none, by what its list says of them.
+
+    What only an inspection tells, as health, is left out. Of a stack's tasks the stack is the project.
+    """
+    listed = engine.get("/containers/json")
+    own = host_addresses.of_engine(engine.endpoint, engine.info()) if listed else ()
+    found = []
+    for entry in listed:
+        inspected = engine.inspect(entry["Id"]) if entry.get("HostConfig", {}).get("NetworkMode") == "host" else None
+        bindings = _bindings(inspected) if inspected else _listed_bindings(entry)
+        found.append(_of_list(entry, bindings, own))
+    return found
+
+
+def _of_list(entry: Mapping[str, Any], bindings: tuple[Binding, ...], own: tuple[str, ...]) -> Container:
+    labels = entry.get("Labels") or {}
+    stack = labels.get(_STACK, "")
+    service = labels.get(SERVICE) or labels.get(_STACK_SERVICE, "").removeprefix(f"{stack}_")
+    return Container(
+        id=entry["Id"],
+        name=next(iter(entry.get("Names") or ["?"])).rpartition("/")[2],
+        service=f"{service} (compose run)" if labels.get(_ONE_OFF) == "True" else service,
+        project=labels.get(PROJECT) or stack,
+        image=entry["Image"],
+        state=entry["State"],
+        bindings=bindings,
+        node_addresses=own,
+        created=float(entry["Created"]),
+        labels=labels,
+    )
+
+
+def _listed_bindings(entry: Mapping[str, Any]) -> tuple[Binding, ...]:
+    ports = [port for port in entry.get("Ports") or () if port.get("PublicPort")]
+    return tuple(
+        sorted({Binding(p.get("IP", ""), p["PublicPort"], p["PrivatePort"], p.get("Type", "tcp")) for p in ports})
+    )
 
 
 def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) -> Container:
@@ -54,6 +105,7 @@ def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) ->
         node=node.get("Name", ""),
         node_addresses=_node_addresses(node) if node else engine_addresses,
         created=timestamp(inspect["Created"]),
+        restarts=inspect.get("RestartCount", 0),
         image_id=inspect["Image"],
         labels=labels,
     )
@@ -85,8 +137,8 @@ def _bindings(inspect: Mapping[str, Any]) -> tuple[Binding, ...]:
     if inspect["HostConfig"].get("NetworkMode") == "host":
         # On the host's network a port is its own binding; the engine reports none.
         published = {
-            port: [{"HostIp": "", "HostPort": port.partition("/")[0]}]
-            for port in inspect["Config"].get("ExposedPorts") or {}
+            f"{number}/{protocol}": [{"HostIp": "", "HostPort": str(number)}]
+            for number, protocol in exposed_ports(inspect["Config"])
         }
     bindings: list[Binding] = []
     for port, hosts in published.items():
@@ -97,6 +149,21 @@ def _bindings(inspect: Mapping[str, Any]) -> tuple[Binding, ...]:
             if host.get("HostPort")
         ]
     return tuple(sorted(set(bindings)))
+
+
+def exposed_ports(config: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The ports that a container exposes, each with its protocol, by number.
+
+    Compose v2 writes ``expose:`` as it stands in the file: ``5432`` is ``5432/tcp``, and ``3000-3002`` are three.
+
+    :param config: the ``Config`` of what ``inspect`` says.
+    """
+    found = set()
+    for written in config.get("ExposedPorts") or {}:
+        numbers, _, protocol = written.partition("/")
+        first, _, last = numbers.partition("-")
+        found |= {(number, protocol or "tcp") for number in range(int(first), int(last or first) + 1)}
+    return sorted(found)
 
 
 def _node_addresses(node: Mapping[str, Any]) -> tuple[str, ...]:

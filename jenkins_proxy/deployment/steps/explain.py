@@ -45,6 +45,26 @@ def diagnose(
     return (*unready, *(_absent(service, container, everything) for container in found.missing))
 
 
+def hopeless(
+    service: str, found: matching.Matching, everything: Mapping[str, Sequence[Instance]]
+) -> tuple[Diagnosis, ...]:
+    """The containers that no patience makes instances: at each of their ports there is an entry of another name.
+
+    :param service: the name under which the registry should hold the containers.
+    """
+    others = [i for name, entries in everything.items() if name != service for i in entries]
+    taken = {instance.address for instance in others}
+    reasons = []
+    for container in found.missing:
+        ports = {binding.host_port for binding in matching.published(container)}
+        expected = matching.addresses(container)
+        entered = {address.port for address in expected if address in taken}
+        reason = _renamed(service, container, others) if ports and ports == entered else None
+        if container.running and reason:
+            reasons.append(reason)
+    return tuple(reasons)
+
+
 def _unready(match: matching.Match, health: str) -> Diagnosis:
     container = match.container
     if container.health not in ("", "healthy"):
@@ -86,7 +106,7 @@ def _absent(service: str, container: Container, everything: Mapping[str, Sequenc
     ):
         if reason:
             return reason
-    expected = ", ".join(str(address) for address in matching.addresses(container))
+    expected = matching.few(matching.addresses(container))
     where = f" on {container.node}" if container.node else ""
     return Diagnosis(
         container,
@@ -102,7 +122,7 @@ def _renamed(service: str, container: Container, others: Iterable[Instance]) -> 
         return None
     name, entry = sorted(names.items())[0]
     port = next(b.container_port for b in matching.published(container) if b.host_port == entry.address.port)
-    listed = ", ".join(f"{n} at {i.address}" for n, i in sorted(names.items()))
+    listed = matching.few(f"{n} at {i.address}" for n, i in sorted(names.items()))
     if name == f"{service}-{port}":
         return Diagnosis(
             container,
@@ -119,7 +139,8 @@ def _renamed(service: str, container: Container, others: Iterable[Instance]) -> 
     return Diagnosis(
         container,
         f"it is registered under another name: {listed}",
-        f"set SERVICE_NAME={service} in the compose file, or deploy the service {name}",
+        # A name for this port wins over one for all, which would get the port's number where there are several.
+        f"set SERVICE_{port}_NAME={service} in the compose file, or deploy the service {name}",
     )
 
 
@@ -150,7 +171,7 @@ def _predecessor(container: Container, own: Iterable[Instance]) -> Diagnosis | N
     ports = {binding.host_port for binding in matching.published(container)}
     for instance in own:
         if matching.names_container(instance, container) and instance.address.port not in ports:
-            now = ", ".join(str(port) for port in sorted(ports))
+            now = matching.few(sorted(ports))
             return Diagnosis(
                 container,
                 f"the registry still holds its predecessor at {instance.address} "
@@ -162,7 +183,7 @@ def _predecessor(container: Container, own: Iterable[Instance]) -> Diagnosis | N
 
 def _elsewhere(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     ports = {binding.host_port for binding in matching.published(container)}
-    known = ", ".join(container.node_addresses) or "no address"
+    known = matching.few(container.node_addresses) or "no address"
     for instance in own:
         if instance.address.port in ports:
             return Diagnosis(

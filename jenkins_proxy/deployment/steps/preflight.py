@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 from jenkins_proxy import route_options, validation
 from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
+from jenkins_proxy.deployment.steps import feasible, neighbours
 from jenkins_proxy.deployment.steps.probe import names_page
-from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, UsageError
-from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator import detect
-from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, RegistryError, RemoteError, UsageError
+from jenkins_proxy.model import Container, Route
+from jenkins_proxy.orchestrator import detect, project_name
+from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
 
 Result = TypeVar("Result")
@@ -34,6 +35,10 @@ class Problems:
             self._found.setdefault(error.message, error)
             return None
 
+    def keep(self, error: UsageError) -> None:
+        """Add one."""
+        self._found.setdefault(error.message, error)
+
     def add(self, others: Problems) -> None:
         """Take over what others have gathered."""
         for message, error in others._found.items():
@@ -51,21 +56,29 @@ class Problems:
         raise type(found[0])(f"{len(found)} problems: {message}", hint)
 
 
-def check(options: DeployOptions, context: Context) -> Ready:
-    """Look at everything that the options need; nothing is changed.
+def check(options: DeployOptions, context: Context, *, starts: bool = False, dry_run: bool = False) -> Ready:
+    """Look at everything that the options need; nothing is changed, but that a missing image is pulled.
+
+    :param starts: whether the containers of a new version are to be started.
+    :param dry_run: pull nothing.
 
     :raises UsageError: when an option is wrong, or a compose file.
     :raises RemoteError: when nothing is wrong with the options, but the engine, registry or proxy does not answer.
     """
     problems = Problems()
     service_is_good = problems.gather(lambda: validation.check_service(options.service)) is not None
-    # The project's name is made from the service's: one mistake must not be two problems.
+    # The project's name may be made from the service's: one mistake must not be two problems.
     looked_for = options if service_is_good else dataclasses.replace(options, project="x")
     problems.gather(lambda: _check_hold(options, context))
     of_the_project = Problems()
     found = _check_orchestrator(looked_for, context, of_the_project)
     route = _complete_route(options, found[2] if found else None, problems)
     problems.add(of_the_project)
+    adopted = (
+        _check_project(options, context, found, problems, dry_run=dry_run)
+        if found and starts and service_is_good
+        else ()
+    )
     problems.gather(lambda: _check_registry(context))
     preview = None
     if options.route is not None:
@@ -73,7 +86,7 @@ def check(options: DeployOptions, context: Context) -> Ready:
     problems.raise_any()
     if found is None:  # a bug: what is missing was gathered with its reason
         raise JenkinsProxyError("preflight found no orchestrator, and no reason for that")
-    return Ready(*found, preview or {}, route)
+    return Ready(*found, preview or {}, route, adopted)
 
 
 def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
@@ -158,23 +171,105 @@ def _check_hold(options: DeployOptions, context: Context) -> None:
 def _check_orchestrator(
     options: DeployOptions, context: Context, problems: Problems
 ) -> tuple[Orchestrator, ComposeProject, Service] | None:
-    chosen = problems.gather(
-        lambda: detect.choose(
-            context.settings, context.console, project=options.project, files=options.files, wanted=options.orchestrator
+    named = problems.gather(
+        lambda: project_name.resolve(
+            context.settings,
+            given=options.project,
+            service=options.service,
+            files=options.files,
+            wanted=options.orchestrator,
         )
     )
-    if chosen is None:
+    chosen = problems.gather(lambda: _choose(options, context, named.name)) if named else None
+    if named is None or chosen is None:
         # Without an orchestrator nobody reads the files, but whether they exist can be said.
         for file in options.files:
             problems.gather(functools.partial(_check_file, file))
         return None
     orchestrator, why = chosen
     context.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
+    context.console.step(f"project {named.name}: {named.reason}")
     project = problems.gather(orchestrator.validate)
     if project is None:
         return None
     target = problems.gather(lambda: project.target(options.target))
-    return (orchestrator, project, target) if target else None
+    if target is None:
+        return None
+    if options.target not in ("", target.name):
+        context.console.step(f"target {target.name}: {options.target} lives in its network, and it publishes the port")
+    if options.build and orchestrator.name == STACK:
+        problems.gather(_refuse_build)
+    return orchestrator, project, target
+
+
+def _refuse_build() -> None:
+    raise UsageError("a stack builds no images: its nodes pull them", "docker compose build and push, without --build")
+
+
+def _check_project(
+    options: DeployOptions,
+    context: Context,
+    found: tuple[Orchestrator, ComposeProject, Service],
+    problems: Problems,
+    *,
+    dry_run: bool,
+) -> tuple[Container, ...]:
+    """Whether engine and registry let the project have what is asked for.
+
+    :return: the containers of others that the deploy takes over.
+    """
+    orchestrator, project, target = found
+    survey = problems.gather(lambda: orchestrator.survey(target.name))
+    if survey is None:
+        return ()
+    projects = {color_project(orchestrator.project, color) for color in ("", *COLORS)}
+    old = [c for c in survey.running if c.project in projects and c.service == target.name]
+    scripts = not feasible.wants_scripts(target, survey.environment) or _runs_scripts(context)
+    for problem in feasible.problems(options, target, survey, old, kind=orchestrator.name, scripts=scripts):
+        problems.keep(problem)
+    for note in filter(None, (feasible.replicas_note(target, len(old), options.scale),)):
+        context.console.step(note)
+    if survey.newer_build and not options.build:
+        context.console.warning(
+            f"{survey.newer_build} is a newer build of {target.name} than this project's own: --build"
+        )
+    for image in survey.missing_images:
+        if dry_run:
+            context.console.step(f"image {image} is not on the engine: it would be pulled")
+        else:
+            names = [name for name in project.closure(target.name) if project.services[name].image == image]
+            problems.gather(functools.partial(_pull, orchestrator, names, image, target.name, context))
+    return problems.gather(lambda: neighbours.check(options, context, survey.running, projects, target.name)) or ()
+
+
+def _pull(orchestrator: Orchestrator, names: list[str], image: str, target: str, context: Context) -> None:
+    try:
+        orchestrator.pull(names, deadline=context.deadline)
+    except DeployFailed as error:
+        raise UsageError(error.message, error.hint) from error
+    if image in orchestrator.survey(target).missing_images:
+        raise UsageError(f"image {image} is not on the engine, and compose does not pull it", "see its pull_policy")
+
+
+def _runs_scripts(context: Context) -> bool:
+    """Whether the registry runs scripts; also where it does not say: then it says so itself when it is given one."""
+    try:
+        agent = context.registry.agent()
+    except RegistryError:
+        return True
+    return bool((agent.get("DebugConfig") or {}).get("EnableRemoteScriptChecks"))
+
+
+def _choose(options: DeployOptions, context: Context, project: str) -> tuple[Orchestrator, str]:
+    return detect.choose_readable(
+        context.settings,
+        context.console,
+        project=project,
+        files=options.files,
+        wanted=options.orchestrator,
+        profiles=options.profiles,
+        target=options.target,
+    )
 
 
 def _check_file(file: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy import retry
+from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
@@ -170,7 +171,7 @@ def _judge(answer: requests.Response, check: Check, new: Collection[Address]) ->
             return address
     raise _NotYet(
         f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances "
-        f"({', '.join(str(address) for address in new)})",
+        f"({matching.few(new)})",
         "does the proxy reach the new instances?",
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 
+from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.steps import probe, wait
 from jenkins_proxy.deployment.steps.hold import KEY_HEADER, Key
@@ -49,8 +50,7 @@ def candidates(
             raise UsageError(f"the route of {route.service} names no page to probe", "give --check-path")
         context.console.step(f"verify: {question} at {address}")
     _side_by_side(context, check, asked, orchestrator, containers)
-    listed = ", ".join(str(address) for address in addresses)
-    context.console.step(f"verify: answered by {listed}")
+    context.console.step(f"verify: answered by {matching.few(addresses)}")
 
 
 def _question(context: Context, route: Route, check: Check, key: Key, address: Address) -> probe.Question:

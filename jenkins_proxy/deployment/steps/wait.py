@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from jenkins_proxy import retry
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.deployment.steps import explain
+from jenkins_proxy.deployment.steps import explain, neighbours
+from jenkins_proxy.deployment.steps.wait_count import Progress, entries
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import CRITICAL, PASSING, Address, Container, Instance
 from jenkins_proxy.orchestrator.base import Orchestrator
@@ -44,6 +45,7 @@ def for_containers(
     *,
     keep_running: Sequence[Container] = (),
     settle: float = 0.0,
+    alone: bool = False,
 ) -> matching.Matching:
     """Come back when every container is a passing instance, and no entry is left of one that is gone.
 
@@ -51,6 +53,7 @@ def for_containers(
     :param wanted: the containers just started.
     :param keep_running: others of the service that keep running.
     :param settle: seconds for which all of it has to stay so.
+    :param alone: whether no container of others may stand at an entry of the service; else they are only named.
     :raises WaitTimeout: when the context's deadline passes, with the reason for each container.
     :raises Unhealthy: when a container or an instance is given up by its check.
     :raises DeployFailed: when a container ends meanwhile.
@@ -58,7 +61,7 @@ def for_containers(
     """
     if not wanted:
         raise DeployFailed(f"no container of {service} was started", "see the orchestrator's output above")
-    return _Wait(context, orchestrator, service, list(wanted), list(keep_running), settle).run()
+    return _Wait(context, orchestrator, service, list(wanted), list(keep_running), settle, alone).run()
 
 
 @dataclass
@@ -71,9 +74,14 @@ class _Wait:
     _wanted: list[Container]
     _keep_running: list[Container]
     _settle: float
+    _alone: bool
     _index: int = 0
     _restarting: dict[str, float] = field(default_factory=dict)
     _passed: set[tuple[str, Address]] = field(default_factory=set)
+    _restarts: dict[str, int] = field(default_factory=dict)
+    _restarted: float | None = None
+    _missing_since: float | None = None
+    _patience: float = 0.0
 
     def __post_init__(self) -> None:
         self._progress = Progress(self._context, self._service, len(self._wanted))
@@ -83,17 +91,48 @@ class _Wait:
         while True:
             found = self._look()
             clock = self._context.deadline.elapsed
-            complete = (complete if complete is not None else clock) if found.complete else None
-            clean = (clean if clean is not None else clock) if found.complete and not found.stale else None
+            good = found.complete and self._steady(clock)
+            complete = (complete if complete is not None else clock) if good else None
+            clean = (clean if clean is not None else clock) if good and not found.stale else None
             if complete is not None:
                 settled = clock - complete >= self._settle
                 if settled and (clean is not None or clock - complete >= self._context.timing.stale_grace):
                     return self._warned(found)
             if self._context.deadline.expired:
                 raise self._timeout(found)
+            self._give_up(found, clock)
+
+    def _steady(self, clock: float) -> bool:
+        """Whether no container restarts, or has a moment ago: that may be a loop."""
+        for container in self._wanted:
+            again = container.restarts > self._restarts.setdefault(container.id, 0)
+            if again or container.state == "restarting":
+                self._restarts[container.id] = container.restarts
+                self._restarted = clock
+        return self._restarted is None or clock - self._restarted >= self._context.timing.steady
+
+    def _give_up(self, found: matching.Matching, clock: float) -> None:
+        """End the wait where no patience helps, after a moment in which a registrator may yet set an entry right.
+
+        :raises WaitTimeout: with the reason for each such container.
+        """
+        if not found.missing:
+            self._missing_since = None
+            return
+        if self._missing_since is None:
+            self._missing_since, self._patience = clock, self._context.timing.hopeless
+        if clock - self._missing_since < self._patience:
+            return
+        # The registry is read as a whole for it: not at every look.
+        self._patience *= 2
+        everything = _entries_by_service(self._context, self._service, self._wanted)
+        reasons = explain.hopeless(self._service, found, everything)
+        if reasons:
+            hints = "; ".join(dict.fromkeys(reason.hint for reason in reasons))
+            raise WaitTimeout(f"{self._service}: {matching.few(reasons, separator='; ')}", hints)
 
     def _look(self) -> matching.Matching:
-        instances, self._index = _entries(self._context, self._service, self._index)
+        instances, self._index = entries(self._context, self._service, self._index)
         self._refresh()
         found = matching.match(self._wanted, instances, self._keep_running)
         self._progress.show(len(found.ready))
@@ -123,7 +162,10 @@ class _Wait:
         for container in self._wanted:
             self._check_alive(now.get(container.id, dataclasses.replace(container, state="removed")))
         self._wanted = [now[container.id] for container in self._wanted]
-        self._keep_running = [now[container.id] for container in self._keep_running if container.id in now]
+        # Of another project's containers this one knows nothing.
+        elsewhere = {c.id: c for c in self._keep_running if c.project != self._orchestrator.project}
+        known = {**elsewhere, **now}
+        self._keep_running = [known[container.id] for container in self._keep_running if container.id in known]
 
     def _check_alive(self, container: Container) -> None:
         clock = self._context.deadline.elapsed
@@ -137,18 +179,33 @@ class _Wait:
 
     def _warned(self, found: matching.Matching) -> matching.Matching:
         console = self._context.console
+        others = self._neighbours(found)
+        if others and self._alone:
+            raise WaitTimeout(
+                neighbours.describe(self._service, others), "stop them, or give them another SERVICE_NAME"
+            )
+        if others:
+            console.warning(neighbours.describe(self._service, others))
         for match in found.matches:
             if match.unexpected:
                 console.warning(
                     f"{match.container.name} is registered at {match.instances[0].address}, an address "
-                    f"other than expected ({', '.join(match.container.node_addresses)}): taken by its ID"
+                    f"other than expected ({matching.few(match.container.node_addresses)}): taken by its ID"
                 )
-        for instance in found.stale:
+        theirs = {neighbour.instance for neighbour in others}
+        for instance in (stale for stale in found.stale if stale not in theirs):
             console.warning(
                 f"stale entry {instance.id} at {instance.address}: no running container stands behind it; "
                 "the proxy keeps it out of rotation only by its own health check"
             )
         return found
+
+    def _neighbours(self, found: matching.Matching) -> list[neighbours.Neighbour]:
+        """The containers of others to which entries lead that look stale."""
+        if not found.stale:
+            return []
+        mine = {container.id for container in (*self._wanted, *self._keep_running)}
+        return neighbours.beside(found.stale, self._orchestrator.running_anywhere(), mine=mine)
 
     def _timeout(self, found: matching.Matching) -> WaitTimeout:
         health = {
@@ -159,73 +216,16 @@ class _Wait:
         everything = _entries_by_service(self._context, self._service, self._wanted)
         missing = explain.diagnose(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
-        reasons = "; ".join(str(reason) for reason in missing)
+        reasons = matching.few(missing, separator="; ")
         hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
         if not missing:  # complete, but not for long enough
             reasons, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
+            again = [container for container in self._wanted if container.restarts and self._restarted is not None]
+            if again:
+                reasons = f"{matching.few(c.name for c in again)} has restarted meanwhile"
+                hints = f"docker logs {again[0].name} shows why"
         seconds = self._context.deadline.seconds
         return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {reasons}", hints)
-
-
-def _entries(context: Context, service: str, index: int) -> tuple[list[Instance], int]:
-    # The first answer comes at once; the next ones when something has changed.
-    # The registry answers when an entry changes; the engine does not, so the wait ends to ask it.
-    wait = min(context.timing.poll, context.deadline.remaining) if index else 0.0
-    try:
-        return context.registry.instances(service, index=index, wait=wait)
-    except RegistryError as error:
-        context.console.warning(f"{error.message}; waiting for it to come back")
-        answer = retry.retry(lambda: context.registry.instances(service), context.deadline, (RegistryError,))
-        context.console.step("the registry is back")
-        return answer
-
-
-class Progress:
-    """Says how far a wait is: when the number changes, and every few seconds."""
-
-    def __init__(self, context: Context, service: str, wanted: int) -> None:
-        self._context, self._service, self._wanted = context, service, wanted
-        self._said: tuple[int, float] = (-1, 0.0)
-
-    def show(self, ready: int) -> None:
-        deadline = self._context.deadline
-        if ready != self._said[0] or deadline.elapsed - self._said[1] >= self._context.timing.progress:
-            self._said = (ready, deadline.elapsed)
-            passing = f"{ready}/{self._wanted} instances passing"
-            self._context.console.step(f"waiting for {self._service}: {passing} ({deadline})")
-
-
-def for_count(context: Context, service: str, count: int, *, settle: float = 0.0) -> list[Instance]:
-    """Come back when the registry shows at least so many passing instances.
-
-    :raises WaitTimeout: when the context's deadline passes, with what each of the others is.
-    :raises RegistryError: when the registry is not there, or goes away and does not come back in time.
-    """
-    progress = Progress(context, service, count)
-    since = None
-    # A registry that is not there at first is at a wrong address: that is said at once.
-    instances, index = context.registry.instances(service)
-    while True:
-        passing = [instance for instance in instances if instance.status == PASSING]
-        progress.show(len(passing))
-        clock = context.deadline.elapsed
-        since = (since if since is not None else clock) if len(passing) >= count else None
-        if since is not None and clock - since >= settle:
-            return passing
-        if context.deadline.expired:
-            others = "; ".join(
-                f"{i.id} at {i.address} is {i.status}: {' '.join(i.output.split())[:200]}"
-                for i in instances
-                if i.status != PASSING
-            )
-            raise WaitTimeout(
-                f"{service}: {len(passing)}/{count} instances passing after {context.deadline.seconds:g} s"
-                + (f": {others}" if others else ""),
-                ""
-                if instances
-                else f"the registry has no service {service}: is it deployed, and does a registrator run?",
-            )
-        instances, index = _entries(context, service, index)
 
 
 def addresses(context: Context, registry_name: str, containers: Sequence[Container]) -> list[Address]:

@@ -9,9 +9,7 @@ from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
-from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator
-
-BLUE, GREEN = "blue", "green"
+from jenkins_proxy.orchestrator.base import BLUE, GREEN, Orchestrator, SurgeOrchestrator
 
 
 def next_after(route: Route | None) -> str:
@@ -22,11 +20,6 @@ def next_after(route: Route | None) -> str:
 def rivals(route: Route) -> tuple[str, ...]:
     """The colors that may have served before this one, the likeliest first; an empty one is the base project's."""
     return (next_after(route), "") if route.color else (BLUE, GREEN)
-
-
-def project(base: str, color: str) -> str:
-    """The compose project of a color; the base project itself for none."""
-    return f"{base}-{color}" if color else base
 
 
 def orchestrator(context: Context, name: str, kind: str) -> Orchestrator:

@@ -16,7 +16,7 @@ from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
 from jenkins_proxy.model import Container, Route
-from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SurgeOrchestrator, SwarmOrchestrator
+from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SurgeOrchestrator, SwarmOrchestrator, color_project
 from jenkins_proxy.orchestrator.compose_project import Service
 
 SCALE = "scale"
@@ -76,11 +76,19 @@ class _Now:
         elsewhere: Orchestrator | None = None
         others: tuple[Container, ...] = ()
         if serving != color:
-            name = colors.project(self.options.project, serving)
+            name = color_project(self.ready.orchestrator.project, serving)
             elsewhere = colors.orchestrator(self.context, name, self.ready.orchestrator.name)
             others = tuple(container for container in elsewhere.containers(target) if container.running)
+        elif self.ready.adopted:
+            elsewhere = colors.orchestrator(self.context, self.ready.adopted[0].project, self.ready.orchestrator.name)
+            taken = {container.id for container in self.ready.adopted}
+            others = tuple(container for container in elsewhere.containers() if container.id in taken)
         known = frozenset(container.id for container in orchestrator.containers(target))
-        before = PreviousState(self.route, orchestrator.snapshot(target), known, elsewhere, others, self.count)
+        snapshot, count = orchestrator.snapshot(target), self.count
+        if self.ready.adopted:
+            # What is taken over comes beside ours, where there are any.
+            count = count or sum(1 for container in snapshot.containers if container.running)
+        before = PreviousState(self.route, snapshot, known, elsewhere, others, count)
         return Situation(self.options, self.context, self.ready, before)
 
 
@@ -103,7 +111,7 @@ def _surge_strategy(now: _Now, base: SurgeOrchestrator) -> Strategy:
         reason = f"instead of blue-green: {', '.join(dependents)} needs {target} in the same project"
     elif options.strategy == BLUE_GREEN and options.route:
         color = colors.next_after(now.route)
-        orchestrator = colors.surge_orchestrator(now.context, colors.project(options.project, color), base.name)
+        orchestrator = colors.surge_orchestrator(now.context, color_project(base.project, color), base.name)
         situation = now.situation(orchestrator, color=color)
         route = dataclasses.replace(options.route, color=color)
         return BlueGreen(situation, orchestrator, reason, base=base, route=route)
@@ -120,7 +128,8 @@ def interrupted(record: DeployRecord, context: Context, kind: str, hold: Hold | 
     orchestrator = colors.surge_orchestrator(context, record.project, kind)
     elsewhere = colors.surge_orchestrator(context, record.elsewhere, kind) if record.elsewhere else None
     there = orchestrator.containers(record.target)
-    everyone = [*there, *(elsewhere.containers(record.target) if elsewhere else ())]
+    # What was taken over from another project need not have the target's name.
+    everyone = {c.id: c for c in (*(elsewhere.containers() if elsewhere else ()), *there)}.values()
     return Interrupted(
         record=record,
         orchestrator=orchestrator,

@@ -20,7 +20,7 @@ CASES = [
         {},
         [{"service": "books-ms-image"}],
         "books_app_1: it is registered under another name: books-ms-image at 10.0.0.1:32768",
-        "SERVICE_NAME=books",
+        "SERVICE_8080_NAME=books",
     ),
     (
         "named by its image",
@@ -159,3 +159,38 @@ def test_what_is_ready_needs_no_reason(a_container, an_instance):
 )
 def test_the_name_that_registrator_takes_from_an_image(image, name):
     assert explain.image_name(image) == name
+
+
+def everything(*instances) -> dict[str, list]:
+    found: dict[str, list] = {}
+    for instance in instances:
+        found.setdefault(instance.service, []).append(instance)
+    return found
+
+
+def test_no_patience_helps_where_every_port_has_another_name(a_container, an_instance):
+    one = a_container("books_app_1", 32768)
+    two = a_container("books_app_1", bindings=(Binding("0.0.0.0", 32768, 8080), Binding("0.0.0.0", 32769, 9090)))
+    named = everything(an_instance(32768, service="other"))
+    both = everything(an_instance(32768, service="other"), an_instance(32769, service="other-9090"))
+
+    def hopeless(container, known) -> list[str]:
+        found = explain.hopeless("books-ms", matching.match([container], []), known)
+        return [f"{reason} ({reason.hint})" for reason in found]
+
+    assert hopeless(one, {}) == []
+    assert hopeless(two, named) == [], "the other port's entry may come yet"
+    assert hopeless(one, everything(an_instance(32768, host="10.9.9.9", service="other"))) == []
+    assert hopeless(one, everything(an_instance(32768))) == [], "it is there by now"
+    assert hopeless(one, named) == [
+        "books_app_1: it is registered under another name: other at 10.0.0.1:32768 "
+        "(set SERVICE_8080_NAME=books-ms in the compose file, or deploy the service other)"
+    ]
+    assert len(hopeless(two, both)) == 1
+
+
+def test_at_most_three_addresses_are_named(a_container):
+    many = tuple(f"10.0.0.{number}" for number in range(1, 86))
+    container = a_container("books_app_1", 32768, node_addresses=many)
+    [reason] = explain.diagnose("books-ms", matching.match([container], []), {})
+    assert reason.reason == "no entry at 10.0.0.1:32768, 10.0.0.2:32768, 10.0.0.3:32768 and 82 more"

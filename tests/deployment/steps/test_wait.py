@@ -12,7 +12,7 @@ from jenkins_proxy import settings
 from jenkins_proxy.clients.consul import calls
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.deployment.steps import wait
+from jenkins_proxy.deployment.steps import wait, wait_count
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import Container
@@ -21,8 +21,14 @@ from jenkins_proxy.model import Container
 class Played:
     """An orchestrator whose containers are what the test says, look by look; the last look stays."""
 
-    def __init__(self, *looks: list[Container]) -> None:
+    project = "books"
+
+    def __init__(self, *looks: list[Container], others: tuple[Container, ...] = ()) -> None:
         self.looks = list(looks)
+        self.others = others
+
+    def running_anywhere(self) -> list[Container]:
+        return [*self.looks[0], *self.others]
 
     def containers(self, service: str = "") -> list[Container]:
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -281,7 +287,7 @@ def test_a_count_of_instances_whoever_started_them(context, service, register):
     register(32768)
     threading.Timer(0.2, register, (32769, "other")).start()
 
-    assert [i.address.port for i in wait.for_count(context(), service, 2)] == [32768, 32769]
+    assert [i.address.port for i in wait_count.for_count(context(), service, 2)] == [32768, 32769]
 
 
 def test_a_count_that_is_not_reached_names_the_others(context, service, register):
@@ -289,7 +295,7 @@ def test_a_count_that_is_not_reached_names_the_others(context, service, register
     register(32769, "other", Check={"TTL": "60s", "Status": "critical"})
 
     with pytest.raises(WaitTimeout) as failure:
-        wait.for_count(context(0.2), service, 2)
+        wait_count.for_count(context(0.2), service, 2)
 
     assert f"{service}: 1/2 instances passing after 0.2 s: node-1:other-{service}:8080" in failure.value.message
     assert "is critical" in failure.value.message
@@ -302,12 +308,82 @@ def test_a_count_goes_on_when_the_registry_has_been_away(context, service, regis
     answers = [none, RegistryError("no registry answers"), here.registry.instances(service)]
     mocker.patch.object(here.registry, "instances", side_effect=answers)
 
-    assert [one.address.port for one in wait.for_count(here, service, 1)] == [32768]
+    assert [one.address.port for one in wait_count.for_count(here, service, 1)] == [32768]
     assert "the registry is back" in capsys.readouterr().err
 
 
 def test_a_count_of_a_service_that_is_not_there(context, service):
     with pytest.raises(WaitTimeout) as failure:
-        wait.for_count(context(0.1), service, 1)
+        wait_count.for_count(context(0.1), service, 1)
 
     assert f"no service {service}" in failure.value.hint
+
+
+def test_another_name_at_this_very_address_is_told_in_seconds(context, service, register, a_container):
+    container = a_container("books_app_1", 32768)
+    register(32768, as_service=f"{service}-other")
+    patient = context(60, hopeless=0.3, poll=0.1)
+
+    with pytest.raises(WaitTimeout, match=f"registered under another name: {service}-other at") as failure:
+        wait.for_containers(patient, Played([container]), service, [container])
+
+    assert patient.deadline.elapsed < 10
+    assert f"SERVICE_8080_NAME={service}" in failure.value.hint
+
+
+def test_a_name_that_is_set_right_in_a_moment_is_waited_for(context, service, register, a_container):
+    container = a_container("books_app_1", 32768)
+    register(32768, as_service=f"{service}-other")
+    threading.Timer(0.4, register, (32768,)).start()
+
+    found = wait.for_containers(context(60, hopeless=3.0, poll=0.1), Played([container]), service, [container])
+
+    assert found.complete
+
+
+def test_what_has_restarted_is_watched_until_it_runs_steadily(context, service, register, a_container):
+    container = a_container("books_app_1", 32768)
+    again = dataclasses.replace(container, restarts=1)
+    register(32768)
+    looks = context(20, steady=0.6, poll=0.05)
+
+    wait.for_containers(looks, Played([container], [again]), service, [container], settle=0.2)
+
+    assert looks.deadline.elapsed >= 0.6
+
+
+def test_a_loop_of_restarts_is_no_success_however_short_each_look_is(context, service, register, a_container):
+    """Between two restarts it runs for a moment, and its entry stays in the registry meanwhile."""
+    container = a_container("books_app_1", 32768)
+    looks = [[dataclasses.replace(container, restarts=number)] for number in range(200)]
+    register(32768)
+
+    with pytest.raises(WaitTimeout, match="books_app_1 has restarted meanwhile"):
+        wait.for_containers(context(1.5, steady=1.0, poll=0.05), Played(*looks), service, [container], settle=0.3)
+
+
+def test_an_entry_of_anothers_container_is_no_stale_entry(context, service, register, a_container, capsys):
+    container = a_container("books_app_1", 32768)
+    other = a_container("shop_app_1", 32769, project="shop")
+    register(32768)
+    register(32769, "shop_app_1")
+
+    played, soon = Played([container], others=(other,)), context(20, stale_grace=0.2)
+
+    with pytest.raises(WaitTimeout, match="also to shop_app_1 of project shop, service app at 10.0.0.1:32769"):
+        wait.for_containers(soon, played, service, [container], alone=True)
+    assert wait.for_containers(soon, played, service, [container]).complete
+    said = capsys.readouterr().err
+    assert "WARNING: the registry leads users of" in said
+    assert "stale" not in said
+
+
+def test_what_is_taken_over_from_another_project_keeps_its_entry(context, service, register, a_container):
+    container = a_container("books_app_1", 32768)
+    other = a_container("shop_app_1", 32769, project="shop")
+    register(32768)
+    register(32769, "shop_app_1")
+
+    found = wait.for_containers(context(), Played([container]), service, [container], keep_running=[other])
+
+    assert (found.complete, found.stale) == (True, ())

@@ -6,6 +6,7 @@ import pytest
 
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.model import Route
+from jenkins_proxy.orchestrator.base import color_project
 
 
 @pytest.mark.parametrize(("serving", "after"), [(None, "blue"), ("", "blue"), ("blue", "green"), ("green", "blue")])
@@ -29,4 +30,4 @@ def test_what_may_have_served_before(serving, rivals):
 
 @pytest.mark.parametrize(("color", "project"), [("", "books"), ("blue", "books-blue")])
 def test_the_project_of_a_color(color, project):
-    assert colors.project("books", color) == project
+    assert color_project("books", color) == project

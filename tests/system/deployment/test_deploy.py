@@ -150,7 +150,6 @@ def test_from_a_color_back_to_rolling(project):
         pytest.param("rolling", "dies", 5, "ended with exit code 3: cannot", "cannot reach the", id="rolling-dies"),
         pytest.param("rolling", "never healthy", 3, "its HEALTHCHECK says", "no database", id="rolling-never-healthy"),
         pytest.param("rolling", "answers 500", 6, "HTTP 500 from", "", id="rolling-answers-500"),
-        pytest.param("rolling", "no image", 5, "no-image", "", id="rolling-no-image"),
         pytest.param("recreate", "dies", 5, "ended with exit code 3", "cannot reach the", id="recreate-dies"),
         pytest.param("recreate", "answers 500", 6, "HTTP 500 from", "", id="recreate-answers-500"),
         pytest.param("blue-green", "dies", 5, "ended with exit code 3", "cannot reach the", id="blue-green-dies"),
@@ -174,6 +173,21 @@ def test_a_deploy_that_fails_goes_back_to_what_served(project, strategy, fault, 
     assert project.get() == (200, "version 1\n")
     assert sorted(project.containers(every=True).values()) == before
     assert project.containers(project=f"{project.name}-blue", every=True) == {}
+
+
+def test_an_image_that_cannot_be_had_is_found_before_anything_is_touched(either_project):
+    project = either_project
+    project.compose(1)
+    assert project.deploy().code == 0
+    before = project.containers(every=True)
+
+    project.compose(2, "no image")
+    done = project.deploy()
+
+    assert done.code == 2, done.text
+    assert "image f2-no-image:1 is not on the engine, and cannot be pulled" in done.report["error"]["message"]
+    assert done.report["rolled_back"] is False
+    assert project.containers(every=True) == before
 
 
 def test_a_page_that_was_never_there_fails_the_deploy_and_not_the_roll_back(project):

@@ -106,3 +106,15 @@ def test_while_a_deploy_runs_it_says_who_does(project):
     assert "is being deployed" in done.report["error"]["message"]
     deploy.send_signal(signal.SIGTERM)
     deploy.communicate(timeout=60)
+
+
+def test_more_than_one_at_a_fixed_host_port_is_found_before_anything_is_touched(project, free_port):
+    project.compose(1, ports=[f"{free_port()}:8080"])
+    assert project.deploy().code == 0
+    before = project.containers(every=True)
+
+    done = project.run("scale", "2")
+
+    assert done.code == 2, done.text
+    assert "2 instances cannot run beside each other: app publishes the fixed host port" in done.text
+    assert project.containers(every=True) == before

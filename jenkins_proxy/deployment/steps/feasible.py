@@ -1,0 +1,185 @@
+"""Can the project have what is asked for? What would only fail later is said here. Pure: facts in, problems out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from jenkins_proxy.clients.consul import go_duration
+from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, DeployOptions
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Container
+from jenkins_proxy.orchestrator.base import STACK
+from jenkins_proxy.orchestrator.compose_project import External, Service
+from jenkins_proxy.orchestrator.survey import Survey
+
+_DURATIONS = ("interval", "timeout", "ttl", "deregister_after")
+# In a registrator's order: the first one that is given counts.
+_KINDS = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
+_STATUSES = ("passing", "warning", "critical")
+
+
+def problems(
+    options: DeployOptions, target: Service, survey: Survey, old: Sequence[Container], *, kind: str, scripts: bool
+) -> list[UsageError]:
+    """Everything that keeps a deploy from its end, as far as files and engine say it.
+
+    :param old: the target's containers that run.
+    :param kind: the name of the orchestrator.
+    :param scripts: whether the registry runs the scripts of checks.
+    """
+    wanted = options.scale or len(old) or target.replicas or 1
+    found = [_too_many(target, wanted, several_nodes=survey.several_nodes)]
+    if not target.obstacle and not survey.several_nodes:
+        found.append(_range_too_small(options, target, survey, old, wanted))
+    found += [_is_missing(external, kind) for external in survey.missing]
+    found.append(_no_entry(target, survey.environment))
+    found.append(_refused_check(target, survey.environment, scripts=scripts))
+    return [problem for problem in found if problem]
+
+
+def _too_many(target: Service, count: int, *, several_nodes: bool) -> UsageError | None:
+    """A number of containers that cannot run beside each other.
+
+    :param several_nodes: with these, each can have one container at a host port, but a name is there once.
+    """
+    if count < 2 or not target.obstacle or (several_nodes and not target.container_name):
+        return None
+    return UsageError(
+        f"{count} instances cannot run beside each other: {target.obstacle}",
+        'add --scale 1, or let the engine pick the port (ports: ["8080"]) and the name',
+    )
+
+
+def check_count(target: Service, count: int, survey: Survey) -> None:
+    """:raises UsageError: for a number of containers that cannot run beside each other."""
+    problem = _too_many(target, count, several_nodes=survey.several_nodes)
+    if problem:
+        raise problem
+
+
+def _range_too_small(
+    options: DeployOptions, target: Service, survey: Survey, old: Sequence[Container], wanted: int
+) -> UsageError | None:
+    ranges = [port.among for port in target.ports if port.among]
+    if not ranges:
+        return None
+    first, last = min(ranges, key=lambda among: among[1] - among[0])
+    mine = {container.id for container in old}
+    others = {b.host_port for c in survey.running if c.id not in mine for b in c.bindings}
+    free = sum(1 for port in range(first, last + 1) if port not in others)
+    beside = 0 if options.strategy == RECREATE else len(old)
+    at_once = wanted if options.strategy == BLUE_GREEN else min(options.batch or wanted, wanted)
+    if beside + at_once <= free and wanted <= free:
+        return None
+    what = f"the range of host ports {first}-{last} of {target.name} has room for {free}, and "
+    if wanted > free:
+        return UsageError(f"{what}{wanted} are wanted", "publish a larger range, or let the engine pick any port")
+    room = free - len(old)
+    batch = f"--batch {room}, " if room > 0 and options.strategy != BLUE_GREEN else ""
+    return UsageError(
+        f"{what}{beside} old and {at_once} new would run", f"add {batch}--strategy recreate".replace(", ", " or ")
+    )
+
+
+def _is_missing(external: External, kind: str) -> UsageError:
+    if external.file:
+        return UsageError(
+            f"the file {external.file} of the {external.kind} {external.name} is not there", "make it first"
+        )
+    if external.kind in ("secret", "config") and kind != STACK:
+        return UsageError(
+            f"the {external.kind} {external.name} is external: compose has none of a cluster",
+            f"give it a file:, or deploy a {STACK} with --orchestrator {STACK}",
+        )
+    make = {
+        "network": f"docker network create {'--driver overlay --attachable ' if kind == STACK else ''}{external.name}",
+        "volume": f"docker volume create {external.name}",
+        "secret": f"docker secret create {external.name} FILE",
+        "config": f"docker config create {external.name} FILE",
+    }
+    return UsageError(f"the external {external.kind} {external.name} is not there", make[external.kind])
+
+
+def metadata(target: Service, image: Mapping[str, str]) -> dict[str, str]:
+    """What ``SERVICE_*`` says of the target's port, as a registrator reads it: image, environment, then labels.
+
+    :param image: the environment and labels of its image.
+    """
+    ports = [str(port.container) for port in target.published]
+    general: dict[str, str] = {}
+    special: dict[str, str] = {}
+    for name, value in (*image.items(), *target.environment.items(), *target.labels.items()):
+        match = re.fullmatch(r"SERVICE_(?:([0-9]+)_)?(\w+)", name)
+        if match and not match[1]:
+            general[match[2].lower()] = value
+        elif match and match[1] in ports[:1]:
+            special[match[2].lower()] = value
+    return {**general, **special}
+
+
+def _no_entry(target: Service, image: Mapping[str, str]) -> UsageError | None:
+    value = metadata(target, image).get("ignore")
+    if not value:
+        return None
+    return UsageError(
+        f"{target.name} has SERVICE_IGNORE={value}: a registrator leaves it out, so it never becomes an instance",
+        "leave SERVICE_IGNORE out: any value counts, also false",
+    )
+
+
+def wants_scripts(target: Service, image: Mapping[str, str]) -> bool:
+    """Whether its check is a script of the registry's."""
+    return _check_kind(_check(target, image)) in ("cmd", "script")
+
+
+def _check(target: Service, image: Mapping[str, str]) -> dict[str, str]:
+    found = metadata(target, image)
+    return {key[len("check_") :]: value for key, value in found.items() if key.startswith("check_") and value}
+
+
+def _check_kind(given: Mapping[str, str]) -> str:
+    return next((kind for kind in _KINDS if kind in given), "")
+
+
+def _refused_check(target: Service, image: Mapping[str, str], *, scripts: bool) -> UsageError | None:
+    """A check that the registry refuses, with the whole entry."""
+    given = _check(target, image)
+    kind = _check_kind(given)
+    if kind in ("cmd", "script") and not scripts:
+        return UsageError(
+            f"{target.name} has SERVICE_CHECK_{kind.upper()}, and the registry runs no scripts: it refuses the entry",
+            "use SERVICE_CHECK_HTTP or SERVICE_CHECK_TCP, or a HEALTHCHECK",
+        )
+    if not kind:
+        return None
+    for key in _DURATIONS:
+        if given.get(key) and not _is_duration(given[key]):
+            return UsageError(
+                f"{target.name} has SERVICE_CHECK_{key.upper()}={given[key]}: the registry refuses the entry",
+                "give a number with its unit: 10s",
+            )
+    status = given.get("initial_status")
+    if status and status not in _STATUSES:
+        return UsageError(
+            f"{target.name} has SERVICE_CHECK_INITIAL_STATUS={status}: the registry refuses the entry",
+            f"it is one of {', '.join(_STATUSES)}",
+        )
+    return None
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        return go_duration.parse(text) > 0
+    except ValueError:
+        return False
+
+
+def replicas_note(target: Service, running: int, scale: int | None) -> str:
+    """A line where the files ask for another number of containers than the deploy starts; else empty."""
+    if scale is not None or not running or target.replicas in (None, running):
+        return ""
+    return (
+        f"{running} of {target.name} run, and stay as many; the files say {target.replicas}: --scale {target.replicas} "
+        "makes it so"
+    )
