@@ -11,6 +11,8 @@ import groovy.transform.Field
     file: [],          // compose file, or several ([]: the one that compose finds)
     project: '',       // compose project or stack ('': the service's name)
     target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
+    side: [],          // other service to bring to what the file says, or several ([]: only what the target needs)
+    withSides: false,  // bring all services of the file to what it says
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
     scale: 0,          // number of instances (0: as many as run now)
     pull: false,       // pull the images first

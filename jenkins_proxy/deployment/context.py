@@ -12,7 +12,7 @@ from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
 
@@ -78,6 +78,8 @@ class DeployOptions:
     :ivar route: None with ``--no-proxy``.
     :ivar route_given: the fields of the route that arguments give: a label of the target does not replace them.
     :ivar files: compose files, later ones over earlier ones; none means the one that compose finds by itself.
+    :ivar sides: the other compose services that are brought to what the files say, by name.
+    :ivar with_sides: whether all others are.
     :ivar target: the compose service; empty means the one that publishes a port.
     :ivar scale: how many instances; None keeps what runs now.
     :ivar check: how a new instance proves itself.
@@ -97,6 +99,8 @@ class DeployOptions:
     route: Route | None = None
     route_given: frozenset[str] = frozenset()
     target: str = ""
+    sides: tuple[str, ...] = ()
+    with_sides: bool = False
     scale: int | None = None
     strategy: str = AUTO
     orchestrator: str = "auto"
@@ -164,6 +168,7 @@ class Ready:
 
     :ivar preview: the daemon's answer to a dry run of the route; empty with ``--no-proxy``.
     :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
+    :ivar sides: the services beside the target that a deploy touches.
     """
 
     orchestrator: Orchestrator
@@ -171,3 +176,4 @@ class Ready:
     target: Service
     preview: dict[str, Any] = field(default_factory=dict)
     route: Route | None = None
+    sides: Sides = Sides()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.validation import shown
+
+HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
+"""What ``depends_on`` can ask for beyond that a container was started."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Service:
     :ivar image: empty when it is only built.
     :ivar host_network: it has no ports of its own, but all of its node's.
     :ivar needs: the services that have to run before it, by ``depends_on``, ``links`` and shared namespaces.
+    :ivar conditions: by service, what has to be so before this one starts: ``service_healthy`` …
     :ivar replicas: how many containers the files ask for; None where they do not say.
     :ivar labels: those of its containers, and over them those of the Swarm service (``deploy.labels``).
     """
@@ -44,6 +48,7 @@ class Service:
     needs: frozenset[str] = frozenset()
     replicas: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keeps_address(self) -> bool:
@@ -59,6 +64,27 @@ class Service:
             return f"{self.name} uses its node's network (network_mode: host)"
         fixed = next((port for port in self.ports if port.host), None)
         return f"{self.name} publishes the fixed host port {fixed.host}" if fixed else ""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The services beside the target that a deploy touches; every other one is left as it is.
+
+    :ivar needs: what the target, and what was asked for, needs: started where it does not run, else left alone.
+    :ivar before: asked for: brought to what the files say before the target is.
+    :ivar after: the same, but they need the target, and so come after it.
+    :ivar one_shots: of the needs, those that have to run to their end, once a deploy.
+    """
+
+    needs: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    one_shots: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them, what is needed first."""
+        return (*self.needs, *self.before, *self.after)
 
 
 @dataclass(frozen=True)
@@ -106,9 +132,41 @@ class ComposeProject:
                 return sorted(found - {target})
             found |= more
 
-    def before(self, target: str) -> list[str]:
-        """All other services: they can be brought up before the target without touching it."""
-        return sorted(set(self.services) - {target, *self.after(target)})
+    def needs(self, services: Collection[str]) -> list[str]:
+        """What these services need, directly or not; none of themselves."""
+        found: set[str] = set(services)
+        while True:
+            more = {name for known in found for name in self.services[known].needs if name in self.services} - found
+            if not more:
+                return sorted(found - set(services))
+            found |= more
+
+    def one_shots(self, services: Collection[str]) -> list[str]:
+        """Of what these services need, what has to run to its end before something else starts."""
+        around = [self.services[name] for name in (*services, *self.needs(services))]
+        return sorted({name for service in around for name, what in service.conditions.items() if what == COMPLETED})
+
+    def sides(self, target: str, names: Collection[str] = (), *, every: bool = False) -> Sides:
+        """The services beside the target that a deploy touches.
+
+        :param names: the services that are asked for.
+        :param every: whether all are.
+        :raises UsageError: when a name is none of the project's.
+        """
+        unknown = sorted(set(names) - set(self.services))
+        if unknown:
+            raise UsageError(
+                f"--side {', '.join(map(shown, unknown))}: project {self.name} has no such service",
+                f"it has: {', '.join(self.services)}",
+            )
+        asked = set(self.services if every else names) - {target}
+        # What has to run to its end does so anyway, and once.
+        asked -= set(self.one_shots([target, *asked]))
+        after = sorted(asked & set(self.after(target)))
+        before = sorted(asked - set(after))
+        needs = [name for name in self.needs([target, *before, *after])]
+        one_shots = [name for name in self.one_shots([target, *before, *after]) if name in needs]
+        return Sides(tuple(needs), tuple(before), tuple(after), tuple(one_shots))
 
 
 def file_arguments(files: Sequence[str], option: str) -> list[str]:
@@ -148,7 +206,13 @@ def _service(name: str, data: Mapping[str, Any]) -> Service:
         needs=frozenset(_needs(data)),
         replicas=None if replicas is None else int(replicas),
         labels={**_labels(data.get("labels")), **_labels(deploy.get("labels"))},
+        conditions=_conditions(data.get("depends_on")),
     )
+
+
+def _conditions(depends_on: Any) -> dict[str, str]:
+    needs = depends_on if isinstance(depends_on, Mapping) else {}
+    return {name: entry["condition"] for name, entry in needs.items() if (entry or {}).get("condition")}
 
 
 def _labels(data: Any) -> dict[str, str]:

@@ -15,7 +15,7 @@ from jenkins_proxy.errors import JenkinsProxyError, RegistryError, RemoteError, 
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
 
 Result = TypeVar("Result")
 
@@ -73,7 +73,8 @@ def check(options: DeployOptions, context: Context) -> Ready:
     problems.raise_any()
     if found is None:  # a bug: what is missing was gathered with its reason
         raise JenkinsProxyError("preflight found no orchestrator, and no reason for that")
-    return Ready(*found, preview or {}, route)
+    orchestrator, project, target, sides = found
+    return Ready(orchestrator, project, target, preview or {}, route, sides)
 
 
 def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
@@ -157,7 +158,7 @@ def _check_hold(options: DeployOptions, context: Context) -> None:
 
 def _check_orchestrator(
     options: DeployOptions, context: Context, problems: Problems
-) -> tuple[Orchestrator, ComposeProject, Service] | None:
+) -> tuple[Orchestrator, ComposeProject, Service, Sides] | None:
     chosen = problems.gather(
         lambda: detect.choose(
             context.settings, context.console, project=options.project, files=options.files, wanted=options.orchestrator
@@ -174,7 +175,10 @@ def _check_orchestrator(
     if project is None:
         return None
     target = problems.gather(lambda: project.target(options.target))
-    return (orchestrator, project, target) if target else None
+    if target is None:
+        return None
+    sides = problems.gather(lambda: project.sides(target.name, options.sides, every=options.with_sides))
+    return (orchestrator, project, target, sides) if sides else None
 
 
 def _check_file(file: str) -> None:

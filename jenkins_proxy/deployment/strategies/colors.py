@@ -5,11 +5,14 @@ The color that serves is the route's, which is in the registry: no file of one a
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import Context
+import dataclasses
+
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context
+from jenkins_proxy.deployment.strategies.base import DeployRecord
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
-from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator
+from jenkins_proxy.orchestrator.base import AUTO, STACK, Orchestrator, Place, SurgeOrchestrator
 
 BLUE, GREEN = "blue", "green"
 
@@ -27,6 +30,16 @@ def rivals(route: Route) -> tuple[str, ...]:
 def project(base: str, color: str) -> str:
     """The compose project of a color; the base project itself for none."""
     return f"{base}-{color}" if color else base
+
+
+def place(context: Context, record: DeployRecord) -> Place:
+    """Where the project is that a deploy which has left a record went into; of a color's, the base project."""
+    kind = record.orchestrator or AUTO
+    found = orchestrator(context, record.project, kind).place
+    if record.strategy != BLUE_GREEN or kind == STACK:
+        return found
+    color = next((color for color in (BLUE, GREEN) if record.project.endswith(f"-{color}")), "")
+    return dataclasses.replace(found, project=record.project.removesuffix(f"-{color}"))
 
 
 def orchestrator(context: Context, name: str, kind: str) -> Orchestrator:
