@@ -93,6 +93,13 @@ class Container:
     def running(self) -> bool:
         return self.state == "running"
 
+    @property
+    def failed(self) -> bool:
+        """Whether it has ended badly, begins again and again, or its HEALTHCHECK has given it up."""
+        return bool(self.state == "exited" and self.exit_code) or (
+            self.state in ("dead", "restarting") or self.health == "unhealthy"
+        )
+
 
 @dataclass(frozen=True)
 class Route:

@@ -12,6 +12,8 @@ import groovy.transform.Field
     project: '',       // compose project or stack ('': as compose finds it, else the service's name)
     profile: [],       // compose profile, or several, to enable beside those of the target
     target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
+    side: [],          // other service to bring to what the file says, or several ([]: only what the target needs)
+    withSides: false,  // bring all services of the file to what it says
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
     scale: 0,          // number of instances (0: as many as run now)
     pull: false,       // pull the images first

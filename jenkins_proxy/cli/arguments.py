@@ -34,6 +34,7 @@ def add_deploy(parser: argparse.ArgumentParser) -> None:
     """All that says what a deploy is, which ``promote`` and ``abort`` take as well."""
     add_service(parser)
     add_compose(parser)
+    add_sides(parser)
     parser.add_argument("--scale", type=positive, metavar="N", help="number of instances (default: as many as run now)")
     parser.add_argument("--pull", action="store_true", help="pull the images first")
     parser.add_argument("--build", action="store_true", help="build the images first")
@@ -95,6 +96,19 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
         choices=(base.AUTO, *base.NAMES),
         help="what runs the containers (default: detected)",
     )
+
+
+def add_sides(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("other services of the compose file")
+    group.add_argument(
+        "--side",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="bring this service to what the file says, too; repeatable (default: the target, and what it needs and "
+        "does not run)",
+    )
+    group.add_argument("--with-sides", action="store_true", help="bring all services of the file to what it says")
 
 
 def add_route(parser: argparse.ArgumentParser) -> None:
@@ -303,6 +317,8 @@ def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOption
     """The request of a command that has all of :func:`add_deploy`."""
     return dataclasses.replace(
         request(args, None if args.no_proxy else route(args)),
+        sides=tuple(args.side),
+        with_sides=args.with_sides,
         scale=args.scale,
         strategy=args.strategy,
         pull=args.pull,

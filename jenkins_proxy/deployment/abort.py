@@ -36,14 +36,16 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
                 context.console.step(f"nothing of {service} is held")
                 return dataclasses.replace(outcome, text="")
             outcome = dataclasses.replace(outcome, text="of what the deploy has left, some may be left still")
-            orchestrator = None
+            orchestrator = place = None
             if record is not None:
                 outcome = dataclasses.replace(outcome, strategy=record.strategy, orchestrator=record.orchestrator)
                 orchestrator = colors.orchestrator(context, record.project, record.orchestrator or AUTO)
-            held.ensure_held()
-            resume.clean_up(
-                left, context, options, held, orchestrator=orchestrator, target=record.target if record else ""
-            )
+                place = colors.place(context, record)
+            with lock.with_project(context, held, service, place, options.lock_timeout) as both:
+                both.ensure_held()
+                resume.clean_up(
+                    left, context, options, both, orchestrator=orchestrator, target=record.target if record else ""
+                )
             intent_log.end()
             route = proxy_route.if_reachable(context, service)
     except (Exception, Stopped) as error:

@@ -12,7 +12,7 @@ from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
 
@@ -80,6 +80,8 @@ class DeployOptions:
     :ivar project: the compose project or stack; empty means the one that :func:`project_name.resolve` finds.
     :ivar files: compose files, later ones over earlier ones; none means the one that compose finds by itself.
     :ivar profiles: of compose, beside those of the target.
+    :ivar sides: the other compose services that are brought to what the files say, by name.
+    :ivar with_sides: whether all others are.
     :ivar target: the compose service; empty means the one that publishes a port.
     :ivar scale: how many instances; None keeps what runs now.
     :ivar build: whether to build the images of the target and of what it needs.
@@ -102,6 +104,8 @@ class DeployOptions:
     route: Route | None = None
     route_given: frozenset[str] = frozenset()
     target: str = ""
+    sides: tuple[str, ...] = ()
+    with_sides: bool = False
     scale: int | None = None
     strategy: str = AUTO
     orchestrator: str = "auto"
@@ -172,6 +176,7 @@ class Ready:
     :ivar preview: the daemon's answer to a dry run of the route; empty with ``--no-proxy``.
     :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
     :ivar adopted: containers of another project, or of none of ours, that the deploy takes over as its old ones.
+    :ivar sides: the services beside the target that a deploy touches.
     """
 
     orchestrator: Orchestrator
@@ -180,3 +185,4 @@ class Ready:
     preview: dict[str, Any] = field(default_factory=dict)
     route: Route | None = None
     adopted: tuple[Container, ...] = ()
+    sides: Sides = Sides()

@@ -41,7 +41,7 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
         if dry_run:
             strategy = _select(options, context, ready)
             return dataclasses.replace(outcome, strategy=strategy.name, plan=show_plan(strategy, context), text="")
-        with lock.of_service(context, options.service, options.lock_timeout) as held:
+        with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
             outcome = _deploy_locked(options, context.with_fresh_deadline(), ready, held, outcome)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
@@ -60,7 +60,7 @@ def _select(options: DeployOptions, context: Context, ready: Ready, count: int =
 
 
 def _deploy_locked(
-    options: DeployOptions, context: Context, ready: Ready, held: lock.Lock, outcome: Outcome
+    options: DeployOptions, context: Context, ready: Ready, held: lock.Held, outcome: Outcome
 ) -> Outcome:
     """The deploy, by the holder of the service's lock."""
     intent_log = IntentLog(context.registry, options.service)
@@ -74,7 +74,7 @@ def _deploy_locked(
         preflight.check_holdable(options, strategy.name, serving=strategy.before.serving)
         if options.pull:
             with context.phases.phase("bring_up"):
-                ready.orchestrator.pull(deadline=context.deadline)
+                ready.orchestrator.pull(_pulled(ready), deadline=context.deadline)
         if options.build:
             with context.phases.phase("bring_up"):
                 built = ready.project.closure(ready.target.name)
@@ -86,7 +86,15 @@ def _deploy_locked(
     return deployment.run(dataclasses.replace(outcome, text=""))
 
 
-def _begin(strategy: Strategy, context: Context, held: lock.Lock, intent_log: IntentLog) -> Candidates | None:
+def _pulled(ready: Ready) -> list[str]:
+    """The services whose images are pulled: those that get new containers."""
+    sides = ready.sides
+    there = {container.service for container in ready.orchestrator.containers()}
+    absent = [name for name in sides.needs if name not in there or name in sides.one_shots]
+    return [ready.target.name, *absent, *sides.before, *sides.after]
+
+
+def _begin(strategy: Strategy, context: Context, held: lock.Held, intent_log: IntentLog) -> Candidates | None:
     """Write down what is about to be replaced, and keep users from whatever joins from now on.
 
     :return: the candidates to come; None with ``--no-proxy``.
@@ -120,7 +128,7 @@ class _Deployment:
 
     strategy: Strategy
     context: Context
-    held: lock.Lock
+    held: lock.Held
     intent_log: IntentLog
     candidates: Candidates | None
 
@@ -147,12 +155,18 @@ class _Deployment:
                 outcome = dataclasses.replace(outcome, instances=self._wait(new))
                 if strategy.route is None or candidates is None:
                     continue
-                candidates.verify(outcome.addresses, strategy.orchestrator, new)
+                # What compose has left as it was serves already: it is no candidate.
+                unproven = [each for each in outcome.addresses if str(each) not in candidates.hold.serving]
+                if unproven:
+                    candidates.verify(unproven, strategy.orchestrator, new)
                 url = proxy_route.url(self.context.settings.entry, strategy.route)
                 outcome = dataclasses.replace(outcome, route=strategy.route, url=url)
                 if strategy.options.hold:
                     return self._keep(candidates, outcome)
-                candidates.promote(candidates.verified, self._staying())
+                if candidates.verified:
+                    candidates.promote(candidates.verified, self._staying())
+                else:
+                    candidates.promote(outcome.addresses)
                 self._probe(strategy.route, new, outcome.addresses)
                 if counting is not None:
                     counting.check()
@@ -170,6 +184,7 @@ class _Deployment:
             final = self.strategy.finish(self.candidates)
             if final:
                 outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+            self.strategy.sides.forget()
             if self.candidates is not None:
                 self.candidates.end(self.context)
             self.intent_log.end()
@@ -212,6 +227,7 @@ class _Deployment:
             self.held.ensure_held()
             hold.write_key(candidates.key, self.strategy.options.key_file)
             self.intent_log.kept()
+            self.strategy.sides.forget()
         instances = tuple(map(str, outcome.addresses))
         found = outcomes.Candidate(candidates.hold.id, outcome.url, instances, hold.KEY_HEADER, candidates.hold.until)
         return dataclasses.replace(outcome, candidate=found)

@@ -15,6 +15,7 @@ def show(strategy: Strategy, context: Context) -> dict[str, Any]:
     diff: str = strategy.ready.preview.get("diff", "")
     planned = steps(strategy)
     plan = {
+        "reason": strategy.reason,
         "steps": planned,
         "containers": running,
         "instances": strategy.wanted,

@@ -20,7 +20,7 @@ from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_route, users, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold, Key
-from jenkins_proxy.deployment.strategies import select, swarm_rolling
+from jenkins_proxy.deployment.strategies import colors, select, swarm_rolling
 from jenkins_proxy.deployment.strategies.base import DeployRecord, Interrupted
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.model import Address, Container
@@ -53,9 +53,11 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
             record = left.record
             outcome = dataclasses.replace(outcome, strategy=record.strategy, orchestrator=record.orchestrator)
             ready = _ready(options, context, record)
-            counting = users.Counting(context, service, options.max_errors)
-            promotion = _promotion(options, context, held, intent_log, record=record, hold=left.hold, ready=ready)
-            outcome = users.finish(counting, promotion.run(outcome, counting))
+            place = colors.place(context, record)
+            with lock.with_project(context, held, service, place, options.lock_timeout) as both:
+                counting = users.Counting(context, service, options.max_errors)
+                promotion = _promotion(options, context, both, intent_log, record=record, hold=left.hold, ready=ready)
+                outcome = users.finish(counting, promotion.run(outcome, counting))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
@@ -81,7 +83,7 @@ def _ready(options: DeployOptions, context: Context, record: DeployRecord) -> Re
 def _promotion(
     options: DeployOptions,
     context: Context,
-    held: lock.Lock,
+    held: lock.Held,
     intent_log: IntentLog,
     *,
     record: DeployRecord,
@@ -110,7 +112,7 @@ class _Promotion(abc.ABC):
 
     options: DeployOptions
     context: Context
-    held: lock.Lock
+    held: lock.Held
     intent_log: IntentLog
     record: DeployRecord
     candidates: Candidates
@@ -204,7 +206,9 @@ class _OnCompose(_Promotion):
         there = dataclasses.replace(self.there, hold=dataclasses.replace(self.candidates.hold, promoted=True))
         there.remove(context, [] if record.keep_old else self.old)
         if self.ready is not None and record.after:
-            self.ready.orchestrator.up(record.after, scale={record.target: record.count}, deadline=context.deadline)
+            orchestrator, done = self.ready.orchestrator, self.ready.project.needs([record.target])
+            orchestrator.start_needs(record.after, done=done, deadline=context.deadline)
+            orchestrator.up(record.after, deadline=context.deadline)
         self.candidates.end(context)
 
 
@@ -225,7 +229,7 @@ class _OnSwarm(_Promotion):
         drain.drain(context, route, self.old)
         # Swarm may give a new task the address of an old one, which is no candidate's.
         candidates.renew(wait.addresses(context, route.registry_name, self.new))
-        self.orchestrator.up(scale={record.target: record.count}, deadline=context.deadline)
+        self.orchestrator.up([record.target], scale={record.target: record.count}, deadline=context.deadline)
         found = swarm_rolling.hand_back(
             context, self.orchestrator, record.target, route, self.new, candidates=candidates
         )

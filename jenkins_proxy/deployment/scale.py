@@ -66,7 +66,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
         ready = preflight.check(options, context)
         options = dataclasses.replace(options, route=ready.route)
         outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name)
-        with lock.of_service(context, options.service, options.lock_timeout) as held:
+        with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
             context = context.with_fresh_deadline()
             intent_log = IntentLog(context.registry, options.service)
             recovery = resume.recover(intent_log, context, ready, options, held)
@@ -117,7 +117,7 @@ class _Scaling:
 
     options: DeployOptions
     context: Context
-    held: lock.Lock
+    held: lock.Held
     intent_log: IntentLog
     orchestrator: Orchestrator
     ready: Ready
@@ -207,7 +207,7 @@ class _Scaling:
 
     def _resize(self, count: int) -> list[Container]:
         """Have so many containers, and return them."""
-        surplus = self.running[count:]
+        surplus, deadline = self.running[count:], self.context.deadline
         with contextlib.ExitStack() as stack:
             if surplus and isinstance(self.orchestrator, SurgeOrchestrator):
                 drain.retire(self.context, self.orchestrator, self.route, surplus)
@@ -216,8 +216,10 @@ class _Scaling:
                 stack.enter_context(
                     swarm_rolling.with_standby(self.context, self.orchestrator, self.target, self.route, self.running)
                 )
+            if count > len(self.running) and isinstance(self.orchestrator, SurgeOrchestrator):
+                self.orchestrator.start_needs([self.target], done=self.ready.project.services, deadline=deadline)
             # Also after a way down: compose agrees, and what had ended by itself is started again.
-            self.orchestrator.scale(self.target, count, deadline=self.context.deadline)
+            self.orchestrator.scale(self.target, count, deadline=deadline)
         return self.orchestrator.current_containers(self.target, before=self.known)
 
     def _wait(self, containers: Sequence[Container]) -> Matching:
@@ -284,7 +286,7 @@ class _Scaling:
         try:
             started = self._started()
             if started and isinstance(self.orchestrator, SurgeOrchestrator):
-                drain.retire(context, self.orchestrator, route, started)
+                drain.retire(context, self.orchestrator, route, started, made=[one.id for one in started])
             self.orchestrator.scale(self.target, before, deadline=context.deadline)
         except JenkinsProxyError as error:
             return outcome, False, f"NOT back to {before} instance(s): {error.message}"

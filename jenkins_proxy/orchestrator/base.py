@@ -26,11 +26,11 @@ def color_project(base: str, color: str) -> str:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a service ran on before a deploy touched it: enough to bring exactly that back.
+    """A service before a deploy touched it: enough to bring exactly that back.
 
     In memory only: it holds the containers' environment, and with it their secrets.
 
-    :ivar containers: as they ran; none when the service did not exist.
+    :ivar containers: in every state; none when the service did not exist.
     :ivar definitions: for compose, what the engine's ``inspect`` said of each; for a stack, of the Swarm service.
     """
 
@@ -40,15 +40,24 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Up:
-    """One call of :meth:`Orchestrator.up`.
+class Place:
+    """Where a project is: another engine may have one of the same name.
 
-    :ivar services: the services to bring up; none means all.
-    :ivar scale: the number of containers by service.
+    :ivar engine: what the engine, or the Swarm-mode cluster, calls itself; its URL where it has no name.
     """
 
-    services: Sequence[str] = ()
-    scale: Mapping[str, int] = field(default_factory=dict)
+    project: str
+    engine: str
+
+    @classmethod
+    def of(cls, project: str, info: Mapping[str, Any], url: str) -> Place:
+        """A project's place.
+
+        :param info: the engine's ``/info``.
+        :param url: of the engine.
+        """
+        cluster = ((info.get("Swarm") or {}).get("Cluster") or {}).get("ID")
+        return cls(project, str(cluster or info.get("ID") or url))
 
 
 class Orchestrator(abc.ABC):
@@ -66,6 +75,11 @@ class Orchestrator(abc.ABC):
     name: str
     version: str
     project: str
+
+    @property
+    @abc.abstractmethod
+    def place(self) -> Place:
+        """The project, and the engine or cluster that it is on."""
 
     @abc.abstractmethod
     def validate(self) -> ComposeProject:
@@ -97,13 +111,22 @@ class Orchestrator(abc.ABC):
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
         """Bring services, or all, to what the files say; what is already so is left alone.
 
-        :param scale: the number of containers by service. A service without one gets what compose itself gives it:
-            what the file says, else 1, *whatever runs now*.
+        Other services than those that are named are not touched: what these need has to run.
+
+        :param scale: the number of containers by service. A named service without one keeps its count; where none
+            is named, it gets what the files say.
         """
 
     @abc.abstractmethod
-    def up_in_order(self, target: str, count: int) -> list[Up]:
-        """The calls of :meth:`up` that bring the whole project up with ``count`` containers of the target."""
+    def start_needs(self, services: Sequence[str], *, done: Collection[str] = (), deadline: Deadline) -> None:
+        """Have running what services need, directly or not, and wait for what their ``depends_on`` asks for.
+
+        What runs, or is paused, is left as it is, with its count, whatever the files say now.
+
+        What has to run to its end does so on what the files say now.
+
+        :param done: the needs that have had their turn: none of them does its work again.
+        """
 
     @abc.abstractmethod
     def scale(self, service: str, count: int, *, deadline: Deadline) -> None:
@@ -133,13 +156,32 @@ class Orchestrator(abc.ABC):
         """Remember what a service runs on, before a deploy touches it."""
 
     @abc.abstractmethod
-    def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        """Bring back what the snapshot holds: the same images, settings and count.
+    def restore(self, before: Sequence[Snapshot], *, deadline: Deadline) -> list[Container]:
+        """Bring back what snapshots hold: the same images, settings, states and counts.
 
-        What still runs of it is kept, what is gone is made again (with other host ports), and the service's other
-        containers are removed.
+        What is still there is kept, what is gone is made again (with other host ports), and the services' other
+        containers are removed, with the volumes without a name that were made for them.
 
-        :return: the containers that run now.
+        :param before: of one service each; what a service needs stands before it.
+        :return: the containers of these services that run now.
+        """
+
+    @abc.abstractmethod
+    def unnamed_volumes(self, service: str) -> tuple[str, ...]:
+        """The paths at which a service's containers keep data in a volume without a name.
+
+        A container beside them has empty ones; only one that compose recreates takes them over.
+        """
+
+    @abc.abstractmethod
+    def networks(self) -> frozenset[str]:
+        """The IDs of the project's networks."""
+
+    @abc.abstractmethod
+    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        """Remove the project's other networks.
+
+        :return: the names of those that are still in use, and stay.
         """
 
 
@@ -161,8 +203,15 @@ class SurgeOrchestrator(Orchestrator):
         """SIGTERM, and SIGKILL after the container's own ``stop_grace_period``. One that is gone already is fine."""
 
     @abc.abstractmethod
-    def remove(self, container: Container) -> None:
-        """Remove a container, running or not. Its volumes stay, as with compose. One that is gone already is fine."""
+    def remove(self, container: Container, *, volumes: bool = False) -> None:
+        """Remove a container, running or not. One that is gone already is fine.
+
+        :param volumes: whether the volumes without a name go that were made for it. With compose they stay.
+        """
+
+    @abc.abstractmethod
+    def forget(self, before: Sequence[Snapshot]) -> None:
+        """Remove the volumes without a name of those containers that are gone; what anything still uses stays."""
 
     @abc.abstractmethod
     def for_color(self, target: str, *, service: str, color: str) -> SurgeOrchestrator:
@@ -185,8 +234,6 @@ class SwarmOrchestrator(Orchestrator):
     @abc.abstractmethod
     def start_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         """Start ``count`` containers of the files' present state as a service of their own, the standby.
-
-        The services that the target does not need to wait for are brought up with it.
 
         :return: the standby's containers.
         """

@@ -6,9 +6,8 @@ How compose behaves was tried on 1.29.2 and 2.26.1, and tests/orchestrator/test_
 * ``up -d --no-recreate --scale app=N app`` leaves the old containers alone and starts the missing ones from the
   files' present state, with the next free numbers. Once the old ones are removed, a plain ``up -d`` finds the
   new ones up to date and changes nothing: gaps in the numbers are kept, the configuration's hash is the same.
-* ``--no-deps`` must not be used for that: v2 takes ``depends_on`` out of the configuration before it hashes it, and
-  the next plain ``up -d`` would recreate what was just started.
-* A container that ended counts as one of the N, and is started again as it was instead of being replaced.
+* How the services that it needs are left alone stands in :mod:`jenkins_proxy.orchestrator.compose_calls`.
+* A container that ended counts as one of the N, and is started again as it was, but for ``--no-start``.
 * v2 recreates every container that v1 made, and v1 every one of v2: hashes and names differ.
 """
 
@@ -23,14 +22,16 @@ from typing import Any
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import color_overlay, compose_files
+from jenkins_proxy.orchestrator import color_overlay, compose_calls, compose_files, conditions, networks, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
-from jenkins_proxy.orchestrator.base import COMPOSE_V2, Snapshot, SurgeOrchestrator, Up, color_project
+from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.survey import Survey
 from jenkins_proxy.retry import Deadline
+
+_HASH = "com.docker.compose.config-hash"
 
 
 class Compose(SurgeOrchestrator):
@@ -59,6 +60,10 @@ class Compose(SurgeOrchestrator):
         self._config: Mapping[str, Any] = {}
         self._document = ""
 
+    @property
+    def place(self) -> Place:
+        return Place.of(self.project, self._engine.info(), self._engine.url)
+
     def validate(self) -> ComposeProject:
         if not self._config:
             self._config = self._runner.config(self._words("config"), self._files, stdin=self._document)
@@ -85,13 +90,13 @@ class Compose(SurgeOrchestrator):
         # Compose fails on pulling what is built here and nowhere else.
         pulled = [name for name in services or known if known[name].image and not known[name].built]
         if pulled:
-            self._run(["pull", *pulled], deadline)
+            self._run(["pull", *pulled], pulled, deadline)
 
     def build(self, services: Sequence[str], *, deadline: Deadline) -> None:
         known = self.validate().services
         built = [name for name in services if known[name].built]
         if built:
-            self._run(["build", *built], deadline)
+            self._run(["build", *built], built, deadline)
 
     def survey(self, target: str) -> Survey:
         known = self.validate().services
@@ -110,29 +115,77 @@ class Compose(SurgeOrchestrator):
         return containers.running(self._engine)
 
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
-        self._run(["up", "-d", *_scaled(scale or {}), *services], deadline)
+        if services:
+            self._alone(services, scale or {}, deadline, recreate=True)
+        else:
+            self._run(["up", "-d", *compose_calls.scaled(scale or {})], [], deadline)
 
-    def up_in_order(self, target: str, count: int) -> list[Up]:
-        # Side services first, then the target, then what needs it. Without a count compose gives the target what its
-        # file says, whatever ran.
-        project, scale = self.validate(), {target: count}
-        together = [target, *project.services[target].sharers]
-        last = [name for name in project.after(target) if name not in together]
-        calls = [Up(project.before(target)), Up(together, scale), Up(last, scale)]
-        return [call for call in calls if call.services]
+    def start_needs(self, services: Sequence[str], *, done: Collection[str] = (), deadline: Deadline) -> None:
+        project = self.validate()
+        one_shots = project.one_shots(services)
+        for container in self.containers():
+            if container.service in {*one_shots} - {*services, *done} and not _runs(container):
+                # It would be started as it was, and not with what the files say now.
+                self.remove(container)
+        idle = compose_calls.idle(self._present(project.needs(services)), one_shots, done)
+        if idle:
+            self._alone(idle, {}, deadline, recreate=False)
+        conditions.wait(self, services, deadline, self._runner.timing, done=done)
 
     def surge(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
         old = self.containers(service)
-        for container in old:
-            # It would be started again in the place of a new one.
-            if container.state in ("created", "exited", "dead"):
-                self.remove(container)
-        kept = {container.id for container in self.containers(service)}
-        self.scale(service, len(kept) + count, deadline=deadline)
-        return [container for container in self.containers(service) if container.id not in kept]
+        ended = [container for container in old if not _runs(container)]
+        # Compose would start what has ended again in the place of new ones.
+        new = self._alone([service], {service: len(old) + count}, deadline, recreate=False, start=not ended)
+        return [container for container in self.containers(service) if container.id in new]
 
     def scale(self, service: str, count: int, *, deadline: Deadline) -> None:
-        self._run(["up", "-d", "--no-recreate", *_scaled({service: count}), service], deadline)
+        self._alone([service], {service: count}, deadline, recreate=False)
+
+    def _alone(
+        self,
+        services: Sequence[str],
+        scale: Mapping[str, int],
+        deadline: Deadline,
+        *,
+        recreate: bool,
+        start: bool = True,
+    ) -> set[str]:
+        """One ``up`` that touches these services only; returns the IDs of the containers that it made."""
+        before = self._present(services)
+        needs = self._present(self.validate().needs(services))
+        counts = {**{name: len(there) for name, there in before.items() if there}, **scale}
+        changed = self._changed(needs) if recreate else set()
+        call = compose_calls.alone(self.name, services, needs, counts, recreate=recreate, changed=changed, start=start)
+        self._run(call.words, [*services, *needs], deadline)
+        known = {container.id for there in before.values() for container in there}
+        after = [container for there in self._present(services).values() for container in there]
+        if not call.starts:
+            for container in after:
+                if not _runs(container) and (start or container.id not in known):
+                    self._engine.start(container.id)
+        return {container.id for container in after} - known
+
+    def _present(self, services: Sequence[str]) -> dict[str, list[Container]]:
+        """The containers of services, in every state."""
+        present: dict[str, list[Container]] = {name: [] for name in services}
+        for container in self.containers() if present else ():
+            present.get(container.service, []).append(container)
+        return present
+
+    def _changed(self, needs: Mapping[str, Sequence[Container]]) -> set[str]:
+        """The services that compose would recreate: their files, or what their image's name means, have changed."""
+        if self.name == COMPOSE_V1 or not needs:
+            return set()  # v1 needs no such care
+        hashes = self._runner.lines(self._words("config", "--hash", "*"), stdin=self._document)
+        now = dict(line.split() for line in hashes if len(line.split()) == 2)
+        return {
+            name
+            for name, there in needs.items()
+            for container in there
+            if container.labels.get(_HASH) != now.get(name)
+            or container.image_id != self._engine.image_id(container.image)
+        }
 
     def containers(self, service: str = "") -> list[Container]:
         return containers.of_project(self._engine, self.project, service)
@@ -157,8 +210,8 @@ class Compose(SurgeOrchestrator):
     def stop(self, container: Container) -> None:
         self._engine.stop(container.id)
 
-    def remove(self, container: Container) -> None:
-        self._engine.remove(container.id)
+    def remove(self, container: Container, *, volumes: bool = False) -> None:
+        self._engine.remove(container.id, volumes=volumes)
 
     def logs(self, container: Container, lines: int = 50) -> list[str]:
         return self._engine.logs(f"/containers/{container.id}", lines)
@@ -170,9 +223,25 @@ class Compose(SurgeOrchestrator):
     def snapshot(self, service: str) -> Snapshot:
         return snapshots.snapshot(self._engine, service, self.containers(service))
 
-    def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        snapshots.restore(self._engine, snapshot, self.containers(snapshot.service), self._runner.console, deadline)
-        return [container for container in self.containers(snapshot.service) if container.running]
+    def restore(self, before: Sequence[Snapshot], *, deadline: Deadline) -> list[Container]:
+        present = self._present([snapshot.service for snapshot in before])
+        snapshots.restore(self._engine, before, present, self._runner.console, deadline)
+        present = self._present(list(present))
+        return [container for there in present.values() for container in there if container.running]
+
+    def forget(self, before: Sequence[Snapshot]) -> None:
+        snapshots.forget(self._engine, before)
+
+    def unnamed_volumes(self, service: str) -> tuple[str, ...]:
+        self.validate()
+        inspected = [self._engine.inspect(container.id) for container in self.containers(service)]
+        return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
+
+    def networks(self) -> frozenset[str]:
+        return networks.of_project(self._engine, containers.PROJECT, self.project)
+
+    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        return networks.remove(self._engine, containers.PROJECT, self.project, keep)
 
     def _words(self, *words: str, profiles: Sequence[str] | None = None) -> list[str]:
         # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.
@@ -180,23 +249,24 @@ class Compose(SurgeOrchestrator):
         enabled = [word for name in profiles or self._profiles for word in ("--profile", name)]
         return ["-p", self.project, *files, *enabled, *words]
 
-    def _run(self, words: Sequence[str], deadline: Deadline) -> None:
+    def _run(self, words: Sequence[str], services: Sequence[str], deadline: Deadline) -> None:
         self._runner.run(
             self._words(*words),
             f"{words[0]} of project {self.project}",
             deadline,
-            explain=self._explain,
+            explain=lambda: self._explain(services),
             stdin=self._document,
         )
 
-    def _explain(self) -> str:
+    def _explain(self, services: Sequence[str]) -> str:
         # With the engine gone, compose's own text is the lesser half of the story.
         self._engine.version()
         # v1 only says that the image registry does not answer, which helps nobody who never meant to pull.
-        images = [service.image for service in self.validate().services.values() if service.image and not service.built]
+        known = self.validate().services
+        images = [known[name].image for name in services or known if known[name].image and not known[name].built]
         missing = [image for image in images if not self._engine.image_id(image)]
         return f"image {missing[0]} is not on the engine, and cannot be pulled: " if missing else ""
 
 
-def _scaled(scale: Mapping[str, int]) -> list[str]:
-    return [word for service, count in scale.items() for word in ("--scale", f"{service}={count}")]
+def _runs(container: Container) -> bool:
+    return container.state in compose_calls.RUNS

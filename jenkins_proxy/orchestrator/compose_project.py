@@ -10,6 +10,9 @@ from typing import Any
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.validation import shown
 
+HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
+"""What ``depends_on`` can ask for beyond that a container was started."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -49,6 +52,7 @@ class Service:
     :ivar image: empty when it is only built.
     :ivar host_network: it has no ports of its own, but all of its node's.
     :ivar needs: the services that have to run before it, by ``depends_on``, ``links`` and shared namespaces.
+    :ivar conditions: by service, what has to be so before this one starts: ``service_healthy`` …
     :ivar replicas: how many containers the files ask for; None where they do not say.
     :ivar labels: those of its containers, and over them those of the Swarm service (``deploy.labels``).
     :ivar environment: of its containers, where the files give a value.
@@ -72,6 +76,7 @@ class Service:
     namespace: str = ""
     sharers: tuple[str, ...] = ()
     externals: tuple[External, ...] = ()
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def published(self) -> tuple[Port, ...]:
@@ -99,6 +104,29 @@ class Service:
         if self.sharers:
             return f"{', '.join(self.sharers)} lives in its network (network_mode: service:{self.name})"
         return ""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The services beside the target that a deploy touches; every other one is left as it is.
+
+    :ivar needs: what the target, and what was asked for, needs: started where it does not run, else left alone.
+    :ivar before: asked for: brought to what the files say before the target is.
+    :ivar after: the same, but they need the target, and so come after it.
+    :ivar one_shots: of the needs, those that have to run to their end, once a deploy.
+    :ivar together: they live in the target's network, and are made anew with it.
+    """
+
+    needs: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    one_shots: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them, what is needed first."""
+        return (*self.needs, *self.before, *self.together, *self.after)
 
 
 @dataclass(frozen=True)
@@ -178,9 +206,43 @@ class ComposeProject:
                 return sorted(found - {target})
             found |= more
 
-    def before(self, target: str) -> list[str]:
-        """All other services: they can be brought up before the target without touching it."""
-        return sorted(set(self.services) - {target, *self.after(target)})
+    def needs(self, services: Collection[str]) -> list[str]:
+        """What these services need, directly or not; none of themselves."""
+        found: set[str] = set(services)
+        while True:
+            more = {name for known in found for name in self.services[known].needs if name in self.services} - found
+            if not more:
+                return sorted(found - set(services))
+            found |= more
+
+    def one_shots(self, services: Collection[str]) -> list[str]:
+        """Of what these services need, what has to run to its end before something else starts."""
+        around = [self.services[name] for name in (*services, *self.needs(services))]
+        return sorted({name for service in around for name, what in service.conditions.items() if what == COMPLETED})
+
+    def sides(self, target: str, names: Collection[str] = (), *, every: bool = False) -> Sides:
+        """The services beside the target that a deploy touches.
+
+        :param names: the services that are asked for.
+        :param every: whether all are.
+        :raises UsageError: when a name is none of the project's.
+        """
+        unknown = sorted(set(names) - set(self.services))
+        if unknown:
+            raise UsageError(
+                f"--side {', '.join(map(shown, unknown))}: project {self.name} has no such service",
+                f"it has: {', '.join(self.services)}",
+            )
+        together = self.services[target].sharers
+        asked = set(self.services if every else names) - {target, *together}
+        # What has to run to its end does so anyway, and once.
+        asked -= set(self.one_shots([target, *together, *asked]))
+        after = sorted(asked & set(self.after(target)))
+        before = sorted(asked - set(after))
+        brought_up = [target, *together, *before, *after]
+        needs = self.needs(brought_up)
+        one_shots = [name for name in self.one_shots(brought_up) if name in needs]
+        return Sides(tuple(needs), tuple(before), tuple(after), tuple(one_shots), together)
 
 
 def file_arguments(files: Sequence[str], option: str) -> list[str]:
@@ -238,7 +300,13 @@ def _service(name: str, data: Mapping[str, Any], config: Mapping[str, Any]) -> S
         profiles=tuple(data.get("profiles") or ()),
         namespace=_namespace(data),
         externals=tuple(_externals(data, config)),
+        conditions=_conditions(data.get("depends_on")),
     )
+
+
+def _conditions(depends_on: Any) -> dict[str, str]:
+    needs = depends_on if isinstance(depends_on, Mapping) else {}
+    return {name: entry["condition"] for name, entry in needs.items() if (entry or {}).get("condition")}
 
 
 def _namespace(data: Mapping[str, Any]) -> str:

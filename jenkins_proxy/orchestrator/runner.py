@@ -92,6 +92,11 @@ class Runner:
 
         return yaml.safe_load(answer.stdout) or {}
 
+    def lines(self, words: Sequence[str], *, stdin: str = "") -> list[str]:
+        """What a command of it prints; shows nothing. None when it fails."""
+        answer = processes.ask([*self.program.argv, *words], self.timing.config, env=self.environment, stdin=stdin)
+        return [] if answer.returncode else answer.stdout.splitlines()
+
     def run(
         self, words: Sequence[str], what: str, deadline: Deadline, *, explain: Callable[[], str], stdin: str = ""
     ) -> None:

@@ -2,48 +2,80 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
-from jenkins_proxy.errors import DeployFailed
+from jenkins_proxy.errors import DeployFailed, DockerError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import Snapshot
+from jenkins_proxy.orchestrator.volumes import anonymous, sources
 from jenkins_proxy.retry import Deadline
+
+_ENDED = ("created", "exited", "dead")
 
 
 def snapshot(engine: Engine, service: str, containers: Sequence[Container]) -> Snapshot:
-    """Remember the running ones of these containers."""
-    running = [container for container in containers if container.running]
-    definitions = [engine.inspect(container.id) for container in running]
-    return Snapshot(service, tuple(running), tuple(definition for definition in definitions if definition))
+    """Remember these containers, whether they run or not."""
+    definitions = [engine.inspect(container.id) for container in containers]
+    return Snapshot(service, tuple(containers), tuple(definition for definition in definitions if definition))
 
 
 def restore(
-    engine: Engine, snapshot: Snapshot, present: Sequence[Container], console: Console, deadline: Deadline
+    engine: Engine,
+    before: Sequence[Snapshot],
+    present: Mapping[str, Sequence[Container]],
+    console: Console,
+    deadline: Deadline,
 ) -> None:
-    """Remove the service's newer containers, then start or make again those of the snapshot.
+    """Remove the services' newer containers, then put back those of the snapshots, in the state that they had.
 
-    :param present: the service's containers as they are now.
+    :param before: what a service needs before the service.
+    :param present: the services' containers as they are now.
     :raises DeployFailed: when the deadline passes before all are back.
     """
-    wanted = {definition["Id"] for definition in snapshot.definitions}
+    wanted = {definition["Id"] for one in before for definition in one.definitions}
     # First the newer ones go: they may hold a name or a fixed host port that the old ones had.
-    for container in present:
-        if container.id not in wanted:
-            console.step(f"removing {container.name}")
-            engine.remove(container.id)
-    kept = {container.id for container in present} & wanted
-    for definition in snapshot.definitions:
+    for one in reversed(before):
+        for container in present.get(one.service, ()):
+            if container.id not in wanted:
+                console.step(f"removing {container.name}")
+                engine.remove(container.id, volumes=True)
+    states = {container.id: container.state for there in present.values() for container in there}
+    for definition in (definition for one in before for definition in one.definitions):
         name = definition["Name"].rpartition("/")[2]
         if deadline.expired:
             raise DeployFailed(f"could not bring back {name} in time ({deadline})")
-        if definition["Id"] in kept:
-            engine.start(definition["Id"])
+        if definition["Id"] in states:
+            _put_back(engine, definition, states[definition["Id"]])
         else:
             console.step(f"bringing back {name} on {definition['Config']['Image']}")
             _make_again(engine, name, definition)
+
+
+def _put_back(engine: Engine, definition: Mapping[str, Any], state: str) -> None:
+    """Give a container that is still there the state back that it had."""
+    ran = _ran(definition)
+    if ran and state in _ENDED:
+        engine.start(definition["Id"])
+    elif not ran and state in ("running", "restarting"):
+        engine.stop(definition["Id"])
+
+
+def forget(engine: Engine, before: Sequence[Snapshot]) -> None:
+    """Remove the volumes without a name of containers that are gone. The engine keeps one that is used somewhere."""
+    for definition in (definition for one in before for definition in one.definitions):
+        mounts = anonymous(definition)
+        if mounts and engine.inspect(definition["Id"]) is None:
+            for mount in mounts:
+                with contextlib.suppress(DockerError):
+                    engine.delete(f"/volumes/{mount['Name']}")
+
+
+def _ran(definition: Mapping[str, Any]) -> bool:
+    return definition["State"]["Status"] not in _ENDED
 
 
 def _make_again(engine: Engine, name: str, definition: Mapping[str, Any]) -> None:
@@ -55,7 +87,10 @@ def _make_again(engine: Engine, name: str, definition: Mapping[str, Any]) -> Non
     made = engine.create(name, body)
     for network, settings in more_networks.items():
         engine.connect(network, made, settings)
-    engine.start(made)
+    if _ran(definition):
+        engine.start(made)
+    if definition["State"]["Status"] == "paused":
+        engine.pause(made)
 
 
 def creation(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,11 +135,7 @@ def _anonymous(mount: Mapping[str, Any]) -> bool:
 
 def _anonymous_volumes(definition: Mapping[str, Any]) -> list[str]:
     """The anonymous volumes, by the names the engine gave them: else the container would get empty ones."""
-    host = definition["HostConfig"]
-    named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
-    named |= {mount["Target"] for mount in host.get("Mounts") or () if not _anonymous(mount)}
+    told = sources(definition)
     return [
-        f"{mount['Name']}:{mount['Destination']}"
-        for mount in definition.get("Mounts") or ()
-        if mount["Type"] == "volume" and mount["Destination"] not in named
+        f"{mount['Name']}:{mount['Destination']}" for mount in anonymous(definition) if mount["Destination"] not in told
     ]

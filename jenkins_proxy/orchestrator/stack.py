@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -12,9 +13,9 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks
+from jenkins_proxy.orchestrator import networks, runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
-from jenkins_proxy.orchestrator.base import Snapshot, SwarmOrchestrator, Up
+from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, parse
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.survey import Survey
@@ -45,6 +46,10 @@ class Stack(SwarmOrchestrator):
         self._config: dict[str, Any] = {}
         self._resolve = "never"
 
+    @property
+    def place(self) -> Place:
+        return Place.of(self.project, self._engine.info(), self._engine.url)
+
     def validate(self) -> ComposeProject:
         if not self._config:
             self._config = stack_config.rendered(self._reader, self.project, self._files)
@@ -68,19 +73,24 @@ class Stack(SwarmOrchestrator):
 
     def up(self, services: Sequence[str] = (), *, scale: Mapping[str, int] | None = None, deadline: Deadline) -> None:
         self.validate()
-        document = deployed(self._config, scale or {})
-        self._deploy(document, services or document["services"], deadline)
+        counts = {**{name: count for name in services if (count := self._replicas(name))}, **(scale or {})}
+        document = deployed(self._config, counts)
+        known = document["services"]
+        # What a document leaves out stays as it is.
+        document["services"] = {name: known[name] for name in services} or known
+        self._deploy(document, document["services"], deadline)
 
-    def up_in_order(self, target: str, count: int) -> list[Up]:
-        # A stack is deployed as a whole.
-        return [Up(scale={target: count})]
+    def start_needs(self, services: Sequence[str], *, done: Collection[str] = (), deadline: Deadline) -> None:
+        # A Swarm knows no order and no one-shots: what is there goes on by itself.
+        absent = [name for name in self.validate().needs(services) if self._service(name) is None]
+        if absent:
+            self.up(absent, deadline=deadline)
 
     def start_standby(self, service: str, count: int, *, deadline: Deadline) -> list[Container]:
-        before = self.validate().before(service)
+        self.validate()
         name = service + _STANDBY
         document = deployed(self._config, {service: count})
-        known = document["services"]
-        document["services"] = {**{side: known[side] for side in before}, name: known[service]}
+        document["services"] = {name: document["services"][service]}
         self._deploy(document, document["services"], deadline)
         return self._running(service + _STANDBY)
 
@@ -98,7 +108,10 @@ class Stack(SwarmOrchestrator):
         return self.containers(service + _STANDBY)
 
     def remove_standby(self, service: str, *, deadline: Deadline) -> None:
-        name = service + _STANDBY
+        self._delete(service + _STANDBY, deadline)
+
+    def _delete(self, name: str, deadline: Deadline) -> None:
+        """Remove a service, and wait until its tasks have ended; one that is not there is fine."""
         present = self._service(name)
         if present:
             ending = {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project, name)}
@@ -137,18 +150,43 @@ class Stack(SwarmOrchestrator):
         definition = self._service(service)
         return Snapshot(service, tuple(self._running(service)), (definition,) if definition else ())
 
-    def restore(self, snapshot: Snapshot, *, deadline: Deadline) -> list[Container]:
-        present = self._service(snapshot.service)
-        before = snapshot.definitions[0] if snapshot.definitions else None
-        if present and not before:
-            self._engine.delete(f"/services/{present['ID']}")
-        if before:
-            if not present:
-                self._engine.post("/services/create", body=before["Spec"])
-            elif present["Spec"] != before["Spec"]:
-                self._update(present, before["Spec"])
-            self._wait_until_settled(snapshot.service, deadline)
-        return self._running(snapshot.service)
+    def restore(self, before: Sequence[Snapshot], *, deadline: Deadline) -> list[Container]:
+        for snapshot in reversed(before):
+            if not snapshot.definitions:
+                self._delete(snapshot.service, deadline)
+        for snapshot in before:
+            for definition in snapshot.definitions:
+                self._put_back(snapshot.service, definition, deadline)
+        return [container for snapshot in before for container in self._running(snapshot.service)]
+
+    def _put_back(self, service: str, definition: Mapping[str, Any], deadline: Deadline) -> None:
+        present = self._service(service)
+        if not present:
+            self._engine.post("/services/create", body=definition["Spec"])
+        elif present["Spec"] != definition["Spec"]:
+            self._update(present, definition["Spec"])
+        else:
+            return
+        self._wait_until_settled(service, deadline)
+
+    def unnamed_volumes(self, service: str) -> tuple[str, ...]:
+        self.validate()
+        return volumes.unnamed(self._config["services"], service, self._engine, [])
+
+    def networks(self) -> frozenset[str]:
+        return networks.of_project(self._engine, swarm_tasks.NAMESPACE, self.project)
+
+    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        left: list[str] = []
+
+        def gone() -> bool:
+            left[:] = networks.remove(self._engine, swarm_tasks.NAMESPACE, self.project, keep)
+            return not left
+
+        with contextlib.suppress(DeployFailed):
+            # A Swarm lets a network go a moment after the last task on it.
+            self._wait(gone, deadline.within(self._runner.timing.networks), "networks")
+        return left
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
         words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]
@@ -173,6 +211,11 @@ class Stack(SwarmOrchestrator):
         if definition is None:
             raise DeployFailed(f"stack {self.project} has no service {service}", "deploy it first")
         return definition
+
+    def _replicas(self, service: str) -> int:
+        """How many tasks a service is to have now; 0 where it is not there, or runs once a node."""
+        mode = (self._service(service) or {"Spec": {"Mode": {}}})["Spec"]["Mode"]
+        return int((mode.get("Replicated") or {}).get("Replicas") or 0)
 
     def _update(self, definition: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
         version = str(definition["Version"]["Index"])

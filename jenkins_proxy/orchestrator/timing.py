@@ -12,9 +12,11 @@ class Timing:
     :ivar version: for a program to print its version.
     :ivar config: for rendering compose files: one may include others from a Git repository.
     :ivar poll_min: the first pause between two looks at a Swarm's tasks; each next one is longer, up to ``poll_max``.
+    :ivar networks: for a Swarm to let the networks of ended tasks go.
     """
 
     version: float = 20.0
     config: float = 60.0
     poll_min: float = 0.1
     poll_max: float = 0.5
+    networks: float = 10.0

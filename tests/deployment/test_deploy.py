@@ -20,7 +20,7 @@ from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, Stopped
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
+from jenkins_proxy.orchestrator.compose_project import COMPLETED, ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose
 
@@ -187,6 +187,48 @@ def test_what_fails_is_reverted_and_returned(deployment, context, failure, phase
 def verified(monkeypatch):
     """Every candidate answers well, and so does the users' door."""
     monkeypatch.setattr(probe, "until_new", lambda _asked, new, *_words, **_more: next(iter(new)))
+
+
+def test_what_is_still_there_after_a_revert_is_named(deployment, monkeypatch):
+    begun = deployment(failure=DeployFailed("no image"))
+    monkeypatch.setattr(begun.strategy.orchestrator, "remove_networks", lambda _keep, deadline: ["books_default"])
+
+    assert begun.replace(Outcome()).text == "rolled back: nothing had served before; still there: network books_default"
+
+
+@pytest.mark.parametrize(
+    ("app", "db", "failing"),
+    [
+        pytest.param({"state": "running"}, {"state": "running"}, ["app"], id="the needs are well"),
+        pytest.param({"state": "created"}, {"state": "exited", "exit_code": 3}, ["db"], id="the target never ran"),
+        pytest.param({"state": "exited"}, {"state": "restarting"}, ["db", "app"], id="both say something"),
+        pytest.param({"state": "running"}, {"state": "running", "health": "unhealthy"}, ["db", "app"], id="unhealthy"),
+        pytest.param({"state": "running"}, {"state": "exited"}, ["app"], id="it has done its work"),
+    ],
+)
+def test_whose_logs_say_why_a_deploy_fails(context, a_container, app, db, failing):
+    known = {"app": Service("app", needs=frozenset({"db"})), "db": Service("db"), "old": Service("old")}
+    project = ComposeProject("books", {**known, "other": Service("other")})
+    failed_before = a_container("old", service="old", state="restarting")
+    orchestrator = InMemoryCompose(project, failed_before)
+    ready = Ready(orchestrator, project, project.services["app"], sides=project.sides("app", ["old"]))
+    strategy = select(DeployOptions("books-ms", "books"), context, ready)
+    unrelated = a_container("other", service="other", state="exited", exit_code=3)
+    orchestrator.present += [a_container("app", **app), a_container("db", service="db", **db), unrelated]
+
+    assert [container.name for container in strategy.failing()] == failing
+
+
+def test_only_what_gets_new_containers_is_pulled(a_container):
+    done = {"migrate": COMPLETED}
+    app = Service("app", needs=frozenset({"db", "cache", "migrate"}), conditions=done)
+    others = ("db", "cache", "migrate", "worker", "tests")
+    project = ComposeProject("books", {"app": app, **{name: Service(name) for name in others}})
+    running = [a_container(name, service=name) for name in ("db", "migrate", "worker")]
+    orchestrator = InMemoryCompose(project, *running)
+    ready = Ready(orchestrator, project, app, sides=project.sides("app", ["worker"]))
+
+    assert sorted(deploy._pulled(ready)) == ["app", "cache", "migrate", "worker"]
 
 
 def test_the_candidates_are_promoted_and_the_hold_ends_last(deployment, context, verified):

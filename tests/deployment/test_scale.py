@@ -102,7 +102,12 @@ def test_a_new_one_that_fails_goes_and_the_old_ones_serve_on(scaling):
     assert (ended.phase, ended.reverted, ended.text) == ("wait", True, "back to 1 instance(s)")
     assert [instance.container for instance in ended.instances] == ["books_app_1"]
     assert [container.container for container in ended.failing] == ["books_app_2"]
-    assert begun.orchestrator.calls == ["scale app 2", "stop books_app_2", "remove books_app_2", "scale app 1"]
+    assert begun.orchestrator.calls == [
+        "scale app 2",
+        "stop books_app_2",
+        "remove books_app_2 with its volumes",
+        "scale app 1",
+    ]
 
 
 def test_what_ended_on_the_way_down_stays_so(scaling, monkeypatch):

@@ -78,14 +78,19 @@ def test_surge_leaves_the_old_alone_and_a_plain_up_changes_nothing_afterwards(co
     assert seen(books.containers()) == after, "a plain `up -d` of a single instance changes nothing either"
 
 
-def test_surge_replaces_what_ended_instead_of_starting_it_again(compose, deadline, image):
+def test_surge_leaves_what_ended_as_it_is(compose, deadline, image):
     old = compose(BOOKS)
     old.up(scale={"app": 2}, deadline=deadline)
     first, second = old.containers("app")
     old.stop(second)
     new = compose(NEW_BOOKS).surge("app", 1, deadline=deadline)
     assert [container.image for container in new] == [image(2)]
-    assert set(ids(old.containers("app"))) == {first.id, new[0].id}
+    assert new[0].running
+    assert {one.id: one.state for one in old.containers("app")} == {
+        first.id: "running",
+        second.id: "exited",
+        new[0].id: "running",
+    }
 
 
 def test_up_gives_the_count_of_the_file_whatever_runs(compose, deadline):
@@ -118,7 +123,7 @@ def test_restore_brings_back_image_settings_and_count(compose, deadline, engine,
     new.up(deadline=deadline)
     (failing,) = new.containers("app")
     assert failing.image_id != before[0].image_id
-    after = new.restore(snapshot, deadline=deadline)
+    after = new.restore([snapshot], deadline=deadline)
     assert [container.image_id for container in after] == [before[0].image_id] * 2
     assert [container.name for container in after] == [container.name for container in before]
     assert failing.id not in ids(after)
@@ -154,16 +159,97 @@ def test_restore_starts_what_was_stopped_and_removes_what_came(compose, deadline
     new = compose(NEW_BOOKS)
     new.surge("app", 1, deadline=deadline)
     new.stop(snapshot.containers[0])
-    assert ids(new.restore(snapshot, deadline=deadline)) == ids(snapshot.containers)
-    assert ids(new.restore(snapshot, deadline=deadline)) == ids(snapshot.containers), "again changes nothing"
+    assert ids(new.restore([snapshot], deadline=deadline)) == ids(snapshot.containers)
+    assert ids(new.restore([snapshot], deadline=deadline)) == ids(snapshot.containers), "again changes nothing"
 
 
 def test_restore_of_nothing_removes_the_first_deploy(compose, deadline):
     books = compose(BOOKS)
     nothing = books.snapshot("app")
     books.up(deadline=deadline)
-    assert books.restore(nothing, deadline=deadline) == []
+    assert books.restore([nothing], deadline=deadline) == []
     assert [container.service for container in books.containers()] == ["db"]
+
+
+CHAIN = """version: "2.4"
+services:
+  app:
+    image: "{1}"
+    ports: ["8080"]
+    depends_on: {migrate: {condition: service_completed_successfully}, cache: {condition: service_started}}
+    stop_grace_period: 1s
+  migrate:
+    image: "{1}"
+    command: ["/bin/sh", "-c", "/bin/busybox echo ran"]
+    depends_on: {db: {condition: service_healthy}}
+  db:
+    image: "{1}"
+    command: ["/bin/sh", "-c", "/bin/busybox sleep 2; /bin/busybox touch /ready; exec /bin/busybox sleep 1000"]
+    healthcheck: {test: ["CMD", "/bin/busybox", "test", "-f", "/ready"], interval: 1s}
+    stop_grace_period: 1s
+  cache:
+    image: "{1}"
+    stop_grace_period: 1s
+"""
+
+
+def test_needs_are_started_once_in_order_and_what_runs_is_left_alone(compose, deadline, docker, image):
+    books = compose(CHAIN)
+    books.up(["cache"], scale={"cache": 2}, deadline=deadline)
+    cache = ids(books.containers("cache"))
+    books.start_needs(["app"], deadline=deadline)
+    (db,), (migrate,) = books.containers("db"), books.containers("migrate")
+    assert (db.health, migrate.state, migrate.exit_code) == ("healthy", "exited", 0)
+    books.up(["app"], scale={"app": 2}, deadline=deadline)
+    books.surge("app", 1, deadline=deadline)
+    books.scale("app", 1, deadline=deadline)
+    assert books.logs(migrate) == ["ran"]
+    subprocess.run([docker, "pause", cache[0]], check=True, capture_output=True)
+    new = compose(CHAIN.replace("{1}", "{2}"))
+    new.start_needs(["app"], deadline=deadline)
+    assert ids(new.containers("db")) == [db.id]
+    assert ids(new.containers("cache")) == cache
+    (again,) = new.containers("migrate")
+    assert (again.id == migrate.id, again.image, new.logs(again)) == (False, image(2), ["ran"])
+    new.up(["app"], deadline=deadline)
+    new.start_needs(["app"], done=["cache", "db", "migrate"], deadline=deadline)
+    assert new.logs(again) == ["ran"]
+    (app,) = new.containers("app")
+    assert (app.running, app.image) == (True, image(2))
+    assert {one.id: one.state for one in new.containers("cache")} == {cache[0]: "paused", cache[1]: "running"}
+    assert ids(new.containers("db")) == [db.id]
+    subprocess.run([docker, "unpause", cache[0]], check=True, capture_output=True)
+
+
+def test_a_need_that_fails_is_told_with_its_last_line(compose, deadline):
+    books = compose(CHAIN.replace("echo ran", "echo no such table; exit 7"))
+    with pytest.raises(DeployFailed, match=r"migrate.1 ended with exit code 7: no such table"):
+        books.start_needs(["app"], deadline=deadline)
+
+
+@pytest.mark.parametrize("state", ["exited", "paused", "restarting"])
+def test_restore_puts_back_the_state_that_a_container_had(compose, deadline, docker, state, wait_for):
+    crash = '    restart: always\n    command: ["/bin/sh", "-c", "exit 3"]\n'
+    books = compose(BOOKS.replace("    depends_on", crash + "    depends_on") if state == "restarting" else BOOKS)
+    books.up(["app"], deadline=deadline)
+    (app,) = books.containers("app")
+    if state == "paused":
+        subprocess.run([docker, "pause", app.id], check=True, capture_output=True)
+    elif state == "exited":
+        books.stop(app)
+
+    def states() -> list[tuple[str, str]]:
+        return [(container.name, container.state) for container in books.containers("app")]
+
+    wait_for(lambda: states() == [(app.name, state)], f"it is {state}")
+    snapshot = books.snapshot("app")
+    books.restore([snapshot], deadline=deadline)
+    wait_for(lambda: states() == [(app.name, state)], f"it is {state} still")
+    assert ids(books.containers("app")) == [app.id]
+    books.remove(app)
+    books.restore([snapshot], deadline=deadline)
+    # What had ended is there again, and is not run for that.
+    wait_for(lambda: states() == [(app.name, "created" if state == "exited" else state)], f"it is {state} again")
 
 
 def test_logs_and_health_of_a_container_that_dies(compose, deadline, wait_for):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.compose_project import External, Port, file_arguments, parse
+from jenkins_proxy.orchestrator.compose_project import COMPLETED, External, Port, Sides, file_arguments, parse
 
 
 def project(**services):
@@ -154,11 +154,65 @@ def test_before_and_after_the_target():
     assert found.services["app"].needs == {"db", "cache"}
     assert found.services["db"].needs == {"data"}
     assert found.after("app") == ["log", "web"]
-    assert found.before("app") == ["apart", "cache", "data", "db"]
+    assert found.needs(["app"]) == ["cache", "data", "db"]
+    assert found.needs(["app", "log"]) == ["cache", "data", "db", "web"]
 
 
 def test_services_that_need_each_other_end():
-    assert project(app={"links": ["web"]}, web={"links": ["app"]}).after("app") == ["web"]
+    found = project(app={"links": ["web"]}, web={"links": ["app"]})
+    assert (found.after("app"), found.needs(["app"])) == (["web"], ["web"])
+
+
+SHOP = {
+    "app": {"depends_on": {"db": {"condition": "service_healthy"}, "migrate": {"condition": COMPLETED}}},
+    "db": {"network_mode": "service:vpn"},
+    "vpn": {},
+    "migrate": {"depends_on": ["db"]},
+    "web": {"depends_on": ["app", "cache"]},
+    "cache": {},
+    "worker": {"depends_on": {"seed": {"condition": COMPLETED}}},
+    "seed": {},
+    "tests": {},
+}
+
+
+@pytest.mark.parametrize(
+    "asked, sides",
+    [
+        pytest.param({}, Sides(("db", "migrate", "vpn"), one_shots=("migrate",)), id="what the target needs"),
+        pytest.param(
+            {"names": ["app"]}, Sides(("db", "migrate", "vpn"), one_shots=("migrate",)), id="the target itself"
+        ),
+        pytest.param(
+            {"names": ["worker", "db"]},
+            Sides(("migrate", "seed", "vpn"), ("db", "worker"), one_shots=("migrate", "seed")),
+            id="by name, with what that needs",
+        ),
+        pytest.param(
+            {"names": ["migrate"]}, Sides(("db", "migrate", "vpn"), one_shots=("migrate",)), id="a one-shot runs once"
+        ),
+        pytest.param(
+            {"names": ["web"]},
+            Sides(("cache", "db", "migrate", "vpn"), after=("web",), one_shots=("migrate",)),
+            id="what needs the target comes after it",
+        ),
+        pytest.param(
+            {"every": True},
+            Sides(
+                ("migrate", "seed"), ("cache", "db", "tests", "vpn", "worker"), ("web",), one_shots=("migrate", "seed")
+            ),
+            id="all",
+        ),
+    ],
+)
+def test_sides(asked, sides):
+    assert project(**SHOP).sides("app", **asked) == sides
+
+
+def test_a_side_that_is_not_there():
+    with pytest.raises(UsageError, match="--side 'wroker': project books-ms has no such service") as caught:
+        project(**SHOP).sides("app", ["worker", "wroker"])
+    assert "worker" in caught.value.hint
 
 
 @pytest.mark.parametrize(

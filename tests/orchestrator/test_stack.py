@@ -200,14 +200,42 @@ def test_up_replaces_new_ones_first_and_restore_brings_the_old_back(books, deadl
     assert [container.image for container in running(two)] == [image(2)]
     two.scale("app", 3, deadline=deadline)
     assert len(running(two)) == 3
-    assert [container.image for container in two.restore(snapshot, deadline=deadline)] == [image(1)]
+    assert [container.image for container in two.restore([snapshot], deadline=deadline)] == [image(1)]
 
 
 def test_restore_removes_a_service_that_was_not_there(books, deadline):
     one = books(BOOKS)
     nothing = one.snapshot("app")
     one.up(["app"], deadline=deadline)
-    assert one.restore(nothing, deadline=deadline) == []
+    assert one.restore([nothing], deadline=deadline) == []
+
+
+def test_what_is_not_named_is_left_alone(books, deadline, image):
+    one = books(
+        BOOKS.replace("    deploy:", "    depends_on: [db]\n    deploy:") + '  other:\n    image: "f1-nope:1"\n'
+    )
+    one.start_needs(["app"], deadline=deadline)
+    assert len(running(one, "db")) == 1
+    one.scale("db", 2, deadline=deadline)
+    before = {container.id for container in running(one, "db")}
+    two = books(NEW_BOOKS.replace("    deploy:", "    depends_on: [db]\n    deploy:").replace("{1}", "{2}"))
+    two.start_needs(["app"], deadline=deadline)
+    two.up(["app"], scale={"app": 1}, deadline=deadline)
+    assert [container.image for container in running(two)] == [image(2)]
+    assert {container.id for container in running(two, "db")} == before
+    two.up(["db"], deadline=deadline)
+    assert [container.image for container in running(two, "db")] == [image(2)] * 2
+
+
+def test_networks_of_what_is_removed_go(books, deadline):
+    one = books(BOOKS)
+    before, nothing = one.networks(), one.snapshot("app")
+    one.up(["app"], deadline=deadline)
+    made = one.networks()
+    assert made > before
+    one.restore([nothing], deadline=deadline)
+    assert one.remove_networks(before, deadline=deadline) == []
+    assert one.networks() == before
 
 
 def test_a_missing_image_is_told_from_the_tasks(books, deadline):

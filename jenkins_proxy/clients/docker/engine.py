@@ -25,6 +25,7 @@ _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 _NOT_MODIFIED = 304
 _NOT_FOUND = 404
+_CONFLICT = 409
 
 
 class Engine:
@@ -115,9 +116,21 @@ class Engine:
         path = f"/containers/{quote(container)}/stop"
         self._send("POST", path, allow=(_NOT_MODIFIED, _NOT_FOUND), read_seconds=own + _READ_SECONDS)
 
-    def remove(self, container: str) -> None:
-        """Kill and remove a container; its volumes stay. One that is gone is fine."""
-        self._send("DELETE", f"/containers/{quote(container)}", params={"force": "1"}, allow=(_NOT_FOUND,))
+    def pause(self, container: str) -> None:
+        """Freeze a container's processes."""
+        self._send("POST", f"/containers/{quote(container)}/pause")
+
+    def remove(self, container: str, *, volumes: bool = False) -> None:
+        """Kill and remove a container. One that is gone, or that somebody else is removing, is fine.
+
+        :param volumes: whether the volumes without a name go that were made for it; one that another container uses,
+            or that was given to it by its name, stays.
+        """
+        params = {"force": "1", **({"v": "1"} if volumes else {})}
+        path = f"/containers/{quote(container)}"
+        response = self._send("DELETE", path, params=params, allow=(_NOT_FOUND, _CONFLICT))
+        if response.status_code == _CONFLICT and "already in progress" not in _message(response):
+            raise self.endpoint.refused(f"DELETE {path}", _message(response))
 
     def connect(self, network: str, container: str, settings: Mapping[str, Any]) -> None:
         """Connect a container to one more network."""
@@ -126,8 +139,12 @@ class Engine:
 
     def image_id(self, reference: str) -> str:
         """The ID behind an image's name; empty when there is no such image."""
-        image = self.find(f"/images/{quote(reference)}/json")
+        image = self.image(reference)
         return str(image["Id"]) if image else ""
+
+    def image(self, reference: str) -> Mapping[str, Any] | None:
+        """Everything about an image; None when there is no such image."""
+        return self.find(f"/images/{quote(reference)}/json")
 
     def tag(self, image: str, reference: str) -> None:
         """Give an image one more name: ``books-ms:latest``."""

@@ -67,7 +67,7 @@ def leftovers(intent_log: IntentLog, context: Context) -> Leftovers:
     return Leftovers(intent_log.read(), holds.read(context.registry, intent_log.service))
 
 
-def recover(intent_log: IntentLog, context: Context, ready: Ready, options: DeployOptions, held: lock.Lock) -> Recovery:
+def recover(intent_log: IntentLog, context: Context, ready: Ready, options: DeployOptions, held: lock.Held) -> Recovery:
     """Put things in order where the command before this one was killed, or could not be reverted.
 
     How that goes is known to its strategy. The record stays, until the deploy that comes writes its own over it.
@@ -93,7 +93,7 @@ def clean_up(
     left: Leftovers,
     context: Context,
     options: DeployOptions,
-    held: lock.Lock,
+    held: lock.Held,
     *,
     orchestrator: Orchestrator | None,
     target: str,
@@ -127,7 +127,7 @@ def clean_up(
 
 
 def _taking_over(
-    context: Context, options: DeployOptions, held: lock.Lock, hold: Hold | None
+    context: Context, options: DeployOptions, held: lock.Held, hold: Hold | None
 ) -> Callable[[Route], Candidates]:
     """What puts a hold of our own in the place of one that was left."""
     ours = dataclasses.replace(options, hold=False)

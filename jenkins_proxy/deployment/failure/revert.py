@@ -48,7 +48,7 @@ def revert(
         patient = context.with_deadline(Deadline(context.timing.revert))
         if candidates is not None:
             _lead_back(candidates, patient)
-        failing = container_logs.collect(strategy.orchestrator, strategy.started, context)
+        failing = container_logs.collect(strategy.orchestrator, strategy.failing, context)
         outcome = dataclasses.replace(outcome, failing=failing, instances=(), route=strategy.before.route, url="")
         outcome = outcome.failed(failure, phase)
         outcome = _restore(strategy, patient, intent_log, candidates, outcome)
@@ -106,13 +106,14 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     :return: the outcome, with the URL, and what serves in words.
     """
     route, containers = strategy.before.route, serving.containers
+    left = f"; still there: {', '.join(serving.left)}" if serving.left else ""
     answer = None
     if strategy.route is not None:
         answer = proxy_route.put_back(context, strategy.options.service, route)
     if not containers:
-        text = "rolled back: nothing had served before, and what was started is removed"
+        text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
         return dataclasses.replace(outcome, text=text)
-    text = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}"
+    text = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}" + left
     if answer is None or route is None:
         return dataclasses.replace(outcome, text=text)
     answered = _verify(strategy, context, route, answer, outcome)

@@ -26,7 +26,7 @@ class Candidates:
     check: Check
     hold: Hold
     key: Key
-    held: lock.Lock
+    held: lock.Held
     verified: list[Address] = field(default_factory=list)
     promoted: bool = False
 
@@ -36,7 +36,7 @@ class Candidates:
         context: Context,
         options: DeployOptions,
         route: Route,
-        held: lock.Lock,
+        held: lock.Held,
         *,
         replace: str = "",
         proven: Sequence[Address] | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import wait
@@ -14,11 +14,18 @@ _AT_ONCE = 10
 
 
 def retire(
-    context: Context, orchestrator: SurgeOrchestrator, route: Route | None, containers: Sequence[Container]
+    context: Context,
+    orchestrator: SurgeOrchestrator,
+    route: Route | None,
+    containers: Sequence[Container],
+    *,
+    made: Collection[str] = (),
 ) -> None:
     """Drain containers in the proxy, stop them and remove them.
 
     :param route: the one that leads to them, as the proxy has it; None when none does.
+    :param made: the IDs of those that a deploy has made which comes to nothing: volumes without a name that were made
+        for them go with them. Those of the others stay, as with compose: there is data in them.
     """
     if not containers:
         return
@@ -30,7 +37,7 @@ def retire(
 
     def end(container: Container) -> None:
         orchestrator.stop(container)
-        orchestrator.remove(container)
+        orchestrator.remove(container, volumes=container.id in made)
 
     # Side by side: each may take all of its stop_grace_period.
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -1,27 +1,31 @@
-"""One deploy of a service at a time: a key in the registry that a session holds and that dies with its holder."""
+"""One deploy of a service, and of a project, at a time: keys of sessions in the registry, which die with their holder.
+
+Two targets of one project are two services, whose deploys would bring up the same containers. The service's lock comes
+first and the project's second, so that no two commands wait for each other.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
-import getpass
+import hashlib
 import json
 import os
-import socket
 import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from jenkins_proxy import retry
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.steps import lock_holder
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.orchestrator.base import Place
 
 PREFIX = "jenkins-proxy/locks/"
-_ENDED = ("Z", "X")
+PROJECTS = "jenkins-proxy/project-locks/"
 
 
 class LockLost(RegistryError):
@@ -32,7 +36,54 @@ class _HeldByOther(Exception):
     """Another deploy has the lock."""
 
     def __init__(self, holder: Mapping[str, Any]) -> None:
-        super().__init__(describe(holder))
+        super().__init__(lock_holder.describe(holder))
+
+
+class Held(Protocol):
+    """What a command holds while it changes a service."""
+
+    def ensure_held(self) -> None:
+        """Check that nobody else deploys, or has since we began, before something that must not be done twice.
+
+        :raises LockLost: when the session was lost and another deploy took the lock meanwhile.
+        """
+
+
+@dataclass(frozen=True)
+class _Both:
+    """The lock of a service, and that of its project."""
+
+    service: Held
+    project: Held
+
+    def ensure_held(self) -> None:
+        self.service.ensure_held()
+        self.project.ensure_held()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a lock is of.
+
+    :ivar key: in the registry.
+    :ivar name: in words: ``books-ms``, ``project shop``.
+    :ivar service: that is deployed, which the holder of a project's lock is asked for.
+    """
+
+    key: str
+    name: str
+    service: str
+
+    @classmethod
+    def of_service(cls, service: str) -> Subject:
+        """The lock of a service."""
+        return cls(PREFIX + service, service, service)
+
+    @classmethod
+    def of_project(cls, place: Place, service: str) -> Subject:
+        """The lock of a project on its engine, for the deploy of a service."""
+        engine = hashlib.sha256(place.engine.encode()).hexdigest()[:12]
+        return cls(f"{PROJECTS}{place.project}/{engine}", f"project {place.project}", service)
 
 
 class Lock:
@@ -43,12 +94,12 @@ class Lock:
     meanwhile. What another deploy has changed, this one does not know.
     """
 
-    def __init__(self, registry: Consul, service: str, environ: Mapping[str, str], timing: Timing) -> None:
+    def __init__(self, registry: Consul, subject: Subject, environ: Mapping[str, str], timing: Timing) -> None:
         self._registry = registry
         self._timing = timing
-        self._service = service
-        self._key = PREFIX + service
-        self._holder = json.dumps(_ourselves(environ)).encode()
+        self._subject = subject
+        self._key = subject.key
+        self._holder = json.dumps({**lock_holder.ourselves(environ), "service": subject.service}).encode()
         self._session = ""
         self._taken = (0, 0)
         self._ended = threading.Event()
@@ -63,8 +114,8 @@ class Lock:
             self._session = self._new_session()
         if not self._try():
             held = self._registry.kv_get(self._key)
-            holder = _parse(held.value) if held else {}
-            if not held or not _is_dead(holder):
+            holder = lock_holder.parse(held.value) if held else {}
+            if not held or not lock_holder.is_dead(holder):
                 raise _HeldByOther(holder)
             self._registry.session_destroy(held.session)
             if not self._try():
@@ -80,10 +131,10 @@ class Lock:
         self._renew()
         if self._lost:
             held = self._registry.kv_get(self._key)
-            holder = _parse(held.value) if held and held.session != self._session else {}
+            holder = lock_holder.parse(held.value) if held and held.session != self._session else {}
             raise LockLost(
-                f"the lock of {self._service} was lost: "
-                + (describe(holder) if holder else "another deploy had it meanwhile"),
+                f"the lock of {self._subject.name} was lost: "
+                + (lock_holder.describe(holder) if holder else "another deploy had it meanwhile"),
                 "the registry ended our session: was this process paused, or the registry restarted?",
             )
 
@@ -101,7 +152,7 @@ class Lock:
             self._registry.session_destroy(self._session)
 
     def _new_session(self) -> str:
-        name = f"jenkins-proxy deploy {self._service}"
+        name = f"jenkins-proxy deploy {self._subject.service}"
         return self._registry.session_create(name, self._timing.lock_ttl, behavior="release")
 
     def _try(self) -> bool:
@@ -131,20 +182,50 @@ class Lock:
 def of_service(context: Context, service: str, timeout: float) -> contextlib.AbstractContextManager[Lock]:
     """Hold the lock of a service, with a registry client of its own; see :func:`hold`."""
     registry = Consul.from_settings(context.settings)
-    return hold(registry, service, timeout, context.console, timing=context.timing)
+    return hold(registry, Subject.of_service(service), timeout, context.console, timing=context.timing)
+
+
+@contextlib.contextmanager
+def of_deploy(context: Context, service: str, place: Place, timeout: float) -> Iterator[Held]:
+    """Hold the lock of a service and that of the project that it is deployed into.
+
+    :param timeout: seconds to wait for both.
+    """
+    deadline = retry.Deadline(timeout)
+    with (
+        of_service(context, service, timeout) as held,
+        with_project(context, held, service, place, deadline.remaining) as both,
+    ):
+        yield both
+
+
+@contextlib.contextmanager
+def with_project(context: Context, held: Held, service: str, place: Place | None, timeout: float) -> Iterator[Held]:
+    """Hold the lock of a project, too.
+
+    :param held: the lock of the service.
+    :param place: where the project is; None where none is touched.
+    """
+    if place is None:
+        yield held
+        return
+    subject = Subject.of_project(place, service)
+    registry = Consul.from_settings(context.settings)
+    with hold(registry, subject, timeout, context.console, timing=context.timing) as project:
+        yield _Both(held, project)
 
 
 @contextlib.contextmanager
 def hold(
     registry: Consul,
-    service: str,
+    subject: Subject,
     timeout: float,
     console: Console,
     environ: Mapping[str, str] | None = None,
     *,
     timing: Timing | None = None,
 ) -> Iterator[Lock]:
-    """Hold the lock of a service.
+    """Hold a lock.
 
     :param registry: a client that nothing else uses: the lock's thread speaks through it.
     :param timeout: seconds to wait for another deploy to end; 0 means not at all.
@@ -152,7 +233,7 @@ def hold(
     :param timing: how long the session lives; None means the usual times.
     :raises RegistryError: when another one holds it still; says who, since when and from which build.
     """
-    lock = Lock(registry, service, os.environ if environ is None else environ, timing or Timing())
+    lock = Lock(registry, subject, os.environ if environ is None else environ, timing or Timing())
     deadline = retry.Deadline(timeout)
     reported = False
 
@@ -163,7 +244,7 @@ def hold(
         except _HeldByOther as held:
             if timeout and not reported:
                 reported = True
-                console.step(f"waiting for another deploy of {service}: {held}")
+                console.step(f"waiting for another deploy of {subject.name}: {held}")
             raise
 
     try:
@@ -172,75 +253,9 @@ def hold(
         except _HeldByOther as held:
             after = f" after {timeout:g} s" if timeout else ""
             raise RegistryError(
-                f"{service} is being deployed{after}: {held}",
+                f"{subject.name} is being deployed{after}: {held}",
                 "wait for it with --lock-timeout SECONDS; the lock of a killed deploy ends within 20 s",
             ) from held
         yield lock
     finally:
         lock.release()
-
-
-def describe(holder: Mapping[str, Any]) -> str:
-    """Who holds a lock, in words: ``jenkins on agent-1 (pid 4711) since 12:00:01, build http://…/17/``."""
-    who = f"{holder.get('who', 'somebody')} on {holder.get('host', 'an unknown host')} (pid {holder.get('pid', '?')})"
-    build = f", build {holder['build']}" if holder.get("build") else ""
-    return f"{who} since {holder.get('since', 'an unknown time')}{build}"
-
-
-def _parse(value: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(value)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _ourselves(environ: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "who": _user(),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "process": _process(os.getpid()),
-        "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "build": environ.get("BUILD_URL") or environ.get("BUILD_TAG") or "",
-    }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # An agent's container may run under a user ID that has no name.
-        return f"uid {os.getuid()}"
-
-
-def _place() -> str:
-    """This boot of this machine and this PID namespace: a process ID means something only there."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-
-
-def _process(pid: int) -> str:
-    """An identity that no other process ever has: where it runs, its ID and when it was started.
-
-    Empty when it has ended, and where ``/proc`` does not say it.
-    """
-    try:
-        # The 3rd field is the state and the 22nd the start time; the 2nd, in parentheses, may hold spaces.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # In an agent's container often no init process reaps: a killed process stays there as a zombie.
-        return "" if fields[0] in _ENDED else f"{_place()} {pid} {fields[19]}"
-    except (OSError, IndexError):
-        return ""
-
-
-def _is_dead(holder: Mapping[str, Any]) -> bool:
-    """Whether the holder was a process of this very machine and runs no more."""
-    process, pid = holder.get("process"), holder.get("pid")
-    if not isinstance(process, str) or not process or not isinstance(pid, int):
-        return False
-    try:
-        here = _place()
-    except OSError:
-        return False
-    return process.startswith(here + " ") and _process(pid) != process

@@ -16,7 +16,7 @@ from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, RegistryError,
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
 
 Result = TypeVar("Result")
 
@@ -86,7 +86,8 @@ def check(options: DeployOptions, context: Context, *, starts: bool = False, dry
     problems.raise_any()
     if found is None:  # a bug: what is missing was gathered with its reason
         raise JenkinsProxyError("preflight found no orchestrator, and no reason for that")
-    return Ready(*found, preview or {}, route, adopted)
+    orchestrator, project, target, sides = found
+    return Ready(orchestrator, project, target, preview or {}, route, adopted, sides)
 
 
 def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
@@ -170,7 +171,7 @@ def _check_hold(options: DeployOptions, context: Context) -> None:
 
 def _check_orchestrator(
     options: DeployOptions, context: Context, problems: Problems
-) -> tuple[Orchestrator, ComposeProject, Service] | None:
+) -> tuple[Orchestrator, ComposeProject, Service, Sides] | None:
     named = problems.gather(
         lambda: project_name.resolve(
             context.settings,
@@ -199,7 +200,8 @@ def _check_orchestrator(
         context.console.step(f"target {target.name}: {options.target} lives in its network, and it publishes the port")
     if options.build and orchestrator.name == STACK:
         problems.gather(_refuse_build)
-    return orchestrator, project, target
+    sides = problems.gather(lambda: project.sides(target.name, options.sides, every=options.with_sides))
+    return (orchestrator, project, target, sides) if sides else None
 
 
 def _refuse_build() -> None:
@@ -209,7 +211,7 @@ def _refuse_build() -> None:
 def _check_project(
     options: DeployOptions,
     context: Context,
-    found: tuple[Orchestrator, ComposeProject, Service],
+    found: tuple[Orchestrator, ComposeProject, Service, Sides],
     problems: Problems,
     *,
     dry_run: bool,
@@ -218,7 +220,7 @@ def _check_project(
 
     :return: the containers of others that the deploy takes over.
     """
-    orchestrator, project, target = found
+    orchestrator, project, target, _sides = found
     survey = problems.gather(lambda: orchestrator.survey(target.name))
     if survey is None:
         return ()

@@ -17,6 +17,7 @@ from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.steps import drain
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold
+from jenkins_proxy.deployment.strategies.side_services import SideServices
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
@@ -36,7 +37,7 @@ class DeployRecord:
     :ivar old: the IDs of the target's containers that were there before.
     :ivar elsewhere: the project that served, when that is another one, of another color.
     :ivar keep_old: whether its containers are to stay when they serve no more.
-    :ivar after: the services that need the target, and are brought up after it.
+    :ivar after: the services that are brought up after the target, as they need it and were asked for.
     :ivar count: how many instances are wanted.
     :ivar route: the one that served before; None where there was none, or the proxy was left alone.
     :ivar since: when it began, as ISO 8601.
@@ -107,7 +108,8 @@ class Interrupted:
             mine[self.elsewhere.project] = self.elsewhere
         for project, orchestrator in mine.items():
             part = [container for container in containers if container.project == project]
-            drain.retire(context, orchestrator, self.route if self.promoted else None, part)
+            made = [container.id for container in part if container.id not in self.record.old]
+            drain.retire(context, orchestrator, self.route if self.promoted else None, part, made=made)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ class PreviousState:
     :ivar elsewhere: the project that serves when that is another one, of another color; else None.
     :ivar others: the target's running containers in it.
     :ivar count: how many instances there were, as a deploy that was killed has left it written; else 0.
+    :ivar sides: snapshots of the other services that the deploy may touch.
+    :ivar networks: the IDs of the base project's networks.
     """
 
     route: Route | None
@@ -128,6 +132,8 @@ class PreviousState:
     elsewhere: Orchestrator | None = None
     others: tuple[Container, ...] = ()
     count: int = 0
+    sides: tuple[Snapshot, ...] = ()
+    networks: frozenset[str] = frozenset()
 
     @property
     def running(self) -> tuple[Container, ...]:
@@ -142,10 +148,11 @@ class PreviousState:
 
 @dataclass(frozen=True)
 class Serving:
-    """Containers that serve users, and the orchestrator of their project."""
+    """Containers that serve users, their project's orchestrator, and in words what could not be taken away."""
 
     orchestrator: Orchestrator
     containers: tuple[Container, ...]
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,7 @@ class Strategy(abc.ABC):
     :cvar name: of the strategy, as it is printed, reported and recorded.
     :ivar reason: why this strategy was selected, in words.
     :ivar orchestrator: of the project that is deployed into.
+    :ivar sides: the other services that this deploy touches.
     :ivar route: what to put into the proxy, None with ``--no-proxy``.
     :ivar registry_name: the name under which the registry will hold the new containers.
     """
@@ -179,6 +187,7 @@ class Strategy(abc.ABC):
         self.reason = reason
         self.route: Route | None = self.options.route
         self.registry_name = self.options.service
+        self.sides = SideServices(self.ready, situation.context, situation.before.sides)
         self._context = situation.context
 
     @property
@@ -231,10 +240,17 @@ class Strategy(abc.ABC):
         :param context: with the time that a revert has.
         :return: what serves users then.
         """
-        restored = self.orchestrator.restore(self.before.snapshot, deadline=context.deadline)
-        if self.before.elsewhere is not None:
-            return Serving(self.before.elsewhere, self.before.others)
-        return Serving(self.orchestrator, tuple(restored))
+        base, before, deadline = self.ready.orchestrator, self.before, context.deadline
+        if self.orchestrator.project == base.project:
+            restored = self.orchestrator.restore([*self.sides.snapshots, before.snapshot], deadline=deadline)
+        else:
+            # What was started uses the side services: it goes first.
+            restored = self.orchestrator.restore([before.snapshot], deadline=deadline)
+            base.restore(self.sides.snapshots, deadline=deadline)
+        left = tuple(f"network {name}" for name in base.remove_networks(before.networks, deadline=deadline))
+        if before.elsewhere is not None:
+            return Serving(before.elsewhere, before.others, left)
+        return Serving(self.orchestrator, tuple(c for c in restored if c.service == self.target), left)
 
     @classmethod
     def resume(cls, interrupted: Interrupted, context: Context) -> None:
@@ -251,6 +267,12 @@ class Strategy(abc.ABC):
         """The containers that this deploy has started."""
         return [c for c in self.orchestrator.containers(self.target) if c.id not in self.before.known]
 
+    def failing(self) -> list[Container]:
+        """The containers whose logs say why this deploy fails: of what it needs, else those that it has started."""
+        needs = self.sides.failed()
+        # A container that waits for what has failed never ran.
+        return [*needs, *(container for container in self.started() if not needs or container.state != "created")]
+
     def record(self) -> DeployRecord:
         """What is about to be replaced, for the intent log."""
         return DeployRecord(
@@ -262,7 +284,7 @@ class Strategy(abc.ABC):
             old=tuple(sorted({*self.before.known, *(container.id for container in self.before.others)})),
             elsewhere=self.before.elsewhere.project if self.before.elsewhere else "",
             keep_old=self.options.keep_old,
-            after=tuple(self.ready.project.after(self.target)),
+            after=self.ready.sides.after,
             count=self.wanted,
             route=self.before.route,
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -39,9 +39,7 @@ class BlueGreen(Strategy):
     def bring_up(self, count: int) -> list[Container]:
         base, deadline = self._base, self._context.deadline
         # The side services stay in the base project: both colors use the same database.
-        sides = self.ready.project.before(self.target)
-        if sides:
-            base.up(sides, deadline=deadline)
+        self.sides.start()
         if not base.containers(self.target):
             # Starts none: compose makes the networks and volumes that the colors share and no side service has.
             base.scale(self.target, 0, deadline=deadline)
@@ -56,9 +54,8 @@ class BlueGreen(Strategy):
             super().finish(candidates)
 
     def describe(self) -> list[str]:
-        sides = self.ready.project.before(self.target)
         return [
-            *([f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []),
+            *self.sides.describe(),
             f"{self.orchestrator.name} up: {self.wanted} container(s) of {self.target} "
             f"in project {self.orchestrator.project}",
         ]

@@ -5,11 +5,14 @@ The color that serves is the route's, which is in the registry: no file of one a
 
 from __future__ import annotations
 
-from jenkins_proxy.deployment.context import Context
+import dataclasses
+
+from jenkins_proxy.deployment.context import BLUE_GREEN, Context
+from jenkins_proxy.deployment.strategies.base import DeployRecord
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect
-from jenkins_proxy.orchestrator.base import BLUE, GREEN, Orchestrator, SurgeOrchestrator
+from jenkins_proxy.orchestrator.base import AUTO, BLUE, GREEN, STACK, Orchestrator, Place, SurgeOrchestrator
 
 
 def next_after(route: Route | None) -> str:
@@ -20,6 +23,16 @@ def next_after(route: Route | None) -> str:
 def rivals(route: Route) -> tuple[str, ...]:
     """The colors that may have served before this one, the likeliest first; an empty one is the base project's."""
     return (next_after(route), "") if route.color else (BLUE, GREEN)
+
+
+def place(context: Context, record: DeployRecord) -> Place:
+    """Where the project is that a deploy which has left a record went into; of a color's, the base project."""
+    kind = record.orchestrator or AUTO
+    found = orchestrator(context, record.project, kind).place
+    if record.strategy != BLUE_GREEN or kind == STACK:
+        return found
+    color = next((color for color in (BLUE, GREEN) if record.project.endswith(f"-{color}")), "")
+    return dataclasses.replace(found, project=record.project.removesuffix(f"-{color}"))
 
 
 def orchestrator(context: Context, name: str, kind: str) -> Orchestrator:

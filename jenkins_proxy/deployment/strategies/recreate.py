@@ -24,9 +24,16 @@ class Recreate(Strategy):
         return () if self.ready.target.keeps_address else None
 
     def bring_up(self, count: int) -> list[Container]:
-        for call in self.orchestrator.up_in_order(self.target, count):
-            self.orchestrator.up(call.services, scale=call.scale, deadline=self._context.deadline)
+        self.sides.start()
+        together = [self.target, *self.ready.sides.together]
+        self.orchestrator.up(together, scale={self.target: count}, deadline=self._context.deadline)
+        self.sides.bring_up_after(self.orchestrator)
         return self.orchestrator.current_containers(self.target, before=self.before.known)
+
+    def keep(self) -> Sequence[Container]:
+        # Compose leaves alone what is as the files say.
+        old = {container.id for container in self.before.running}
+        return [container for container in self.orchestrator.containers(self.target) if container.id in old]
 
     @classmethod
     def resume(cls, interrupted: Interrupted, context: Context) -> None:
@@ -37,8 +44,6 @@ class Recreate(Strategy):
             super().resume(interrupted, context)
 
     def describe(self) -> list[str]:
-        return [
-            f"{self.orchestrator.name} up: {', '.join(call.services) or 'all services'}"
-            + "".join(f", {count} of {name}" for name, count in call.scale.items())
-            for call in self.orchestrator.up_in_order(self.target, self.wanted)
-        ]
+        together = "".join(f", and {name} in its network" for name in self.ready.sides.together)
+        up = f"{self.orchestrator.name} up: {self.wanted} of {self.target}{together}"
+        return [*self.sides.describe(), up, *self.sides.describe_after()]

@@ -52,9 +52,8 @@ class Rolling(Strategy):
         return self._old
 
     def bring_up(self, count: int) -> list[Container]:
-        sides = self.ready.project.before(self.target)
-        if sides and not self._new:
-            self.orchestrator.up(sides, deadline=self._context.deadline)
+        if not self._new:
+            self.sides.start()
         self._retire(leaving(len(self._old), len(self._new), self.wanted))
         self._new += self.orchestrator.surge(self.target, count, deadline=self._context.deadline)
         return self._new
@@ -67,22 +66,23 @@ class Rolling(Strategy):
     def finish(self, candidates: Candidates | None) -> None:
         self._retire(len(self._old))
         super().finish(candidates)
-        last = self.ready.project.after(self.target)
-        if last:
-            self.orchestrator.up(last, scale={self.target: self.wanted}, deadline=self._context.deadline)
+        for container in self.orchestrator.containers(self.target):
+            if container.id in self.before.known:
+                self.orchestrator.remove(container)  # it had ended: compose would start it in the place of a new one
+        self.sides.bring_up_after(self.orchestrator)
 
     def describe(self) -> list[str]:
-        sides = self.ready.project.before(self.target)
-        steps = [f"{self.orchestrator.name} up: {', '.join(sides)}"] if sides else []
         size = f", {self.options.batch} at a time" if self.options.batch else ""
-        return [*steps, f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}"]
+        return [
+            *self.sides.describe(),
+            f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}",
+        ]
 
     def describe_finish(self) -> list[str]:
-        last = self.ready.project.after(self.target)
         return [
             *(f"drain and remove {container.name}" for container in self._old),
             *super().describe_finish(),
-            *([f"{self.orchestrator.name} up: {', '.join(last)}"] if last else []),
+            *self.sides.describe_after(),
         ]
 
     def _retire(self, count: int) -> None:

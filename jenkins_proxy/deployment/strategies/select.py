@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import AUTO, BLUE_GREEN, RECREATE, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.deployment.steps.hold import Hold
@@ -17,7 +18,6 @@ from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SurgeOrchestrator, SwarmOrchestrator, color_project
-from jenkins_proxy.orchestrator.compose_project import Service
 
 SCALE = "scale"
 """What a scaling calls itself in its record: what it has started goes as with any strategy."""
@@ -39,7 +39,7 @@ def select(options: DeployOptions, context: Context, ready: Ready, count: int = 
     route = proxy_route.current(context.proxy, options.service) if options.route is not None else None
     now = _Now(options, context, ready, route, count)
     orchestrator, target = ready.orchestrator, ready.target
-    reason = _why_recreate(options, target)
+    reason = _why_recreate(options, target.obstacle or _state(orchestrator, target.name, context.console))
     if not reason and isinstance(orchestrator, SwarmOrchestrator):
         situation = now.situation(orchestrator)
         # With no users yet, or users who come past the proxy, there is nobody to hand over.
@@ -88,18 +88,33 @@ class _Now:
         if self.ready.adopted:
             # What is taken over comes beside ours, where there are any.
             count = count or sum(1 for container in snapshot.containers if container.running)
-        before = PreviousState(self.route, snapshot, known, elsewhere, others, count)
+        base = self.ready.orchestrator
+        sides = tuple(base.snapshot(name) for name in self.ready.sides.every)
+        before = PreviousState(self.route, snapshot, known, elsewhere, others, count, sides, base.networks())
         return Situation(self.options, self.context, self.ready, before)
 
 
-def _why_recreate(options: DeployOptions, target: Service) -> str:
+def _state(orchestrator: Orchestrator, target: str, console: Console) -> str:
+    """What new containers beside the old ones would lose; empty for nothing."""
+    paths = orchestrator.unnamed_volumes(target)
+    if not paths:
+        return ""
+    keeps = f"{target} keeps data in a volume without a name ({', '.join(paths)})"
+    if isinstance(orchestrator, SwarmOrchestrator):
+        # No strategy keeps it there.
+        console.warning(f"{keeps}: each new task on a Swarm begins with an empty one")
+        return ""
+    return f"{keeps}, which only recreate takes over"
+
+
+def _why_recreate(options: DeployOptions, obstacle: str) -> str:
     """Why only ``recreate`` will do; empty where another strategy may."""
     if options.strategy == RECREATE:
         return "asked for"
-    if not target.obstacle:
+    if not obstacle:
         return ""
     asked = "" if options.strategy == AUTO else f"instead of {options.strategy}, as "
-    return f"{asked}new containers cannot run beside the old ones: {target.obstacle}"
+    return f"{asked}new containers cannot run beside the old ones: {obstacle}"
 
 
 def _surge_strategy(now: _Now, base: SurgeOrchestrator) -> Strategy:

@@ -46,6 +46,7 @@ class SwarmRolling(Strategy):
         return self.before.running
 
     def bring_up(self, count: int) -> list[Container]:
+        self.sides.start()
         new = self.orchestrator.start_standby(self.target, count, deadline=self._context.deadline)
         self._standby = new
         return new
@@ -65,19 +66,21 @@ class SwarmRolling(Strategy):
         if candidates is not None:
             # Swarm may give a new task the address of an old one, which is no candidate's.
             candidates.renew(wait.addresses(context, self._served.registry_name, self._standby))
-        orchestrator.up(scale={self.target: self.wanted}, deadline=context.deadline)
-        return hand_back(context, orchestrator, self.target, self._served, self._standby, candidates=candidates)
+        orchestrator.up([self.target], scale={self.target: self.wanted}, deadline=context.deadline)
+        found = hand_back(context, orchestrator, self.target, self._served, self._standby, candidates=candidates)
+        self.sides.bring_up_after(self.orchestrator)
+        return found
 
     def describe(self) -> list[str]:
-        sides = self.ready.project.before(self.target)
-        steps = [f"{self.orchestrator.name} deploy: {', '.join(sides)}"] if sides else []
-        return [*steps, f"start {self.wanted} new container(s) of {self.target} as a standby beside the old ones"]
+        start = f"start {self.wanted} new container(s) of {self.target} as a standby beside the old ones"
+        return [*self.sides.describe(), start]
 
     def describe_finish(self) -> list[str]:
         return [
             *(f"drain {container.name}" for container in self.before.running),
-            f"{self.orchestrator.name} deploy: all services; Swarm replaces the drained containers",
+            f"{self.orchestrator.name} deploy: {self.target}; Swarm replaces the drained containers",
             "drain and remove the standby",
+            *self.sides.describe_after(),
         ]
 
 
@@ -109,7 +112,7 @@ def resume_on_swarm(
     own = [container for container in orchestrator.containers(target) if container.running]
     if hold and not hold.promoted and not standby and known is not None and not known:
         context.console.step("removing what it has left")
-        orchestrator.restore(Snapshot(target), deadline=context.deadline)
+        orchestrator.restore([Snapshot(target)], deadline=context.deadline)
         return None
     if not standby or not own:
         return None

@@ -91,6 +91,8 @@ def serve(program, tmp_path):
                 with contextlib.suppress(BrokenPipeError):
                     self.do_GET()
 
+            do_DELETE = do_GET
+
             def log_message(self, *_args):
                 pass
 
@@ -123,6 +125,19 @@ def serve(program, tmp_path):
 def test_answers_that_are_errors(serve, status, body, message):
     with pytest.raises(DockerError, match=message):
         Engine(Endpoint(serve(status, body), "test")).info()
+
+
+@pytest.mark.parametrize(
+    "status, text", [(204, ""), (404, "no such container"), (409, "removal is already in progress")]
+)
+def test_a_container_that_somebody_else_removes_is_gone(serve, status, text):
+    Engine(Endpoint(serve(status, json.dumps({"message": text}).encode()), "test")).remove("app")
+
+
+def test_a_container_that_can_not_be_removed(serve):
+    answer = serve(409, b'{"message": "it is in use"}')
+    with pytest.raises(DockerError, match="DELETE /containers/app: it is in use"):
+        Engine(Endpoint(answer, "test")).remove("app")
 
 
 def test_a_container_that_ends_slowly_is_waited_for(serve, monkeypatch):

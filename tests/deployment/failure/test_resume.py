@@ -86,7 +86,7 @@ def test_after_an_orderly_end_there_is_nothing_to_do(left):
 def test_first_the_candidates_go_and_then_the_hold(left):
     recovery, calls, text = left(PROVING)
 
-    assert calls == ["stop new", "remove new", "end 1a2b3c4d"]
+    assert calls == ["stop new", "remove new with its volumes", "end 1a2b3c4d"]
     assert (recovery.error, recovery.count) == (None, 2)
     assert "was broken off while proving (rolling)" in text
 
@@ -101,7 +101,7 @@ def test_a_hold_without_a_record_ends(left):
 def test_a_record_without_a_hold_ends(left):
     recovery, calls, _ = left(PROVING, held=False)
 
-    assert (recovery.error, calls) == (None, ["stop new", "remove new"])
+    assert (recovery.error, calls) == (None, ["stop new", "remove new with its volumes"])
 
 
 @pytest.mark.parametrize("phase", [HELD, ""])
@@ -121,7 +121,7 @@ def test_what_is_kept_on_purpose_is_left_to_promote_and_abort(left, phase):
 def test_what_is_kept_no_more_is_cleaned_up(left, phase, seconds):
     recovery, calls, _ = left(phase, kept=True, seconds=seconds)
 
-    assert (recovery.error, calls) == (None, ["stop new", "remove new", "end 1a2b3c4d"])
+    assert (recovery.error, calls) == (None, ["stop new", "remove new with its volumes", "end 1a2b3c4d"])
 
 
 @pytest.mark.parametrize("value", [b"", b"nonsense", b"[]", b"{}", b'{"id": "1", "holder": []}'])

@@ -18,13 +18,14 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.steps import lock
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.orchestrator.base import Place
 
 HOLDER = """
 import sys
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.steps import lock
 from jenkins_proxy.clients.consul.client import Consul
-with lock.hold(Consul(sys.argv[1]), sys.argv[2], 0, Console()):
+with lock.hold(Consul(sys.argv[1]), lock.Subject.of_service(sys.argv[2]), 0, Console()):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -54,7 +55,8 @@ def holder(consul_url, service):
 
 
 def hold(registry, service, timeout=0.0, *, timing=None, **environ):
-    return lock.hold(registry, service, timeout, Console(), environ, timing=timing)
+    subject = service if isinstance(service, lock.Subject) else lock.Subject.of_service(service)
+    return lock.hold(registry, subject, timeout, Console(), environ, timing=timing)
 
 
 def test_it_is_there_while_held_and_gone_after(registry, service):
@@ -102,6 +104,38 @@ def test_a_second_one_waits_if_told_to(registry, service, holder, capsys):
 def test_services_do_not_hinder_each_other(consul_url, registry, service):
     with hold(registry, service), Consul(consul_url) as other, hold(other, service + "-2"):
         pass
+
+
+def test_two_services_of_a_project_hinder_each_other(consul_url, registry, service):
+    shop = Place(service, "engine")
+    with (
+        hold(registry, lock.Subject.of_project(shop, "front")),
+        Consul(consul_url) as other,
+        pytest.raises(RegistryError) as refused,
+        hold(other, lock.Subject.of_project(shop, "back")),
+    ):
+        pytest.fail("two hold it")
+
+    assert refused.value.message.startswith(f"project {service} is being deployed: ")
+    assert refused.value.message.endswith(", service front")
+
+
+def test_a_project_of_the_same_name_on_another_engine_is_another(consul_url, registry, service):
+    one, two = (lock.Subject.of_project(Place(service, engine), "front") for engine in ("one", "two"))
+    with hold(registry, one), Consul(consul_url) as other, hold(other, two):
+        pass
+
+
+@pytest.mark.parametrize(
+    "info, engine",
+    [
+        ({"ID": "A:B", "Swarm": {"Cluster": {"ID": "xyz"}}}, "xyz"),
+        ({"ID": "A:B", "Swarm": {"LocalNodeState": "inactive"}}, "A:B"),
+        ({}, "tcp://manager:2375"),
+    ],
+)
+def test_where_a_project_is(info, engine):
+    assert Place.of("shop", info, "tcp://manager:2375") == Place("shop", engine)
 
 
 def test_a_holder_of_this_machine_that_was_killed_is_seen_at_once(registry, service, holder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from types import SimpleNamespace
 
@@ -103,6 +104,18 @@ def test_on_compose(context, other_projects, asked, target, strategy, reason):
     assert reason in chosen.reason
 
 
+@pytest.mark.parametrize("asked", ["auto", "rolling", "blue-green"])
+def test_a_volume_without_a_name_is_kept_by_recreate_only(context, other_projects, asked):
+    compose = InMemoryCompose(project())
+    compose.paths = ("/data",)
+
+    chosen = select.select(DeployOptions("books-ms", "books", route=ROUTE, strategy=asked), context(), ready(compose))
+
+    assert type(chosen) is Recreate
+    keeps = "app keeps data in a volume without a name (/data), which only recreate takes over"
+    assert chosen.reason.endswith(keeps)
+
+
 def test_what_others_need_in_their_project_is_not_moved_into_another(context):
     options = DeployOptions("books-ms", "books", route=ROUTE, strategy="blue-green")
     found = project(FREE, Service("web", needs=frozenset({"app"})))
@@ -111,6 +124,16 @@ def test_what_others_need_in_their_project_is_not_moved_into_another(context):
 
     assert type(chosen) is Rolling
     assert chosen.reason == "instead of blue-green: web needs app in the same project"
+
+
+def test_no_strategy_keeps_a_volume_without_a_name_on_a_stack(context, a_container):
+    stack = InMemoryStack(project(), a_container("books_app.1", 32768))
+    stack.paths = ("/data",)
+    said = io.StringIO()
+    now = dataclasses.replace(context(), console=Console(said))
+
+    assert type(select.select(DeployOptions("books-ms", "books", route=ROUTE), now, ready(stack))) is SwarmRolling
+    assert "(/data): each new task on a Swarm begins with an empty one" in said.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -181,15 +204,17 @@ OLD_SERVES, NEW_SERVES, BOTH_SERVE = hold(32768), hold(32769, promoted=True), ho
 @pytest.mark.parametrize(
     ("strategy", "phase", "held", "gone"),
     [
-        pytest.param("rolling", PROVING, OLD_SERVES, ["new"], id="the candidates go"),
-        pytest.param("rolling", PROVING, None, ["new"], id="without a hold, too: users have no route to them"),
+        pytest.param("rolling", PROVING, OLD_SERVES, ["new with its volumes"], id="the candidates go"),
+        pytest.param(
+            "rolling", PROVING, None, ["new with its volumes"], id="without a hold, too: users have no route to them"
+        ),
         pytest.param("rolling", PROVING, NEW_SERVES, ["old"], id="once promoted the old ones go"),
         pytest.param("rolling", PROVING, BOTH_SERVE, [], id="between two batches both serve"),
         pytest.param("rolling", RETIRING, NEW_SERVES, ["old"], id="the old ones go, as they would have"),
         pytest.param("rolling", RETIRING, None, ["old"], id="the hold had ended already"),
-        pytest.param("blue-green", PROVING, OLD_SERVES, ["new"], id="the unproven color goes"),
+        pytest.param("blue-green", PROVING, OLD_SERVES, ["new with its volumes"], id="the unproven color goes"),
         pytest.param("blue-green", RETIRING, NEW_SERVES, ["old"], id="the old color goes"),
-        pytest.param("scale", PROVING, OLD_SERVES, ["new"], id="what a scaling has started goes"),
+        pytest.param("scale", PROVING, OLD_SERVES, ["new with its volumes"], id="what a scaling has started goes"),
         pytest.param("scale", PROVING, BOTH_SERVE, [], id="what a scaling has promoted stays"),
         pytest.param("recreate", PROVING, OLD_SERVES, [], id="there is nothing to go back to"),
         pytest.param("of a later version", PROVING, OLD_SERVES, [], id="what is not known is left alone"),
@@ -223,7 +248,7 @@ def test_what_no_user_has_met_of_a_first_deploy_goes(context, other_projects, a_
 
     select.resume(record("rolling", PROVING), context(), "compose-v2", hold())
 
-    assert "remove new" in compose.calls
+    assert "remove new with its volumes" in compose.calls
 
 
 def resume_on_swarm(context, stack, held: Hold | None, known=None):

@@ -165,7 +165,8 @@ class Project:
                 **(FAULTS[fault] if fault else {}),
                 **app,
             },
-            "db": {"image": image, "command": ["/bin/busybox", "sleep", "1000"]},
+            # A need that changes with the target is left alone, and a plain `up` would replace both.
+            "db": {"image": self.image(1), "command": ["/bin/busybox", "sleep", "1000"]},
         }
         (self.folder / "docker-compose.yml").write_text(json.dumps({"services": services}))
 

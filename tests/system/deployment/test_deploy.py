@@ -81,6 +81,20 @@ def test_recreate_is_the_articles_plain_up(project):
     assert project.get() == (200, "version 2\n")
 
 
+def test_recreate_of_what_has_not_changed_leaves_it_and_adds_what_is_missing(project):
+    project.compose(1)
+    assert project.deploy("--strategy", "recreate").code == 0
+    old = project.containers()
+
+    same = project.deploy("--strategy", "recreate")
+    more = project.deploy("--strategy", "recreate", "--scale", "2")
+
+    assert (same.code, more.code) == (0, 0), same.text + more.text
+    assert len(same.report["instances"]) == 1
+    assert set(old) < set(project.containers())
+    assert len(more.report["instances"]) == 2
+
+
 def test_where_no_second_container_can_run_the_console_says_why(project):
     project.compose(1, container_name=f"{project.name}-only")
 
@@ -319,7 +333,7 @@ def test_a_deploy_that_fails_before_it_begins_keeps_what_a_killed_one_wanted(pro
 
 def test_a_deploy_that_waits_for_another_has_all_of_its_time(project):
     project.compose(1)
-    with project.machine.registry as registry, lock.hold(registry, project.name, 0, Console()):
+    with project.machine.registry as registry, lock.hold(registry, lock.Subject.of_service(project.name), 0, Console()):
         process = project.deploying("--timeout", "20", "--lock-timeout", "120")
         text = project.until(process, "waiting for another deploy")
         time.sleep(21)

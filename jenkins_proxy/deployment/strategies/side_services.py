@@ -1,0 +1,77 @@
+"""The services beside the target: what it needs is started where it does not run, what was asked for is brought up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jenkins_proxy.deployment.context import Context, Ready
+from jenkins_proxy.model import Container
+from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
+
+
+@dataclass(frozen=True)
+class SideServices:
+    """The services beside the target that one deploy touches; every other one of the project is left alone.
+
+    :ivar snapshots: of each, from before the deploy; what is needed stands first.
+    """
+
+    ready: Ready
+    context: Context
+    snapshots: tuple[Snapshot, ...] = ()
+
+    def start(self) -> None:
+        """Have running what the target needs, and bring up what was asked for and does not need the target."""
+        orchestrator, before = self.ready.orchestrator, self.ready.sides.before
+        together, deadline = self._together, self.context.deadline
+        orchestrator.start_needs([*before, *together], deadline=deadline)
+        if before:
+            orchestrator.up(before, deadline=deadline)
+            # Now that these are there, what the target waits for of them.
+            orchestrator.start_needs(together, done=self._started, deadline=deadline)
+
+    def bring_up_after(self, orchestrator: Orchestrator) -> None:
+        """Bring up what was asked for and needs the target.
+
+        :param orchestrator: of the project that is deployed into.
+        """
+        after, deadline = self.ready.sides.after, self.context.deadline
+        if after:
+            orchestrator.start_needs(after, done=self._started, deadline=deadline)
+            orchestrator.up(after, deadline=deadline)
+
+    @property
+    def _started(self) -> list[str]:
+        """What :meth:`start` starts."""
+        return self.ready.project.needs([*self.ready.sides.before, *self._together])
+
+    @property
+    def _together(self) -> list[str]:
+        return [self.ready.target.name, *self.ready.sides.together]
+
+    def forget(self) -> None:
+        """Remove the volumes without a name that one-shots had before this deploy ran them again."""
+        orchestrator, one_shots = self.ready.orchestrator, self.ready.sides.one_shots
+        if isinstance(orchestrator, SurgeOrchestrator):
+            orchestrator.forget([one for one in self.snapshots if one.service in one_shots])
+
+    def failed(self) -> list[Container]:
+        """The containers of these services that have failed since the deploy began."""
+        before = {container.id for one in self.snapshots for container in one.containers if container.failed}
+        found = [c for name in self.ready.sides.every for c in self.ready.orchestrator.containers(name)]
+        return [container for container in found if container.failed and container.id not in before]
+
+    def describe(self) -> list[str]:
+        """How :meth:`start` would go, in words."""
+        sides = self.ready.sides
+        start = [name for name in sides.needs if name not in sides.one_shots]
+        return [
+            *([f"start where it does not run: {', '.join(start)}"] if start else []),
+            *([f"run to its end: {', '.join(sides.one_shots)}"] if sides.one_shots else []),
+            *([f"{self.ready.orchestrator.name} up: {', '.join(sides.before)}"] if sides.before else []),
+        ]
+
+    def describe_after(self) -> list[str]:
+        """How :meth:`bring_up_after` would go, in words."""
+        after = self.ready.sides.after
+        return [f"{self.ready.orchestrator.name} up: {', '.join(after)}"] if after else []
