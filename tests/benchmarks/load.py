@@ -57,10 +57,14 @@ class Load:
         """Count what is answered from now on under this name."""
         self._phases.send(name)
 
-    def sent(self) -> int:
-        """How many requests were answered or lost so far."""
+    def counts(self) -> dict[str, Count]:
+        """The counts by phase so far."""
         self._phases.send(None)
         return self._phases.recv()
+
+    def sent(self) -> int:
+        """How many requests were answered or lost so far."""
+        return sum(count.sent for count in self.counts().values())
 
     def stop(self) -> dict[str, Count]:
         """Let every request under way end, and return the counts by phase."""
@@ -96,7 +100,7 @@ class _Generator:
         if message is StopIteration:
             self._stopping = True
         elif message is None:
-            self._pipe.send(sum(count.sent for count in self._counts.values()))
+            self._pipe.send(dict(self._counts))
         else:
             self._phase = message
 

@@ -110,7 +110,12 @@ def _on_stage(bench: Bench, daemon: world.Daemon, load: Load, names: list[str], 
         for _ in range(deploys):
             _deploy(bench, daemon, kind, way, row)
         load.phase("between")
-        print(f"  {deploys} x {name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        sofar = load.counts().get(name, Count())
+        print(
+            f"  {deploys} x {name}: {time.monotonic() - start:.0f} s, {sofar.failed} of {sofar.sent} lost",
+            file=sys.stderr,
+            flush=True,
+        )
         for problem in row.wrong:
             print(f"    {problem}", file=sys.stderr, flush=True)
         if row.wrong:
