@@ -95,6 +95,7 @@ class Controller:
             registry,
             self._counter,
             self._heartbeat,
+            events=self.events,
             reachability=self._discovery.reachability,
             name=name,
             timing=timing,

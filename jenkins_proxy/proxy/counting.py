@@ -21,6 +21,7 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.models import NotCountedError
 from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
 from jenkins_proxy.proxy.route_store import PROXIES, to_json
@@ -50,6 +51,7 @@ class Counting:
         counter: UserCounter,
         heartbeat: Heartbeat,
         *,
+        events: EventBus,
         reachability: Reachability,
         name: str,
         timing: Timing = DEFAULT,
@@ -57,6 +59,7 @@ class Counting:
         self._registry = registry
         self._counter = counter
         self._heartbeat = heartbeat
+        self._events = events
         self._reachability = reachability
         self._name = name
         self._timing = timing
@@ -108,8 +111,12 @@ class Counting:
         if not ended:
             raise _not_counted(service)
         counts = _sum(published, identity)
-        complete = not own or (bool(stored["complete"]) and ended.issuperset(stored["proxies"]))
-        return counts if complete else counts + Counts(exact=False)
+        if not own:
+            return counts
+        if not (stored["complete"] and ended.issuperset(stored["proxies"])):
+            counts += Counts(exact=False)
+        self._events.publish("users-counted", service, detail=str(counts))
+        return counts
 
     async def run(self) -> None:
         """Take part in every count, and publish, until cancelled."""

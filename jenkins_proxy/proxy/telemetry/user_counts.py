@@ -48,6 +48,11 @@ class Counts:
             self.requests + other.requests, self.failed + other.failed, classes, exact=self.exact and other.exact
         )
 
+    def __str__(self) -> str:
+        about = "" if self.exact else "at least "
+        p99 = "" if self.p99_ms is None else f", p99 {self.p99_ms:.0f} ms"
+        return f"{about}{self.requests:,} requests, {self.failed:,} failed{p99}"
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON, to be summed by another proxy."""
         return {

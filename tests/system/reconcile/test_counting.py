@@ -31,6 +31,8 @@ async def test_counts_of_all_proxies_are_summed(daemon, origin, enter, registry,
     for _ in range(2):
         counts = await two.controller.counting.stop("books", "a")
         assert (counts.requests, counts.failed, counts.exact) == (8, 1, True)
+    said = [event.detail for event in two.events if event.kind == "users-counted"]
+    assert [text.partition(", p99")[0] for text in said] == ["8 requests, 1 failed"]
     assert await registry.kv_get("jenkins-proxy/counts/books") is None
     with pytest.raises(NotCountedError):
         await one.controller.counting.counts("books")
