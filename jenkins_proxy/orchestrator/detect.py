@@ -15,9 +15,10 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator import compose_files, stack_config
+from jenkins_proxy.orchestrator import stack_config
 from jenkins_proxy.orchestrator.base import AUTO, COMPOSE_V1, COMPOSE_V2, STACK, Orchestrator
-from jenkins_proxy.orchestrator.compose import Compose
+from jenkins_proxy.orchestrator.compose import project_files
+from jenkins_proxy.orchestrator.compose.compose import Compose
 from jenkins_proxy.orchestrator.runner import Program, Runner
 from jenkins_proxy.orchestrator.stack import Stack
 from jenkins_proxy.orchestrator.swarm_tasks import NAMESPACE
@@ -76,7 +77,7 @@ def choose(
                 reader = replace(runner, program=reader_of(program, environment, timing))
                 stack = Stack(runner, reader=reader, engine=engine, project=project, files=files)
                 return stack, reason + _read_by(reader.program, program)
-            enabled = (*profiles, *compose_files.profiles(files, environment))
+            enabled = (*profiles, *project_files.profiles(files, environment))
             compose = functools.partial(Compose, runner, engine=engine, project=project, files=files)
             return compose(profiles=enabled, target=target, several_nodes=is_classic(info)), reason
     names = " nor ".join(name for name, _ in candidates)
@@ -114,7 +115,7 @@ def choose_readable(
     except UsageError as error:
         if chosen.name != COMPOSE_V2:
             raise
-        old = any(map(compose_files.is_version_1, compose_files.located(files, os.environ, os.getcwd())))
+        old = any(map(project_files.is_version_1, project_files.located(files, os.environ, os.getcwd())))
         if wanted == AUTO and probe(COMPOSE_V1, settings.docker_environment()):
             other, _ = choice(COMPOSE_V1)
             with contextlib.suppress(UsageError):

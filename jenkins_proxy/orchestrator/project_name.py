@@ -11,7 +11,7 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.base import AUTO, STACK
-from jenkins_proxy.orchestrator.compose_files import ProjectName, located, normal, said
+from jenkins_proxy.orchestrator.compose.project_files import ProjectName, located, normal, said
 from jenkins_proxy.settings import Settings
 
 

@@ -1,4 +1,4 @@
-"""The body that makes a container again, from cut-down ``inspect`` JSON; the real thing is in test_compose.py."""
+"""The body that makes a container again, from cut-down ``inspect`` JSON; compose/test_compose.py has the real thing."""
 
 from __future__ import annotations
 

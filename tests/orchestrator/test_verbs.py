@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.orchestrator import base, swarm_tasks
-from jenkins_proxy.orchestrator.compose import Compose
+from jenkins_proxy.orchestrator.compose.compose import Compose
 from jenkins_proxy.orchestrator.runner import Program, Runner
 from jenkins_proxy.orchestrator.stack import Stack
 

@@ -10,7 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SPREAD = (
-    "tests/orchestrator/test_compose.py",
+    "tests/orchestrator/compose/test_compose.py",
     "tests/system/deployment/test_deploy.py",
     "tests/system/deployment/test_faults.py",
     "tests/system/deployment/test_moments.py",

@@ -1,12 +1,12 @@
 """Compose projects by ``docker compose`` (v2) and ``docker-compose`` (v1), which take the same arguments here.
 
-How compose behaves was tried on 1.29.2 and 2.26.1, and tests/orchestrator/test_compose.py holds it:
+How compose behaves was tried on 1.29.2 and 2.26.1, and tests/orchestrator/compose/test_compose.py holds it:
 
 * A plain ``up -d`` gives every service the count of its file, else 1, whatever runs; the highest numbers go first.
 * ``up -d --no-recreate --scale app=N app`` leaves the old containers alone and starts the missing ones from the
   files' present state, with the next free numbers. Once the old ones are removed, a plain ``up -d`` finds the
   new ones up to date and changes nothing: gaps in the numbers are kept, the configuration's hash is the same.
-* How the services that it needs are left alone stands in :mod:`jenkins_proxy.orchestrator.compose_calls`.
+* How the services that it needs are left alone stands in :mod:`jenkins_proxy.orchestrator.compose.calls`.
 * A container that ended counts as one of the N, and is started again as it was, but for ``--no-start``.
 * v2 recreates every container that v1 made, and v1 every one of v2: hashes and names differ.
 """
@@ -22,10 +22,11 @@ from typing import Any
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import color_overlay, compose_calls, compose_files, conditions, networks, volumes
+from jenkins_proxy.orchestrator import networks, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
+from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
 from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.survey import Survey
@@ -101,13 +102,13 @@ class Compose(SurgeOrchestrator):
     def survey(self, target: str) -> Survey:
         known = self.validate().services
         services = [known[name] for name in self.validate().closure(target)]
-        paths = compose_files.located(self._files, self._runner.environment, os.getcwd())
+        paths = project_files.located(self._files, self._runner.environment, os.getcwd())
         return surveys.take(
             self._engine,
             services,
             known[target],
             project=self.project,
-            plain=compose_files.plain(paths, self._runner.environment),
+            plain=project_files.plain(paths, self._runner.environment),
             several_nodes=self._several_nodes,
         )
 
@@ -118,7 +119,7 @@ class Compose(SurgeOrchestrator):
         if services:
             self._alone(services, scale or {}, deadline, recreate=True)
         else:
-            self._run(["up", "-d", *compose_calls.scaled(scale or {})], [], deadline)
+            self._run(["up", "-d", *calls.scaled(scale or {})], [], deadline)
 
     def start_needs(self, services: Sequence[str], *, done: Collection[str] = (), deadline: Deadline) -> None:
         project = self.validate()
@@ -127,7 +128,7 @@ class Compose(SurgeOrchestrator):
             if container.service in {*one_shots} - {*services, *done} and not _runs(container):
                 # It would be started as it was, and not with what the files say now.
                 self.remove(container)
-        idle = compose_calls.idle(self._present(project.needs(services)), one_shots, done)
+        idle = calls.idle(self._present(project.needs(services)), one_shots, done)
         if idle:
             self._alone(idle, {}, deadline, recreate=False)
         conditions.wait(self, services, deadline, self._runner.timing, done=done)
@@ -156,7 +157,7 @@ class Compose(SurgeOrchestrator):
         needs = self._present(self.validate().needs(services))
         counts = {**{name: len(there) for name, there in before.items() if there}, **scale}
         changed = self._changed(needs) if recreate else set()
-        call = compose_calls.alone(self.name, services, needs, counts, recreate=recreate, changed=changed, start=start)
+        call = calls.alone(self.name, services, needs, counts, recreate=recreate, changed=changed, start=start)
         self._run(call.words, [*services, *needs], deadline)
         known = {container.id for there in before.values() for container in there}
         after = [container for there in self._present(services).values() for container in there]
@@ -269,4 +270,4 @@ class Compose(SurgeOrchestrator):
 
 
 def _runs(container: Container) -> bool:
-    return container.state in compose_calls.RUNS
+    return container.state in calls.RUNS

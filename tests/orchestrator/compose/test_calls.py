@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import compose_calls
+from jenkins_proxy.orchestrator.compose import calls
 
 
 def there(state: str, exit_code: int = 0, count: int = 1) -> list[Container]:
@@ -59,7 +59,7 @@ def there(state: str, exit_code: int = 0, count: int = 1) -> list[Container]:
     ],
 )
 def test_alone(name, needs, more, words):
-    call = compose_calls.alone(name, ["app"], needs, {"app": 2}, **{"recreate": True, **more})
+    call = calls.alone(name, ["app"], needs, {"app": 2}, **{"recreate": True, **more})
 
     assert " ".join(call.words) == words
     assert call.starts == ("--no-start" not in words)
@@ -78,7 +78,7 @@ def test_alone(name, needs, more, words):
     ],
 )
 def test_idle(containers, once, scaled):
-    assert compose_calls.idle({"db": containers}, [], ["cache"]) == ["db"] * once
-    assert compose_calls.idle({"db": containers}, ["db"], []) == ["db"] * once
-    assert compose_calls.idle({"db": containers}, [], ["db"]) == ["db"] * scaled
-    assert compose_calls.idle({"db": containers}, ["db"], ["db"]) == []
+    assert calls.idle({"db": containers}, [], ["cache"]) == ["db"] * once
+    assert calls.idle({"db": containers}, ["db"], []) == ["db"] * once
+    assert calls.idle({"db": containers}, [], ["db"]) == ["db"] * scaled
+    assert calls.idle({"db": containers}, ["db"], ["db"]) == []

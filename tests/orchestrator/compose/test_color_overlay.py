@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator import color_overlay
+from jenkins_proxy.orchestrator.compose import color_overlay
 
 V2 = {"name": "books", "networks": {"default": {"name": "books_default"}}, "volumes": {"data": {"name": "books_data"}}}
 V1 = {"version": "3.7", "networks": {"front": {"driver": "bridge"}}, "volumes": {"data": {}}}
