@@ -12,7 +12,7 @@ from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
+from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator.compose_project import ComposeProject
+from jenkins_proxy.orchestrator.project import ComposeProject
 from jenkins_proxy.retry import Deadline
 
 if TYPE_CHECKING:  # an engine's client takes longer to load than all that comes before a command's first line

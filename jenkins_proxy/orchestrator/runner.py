@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,17 @@ class Runner:
         if answer.returncode:
             text = explain() + (reason(answer.tail) or f"exit code {answer.returncode}")
             raise DeployFailed(f"{what} failed: {text}", hint(text))
+
+
+def file_arguments(files: Sequence[str], option: str) -> list[str]:
+    """``["-f", "a.yml", "-f", "b.yml"]``.
+
+    :raises UsageError: when one of the files is not there.
+    """
+    missing = [file for file in files if not os.path.isfile(file)]
+    if missing:
+        raise UsageError(f"no compose file at {', '.join(missing)}", "give it with -f, relative to where this runs")
+    return [word for file in files for word in (option, file)]
 
 
 def reason(lines: Sequence[str]) -> str:

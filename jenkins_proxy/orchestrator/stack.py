@@ -16,7 +16,8 @@ from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator import networks, runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, parse
+from jenkins_proxy.orchestrator.parse import parse
+from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.survey import Survey
 from jenkins_proxy.retry import Deadline, retry

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.compose_project import file_arguments
-from jenkins_proxy.orchestrator.runner import Program, Runner
+from jenkins_proxy.orchestrator.runner import Program, Runner, file_arguments
 
 _OLDEST_CLI = 23
 # The newest that CLI 20.10 knows; it takes all that the older ones take.

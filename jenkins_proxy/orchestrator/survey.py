@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator.compose_project import External, Service
+from jenkins_proxy.orchestrator.project import External, Service
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, Stopped
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.orchestrator.compose_project import COMPLETED, ComposeProject, Port, Service
+from jenkins_proxy.orchestrator.project import COMPLETED, ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose
 

@@ -17,7 +17,7 @@ from jenkins_proxy.deployment.scale import target_count
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.errors import DeployFailed, UsageError, WaitTimeout
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service
+from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose
 

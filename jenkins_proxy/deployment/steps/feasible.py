@@ -10,7 +10,7 @@ from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, DeployOptions
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import STACK
-from jenkins_proxy.orchestrator.compose_project import External, Service
+from jenkins_proxy.orchestrator.project import External, Service
 from jenkins_proxy.orchestrator.survey import Survey
 
 _DURATIONS = ("interval", "timeout", "ttl", "deregister_after")

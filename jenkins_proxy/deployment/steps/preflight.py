@@ -16,7 +16,7 @@ from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, RegistryError,
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Service, Sides
+from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 
 Result = TypeVar("Result")
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.compose_project import networks_of, volumes_of
+from jenkins_proxy.orchestrator.parse import networks_of, volumes_of
 
 _NAMES = re.compile(r"SERVICE_(\d+_)?NAME")
 _IDS = re.compile(r"SERVICE_(\d+_)?ID")

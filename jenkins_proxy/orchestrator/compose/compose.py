@@ -27,8 +27,9 @@ from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
 from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, file_arguments, parse
-from jenkins_proxy.orchestrator.runner import Runner
+from jenkins_proxy.orchestrator.parse import parse
+from jenkins_proxy.orchestrator.project import ComposeProject
+from jenkins_proxy.orchestrator.runner import Runner, file_arguments
 from jenkins_proxy.orchestrator.survey import Survey
 from jenkins_proxy.retry import Deadline
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from jenkins_proxy.errors import DeployFailed
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import Orchestrator
-from jenkins_proxy.orchestrator.compose_project import COMPLETED, HEALTHY
+from jenkins_proxy.orchestrator.project import COMPLETED, HEALTHY
 from jenkins_proxy.orchestrator.timing import Timing
 from jenkins_proxy.retry import Deadline, retry
 

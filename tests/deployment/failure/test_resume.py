@@ -18,7 +18,7 @@ from jenkins_proxy.deployment.steps import hold
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.deployment.strategies.base import HELD, PROVING, DeployRecord
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
+from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose
 

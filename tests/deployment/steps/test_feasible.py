@@ -7,7 +7,8 @@ import pytest
 from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.steps import feasible
 from jenkins_proxy.model import Binding, Container
-from jenkins_proxy.orchestrator.compose_project import External, parse
+from jenkins_proxy.orchestrator.parse import parse
+from jenkins_proxy.orchestrator.project import External
 from jenkins_proxy.orchestrator.survey import Survey
 
 RANGE = {"ports": ["8000-8003:8080"]}

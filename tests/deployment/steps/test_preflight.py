@@ -13,7 +13,7 @@ from jenkins_proxy.deployment.context import Check, DeployOptions
 from jenkins_proxy.deployment.steps import preflight
 from jenkins_proxy.errors import DockerError, ProxyError, UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
+from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 
 
 def gathered(*errors: Exception) -> preflight.Problems:

@@ -19,7 +19,7 @@ from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator.compose_project import ComposeProject, Port, Service
+from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 

@@ -10,7 +10,7 @@ from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.strategies.select import select
-from jenkins_proxy.orchestrator.compose_project import COMPLETED, ComposeProject, Service
+from jenkins_proxy.orchestrator.project import COMPLETED, ComposeProject, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 

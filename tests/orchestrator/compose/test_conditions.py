@@ -7,7 +7,7 @@ import pytest
 from jenkins_proxy.errors import DeployFailed
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.compose.conditions import unmet
-from jenkins_proxy.orchestrator.compose_project import COMPLETED, HEALTHY
+from jenkins_proxy.orchestrator.project import COMPLETED, HEALTHY
 
 
 def one(state: str, health: str = "", exit_code: int = 0) -> Container:

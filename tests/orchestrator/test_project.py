@@ -1,37 +1,16 @@
-"""What rendered configurations say of targets, order and obstacles."""
+"""What a project says of targets, order and obstacles."""
 
 from __future__ import annotations
 
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.compose_project import COMPLETED, External, Port, Sides, file_arguments, parse
+from jenkins_proxy.orchestrator.parse import parse
+from jenkins_proxy.orchestrator.project import COMPLETED, Sides
 
 
 def project(**services):
     return parse("books-ms", {"services": services})
-
-
-PORTS = [
-    ("8080", Port(8080)),
-    ("80:8080", Port(8080, "80")),
-    ("127.0.0.1:80:8080", Port(8080, "80")),
-    ("127.0.0.1::8080", Port(8080)),
-    ("8000-8010:8080/tcp", Port(8080, among=(8000, 8010))),
-    ("53:53/udp", Port(53, "53", protocol="udp")),
-    ("8000-8000:8080", Port(8080, "8000")),
-    (8080, Port(8080)),
-    ({"target": 8080}, Port(8080)),
-    ({"target": 8080, "published": 80, "protocol": "tcp"}, Port(8080, "80")),
-    ({"target": 8080, "published": "80", "mode": "ingress"}, Port(8080, "80", "ingress")),
-    ({"target": 8080, "published": "8000-8010", "mode": "host"}, Port(8080, "", "host", among=(8000, 8010))),
-    ({"target": 53, "protocol": "udp"}, Port(53, protocol="udp")),
-]
-
-
-@pytest.mark.parametrize("written, expected", PORTS, ids=[str(written) for written, _ in PORTS])
-def test_ports_of_all_flavours(written, expected):
-    assert project(app={"ports": [written]}).services["app"].ports == (expected,)
 
 
 def test_target_is_the_one_service_that_publishes():
@@ -89,34 +68,6 @@ def test_a_need_that_no_profile_enables_is_named():
     assert profiles("admin", "mail").target("admin").name == "admin"
 
 
-def test_what_a_service_uses_and_compose_does_not_make():
-    config = {
-        "services": {
-            "app": {
-                "networks": {"edge": None, "own": None},
-                "volumes": ["data:/data", {"type": "volume", "source": "own", "target": "/own"}],
-                "secrets": [{"source": "word"}, "key"],
-                "configs": ["conf"],
-            },
-            "db": {"network_mode": "host"},
-            "old": {"networks": ["former"]},
-        },
-        "networks": {"edge": {"external": True, "name": "edge-net"}, "former": {"external": {"name": "f"}}, "own": {}},
-        "volumes": {"data": {"external": True}, "own": None},
-        "secrets": {"word": {"file": "/abs/word"}, "key": {"external": True}},
-        "configs": {"conf": {"content": "x"}},
-    }
-    services = parse("books", config).services
-    assert services["app"].externals == (
-        External("network", "edge-net"),
-        External("volume", "data"),
-        External("secret", "key"),
-        External("secret", "word", "/abs/word"),
-    )
-    assert services["db"].externals == ()
-    assert services["old"].externals == (External("network", "f"),)
-
-
 def test_target_on_its_nodes_network_needs_its_name():
     assert project(app={"network_mode": "host"}).target("app").host_network
 
@@ -133,12 +84,6 @@ def test_target_that_is_none(name, message):
     with pytest.raises(UsageError, match=message) as caught:
         project(db={}, cache=None).target(name)
     assert caught.value.hint
-
-
-@pytest.mark.parametrize("config", [None, [], {}, {"services": {}}, "text"])
-def test_a_file_without_services(config):
-    with pytest.raises(UsageError, match="define no service"):
-        parse("books-ms", config)
 
 
 def test_before_and_after_the_target():
@@ -227,26 +172,3 @@ def test_a_side_that_is_not_there():
 )
 def test_obstacle(service, obstacle):
     assert project(app=service).services["app"].obstacle == obstacle
-
-
-def test_the_rest_of_a_service():
-    service = project(app={"image": "books-ms:1", "build": {"context": "."}, "scale": 3}).services["app"]
-    assert (service.image, service.built, service.replicas) == ("books-ms:1", True, 3)
-    assert project(app={"deploy": {"replicas": 0}}).services["app"].replicas == 0
-    assert project(app={}).services["app"].replicas is None
-
-
-def test_files_that_are_not_there(tmp_path):
-    there = tmp_path / "there.yml"
-    there.write_text("")
-    assert file_arguments([str(there), str(there)], "-c") == ["-c", str(there), "-c", str(there)]
-    with pytest.raises(UsageError, match="no compose file at nope.yml, .*/gone.yml"):
-        file_arguments([str(there), "nope.yml", str(tmp_path / "gone.yml")], "-f")
-
-
-@pytest.mark.parametrize("labels", [{"a": 1, "b": "x=y", "c": None}, ["a=1", "b=x=y", "c"]])
-def test_labels_in_both_forms_and_those_of_the_swarm_service_over_them(labels):
-    project = parse("books", {"services": {"app": {"labels": labels, "deploy": {"labels": {"a": "2"}}}, "db": None}})
-
-    assert project.services["app"].labels == {"a": "2", "b": "x=y", "c": ""}
-    assert project.services["db"].labels == {}
