@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    options = arguments.deploy_options(args, settings)
+    options = values.deploy_options(args, settings)
 
     def command(phases: Phases) -> Outcome:
         from jenkins_proxy.deployment.abort import abort
 
-        return abort(options, arguments.context(args, settings, console, phases))
+        return abort(options, values.context(args, settings, console, phases))
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

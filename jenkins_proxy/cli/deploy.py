@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import __version__
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -20,13 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     console.step(f"jenkins-proxy {__version__}: deploy {args.service}")
-    options = arguments.deploy_options(args, settings)
+    options = values.deploy_options(args, settings)
 
     def command(phases: Phases) -> Outcome:
         # Imported once the first line stands on the console: an HTTP library takes its time to load.
         from jenkins_proxy.deployment.deploy import deploy
 
-        return deploy(options, arguments.context(args, settings, console, phases), dry_run=args.dry_run)
+        return deploy(options, values.context(args, settings, console, phases), dry_run=args.dry_run)
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -27,9 +27,9 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     def command(phases: Phases) -> Outcome:
         from jenkins_proxy.deployment.reconfigure import reconfigure
 
-        context = arguments.context(args, settings, console, phases)
-        route = arguments.route(args)
-        return reconfigure(route, context, check=arguments.check(args), allow_empty=args.allow_empty)
+        context = values.context(args, settings, console, phases)
+        route = values.route(args)
+        return reconfigure(route, context, check=values.check(args), allow_empty=args.allow_empty)
 
     run_reported(args.service, args.report, command, as_json=args.json)
     return 0

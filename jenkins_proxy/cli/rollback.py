@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.outcome import Outcome
@@ -26,11 +26,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     def command(phases: Phases) -> Outcome:
         from jenkins_proxy.deployment.rollback import rollback_to_other_color
 
-        context = arguments.context(args, settings, console, phases)
+        context = values.context(args, settings, console, phases)
         options = DeployOptions(
             args.service,
             "",
-            check=arguments.check(args),
+            check=values.check(args),
             lock_timeout=args.lock_timeout,
             max_errors=args.max_errors,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -26,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    route = arguments.route(args)
-    options = arguments.request(args, route if route.paths or route.domains else None)
+    route = values.route(args)
+    options = values.request(args, route if route.paths or route.domains else None)
 
     def command(phases: Phases) -> Outcome:
         from jenkins_proxy.deployment.scale import scale
 
-        context = arguments.context(args, settings, console, phases)
+        context = values.context(args, settings, console, phases)
         return scale(options, args.amount, context, allow_empty=args.allow_empty)
 
     run_reported(args.service, args.report, command, as_json=args.json)

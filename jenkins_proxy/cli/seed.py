@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console, json_wanted, print_json
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.resources import resource
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=arguments.time_limit,
+        type=values.time_limit,
         default=30.0,
         metavar="SECONDS",
         help="time limit of each request (default: 30)",

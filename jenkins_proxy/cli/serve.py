@@ -14,7 +14,7 @@ import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import arguments, daemon_arguments
+from jenkins_proxy.cli import daemon_arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     entry.add_argument(
         "--hard-stop-after",
-        type=arguments.seconds,
+        type=values.seconds,
         default=3600.0,
         metavar="SECONDS",
         help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
@@ -91,7 +91,7 @@ def _add_registry(parser: argparse.ArgumentParser) -> None:
     )
     registry.add_argument(
         "--connections",
-        type=arguments.positive,
+        type=values.positive,
         default=100,
         metavar="N",
         help="maximum number of connections to the registry; Consul allows 200 a client (default: 100)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome, of_registry
 from jenkins_proxy.deployment.phases import Phases
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
     parser.add_argument(
         "--instances",
-        type=arguments.positive,
+        type=values.positive,
         default=1,
         metavar="N",
         help="minimum number of passing instances (default: 1)",
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from jenkins_proxy.deployment.steps import wait_count
 
         validation.check_service(args.service)
-        context = arguments.context(args, settings, console, phases)
+        context = values.context(args, settings, console, phases)
         with phases.phase("wait"):
             instances = wait_count.for_count(context, args.service, args.instances, settle=args.settle)
         return Outcome(instances=of_registry(instances))

@@ -1,0 +1,137 @@
+"""What the shared options give: the types of their values, and what a command makes of them all."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Statuses
+from jenkins_proxy.deployment.phases import Phases
+from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Route
+from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.settings import Settings
+
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
+
+
+def check(args: argparse.Namespace) -> Check:
+    """How an instance proves itself, from the options of :func:`~jenkins_proxy.cli.arguments.add_check`."""
+    path = args.probe_path or args.check_path or ""
+    return Check(path, args.check_status, args.check_host, args.check_timeout, args.check_count)
+
+
+def probe_path(args: argparse.Namespace) -> str:
+    """The path to request when verifying; empty when none is given. The path of the check is one, too."""
+    return args.probe_path or args.check_path or ""
+
+
+def context(args: argparse.Namespace, settings: Settings, console: Console, phases: Phases) -> Context:
+    """The clients that the command uses, and its time limits."""
+    usual = Timing()
+    timing = Timing(
+        drain=getattr(args, "drain", usual.drain), drain_streams=getattr(args, "drain_streams", usual.drain_streams)
+    )
+    return Context.from_settings(settings, console, args.timeout, phases, timing)
+
+
+def route(args: argparse.Namespace) -> Route:
+    """The route that the options describe; not checked, and perhaps without paths and domains."""
+    return Route(args.service, **_route_values(args))
+
+
+def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptions:
+    """The request of a command that has compose options.
+
+    :param route: the one to serve; None leaves the proxy alone.
+    """
+    if args.project == "":  # a variable that somebody forgot
+        raise UsageError("-p is empty", "name a project, or leave -p out")
+    return DeployOptions(
+        service=args.service,
+        project=args.project or "",
+        profiles=tuple(args.profile),
+        files=tuple(args.file),
+        route=route,
+        route_given=frozenset(_route_values(args)),
+        target=args.target,
+        orchestrator=args.orchestrator,
+        settle=args.settle,
+        lock_timeout=args.lock_timeout,
+        check=check(args),
+        max_errors=args.max_errors,
+    )
+
+
+def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOptions:
+    """The request of a command that has all of :func:`~jenkins_proxy.cli.arguments.add_deploy`."""
+    return dataclasses.replace(
+        request(args, None if args.no_proxy else route(args)),
+        sides=tuple(args.side),
+        with_sides=args.with_sides,
+        scale=args.scale,
+        strategy=args.strategy,
+        pull=args.pull,
+        build=args.build,
+        adopt=args.adopt,
+        batch=args.batch,
+        keep_old=args.keep_old,
+        hold=args.hold,
+        hold_timeout=args.hold_timeout,
+        key_file="" if settings.candidate_key else args.key_file,
+    )
+
+
+def _route_values(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of the route that are given."""
+    values = {option.name: getattr(args, option.name) for option in OPTIONS if option.cli}
+    return {
+        name: _commas(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _commas(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for value in values for word in value.split(",") if word)
+
+
+def statuses(text: str) -> Statuses:
+    """HTTP status codes: ``200-399,401``."""
+    try:
+        return Statuses.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def whole(text: str) -> int:
+    """A whole number, which may be 0."""
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number above 0")
+    return int(text)
+
+
+def time_limit(text: str) -> float:
+    """A number of seconds above 0: ``90``, ``1.5``."""
+    if not _SECONDS.fullmatch(text) or float(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of seconds above 0")
+    return float(text)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, which may be 0."""
+    if not _SECONDS.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of seconds")
+    return float(text)
