@@ -26,11 +26,6 @@ def check(args: argparse.Namespace) -> Check:
     return Check(path, args.check_status, args.check_host, args.check_timeout, args.check_count)
 
 
-def probe_path(args: argparse.Namespace) -> str:
-    """The path to request when verifying; empty when none is given. The path of the check is one, too."""
-    return args.probe_path or args.check_path or ""
-
-
 def context(args: argparse.Namespace, settings: Settings, console: Console, phases: Phases) -> Context:
     """The clients that the command uses, and its time limits."""
     usual = Timing()
