@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from jenkins_proxy.model import Route
+from tests.fixtures.traffic import USER_PAUSE
 
 KEY = "0123456789abcdef0123456789abcdef"
 KEYED = {"X-Jenkins-Proxy-Candidate": KEY}
@@ -118,7 +119,7 @@ def users(daemons) -> Iterator[set[str]]:
     over = threading.Event()
 
     def ask(daemon) -> None:
-        while not over.is_set():
+        while not over.wait(USER_PAUSE):
             met.add(requests.get(daemon.entry + "/books", timeout=10).text)
 
     threads = [threading.Thread(target=ask, args=(daemon,), daemon=True) for daemon in daemons]

@@ -20,6 +20,7 @@ import pytest
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
+from tests.fixtures.traffic import USER_PAUSE
 
 
 @pytest.fixture(scope="session")
@@ -270,7 +271,7 @@ class Project:
         over = threading.Event()
 
         def ask() -> None:
-            while not over.is_set():
+            while not over.wait(USER_PAUSE):
                 try:
                     status, body = self.get()
                     if status != 200:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures.traffic import USER_PAUSE
+
 OLD, NEW = (200, "version 1\n"), (200, "version 2\n")
 # Of a request, its head goes to the container's log in one line.
 HEAR = r"""cr=$(printf '\r'); head=; while read -r line; do line=${line%$cr}; [ -n "$line" ] || break;
@@ -49,7 +51,7 @@ def watching(project) -> Iterator[list[tuple[int, str]]]:
     over = threading.Event()
 
     def ask() -> None:
-        while not over.is_set():
+        while not over.wait(USER_PAUSE):
             try:
                 answer = project.get()
             except (OSError, http.client.HTTPException) as error:

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.fixtures.traffic import USER_PAUSE
+
 COUNT = int(os.environ.get("MOMENTS", "0"))
 PAUSE = float(os.environ.get("MOMENTS_PAUSE", "3"))
 # The moment lies within so many times the seconds that the first deploy took: one that replaces takes longer.
@@ -47,7 +49,7 @@ def users(project, allowed: set[str]) -> Iterator[Users]:
     over = threading.Event()
 
     def ask() -> None:
-        while not over.is_set():
+        while not over.wait(USER_PAUSE):
             try:
                 status, body = project.get()
                 if status != 200 or body not in allowed:
