@@ -11,10 +11,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 SPREAD = (
     "tests/orchestrator/compose/test_compose.py",
+    "tests/system/deployment/test_candidates.py",
     "tests/system/deployment/test_deploy.py",
     "tests/system/deployment/test_faults.py",
     "tests/system/deployment/test_moments.py",
+    "tests/system/deployment/test_neighbours.py",
     "tests/system/deployment/test_scaling.py",
+    "tests/system/deployment/test_which_project.py",
     "tests/vars/delivery/test_delivery.py",
 )
 

@@ -391,6 +391,7 @@ services:
 def test_the_profiles_of_the_service_that_is_asked_for_are_enabled(compose, deadline):
     books = compose(PROFILES, target="app")
     assert sorted(books.validate().services) == ["app", "db"]
+    books.start_needs(["app"], deadline=deadline)
     books.up(["app"], deadline=deadline)
     books.scale("app", 2, deadline=deadline)
     assert sorted(container.service for container in books.containers()) == ["app", "app", "db"]

@@ -97,7 +97,7 @@ def test_a_bad_release_meets_no_user(project, strategy, fault):
     project.compose(2, **app)
     with watching(project) as answers:
         begun = time.monotonic()
-        done = project.deploy("--strategy", strategy, "--check-timeout", "20")
+        done = project.deploy("--strategy", strategy, "--check-timeout", "6")
         seconds = time.monotonic() - begun
 
     assert done.code == code, done.text

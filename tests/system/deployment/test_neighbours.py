@@ -16,6 +16,10 @@ SERVE = [
 SLEEP = ["/bin/busybox", "sleep", "1000"]
 
 
+# How v1 and v2 are called for the same is in tests/orchestrator/compose/test_calls.py: here v1 is where it may differ.
+with_v2 = pytest.mark.parametrize("either_project", ["compose-v2"], indirect=True)
+
+
 @pytest.fixture
 def shop(either_project):
     """``shop(services)`` writes a compose file whose ``app`` is the target; the others are as given."""
@@ -65,7 +69,11 @@ def lines(project, service) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("strategy", ["rolling", "recreate", "blue-green"])
+@pytest.mark.parametrize(
+    ("either_project", "strategy"),
+    [("compose-v1", "rolling"), *(("compose-v2", strategy) for strategy in ("rolling", "recreate", "blue-green"))],
+    indirect=["either_project"],
+)
 def test_only_what_the_target_needs_is_touched(shop, strategy):
     """The file has changed for all; what the target needs has more containers than the file says."""
     app = {"depends_on": ["backend"]}
@@ -86,6 +94,7 @@ def test_only_what_the_target_needs_is_touched(shop, strategy):
     assert ids(project, *before) == before
 
 
+@with_v2
 def test_more_is_touched_by_name_with_its_count(shop):
     project = shop(worker={}, other={})
     compose(project, "up", "-d", "--scale", "worker=3", "worker", "other")
@@ -152,6 +161,7 @@ def test_a_first_deploy_that_fails_leaves_nothing(shop):
     assert networks(project) == ""
 
 
+@with_v2
 def test_what_others_use_of_the_network_is_said(shop, image):
     project = shop(app={"command": ["/bin/sh", "-c", "/bin/busybox sleep 3; exit 3"]})
     deploying = project.deploying()
@@ -209,6 +219,7 @@ def test_when_a_need_fails_its_lines_are_shown(shop):
     assert ids(project, "app", "migrate") == {"app": set(), "migrate": set()}
 
 
+@with_v2
 def test_a_one_shot_is_put_back_by_a_revert(shop):
     done = {"migrate": {"condition": "service_completed_successfully"}}
     ok = ["/bin/sh", "-c", "/bin/busybox echo one"]
@@ -233,7 +244,12 @@ def dangling(project) -> set[str]:
     return set(docker(project, "volume", "ls", "-q", "--filter", "dangling=true").split())
 
 
-@pytest.mark.parametrize("by_image", [True, False], ids=["VOLUME", "unnamed volume"])
+@pytest.mark.parametrize(
+    ("either_project", "by_image"),
+    [("compose-v1", True), ("compose-v2", True), ("compose-v2", False)],
+    ids=["v1-VOLUME", "v2-VOLUME", "v2-unnamed volume"],
+    indirect=["either_project"],
+)
 def test_a_volume_without_a_name_is_kept(shop, build_image, by_image):
     def app(version):
         base = shop(1).image(version)
@@ -266,6 +282,7 @@ def test_a_volume_without_a_name_is_kept(shop, build_image, by_image):
     assert dangling(project) <= before
 
 
+@with_v2
 def test_two_targets_of_a_project_wait_for_each_other(shop, machine):
     other = f"{(project := shop()).name}-back"
     back = {"ports": ["8080"], "command": SERVE, "environment": {"SERVICE_NAME": other, "BOOKS": other}}
