@@ -16,6 +16,7 @@ from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SurgeOrchestrator, SwarmOrchestrator, color_project
 
@@ -76,6 +77,11 @@ class _Now:
         elsewhere: Orchestrator | None = None
         others: tuple[Container, ...] = ()
         if serving != color:
+            if self.ready.adopted:
+                raise UsageError(
+                    f"--adopt takes {self.ready.adopted[0].project} over in the project that serves, not across colors",
+                    "deploy with --adopt --strategy rolling first",
+                )
             name = color_project(self.ready.orchestrator.project, serving)
             elsewhere = colors.orchestrator(self.context, name, self.ready.orchestrator.name)
             others = tuple(container for container in elsewhere.containers(target) if container.running)

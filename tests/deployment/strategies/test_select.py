@@ -18,6 +18,7 @@ from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
@@ -114,6 +115,18 @@ def test_a_volume_without_a_name_is_kept_by_recreate_only(context, other_project
     assert type(chosen) is Recreate
     keeps = "app keeps data in a volume without a name (/data), which only recreate takes over"
     assert chosen.reason.endswith(keeps)
+
+
+@pytest.mark.parametrize(("asked", "color"), [("blue-green", ""), ("rolling", "green")])
+def test_what_another_project_serves_is_not_taken_over_across_colors(
+    context, other_projects, a_container, asked, color
+):
+    options = DeployOptions("books-ms", "books", route=ROUTE, strategy=asked)
+    found = ready(InMemoryCompose(project()))
+    adopting = dataclasses.replace(found, adopted=(a_container("app-1", 32768, project="other"),))
+
+    with pytest.raises(UsageError, match="--adopt takes other over in the project that serves"):
+        select.select(options, context(dataclasses.replace(ROUTE, color=color)), adopting)
 
 
 def test_what_others_need_in_their_project_is_not_moved_into_another(context):
