@@ -99,12 +99,6 @@ class Told:
         self.count += 1
 
 
-@pytest.fixture(scope="module")
-def own_consul(start_consul):
-    """A Consul with its default limits, for this module alone."""
-    return start_consul()
-
-
 @pytest.fixture
 async def catalogue(own_consul):
     return Catalogue(own_consul[0])

@@ -229,7 +229,8 @@ class Project:
 
     @property
     def route(self) -> tuple[str, ...]:
-        return "--path", f"/{self.name}", "--probe-path", f"/{self.name}/"
+        # What is bad is bad after six seconds as well as after thirty.
+        return "--path", f"/{self.name}", "--probe-path", f"/{self.name}/", "--check-timeout", "6"
 
     def containers(self, service: str = "app", project: str = "", every: bool = False) -> dict[str, str]:
         """The names of the service's running containers, by ID."""

@@ -97,7 +97,7 @@ def test_a_bad_release_meets_no_user(project, strategy, fault):
     project.compose(2, **app)
     with watching(project) as answers:
         begun = time.monotonic()
-        done = project.deploy("--strategy", strategy, "--check-timeout", "6")
+        done = project.deploy("--strategy", strategy)
         seconds = time.monotonic() - begun
 
     assert done.code == code, done.text
@@ -166,7 +166,7 @@ def test_at_a_fixed_port_the_new_one_is_verified_too(project, free_port):
 
 def test_errors_are_not_waited_for_to_the_end(project):
     project.compose(1, **BAD["answers 500"][0])
-    process = project.deploying()
+    process = project.deploying("--check-timeout", "30")
     text = project.until(process, "* verify: GET")
     begun = time.monotonic()
     done = project.finish(process, text)
