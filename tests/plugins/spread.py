@@ -15,7 +15,6 @@ SPREAD = (
     "tests/system/deployment/test_deploy.py",
     "tests/system/deployment/test_faults.py",
     "tests/system/deployment/test_moments.py",
-    "tests/system/deployment/test_neighbours.py",
     "tests/system/deployment/test_scaling.py",
     "tests/system/deployment/test_which_project.py",
     "tests/vars/delivery/test_delivery.py",
