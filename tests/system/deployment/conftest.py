@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -296,9 +297,15 @@ class Project:
         for project in (f"{self.name}-blue", f"{self.name}-green", self.name):
             for kind, end in ((["ps", "-aq"], ["rm", "-fv"]), (["network", "ls", "-q"], ["network", "rm"])):
                 argv = [self.docker, *kind, "--filter", f"label=com.docker.compose.project={project}"]
-                found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-                if found:
-                    subprocess.run([self.docker, *end, *found], capture_output=True, check=True)
+                # The engine gives a network's last address back a moment after its container is gone.
+                for _ in range(50):
+                    found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+                    removal = [self.docker, *end, *found]
+                    if not found or subprocess.run(removal, capture_output=True, check=False).returncode == 0:
+                        break
+                    time.sleep(0.2)
+                else:
+                    pytest.fail(f"what is left of {project} cannot be removed: {found}")
 
 
 @pytest.fixture
