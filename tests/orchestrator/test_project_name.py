@@ -88,7 +88,7 @@ def project_name_given(request):
     return request.getfixturevalue("project_name")
 
 
-def test_the_environments_word_comes_before_the_files(tmp_path):
+def test_the_environments_word_comes_before_the_files(docker, tmp_path):
     (tmp_path / "a.yml").write_text("name: myshop")
     with_settings = settings.resolve({})
     found = project_name.resolve(with_settings, given="", service="s", files=[str(tmp_path / "a.yml")])
