@@ -17,6 +17,7 @@ from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
+from jenkins_proxy.orchestrator.runner import file_arguments
 
 Result = TypeVar("Result")
 
@@ -184,8 +185,7 @@ def _check_orchestrator(
     chosen = problems.gather(lambda: _choose(options, context, named.name)) if named else None
     if named is None or chosen is None:
         # Without an orchestrator nobody reads the files, but whether they exist can be said.
-        for file in options.files:
-            problems.gather(functools.partial(_check_file, file))
+        problems.gather(lambda: file_arguments(options.files, "-f"))
         return None
     orchestrator, why = chosen
     context.console.step(f"using {orchestrator.name} {orchestrator.version}: {why}")
@@ -272,11 +272,6 @@ def _choose(options: DeployOptions, context: Context, project: str) -> tuple[Orc
         profiles=options.profiles,
         target=options.target,
     )
-
-
-def _check_file(file: str) -> None:
-    if not os.path.isfile(file):
-        raise UsageError(f"the compose file {file} is not there")
 
 
 def _check_registry(context: Context) -> None:

@@ -413,3 +413,10 @@ def test_without_the_proxy_nothing_is_routed(project):
     assert (done.report["route"], done.report["url"]) == (None, "")
     assert project.get()[0] == 503
     assert project.machine.client.get_route(project.name) is None
+
+
+def test_a_compose_file_that_is_missing_is_one_problem(project):
+    done = project.deploy()
+
+    assert done.code == 2, done.text
+    assert done.report["error"]["message"].startswith("no compose file at")
