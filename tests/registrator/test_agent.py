@@ -154,7 +154,8 @@ async def test_it_finds_what_ran_before_and_removes_what_is_left(agent, client, 
 
 async def test_nothing_is_written_for_what_is_right_already(agent, client, engine, entry, until, log):
     agent(client)
-    name = await engine.run()
+    # A service of its own: containers of other tests come and go meanwhile.
+    name = await engine.run("-e", f"SERVICE_NAME=r-{uuid.uuid4().hex[:8]}")
     await entry(client, name)
     await agent.end()
     index = (await client.instances((await entry(client, name))["Service"]))[1]

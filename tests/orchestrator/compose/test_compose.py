@@ -1,4 +1,4 @@
-"""What compose v1 and v2 really do: every test here runs on both, against a real engine."""
+"""What compose v1 and v2 really do, against a real engine: on both, but for what we ask the engine alone."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ services:
     stop_grace_period: 1s
 """
 NEW_BOOKS = BOOKS.replace("{1}", "{2}", 1)
+
+
+with_v2 = pytest.mark.parametrize("flavour", ["compose-v2"])
 
 
 def ids(containers) -> list[str]:
@@ -163,6 +166,7 @@ def test_restore_starts_what_was_stopped_and_removes_what_came(compose, deadline
     assert ids(new.restore([snapshot], deadline=deadline)) == ids(snapshot.containers), "again changes nothing"
 
 
+@with_v2
 def test_restore_of_nothing_removes_the_first_deploy(compose, deadline):
     books = compose(BOOKS)
     nothing = books.snapshot("app")
@@ -227,6 +231,7 @@ def test_a_need_that_fails_is_told_with_its_last_line(compose, deadline):
         books.start_needs(["app"], deadline=deadline)
 
 
+@with_v2
 @pytest.mark.parametrize("state", ["exited", "paused", "restarting"])
 def test_restore_puts_back_the_state_that_a_container_had(compose, deadline, docker, state, wait_for):
     crash = '    restart: always\n    command: ["/bin/sh", "-c", "exit 3"]\n'
@@ -252,6 +257,7 @@ def test_restore_puts_back_the_state_that_a_container_had(compose, deadline, doc
     wait_for(lambda: states() == [(app.name, "created" if state == "exited" else state)], f"it is {state} again")
 
 
+@with_v2
 def test_logs_and_health_of_a_container_that_dies(compose, deadline, wait_for):
     books = compose("""version: "2.1"
 services:
@@ -273,6 +279,7 @@ services:
     assert (books.logs(app), books.health_output(app)) == ([], "")
 
 
+@with_v2
 def test_health_output_is_what_the_check_printed(compose, deadline, wait_for):
     books = compose("""version: "2.1"
 services:
@@ -287,6 +294,7 @@ services:
     assert books.health_output(app) == "no database"
 
 
+@with_v2
 def test_stop_takes_as_long_as_the_file_gives_the_container(compose, deadline):
     # As process 1, `httpd` does nothing about SIGTERM.
     books = compose(BOOKS)
@@ -313,6 +321,7 @@ def test_a_color_has_its_secrets(compose, deadline, docker, tmp_path):
             blue.remove(container)
 
 
+@with_v2
 def test_containers_of_compose_run_are_nobodys_instances(compose, deadline, docker, project_name, image):
     books = compose(BOOKS)
     books.up(["app"], deadline=deadline)
@@ -351,6 +360,7 @@ def test_a_host_port_that_is_taken(compose, deadline):
     assert "publish a dynamic one" in caught.value.hint
 
 
+@with_v2
 def test_time_runs_out(compose):
     books = compose(BOOKS)
     with pytest.raises(DeployFailed, match=r"up of project .* did not end in time \(\d s of 0.05 s\)"):
@@ -434,6 +444,7 @@ def test_what_is_there_of_that_which_a_deploy_needs(compose, docker, project_nam
     assert books.survey("app").missing == ()
 
 
+@with_v2
 def test_all_that_runs_is_seen_with_its_ports(compose, deadline, project_name):
     books = compose(BOOKS)
     books.up(deadline=deadline)

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import pytest
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.model import Route
 from tests.fixtures.traffic import USER_PAUSE
 
 
@@ -60,9 +61,9 @@ class Machine:
         return ProxyClient(self.proxy)
 
 
-@pytest.fixture(scope="session")
-def start_machine(haproxy, docker, free_port, wait_for, tmp_path_factory):
-    """``start_machine()`` is a fresh daemon with everything in it, or with more arguments; all end with the session."""
+@contextlib.contextmanager
+def machines(haproxy, free_port, wait_for, tmp_path_factory) -> Iterator[Callable[..., Machine]]:
+    """``start()`` is a fresh daemon with everything in it, or with more arguments; all end with the block."""
     started = []
     left = []
 
@@ -99,20 +100,30 @@ def start_machine(haproxy, docker, free_port, wait_for, tmp_path_factory):
         wait_for(ready, "serve to be ready")
         return Machine(f"http://{proxy}", f"http://{consul}", f"http://{entry}", folder, process)
 
-    yield start
-    for process in started:
-        process.terminate()
-    for process in started:
-        process.wait(timeout=30)
-    # Of a daemon that a test killed, HAProxy goes on to serve users.
-    for pid in filter(Path.exists, left):
-        os.kill(int(pid.read_text()), signal.SIGTERM)
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=30)
+        # Of a daemon that a test killed, HAProxy goes on to serve users.
+        for pid in filter(Path.exists, left):
+            os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
 @pytest.fixture(scope="session")
-def machine(start_machine) -> Machine:
+def machine(haproxy, docker, free_port, wait_for, tmp_path_factory) -> Iterator[Machine]:
     """The daemon that tests share: take services of your own."""
-    return start_machine()
+    with machines(haproxy, free_port, wait_for, tmp_path_factory) as start:
+        yield start()
+
+
+@pytest.fixture
+def start_machine(haproxy, docker, free_port, wait_for, tmp_path_factory) -> Iterator[Callable[..., Machine]]:
+    """The daemons of a test: each that runs on follows every container of the engine."""
+    with machines(haproxy, free_port, wait_for, tmp_path_factory) as start:
+        yield start
 
 
 @dataclass(frozen=True)
@@ -245,14 +256,23 @@ class Project:
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
         return dict(line.split() for line in lines)
 
-    def plain_up(self) -> None:
+    def plain_up(self, *words: str) -> None:
         """What a person would type."""
         program = [self.docker, "compose"] if self.flavour == "compose-v2" else ["docker-compose"]
-        subprocess.run(
-            [*program, "-p", self.name, "-f", str(self.folder / "docker-compose.yml"), "up", "-d"],
-            check=True,
-            capture_output=True,
-        )
+        file = str(self.folder / "docker-compose.yml")
+        subprocess.run([*program, "-p", self.name, "-f", file, "up", "-d", *words], check=True, capture_output=True)
+
+    def serve(self, version: int = 1, *, count: int = 1, **app: object) -> None:
+        """Have this version run and routed as people do it without us, which is faster than a deploy."""
+        self.compose(version, **app)
+        self.plain_up("--scale", f"app={count}")
+        self.machine.client.put_route(Route(self.name, paths=(f"/{self.name}",)))
+        assert self.get() == (200, f"version {version}\n")
+        for _ in range(100):
+            if len(self.machine.registry.instances(self.name)[0]) == count:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"the registry does not show {count} instances of {self.name}")
 
     def get(self) -> tuple[int, str]:
         """What a user meets."""

@@ -89,8 +89,7 @@ def without_the_mark(report: dict) -> list[str]:
 @pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
 @pytest.mark.parametrize("fault", BAD)
 def test_a_bad_release_meets_no_user(project, strategy, fault):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = project.containers(every=True)
     app, code, text = BAD[fault]
 
@@ -110,8 +109,7 @@ def test_a_bad_release_meets_no_user(project, strategy, fault):
 
 
 def test_one_bad_of_three_fails_the_deploy(project):
-    project.compose(1)
-    assert project.deploy("--scale", "3").code == 0
+    project.serve(1, count=3)
     before = project.containers(every=True)
     shared = project.folder / "shared"
     shared.mkdir()
@@ -132,8 +130,7 @@ def test_one_bad_of_three_fails_the_deploy(project):
 
 @pytest.mark.parametrize("strategy", ["rolling", "blue-green"])
 def test_one_that_listens_late_is_waited_for(project, strategy):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
 
     project.compose(2, command=["/bin/sh", "-c", compose_text(f"/bin/busybox sleep 2; {SERVE}")])
     with watching(project) as answers:
@@ -189,8 +186,7 @@ def test_what_docker_calls_unhealthy_is_not_waited_for(project):
 @pytest.fixture
 def held(project):
     """A project whose second version is held: its first one serves. And the report of that deploy."""
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     done = project.deploy("--hold", "--key-file", str(project.folder / "key"))
     assert done.code == 0, done.text
@@ -243,8 +239,7 @@ def test_promoted_from_anywhere_it_serves(held, tmp_path_factory):
 
 
 def test_a_color_is_held_and_promoted_too(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     done = project.deploy("--strategy", "blue-green", "--hold", "--key-file", str(project.folder / "key"))
     assert done.code == 0, done.text
@@ -289,8 +284,7 @@ def test_meanwhile_another_deploy_is_told_who_holds(held):
 
 
 def test_once_its_time_is_over_the_next_deploy_takes_its_place(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     assert project.deploy("--hold", "--hold-timeout", "1", "--key-file", str(project.folder / "key")).code == 0
     time.sleep(1.5)
@@ -320,8 +314,7 @@ def test_candidates_that_died_meanwhile_are_not_promoted(held):
 def test_a_paused_deploy_that_lost_its_lock_changes_nothing_more(project):
     import signal
 
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     process = project.deploying("--settle", "5")
     text = project.until(process, "waiting for")

@@ -14,8 +14,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.steps import lock
 
 
-def test_a_first_deploy_ends_when_users_reach_it(either_project):
-    project = either_project
+def test_a_first_deploy_ends_when_users_reach_it(project):
     project.compose(1)
 
     done = project.deploy("--scale", "2")
@@ -37,8 +36,7 @@ def test_a_first_deploy_ends_when_users_reach_it(either_project):
 
 def test_rolling_loses_no_request_and_leaves_what_compose_would_have_left(either_project):
     project = either_project
-    project.compose(1, checked=True)
-    assert project.deploy().code == 0
+    project.serve(1, checked=True)
     old = project.containers()
 
     project.compose(2, checked=True)
@@ -56,8 +54,7 @@ def test_rolling_loses_no_request_and_leaves_what_compose_would_have_left(either
 
 
 def test_rolling_in_batches_keeps_the_count(project):
-    project.compose(1, checked=True)
-    assert project.deploy("--scale", "3").code == 0
+    project.serve(1, count=3, checked=True)
 
     project.compose(2, checked=True)
     with project.users() as failed:
@@ -70,8 +67,7 @@ def test_rolling_in_batches_keeps_the_count(project):
 
 
 def test_recreate_is_the_articles_plain_up(project):
-    project.compose(1)
-    assert project.deploy("--strategy", "recreate").code == 0
+    project.serve(1)
     project.compose(2)
 
     done = project.deploy("--strategy", "recreate")
@@ -82,8 +78,7 @@ def test_recreate_is_the_articles_plain_up(project):
 
 
 def test_recreate_of_what_has_not_changed_leaves_it_and_adds_what_is_missing(project):
-    project.compose(1)
-    assert project.deploy("--strategy", "recreate").code == 0
+    project.serve(1)
     old = project.containers()
 
     same = project.deploy("--strategy", "recreate")
@@ -110,8 +105,7 @@ def test_where_no_second_container_can_run_the_console_says_why(project):
 
 def test_blue_green_switches_in_one_step_and_back(either_project):
     project = either_project
-    project.compose(1, checked=True)
-    assert project.deploy().code == 0
+    project.serve(1, checked=True)
 
     project.compose(2, checked=True)
     with project.users() as failed:
@@ -130,9 +124,8 @@ def test_blue_green_switches_in_one_step_and_back(either_project):
     assert len(project.containers("db")) == 1
 
 
-def test_blue_green_of_a_service_that_stands_alone(either_project):
+def test_blue_green_of_a_service_that_stands_alone(project):
     """No side service has made the network that both colors share."""
-    project = either_project
     project.compose(1, checked=True, depends_on=[])
     file = project.folder / "docker-compose.yml"
     file.write_text(json.dumps({"services": {"app": json.loads(file.read_text())["services"]["app"]}}))
@@ -171,8 +164,7 @@ def test_from_a_color_back_to_rolling(project):
     ],
 )
 def test_a_deploy_that_fails_goes_back_to_what_served(project, strategy, fault, code, text, evidence):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = sorted(project.containers().values())
 
     project.compose(2, fault)
@@ -189,10 +181,8 @@ def test_a_deploy_that_fails_goes_back_to_what_served(project, strategy, fault, 
     assert project.containers(project=f"{project.name}-blue", every=True) == {}
 
 
-def test_an_image_that_cannot_be_had_is_found_before_anything_is_touched(either_project):
-    project = either_project
-    project.compose(1)
-    assert project.deploy().code == 0
+def test_an_image_that_cannot_be_had_is_found_before_anything_is_touched(project):
+    project.serve(1)
     before = project.containers(every=True)
 
     project.compose(2, "no image")
@@ -205,8 +195,7 @@ def test_an_image_that_cannot_be_had_is_found_before_anything_is_touched(either_
 
 
 def test_a_page_that_was_never_there_fails_the_deploy_and_not_the_roll_back(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
 
     done = project.run("deploy", "--path", f"/{project.name}", "--probe-path", f"/{project.name}/none")
@@ -253,8 +242,7 @@ def test_what_the_registry_shows_instead_is_told(project):
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_in_the_wait_it_goes_back_first(project, signum):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2, "other name")
 
     process = project.deploying()
@@ -272,8 +260,7 @@ def test_stopped_in_the_wait_it_goes_back_first(project, signum):
 
 
 def test_stopped_while_compose_runs_it_ends_compose_first(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = project.containers()
     project.compose(2)
 
@@ -290,8 +277,7 @@ def test_stopped_while_compose_runs_it_ends_compose_first(project):
 
 @pytest.mark.parametrize("strategy", ["rolling", "blue-green", "recreate"])
 def test_the_deploy_after_a_killed_one_puts_things_in_order(project, strategy):
-    project.compose(1)
-    assert project.deploy("--scale", "2").code == 0
+    project.serve(1, count=2)
     project.compose(2, "other name")
     process = project.deploying("--strategy", strategy)
     project.until(process, "waiting for")
@@ -310,8 +296,7 @@ def test_the_deploy_after_a_killed_one_puts_things_in_order(project, strategy):
 
 
 def test_a_deploy_that_fails_before_it_begins_keeps_what_a_killed_one_wanted(project):
-    project.compose(1)
-    assert project.deploy("--scale", "2").code == 0
+    project.serve(1, count=2)
     project.compose(2, "other name")
     process = project.deploying("--strategy", "recreate", "--scale", "3")
     project.until(process, "waiting for")
@@ -371,8 +356,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_started(project
 
 
 def test_a_dry_run_changes_nothing(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = project.containers()
     project.compose(2)
 
@@ -388,8 +372,7 @@ def test_a_dry_run_changes_nothing(project):
     assert project.get() == (200, "version 1\n")
 
 
-def test_a_label_of_the_target_is_the_routes_default_and_an_argument_wins(either_project):
-    project = either_project
+def test_a_label_of_the_target_is_the_routes_default_and_an_argument_wins(project):
     project.compose(1, labels={"com.jenkins-proxy.slow-start": 2})
 
     done = project.deploy()

@@ -64,8 +64,7 @@ def own_project(start_machine, project):
 
 def test_the_daemon_is_killed_while_candidates_are_verified(own_project):
     project = own_project
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2, "answers 500")
 
     process = project.deploying("--timeout", "40")
@@ -80,8 +79,7 @@ def test_the_daemon_is_killed_while_candidates_are_verified(own_project):
 
 
 def test_a_route_that_cannot_be_put_back_is_not_called_rolled_back(own_project):
-    own_project.compose(1)
-    assert own_project.deploy().code == 0
+    own_project.serve(1)
 
     process = own_project.start("scale", "1", "--path", "/new", "--probe-path", "/new/none")
     text = own_project.until(process, "* probe: GET")
@@ -95,8 +93,7 @@ def test_a_route_that_cannot_be_put_back_is_not_called_rolled_back(own_project):
 
 def test_the_registry_is_killed_during_the_wait(own_project):
     project = own_project
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2, "other name")
 
     process = project.deploying("--timeout", "25")
@@ -111,8 +108,7 @@ def test_the_registry_is_killed_during_the_wait(own_project):
 
 
 def test_the_engine_goes_away_during_bring_up_and_the_next_deploy_puts_things_in_order(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     engine = Forwarder()
 
@@ -136,8 +132,7 @@ def test_the_engine_goes_away_during_bring_up_and_the_next_deploy_puts_things_in
     "moment", ["* hold ", "--no-recreate", "waiting for", "* verify: GET", "* promote: ", "* probe: GET", "* draining"]
 )
 def test_killed_at_any_moment_the_next_deploy_ends_in_order(project, moment):
-    project.compose(1, checked=True)
-    assert project.deploy().code == 0
+    project.serve(1, checked=True)
     project.compose(2, checked=True)
 
     process = project.deploying()
@@ -155,8 +150,7 @@ def test_killed_at_any_moment_the_next_deploy_ends_in_order(project, moment):
 
 
 def test_a_bug_of_ours_rolls_back_too(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     project.compose(2)
     broken = (
         "import sys; from jenkins_proxy.deployment.steps import probe; from jenkins_proxy.cli import main; "

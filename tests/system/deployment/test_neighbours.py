@@ -115,6 +115,7 @@ def test_more_is_touched_by_name_with_its_count(shop):
     assert "it has: app, " in refused.text
 
 
+@with_v2
 def test_a_plain_up_changes_nothing_afterwards(shop):
     services = {"app": {"depends_on": ["backend"]}, "backend": {}, "worker": {}}
     project = shop(**services)
@@ -130,6 +131,7 @@ def test_a_plain_up_changes_nothing_afterwards(shop):
     assert ids(project, *before) == before
 
 
+@with_v2
 def test_a_revert_leaves_what_was_there_in_the_state_that_it_had(shop):
     app = {"depends_on": ["backend"]}
     project = shop(app=app, backend={})
@@ -150,6 +152,7 @@ def test_a_revert_leaves_what_was_there_in_the_state_that_it_had(shop):
     assert "NEW=1" not in docker(project, "inspect", "-f", "{{.Config.Env}}", backend)
 
 
+@with_v2
 def test_a_first_deploy_that_fails_leaves_nothing(shop):
     project = shop(app={"depends_on": ["backend"], "command": ["/bin/sh", "-c", "exit 3"]}, backend={})
 
@@ -205,6 +208,7 @@ def test_a_one_shot_runs_once_a_deploy_and_not_when_scaled(shop, tmp_path):
         assert count() == number
 
 
+@with_v2
 def test_when_a_need_fails_its_lines_are_shown(shop):
     done = {"migrate": {"condition": "service_completed_successfully"}}
     fails = ["/bin/sh", "-c", "/bin/busybox echo no such table; exit 7"]

@@ -85,8 +85,7 @@ def test_a_route_of_a_color_keeps_it(project):
 
 
 def test_a_rollback_needs_something_to_go_back_to(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
 
     done = project.run("rollback", compose=False)
 

@@ -6,8 +6,7 @@ import signal
 
 
 def test_up_and_down_without_losing_a_request(project):
-    project.compose(1, checked=True)
-    assert project.deploy().code == 0
+    project.serve(1, checked=True)
 
     with project.users() as failed:
         up = project.run("scale", "3", "--probe-path", f"/{project.name}/")
@@ -24,8 +23,7 @@ def test_up_and_down_without_losing_a_request(project):
 
 
 def test_new_ones_that_die_are_taken_away_again(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = project.containers()
     project.compose(1, "dies")
 
@@ -41,8 +39,7 @@ def test_new_ones_that_die_are_taken_away_again(project):
 
 
 def test_a_route_that_does_not_prove_itself_is_again_as_it_was(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
     before = project.containers()
 
     done = project.run("scale", "2", "--path", f"/{project.name}/new", "--probe-path", f"/{project.name}/new/none")
@@ -58,8 +55,7 @@ def test_a_route_that_does_not_prove_itself_is_again_as_it_was(project):
 
 
 def test_on_the_way_down_what_has_ended_stays_so(project):
-    project.compose(1)
-    assert project.deploy("--scale", "3").code == 0
+    project.serve(1, count=3)
 
     done = project.run("scale", "2", "--probe-path", f"/{project.name}/none")
 
@@ -81,8 +77,7 @@ def test_the_color_that_serves_is_scaled(project):
 
 
 def test_down_to_nothing_has_to_be_meant(project):
-    project.compose(1)
-    assert project.deploy().code == 0
+    project.serve(1)
 
     refused = project.run("scale", "0")
     assert refused.code == 2, refused.text

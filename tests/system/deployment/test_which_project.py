@@ -87,40 +87,40 @@ def test_the_files_name_is_the_projects(project, gone):
     assert len(running(project, name, "db")) == 1
 
 
-def test_the_environments_word_is_the_projects(shop, gone):
-    name = f"{shop.name}-said"
+def test_the_environments_word_is_the_projects(project, gone):
+    name = f"{project.name}-said"
     gone(name)
-    shop.compose(1)
+    project.compose(1)
 
-    done = deploy(shop, environ={"COMPOSE_PROJECT_NAME": name})
+    done = deploy(project, environ={"COMPOSE_PROJECT_NAME": name})
 
     assert done.code == 0, done.text
-    assert len(running(shop, name)) == 1
+    assert len(running(project, name)) == 1
 
 
-def test_the_containers_of_another_project_are_named_before_users_are_split(shop, gone):
-    name = f"{shop.name}-other"
+def test_the_containers_of_another_project_are_named_before_users_are_split(project, gone):
+    name = f"{project.name}-other"
     gone(name)
-    shop.compose(1)
-    typed(shop, "-p", name, "up", "-d")
-    first = shop.run("wait", "--timeout", "30", compose=False)
+    project.compose(1)
+    typed(project, "-p", name, "up", "-d")
+    first = project.run("wait", "--timeout", "30", compose=False)
     assert first.code == 0, first.text
-    shop.compose(2)
+    project.compose(2)
 
-    done = shop.deploy()
+    done = project.deploy()
 
     assert done.code == 2, done.text
     assert f"of project {name}, service app at" in done.report["error"]["message"]
     assert f"-p {name}" in done.text
-    assert shop.containers(every=True) == {}
+    assert project.containers(every=True) == {}
 
-    adopted = shop.deploy("--adopt")
+    adopted = project.deploy("--adopt")
 
     assert adopted.code == 0, adopted.text
-    assert running(shop, name) == {}
-    assert len(running(shop, name, "db")) == 1
-    assert len(shop.containers()) == 1
-    assert {shop.get() for _ in range(6)} == {(200, "version 2\n")}
+    assert running(project, name) == {}
+    assert len(running(project, name, "db")) == 1
+    assert len(project.containers()) == 1
+    assert {project.get() for _ in range(6)} == {(200, "version 2\n")}
 
 
 def test_what_was_to_be_taken_over_serves_on_after_a_failure(project, gone):
@@ -235,38 +235,40 @@ def test_v2_alone_says_what_the_first_version_is(project):
     assert "For more" not in done.text
 
 
-def test_a_port_that_is_published_and_exposed_is_one(shop):
-    shop.compose(1, expose=["8080"])
-    file = shop.folder / "docker-compose.yml"
+def test_a_port_that_is_published_and_exposed_is_one(project):
+    project.compose(1, expose=["8080"])
+    file = project.folder / "docker-compose.yml"
     known = json.loads(file.read_text())
     known["services"]["db"]["expose"] = ["5432"]
-    known["services"]["db"]["environment"] = {"SERVICE_NAME": f"{shop.name}-db"}
+    known["services"]["db"]["environment"] = {"SERVICE_NAME": f"{project.name}-db"}
     file.write_text('version: "2.4"\n' + as_yaml(known))
 
-    done = shop.deploy()
+    done = project.deploy()
 
     assert done.code == 0, done.text
-    assert shop.machine.registry.instances(f"{shop.name}-db")[0] == []
+    assert project.machine.registry.instances(f"{project.name}-db")[0] == []
 
 
-def test_tcp_alone_is_a_targets_port(shop):
-    shop.compose(1, ports=["8080", "9053/udp"], environment={"SERVICE_8080_NAME": shop.name, "BOOKS": shop.name})
-    file = shop.folder / "docker-compose.yml"
+def test_tcp_alone_is_a_targets_port(project):
+    project.compose(
+        1, ports=["8080", "9053/udp"], environment={"SERVICE_8080_NAME": project.name, "BOOKS": project.name}
+    )
+    file = project.folder / "docker-compose.yml"
     known = json.loads(file.read_text())
     known["services"]["db"]["ports"] = ["53/udp"]
     file.write_text('version: "2.4"\n' + as_yaml(known))
 
-    done = shop.deploy()
-    again = shop.deploy("--strategy", "blue-green")
+    done = project.deploy()
+    again = project.deploy("--strategy", "blue-green")
 
     assert (done.code, again.code) == (0, 0), done.text + again.text
-    assert shop.get() == (200, "version 1\n")
+    assert project.get() == (200, "version 1\n")
 
 
-def test_without_a_proxy_a_loop_of_restarts_is_no_success(shop):
-    shop.compose(1, command=["/bin/sh", "-c", "echo no database; exit 3"], restart="always")
+def test_without_a_proxy_a_loop_of_restarts_is_no_success(project):
+    project.compose(1, command=["/bin/sh", "-c", "echo no database; exit 3"], restart="always")
 
-    done = shop.run("deploy", "--no-proxy", "--timeout", "40")
+    done = project.run("deploy", "--no-proxy", "--timeout", "40")
 
     assert done.code == 5, done.text
     assert "restarts again and again (exit code 3): no database" in done.report["error"]["message"]
