@@ -161,7 +161,8 @@ parts_engine() {
   parts_has dockerd || parts_die 'no Docker Engine answers, and there is no dockerd to start (Debian: docker.io)'
   parts_say 'starting dockerd'
   # Left by an engine that was killed: dockerd refuses to start over a stale id file.
-  if [ -f /var/run/docker.pid ] && ! kill -0 "$(cat /var/run/docker.pid)" 2>/dev/null; then rm -f /var/run/docker.pid; fi
+  local id_file="${PARTS_RUN:-/var/run}/docker.pid"
+  if [ -f "$id_file" ] && ! kill -0 "$(cat "$id_file")" 2>/dev/null; then rm -f "$id_file"; fi
   dockerd >"$PARTS_CACHE/dockerd.log" 2>&1 </dev/null &
   PARTS_PIDS+=($!)
   local i

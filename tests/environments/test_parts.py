@@ -32,7 +32,9 @@ class Machine:
 
     def __init__(self, script: Path, folder: Path) -> None:
         self._script, self._bin, self._cache = script, folder / "bin", folder / "cache"
+        self.state = folder / "run"
         self._bin.mkdir()
+        self.state.mkdir()
         self.installed = folder / "installed"
         for tool in TOOLS:
             (self._bin / tool).symlink_to(str(shutil.which(tool)))
@@ -60,6 +62,7 @@ class Machine:
                 "PATH": str(self._bin),
                 "HOME": str(self._cache),
                 "JENKINS_PROXY_PARTS": str(self._cache),
+                "PARTS_RUN": str(self.state),
                 **environment,
             },
             capture_output=True,
@@ -134,6 +137,15 @@ def test_the_reason_is_the_real_one(machine: Machine, programs: dict[str, str], 
     done = machine.run("parts_engine")
     assert done.returncode == 1
     assert f"ERROR: {reason}" in done.stderr.splitlines()[-1]
+
+
+def test_the_id_file_of_an_engine_that_was_killed_is_in_nobodys_way(machine: Machine) -> None:
+    # No process has a number beyond the kernel's limit of 2^22.
+    (machine.state / "docker.pid").write_text("4194305")
+    machine.program("docker", f'[ "$1" != version ] || [ -f "{machine.state}/up" ]')
+    refuses = f'[ ! -f "{machine.state}/docker.pid" ] || exit 1'
+    machine.program("dockerd", f'{refuses}; echo >"{machine.state}/up"; sleep 5')
+    assert machine.run("parts_engine").returncode == 0
 
 
 def test_an_engine_that_refuses_this_user_says_so(machine: Machine) -> None:
