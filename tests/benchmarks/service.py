@@ -18,6 +18,10 @@ import world
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
 IMAGE = "jenkins-proxy-bench"
+# Of the service and its project: benchmarks may run side by side.
+NAME = f"bench-{os.getpid()}"
+# Docker's filter for the containers and networks of it.
+_OURS = f"name=^/?{NAME}[-_]"
 SERVICE_PATH = "/api/v1/bench"
 COMPOSE = """\
 version: "2"
@@ -27,9 +31,9 @@ services:
     ports: ["8080"]
     stop_grace_period: 8s
     volumes: ["{requests}:/requests"]
-    labels: {{bench.version: "${{VERSION:-1}}"}}
+    labels: {{bench.name: "{name}", bench.version: "${{VERSION:-1}}"}}
     environment:
-      SERVICE_NAME: "${{SERVICE_NAME:-bench}}"
+      SERVICE_NAME: "${{SERVICE_NAME:-{name}}}"
       SERVICE_PATH: /api/v1/bench
       VERSION: "${{VERSION:-1}}"
       RELEASE: "${{RELEASE:-good}}"
@@ -45,7 +49,7 @@ services:
     stop_grace_period: 8s
     volumes: ["{requests}:/requests"]
     environment:
-      SERVICE_NAME: bench
+      SERVICE_NAME: {name}
       SERVICE_PATH: /api/v1/bench
       VERSION: "${{VERSION:-1}}"
       RELEASE: "${{RELEASE:-good}}"
@@ -70,7 +74,7 @@ class Bench:
         self.requests = folder / "requests"
         self.requests.mkdir()
         self.file = folder / "docker-compose.yml"
-        self.file.write_text(compose.format(requests=self.requests))
+        self.file.write_text(compose.format(requests=self.requests, name=NAME))
         self._options = ["--path", SERVICE_PATH, "-f", str(self.file), *more]
         self.version = 1
         # The same changes in every run.
@@ -94,7 +98,7 @@ class Bench:
 
     def argv(self, name: str, *more: str) -> list[str]:
         """The command line of :meth:`command`."""
-        return [sys.executable, "-m", "jenkins_proxy", name, "bench", *self._options, *more]
+        return [sys.executable, "-m", "jenkins_proxy", name, NAME, *self._options, *more]
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of :meth:`command`."""
@@ -104,7 +108,7 @@ class Bench:
         self.scale_to(self._random.randint(1, 5))
 
     def scale_to(self, count: int) -> None:
-        self.daemon.command("scale", "bench", str(count), "-f", str(self.file))
+        self.daemon.command("scale", NAME, str(count), "-f", str(self.file))
 
     def rolling(self) -> None:
         self.deploy("--strategy", "rolling")
@@ -115,7 +119,7 @@ class Bench:
     def change_route(self) -> None:
         self.version += 1
         paths = f"{SERVICE_PATH},/extra/{self.version}"
-        self.daemon.command("reconfigure", "bench", "--path", paths, "--probe-path", SERVICE_PATH)
+        self.daemon.command("reconfigure", NAME, "--path", paths, "--probe-path", SERVICE_PATH)
 
     def fail(self) -> None:
         # The containers of this release end at once: the deploy has to notice, and to undo itself.
@@ -131,9 +135,7 @@ class Bench:
 
     def containers(self) -> list[str]:
         """The IDs of those that run on the machine's own engine."""
-        return docker(
-            "ps", "--quiet", "--filter", "label=com.docker.compose.service=app", "--filter", "name=bench"
-        ).split()
+        return docker("ps", "--quiet", "--filter", "label=com.docker.compose.service=app", "--filter", _OURS).split()
 
     def seen(self, version: int) -> collections.Counter[str]:
         """Who sent the requests that a release wrote down: ``user``, ``keyed`` or ``check``, and how many each."""
@@ -141,10 +143,10 @@ class Bench:
         return collections.Counter(line.split(" ", 1)[0] for file in files for line in file.read_text().splitlines())
 
     def down(self) -> None:
-        found = docker("ps", "--all", "--quiet", "--filter", f"ancestor={IMAGE}").split()
+        found = docker("ps", "--all", "--quiet", "--filter", _OURS).split()
         if found:
             docker("rm", "--force", *found)
-        networks = docker("network", "ls", "--quiet", "--filter", "name=bench").split()
+        networks = docker("network", "ls", "--quiet", "--filter", _OURS).split()
         if networks:
             docker("network", "rm", *networks)
 
@@ -206,7 +208,7 @@ def _swarm(folder: Path) -> Iterator[str]:
     network = f"10.{200 + number // 256 % 50}.{number % 256}"
     environment = {
         **world.ENVIRONMENT,
-        "CLUSTER_NAME": f"bench-{number}",
+        "CLUSTER_NAME": NAME,
         "CLUSTER_NET": network,
         "CLUSTER_DIR": str(folder / "cluster"),
     }

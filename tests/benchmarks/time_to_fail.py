@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from service import COMPOSE, HEALTHCHECK, Bench, stage
+from service import COMPOSE, HEALTHCHECK, NAME, Bench, stage
 
 
 def fail(bench: Bench, strategy: str, event: str, release: str) -> float:
@@ -20,7 +20,7 @@ def fail(bench: Bench, strategy: str, event: str, release: str) -> float:
     :raises SystemExit: there was no such event.
     """
     kinds = ("--filter", "type=container", "--filter", f"event={event}")
-    label = ("--filter", f"label=bench.version={bench.version + 1}")
+    label = ("--filter", f"label=bench.version={bench.version + 1}", "--filter", f"label=bench.name={NAME}")
     # Followed from the start: the engine remembers the last 256 events, and each run of a health check is three.
     argv = ["docker", "events", *kinds, *label, "--since", f"{time.time():.3f}", "--format", "{{.TimeNano}}"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as events:
@@ -51,7 +51,7 @@ def main() -> int:
         for strategy in ("rolling", "blue-green"):
             seconds = [fail(bench, strategy, "start", "bad-500") for _ in range(args.samples)]
             reached.append(show(f"answers 500, {strategy}: containers run -> end", seconds, 10))
-        bench.file.write_text(COMPOSE.format(requests=bench.requests) + HEALTHCHECK)
+        bench.file.write_text(COMPOSE.format(requests=bench.requests, name=NAME) + HEALTHCHECK)
         for strategy in ("rolling", "blue-green"):
             seconds = [fail(bench, strategy, "health_status: unhealthy", "good") for _ in range(args.samples)]
             reached.append(show(f"unhealthy, {strategy}: Docker says so -> end", seconds, 3))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -24,7 +25,7 @@ from typing import Protocol
 
 import requests
 import world
-from service import IMAGE, SERVICE_PATH, Bench, docker
+from service import IMAGE, NAME, SERVICE_PATH, Bench, docker
 
 COUNT = 2
 _CONFIG = """\
@@ -68,7 +69,7 @@ class Plain:
     """The article's docker-compose lines, and then perhaps something more."""
 
     def __init__(self, file: Path, program: tuple[str, ...], after=lambda: None) -> None:
-        self._compose = [*program, "-p", "bench", "-f", str(file)]
+        self._compose = [*program, "-p", NAME, "-f", str(file)]
         self._after = after
         self.version = 1000
 
@@ -136,7 +137,7 @@ class Kamal:
         self._version += 1
         new = [self._start(release) for _ in range(COUNT)]
         targets = [word for name in new for word in ("--target", f"{_address(name)}:8080")]
-        argv = ["kamal-proxy", "deploy", "bench", *targets, "--health-check-path", SERVICE_PATH]
+        argv = ["kamal-proxy", "deploy", NAME, *targets, "--health-check-path", SERVICE_PATH]
         done = subprocess.run(argv, env=self._environment, capture_output=True, check=False)
         taken_in = done.returncode == 0
         gone = self._old if taken_in else new
@@ -152,7 +153,17 @@ class Kamal:
         environment = [word for pair in words for word in ("--env", pair)]
         volume = f"{self._requests}:/requests"
         command = ["/bin/busybox", "sh", "/release.sh"]
-        return docker("run", "--detach", "--volume", volume, *environment, IMAGE, *command).strip()
+        return docker(
+            "run",
+            "--detach",
+            "--name",
+            f"{NAME}-{secrets.token_hex(4)}",
+            "--volume",
+            volume,
+            *environment,
+            IMAGE,
+            *command,
+        ).strip()
 
 
 def _address(container: str) -> str:
@@ -215,7 +226,7 @@ class Follower:
 def _render(config: Path, registry: str, port: int, retries: str = "", index: str = "") -> str:
     """Write the configuration for what the registry says, once it says something new since ``index``: the new one."""
     query = {"index": index, "wait": "5s"} if index else {}
-    answer = requests.get(f"{registry}/v1/catalog/service/bench", params=query, timeout=20)
+    answer = requests.get(f"{registry}/v1/catalog/service/{NAME}", params=query, timeout=20)
     servers = "\n".join(
         f"    server {entry['Node']}_{number}_{entry['ServicePort']} "
         f"{entry['ServiceAddress']}:{entry['ServicePort']}{'' if retries else ' check'}"
