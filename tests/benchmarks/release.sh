@@ -9,7 +9,8 @@ trap '$bb sleep ${STOP_SECONDS:-0}; exit 0' TERM INT
 serve_files() {
   $bb mkdir -p "$web${path%/*}"
   echo "{\"instance\": \"$($bb hostname)\", \"version\": \"$VERSION\"}" >"$web$path"
-  $bb httpd -f -p 8080 -h "$web" &
+  # An answer of the listener before it may still hold the port.
+  { until $bb httpd -f -p 8080 -h "$web"; do $bb sleep 0.1; done; } &
 }
 
 # answer_each HOW: a listener that answers as /answer.sh does for HOW.
