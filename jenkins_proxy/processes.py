@@ -14,14 +14,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import BinaryIO, TextIO
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.retry import Deadline
-
-if TYPE_CHECKING:
-    import asyncio
 
 Process = subprocess.Popen[bytes]
 """A program that runs beside this one."""
@@ -228,17 +225,14 @@ async def answer(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | Non
     return await process.wait(), output.decode(errors="replace")
 
 
-async def supervised(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
-    """Start a program that an event loop looks after.
+def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Process:
+    """Start a program whose stderr is a pipe to us. It has a session of its own: Ctrl-C in a terminal reaches us, who
+    let it finish.
 
-    :return: its process, with its stderr to read. It has a session of its own: Ctrl-C in a terminal reaches us, who
-        let it finish.
     :raises FileNotFoundError: when the program is not there.
     """
-    import asyncio
-
-    return await asyncio.create_subprocess_exec(
-        *argv,
+    return subprocess.Popen(
+        list(argv),
         cwd=cwd,
         env=dict(env),
         start_new_session=True,

@@ -81,7 +81,7 @@ class Demo:
         self._env.update(JENKINS_PROXY_URL=self.proxy, CONSUL_HTTP_ADDR=self.consul, JENKINS_PROXY_ENTRY=self.entry)
         self._serve_arguments = [
             "serve", "--listen", f"127.0.0.1:{api}", "--registry-listen", f"127.0.0.1:{registry}",
-            "--bind", f"*:{entry}", "--state-dir", str(folder / "state"),
+            "--bind", f"*:{entry}", "--state-dir", str(folder / "state"), "--stop-haproxy",
         ]  # fmt: skip
 
     def play(self) -> None:

@@ -1,6 +1,7 @@
 """``serve``: the proxy daemon, with an embedded registry and its agent unless a Consul is given, until it is stopped.
 
-It ends with 143 when it is stopped, as every command does, after everything has ended in order.
+It ends with 143 when it is stopped, as every command does, after everything has ended in order. SIGTERM, by which a
+service manager restarts it, leaves HAProxy serving for the next start; Ctrl-C or ``--stop-haproxy`` ends that, too.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
         "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
+    )
+    entry.add_argument(
+        "--stop-haproxy",
+        action="store_true",
+        help="end HAProxy with the daemon on SIGTERM, as Ctrl-C does (default: it goes on serving users, and the next "
+        "start with the same --state-dir takes it over without losing a request)",
     )
     api = parser.add_argument_group("API and dashboard")
     api.add_argument(
@@ -104,7 +111,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
     def serve() -> NoReturn:
         _warn(options, settings)
-        raise Stopped(asyncio.run(_serve(options, settings)))
+        raise Stopped(asyncio.run(_serve(options, settings, stop_haproxy=args.stop_haproxy)))
 
     return daemon_arguments.run_logged(serve, args.log_format)
 
@@ -177,16 +184,17 @@ def _warn(options: Options, settings: Settings) -> None:
         _LOG.warning("callers send the token to %s unencrypted: --tls-cert FILE serves by https", options.listen)
 
 
-async def _serve(options: Options, settings: Settings) -> str:
+async def _serve(options: Options, settings: Settings, *, stop_haproxy: bool) -> str:
     """Run until a signal comes, and give its name."""
     from jenkins_proxy.proxy import daemon
 
     signal_names: list[str] = []
-    stopped = asyncio.Event()
+    stopped: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def stop(signal_name: str) -> None:
         signal_names.append(signal_name)
-        stopped.set()
+        if not stopped.done():
+            stopped.set_result(stop_haproxy or signal_name == "SIGINT")
 
     call_when_stopped(stop)
     await daemon.run(options, settings, stopped)

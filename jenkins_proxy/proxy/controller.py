@@ -17,6 +17,7 @@ from pathlib import Path
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.proxy.counting import Counting
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.events import EventBus
@@ -145,10 +146,30 @@ class Controller:
 
     async def stop(self) -> None:
         """End HAProxy and every task. Requests in flight get a few seconds."""
+        await self._end_tasks()
+        await asyncio.gather(self._heartbeat.end(), self._haproxy.stop())
+
+    async def leave(self) -> None:
+        """End every task; HAProxy goes on serving what it serves, for the next daemon to take over.
+
+        This proxy stays among the live ones until its session's time is over: users are still led by it, and a deploy
+        that stops instances meanwhile has to know that it lags.
+        """
+        try:
+            # The next daemon starts from the files.
+            await self._applier.flush()
+            await self._persistence.flush()
+        except (JenkinsProxyError, OSError) as error:
+            _LOG.warning("what HAProxy serves could not be written: %s", error)
+        await self._end_tasks()
+        pid = await self._haproxy.leave()
+        if pid:
+            _LOG.info("HAProxy goes on serving users: the next start takes it over, and `kill -USR1 %d` ends it", pid)
+
+    async def _end_tasks(self) -> None:
         # HAProxy's workers live as long as they are followed.
         self._counter.close()
         await self._tasks.cancel_all()
-        await asyncio.gather(self._heartbeat.end(), self._haproxy.stop())
 
     def _task_failed(self, error: BaseException) -> None:
         _LOG.error("a part of the daemon ended by a bug", exc_info=error)

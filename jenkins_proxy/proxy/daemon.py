@@ -90,9 +90,11 @@ class Options:
     timing: Timing = Timing()
 
 
-async def run(options: Options, settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set, then end everything in order.
+async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) -> None:
+    """Serve until ``stop`` has its result, then end everything in order.
 
+    :param stop: its result is whether HAProxy ends, too. Without that it goes on serving users, and the next daemon
+        with this state directory takes it over.
     :raises UsageError: when a port is taken, HAProxy is missing or refuses, or the state directory is not usable.
     """
     logging.getLogger("aiohttp.server").addFilter(_concerns_operator)
@@ -118,7 +120,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Event) -> None
         event_log, meter = EventLog(), Meter()
         events = controller.events.subscribe()
         await stack.enter_async_context(_background("the event log", _record(events, event_log, meter)))
-        stack.push_async_callback(controller.stop)
+        stack.push_async_callback(_end, controller, haproxy, stop)
         await controller.start()
         if options.embedded:
             await stack.enter_async_context(_agent(url, options, options.embedded, settings))
@@ -133,8 +135,14 @@ async def run(options: Options, settings: Settings, stop: asyncio.Event) -> None
         )
         await stack.enter_async_context(_served(app, port, options, event_log))
         _LOG.info(_ready(options, url))
-        await stop.wait()
-        _LOG.info("stopping: no new calls, then HAProxy once its requests have ended")
+        ends_haproxy = await asyncio.shield(stop)
+        _LOG.info("stopping: no new calls" + (", then HAProxy once its requests have ended" if ends_haproxy else ""))
+
+
+async def _end(controller: Controller, haproxy: HAProxy, stop: asyncio.Future[bool]) -> None:
+    """Stop what was started. Where the start itself failed, whoever was served before stays so."""
+    ends_haproxy = stop.result() if stop.done() and not stop.cancelled() else not haproxy.took_over
+    await (controller.stop() if ends_haproxy else controller.leave())
 
 
 def _api(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from jenkins_proxy.proxy.route_store import (
     to_json,
 )
 
+_LOG = logging.getLogger(__name__)
+
 
 class RouteCache:
     """The routes, drains and holds on disk.
@@ -35,7 +38,7 @@ class RouteCache:
         self._written = b""
 
     def read(self) -> tuple[StoredRoutes, Drains, Holds]:
-        """What was saved last; nothing when there is no file, or none that can be read."""
+        """What was saved last; nothing when there is no file, and with a warning when it cannot be read."""
         try:
             data = validation.parse_json(self._path.read_bytes())
             routes = parse_routes(_pairs(ROUTES, data["routes"], data["lineage"]), 0)
@@ -43,7 +46,12 @@ class RouteCache:
             # A file of before there were holds has none.
             holds = parse_holds(_pairs(HOLDS, data.get("holds", {}), data.get("holds_lineage", "")), HOLDS, STORE_ID, 0)
             return routes, drains, holds
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except FileNotFoundError:
+            return StoredRoutes(), {}, Holds()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            _LOG.warning(
+                "%s is not used, as it is damaged (%r): until the registry answers, no route serves", self._path, error
+            )
             return StoredRoutes(), {}, Holds()
 
     async def save(

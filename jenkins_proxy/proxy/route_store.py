@@ -117,6 +117,12 @@ class RouteStore:
         """Say what this proxy serves. :return: False when the session is gone."""
         return await self._registry.kv_put(PROXIES + name, to_json(state), acquire=session)
 
+    async def end_session_of(self, name: str) -> None:
+        """End the session that holds a proxy's key, if one does."""
+        pair = await self._registry.kv_get(PROXIES + name)
+        if pair and pair.session:
+            await self._registry.session_destroy(pair.session)
+
     async def _change(self, key: str, changed: Callable[[KvPair | None], bytes | None]) -> KvPair | None:
         for _ in range(_ATTEMPTS):
             pair = await self._registry.kv_get(key)

@@ -116,6 +116,7 @@ class Daemon:
             f"127.0.0.1:{ports[1]}",
             "--state-dir",
             str(self.state),
+            "--stop-haproxy",
             *where,
             *arguments,
         ]

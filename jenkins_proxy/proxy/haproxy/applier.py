@@ -163,15 +163,22 @@ class Applier:
             self._stale.clear()
             begin = time.monotonic()
             try:
-                async with self._files:
-                    # In a thread, and beside changes of servers: ten thousand of them take a tenth of a second.
-                    await asyncio.to_thread(self._write, dict(self._running))
+                await self.flush()
                 self.problem = ""
             except (ProxyError, UsageError) as error:
                 self.problem = error.message
                 self._stale.set()
                 await asyncio.sleep(self._timing.idle_poll_max)
             await asyncio.sleep((time.monotonic() - begin) / _WRITING_SHARE)
+
+    async def flush(self) -> None:
+        """Make the files equal to what runs now.
+
+        :raises ProxyError: when they cannot be written.
+        """
+        async with self._files:
+            # In a thread, and beside changes of servers: ten thousand of them take a tenth of a second.
+            await asyncio.to_thread(self._write, dict(self._running))
 
     async def _reload(self, desired: Mapping[str, Backend]) -> Applied:
         begin = time.monotonic()

@@ -16,7 +16,7 @@ from pathlib import Path
 from jenkins_proxy import processes
 from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.errors import ProxyError, UsageError
-from jenkins_proxy.proxy.haproxy import output, program
+from jenkins_proxy.proxy.haproxy import child, output, program
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI, Workers
@@ -34,6 +34,7 @@ class HAProxy:
     :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
     :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
+    :ivar took_over: whether users were served already when it started, by what an earlier daemon had left.
     """
 
     def __init__(self, options: Options, run_dir: Path, timing: Timing = DEFAULT) -> None:
@@ -44,9 +45,10 @@ class HAProxy:
         self.on_death: Callable[[str], None] = lambda _reason: None
         self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
+        self.took_over = False
         self._program = ""
         self._log = output.Log()
-        self._master: asyncio.subprocess.Process | None = None
+        self._master: child.Child | None = None
         self._reader: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
 
@@ -76,6 +78,20 @@ class HAProxy:
         if self._master:
             await self._end()
             (self.files.folder / PID).unlink(missing_ok=True)
+
+    async def leave(self) -> int:
+        """Look after it no more: it goes on serving users, and the next start in the same folder takes it over.
+
+        :return: the process ID of its master; 0 when none runs.
+        """
+        if self._keeper:
+            await cancel_all([self._keeper])
+        if not self._master or not self._running:
+            return 0
+        if self._reader:
+            await cancel_all([self._reader])
+        self._master.leave()
+        return self._master.pid
 
     async def check(self, rendered: Rendered) -> None:
         """Let HAProxy read the configuration without running it.
@@ -161,14 +177,14 @@ class HAProxy:
 
     async def _launch(self, version: int) -> None:
         argv = [self._program, "-W", "-S", f"unix@{MASTER_SOCKET},mode,600", "-f", CONFIG]
-        left_behind = _left_behind(self.files.folder)
+        left_behind = child.left_behind(self.files.folder, PID)
         if left_behind:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
+            self.took_over = True
         mark = self._log.mark()
-        self._master = await processes.supervised(argv, cwd=self.files.folder, env=program.environment())
+        self._master = await child.Child.started(argv, cwd=self.files.folder, env=program.environment())
         (self.files.folder / PID).write_text(str(self._master.pid))
-        if self._master.stderr:
-            self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
+        self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
         try:
             await self._wait_started(version, mark, 0)
         except BaseException:
@@ -261,7 +277,7 @@ class HAProxy:
                 self.files.revert()
 
     @property
-    def _process(self) -> asyncio.subprocess.Process:
+    def _process(self) -> child.Child:
         if self._master is None:
             raise ProxyError("HAProxy has not been started yet")
         return self._master
@@ -283,18 +299,8 @@ class HAProxy:
         if self._reader:
             # A worker that was left behind would hold the pipe open.
             self._reader.cancel()
+        self._process.leave()
 
 
 async def _ignore() -> None:
     pass
-
-
-def _left_behind(folder: Path) -> int:
-    """The process ID of a HAProxy master that runs in this folder and is not ours any more, or 0."""
-    try:
-        pid = int((folder / PID).read_text())
-        runs_here = Path(f"/proc/{pid}/cwd").samefile(folder)
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except (OSError, ValueError):
-        return 0
-    return pid if runs_here and name == "haproxy" else 0

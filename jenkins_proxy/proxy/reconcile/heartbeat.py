@@ -26,6 +26,7 @@ class Heartbeat:
         self._name = name
         self._ttl = timing.session_ttl
         self._session = ""
+        self._published = False
         self._served: dict[str, int] = {}
         self._counts: Mapping[str, Any] = {}
         self._changed = asyncio.Event()
@@ -73,4 +74,9 @@ class Heartbeat:
     async def _publish(self) -> None:
         if not self._session or not await self._registry.session_renew(self._session):
             self._session = await self._registry.session_create(f"jenkins-proxy {self._name}", self._ttl)
-        await self._store.publish(self._name, self._session, {**self._served, "counts": self._counts})
+        state = {**self._served, "counts": self._counts}
+        if not await self._store.publish(self._name, self._session, state) and not self._published:
+            # Held by the session of the daemon before us, which was killed or has left HAProxy to us.
+            await self._store.end_session_of(self._name)
+            await self._store.publish(self._name, self._session, state)
+        self._published = True

@@ -18,6 +18,7 @@ class Persistence:
         self._desired = desired
         self._cache = cache
         self._changed = asyncio.Event()
+        self._saving = asyncio.Lock()
         self.problem = ""
 
     def changed(self) -> None:
@@ -30,8 +31,16 @@ class Persistence:
             await self._changed.wait()
             self._changed.clear()
             try:
-                desired = self._desired
-                await self._cache.save(desired.routes, desired.drains, desired.store_id, desired.holds.known)
+                await self.flush()
                 self.problem = ""
             except OSError as error:
                 self.problem = f"cannot keep the routes on disk: {error}"
+
+    async def flush(self) -> None:
+        """Save what is desired now.
+
+        :raises OSError: when it cannot be written.
+        """
+        desired = self._desired
+        async with self._saving:
+            await self._cache.save(desired.routes, desired.drains, desired.store_id, desired.holds.known)

@@ -183,7 +183,7 @@ def start_daemon(haproxy, free_port, wait_for, tmp_path):
     def start(*arguments: str, scheme: str = "http", **environment: str) -> Daemon:
         api, entry = (f"127.0.0.1:{free_port()}" for _ in range(2))
         folder = tmp_path / f"serve-{len(started)}"
-        argv = ["serve", "--listen", api, "--bind", entry, "--state-dir", str(folder), *arguments]
+        argv = ["serve", "--listen", api, "--bind", entry, "--state-dir", str(folder), "--stop-haproxy", *arguments]
         path = f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"
         made = Daemon(
             argv,

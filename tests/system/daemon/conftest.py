@@ -18,7 +18,8 @@ import pytest
 
 
 class Backend:
-    """An instance: answers every request with its own port; with ``hold()`` only when it is let go."""
+    """An instance: answers every request with its own port, what is upgraded by an echo; with ``hold()`` only when it
+    is let go."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -31,11 +32,23 @@ class Backend:
 
             def do_GET(self) -> None:  # noqa: N802
                 backend._go.wait(20)
+                if self.headers.get("Upgrade"):
+                    self._echo()
+                    return
                 body = str(backend.port).encode()
                 self.send_response(backend.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def _echo(self) -> None:
+                self.send_response(101)
+                self.send_header("Connection", "Upgrade")
+                self.send_header("Upgrade", "echo")
+                self.end_headers()
+                while said := self.connection.recv(1000):
+                    self.connection.sendall(said)
+                self.close_connection = True
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -147,6 +160,16 @@ class Daemon:
         urllib.request.urlopen(request, timeout=10).close()
 
 
+def haproxies(state: Path) -> list[int]:
+    """The process IDs of the HAProxies that were started for a state directory."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "comm").read_text() == "haproxy\n" and state in (folder / "cwd").resolve().parents:
+                found.append(int(folder.name))
+    return found
+
+
 @pytest.fixture
 def make_daemon(haproxy, free_port, tmp_path):
     """``make_daemon("--insecure", consul=url, JENKINS_PROXY_TOKEN=…)``: one that is not started yet."""
@@ -167,7 +190,10 @@ def make_daemon(haproxy, free_port, tmp_path):
     yield make
     for daemon in made:
         if hasattr(daemon, "process"):
-            daemon.end()
+            # With its HAProxy. Of one that has ended without it, the next start takes that over.
+            if daemon.process.poll() is not None and haproxies(daemon.state):
+                daemon.start()
+            daemon.end(signal.SIGINT)
 
 
 @pytest.fixture(params=[pytest.param("", id="embedded"), pytest.param("start_consul", id="consul")])

@@ -9,7 +9,10 @@ import os
 import signal
 import socket
 import subprocess
+import threading
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -17,20 +20,12 @@ import pytest
 
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.model import Route
+from tests.fixtures.traffic import USER_PAUSE
+from tests.system.daemon.conftest import haproxies
 
 BOOKS = "/api/v1/books"
 RECONFIGURE = f"/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath={BOOKS}"
 OLD_AIOHTTP = tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 14)
-
-
-def haproxies(state: Path) -> list[int]:
-    """The process IDs of the HAProxies that were started for a state directory."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (folder / "comm").read_text() == "haproxy\n" and state in (folder / "cwd").resolve().parents:
-                found.append(int(folder.name))
-    return found
 
 
 def test_a_restart_serves_at_once_what_was_served(daemon, backends) -> None:
@@ -40,9 +35,62 @@ def test_a_restart_serves_at_once_what_was_served(daemon, backends) -> None:
     assert len(haproxies(daemon.state)) >= 1
     assert daemon.end() == 143
     assert "stopped by SIGTERM" in daemon.said
-    assert haproxies(daemon.state) == []
     daemon.start()
     assert daemon.get(BOOKS) == (200, str(backend.port))
+
+
+def test_a_polite_restart_loses_no_request_and_cuts_no_stream(daemon, backends, wait_for) -> None:
+    backend, websocket = backends(2)
+    daemon.register("books-ms", backend)
+    daemon.register("chat-ms", websocket)
+    assert daemon.curl(RECONFIGURE)[0] == 0
+    chat = "/v1/docker-flow-proxy/reconfigure?serviceName=chat-ms&servicePath=/chat"
+    assert daemon.curl(chat)[0] == 0
+    with socket.create_connection(("127.0.0.1", daemon.entry), timeout=10) as stream, users(daemon) as answers:
+        stream.sendall(b"GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert b" 101 " in stream.recv(1000)
+        for _ in range(2):
+            assert daemon.end() == 143
+            line = [line for line in daemon.said.splitlines() if "goes on serving users" in line][-1]
+            assert int(line.rpartition("kill -USR1 ")[2].split("`")[0]) in haproxies(daemon.state)
+            assert daemon.get(BOOKS) == (200, str(backend.port)), "served without a daemon"
+            daemon.start()
+        stream.sendall(b"still there?")
+        assert stream.recv(1000) == b"still there?"
+    assert answers == {(200, str(backend.port))}
+    # A master and its worker.
+    wait_for(lambda: len(haproxies(daemon.state)) == 2, "the HAProxy of before to end with its last stream")
+
+
+@contextlib.contextmanager
+def users(daemon) -> Iterator[set[tuple[int, str]]]:
+    """Users who ask all the time; the set is of the answers that they got."""
+    answers: set[tuple[int, str]] = set()
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(USER_PAUSE):
+            try:
+                answers.add(daemon.get(BOOKS))
+            except OSError as error:
+                answers.add((0, repr(error)))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(20)
+
+
+def test_told_so_it_ends_haproxy_too(make_daemon) -> None:
+    daemon = make_daemon("--stop-haproxy")
+    daemon.start()
+    assert daemon.end() == 143
+    assert haproxies(daemon.state) == []
 
 
 def test_the_haproxy_that_users_meet_is_not_root(daemon) -> None:
@@ -51,15 +99,26 @@ def test_the_haproxy_that_users_meet_is_not_root(daemon) -> None:
     assert owners == ({"root", "haproxy"} if os.geteuid() == 0 else {getpass.getuser()})
 
 
+def session(daemon) -> str:
+    """The session that holds this proxy's key; empty where none does."""
+    url = f"{daemon.registry}/v1/kv/jenkins-proxy/proxies/?recurse=true"
+    with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(url, timeout=10) as answer:
+        return next((key["Session"] for key in json.load(answer) if "Session" in key), "")
+    return ""
+
+
 def test_a_killed_daemon_leaves_no_second_haproxy(daemon, backends, wait_for) -> None:
     (backend,) = backends()
     daemon.register("books-ms", backend)
     assert daemon.curl(RECONFIGURE)[0] == 0
+    wait_for(lambda: session(daemon), "the proxy to be among the live ones")
+    before = session(daemon)
     assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
     daemon.start()
     # Soon, not at once: the files follow changes of servers, and this one was killed right after such a change.
     wait_for(lambda: daemon.get(BOOKS) == (200, str(backend.port)), "the route to serve again")
-    assert daemon.end() == 143
+    wait_for(lambda: session(daemon) not in ("", before), "its place among the live proxies to be the new daemon's")
+    assert daemon.end(signal.SIGINT) == 143
     wait_for(lambda: haproxies(daemon.state) == [], "every HAProxy to end with the daemon")
 
 

@@ -84,6 +84,7 @@ def machines(haproxy, free_port, wait_for, tmp_path_factory) -> Iterator[Callabl
             entry,
             "--state-dir",
             str(folder / "state"),
+            "--stop-haproxy",
             *more,
         ]
         environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}

@@ -159,6 +159,7 @@ def machine(haproxy, docker, free_port, wait_for, tmp_path: Path):
         made.entry,
         "--state-dir",
         str(tmp_path / "state"),
+        "--stop-haproxy",
     ]
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
     with (tmp_path / "serve.log").open("wb") as log:

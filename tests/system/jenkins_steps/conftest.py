@@ -245,6 +245,7 @@ def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
         entry,
         "--state-dir",
         str(state / "state"),
+        "--stop-haproxy",
     ]
     environment = {
         **os.environ,
