@@ -169,7 +169,8 @@ def _held_and_aborted(
 def _versions(daemon: world.Daemon) -> set[str]:
     """The releases that answer a user's next requests; what is not an answer of a release is its status."""
     found = set()
-    for _ in range(6):
+    # Of three instances one may have another release: thirty answers hardly miss it.
+    for _ in range(30):
         answer = requests.get(f"http://127.0.0.1:{daemon.entry}{SERVICE_PATH}", timeout=10)
         found.add(answer.json()["version"] if answer.ok else f"status {answer.status_code}")
     return found
