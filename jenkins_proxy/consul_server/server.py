@@ -24,7 +24,7 @@ from aiohttp import web
 from jenkins_proxy.consul_server.agent import Agent
 from jenkins_proxy.consul_server.api import absent
 from jenkins_proxy.consul_server.api.about import AboutApi
-from jenkins_proxy.consul_server.api.access import Access
+from jenkins_proxy.consul_server.api.access import Access, Owner
 from jenkins_proxy.consul_server.api.agent_api import AgentApi
 from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.http import KV_MAX, middleware, with_redirects
@@ -38,7 +38,7 @@ from jenkins_proxy.consul_server.state.state_store import Row, Store, Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import PASSING
 
-__all__ = ["EmbeddedRegistry"]
+__all__ = ["EmbeddedRegistry", "Owner"]
 
 
 class EmbeddedRegistry:
@@ -47,6 +47,7 @@ class EmbeddedRegistry:
     :param state_file: what outlives a restart; None keeps nothing.
     :param token: what writing calls must present, as Consul's ACL token; empty asks for none.
     :param names: domains by which it may be called on loopback without a token.
+    :param owner: the keys that one caller alone may write.
     :ivar url: ``http://127.0.0.1:8500``, once started.
     """
 
@@ -56,11 +57,13 @@ class EmbeddedRegistry:
         token: str = "",
         *,
         names: Iterable[str] = (),
+        owner: Owner | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._state_file = state_file
         self._token = token
         self._names = tuple(names)
+        self._owner = owner
         self._timing = timing or Timing()
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -116,7 +119,7 @@ class EmbeddedRegistry:
         own_node = self._register_self(catalog, node, host)
         # One more than the limit: whether a body may reach it differs between versions of aiohttp.
         app = web.Application(
-            middlewares=[middleware(Access(self._token, host, self._names))], client_max_size=KV_MAX + 1
+            middlewares=[middleware(Access(self._token, host, self._names, self._owner))], client_max_size=KV_MAX + 1
         )
         app.add_routes(
             with_redirects(

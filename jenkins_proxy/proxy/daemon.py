@@ -16,8 +16,9 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
-from jenkins_proxy.consul_server.server import EmbeddedRegistry
+from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 from jenkins_proxy.errors import JenkinsProxyError
+from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy import state_dir
 from jenkins_proxy.proxy.api import sockets
@@ -31,9 +32,12 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.controller import Controller
+from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
+from jenkins_proxy.proxy.hold_store import HOLDS
+from jenkins_proxy.proxy.route_store import DRAINS, PROXIES, ROUTES
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
@@ -49,6 +53,8 @@ _LOG = logging.getLogger(__name__)
 # Connections of the budget for callers who wait for a first instance, so that they never stand behind a watch.
 _WAITERS = 8
 _AGENT_CONNECTIONS = 4
+# What the API's token guards is not to be had by the registry's door.
+_OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS)
 QUIET_EVENTS = ("in-rotation", "reload")
 """Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too."""
 
@@ -157,7 +163,7 @@ def _api(
 ) -> web.Application:
     service, timing = controller.service, options.timing
     about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
-    authenticator = Authenticator(options.token, options.names)
+    authenticator = Authenticator(options.token, options.names, loopback=is_loopback(options.listen.host))
     waiter = RouteWaiter(service, waiter_client, timing)
     return application(
         authenticator,
@@ -180,7 +186,9 @@ def _concerns_operator(record: logging.LogRecord) -> bool:
 @contextlib.asynccontextmanager
 async def _embedded_registry(options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
-    registry = EmbeddedRegistry(options.state_dir / "registry", settings.consul_token, names=options.names)
+    owner = Owner(options.token, _OWN_KEYS) if options.token else None
+    folder = options.state_dir / "registry"
+    registry = EmbeddedRegistry(folder, settings.consul_token, names=options.names, owner=owner)
     await registry.start(embedded.listen.host, embedded.listen.port)
     try:
         yield registry.url
@@ -190,7 +198,7 @@ async def _embedded_registry(options: Options, embedded: Embedded, settings: Set
 
 def _client(url: str, settings: Settings, options: Options, connections: int) -> AsyncConsul:
     if options.embedded:
-        return AsyncConsul(url, settings.consul_token, connections=connections)
+        return AsyncConsul(url, options.token or settings.consul_token, connections=connections)
     return AsyncConsul.from_settings(settings, connections=connections)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 
 import aiohttp
 import pytest
 
-from jenkins_proxy.consul_server.server import EmbeddedRegistry
+from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 
 PAGE = "Mozilla/5.0 (X11; Linux x86_64)"
 
@@ -86,6 +87,41 @@ def test_a_token_opens_everything_from_everywhere(call):
     page = {"registry": "token", "Origin": "http://evil.example"}
     assert call("PUT", "evil.example", **page) == 403
     assert call("PUT", "evil.example", **page, X_Consul_Token="s3cret") == 200
+
+
+def test_with_a_token_a_name_that_someone_else_may_own_reads_nothing(call):
+    assert call("GET", "evil.example", registry="token") == 403
+    assert call("GET", "evil.example", registry="token", X_Consul_Token="s3cret") == 200
+    assert call("GET", registry="token") == 200
+
+
+@pytest.mark.parametrize("token", ["", "s3cret"])
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "own/routes/evil", False),
+        ("PUT", "own%2Froutes%2Fevil", False),
+        ("PUT", "own/holds/books", False),
+        ("DELETE", "own/routes/books", False),
+        ("DELETE", "own?recurse", False),
+        ("DELETE", "?recurse=true", False),
+        ("PUT", "own/locks/books", True),
+        ("DELETE", "own/locks?recurse", True),
+        ("GET", "own/routes/?recurse", True),
+    ],
+)
+def test_what_the_owner_alone_writes(embed, token, method, path, allowed):
+    registry = embed(token=token, owner=Owner("0wner", ("own/routes/", "own/holds/")))
+
+    def status(presented: str) -> int:
+        headers = {"X-Consul-Token": presented} if presented else {}
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)) as connection:
+            connection.request(method, f"/v1/kv/{path}", headers=headers)
+            return connection.getresponse().status
+
+    assert (status(token) in (200, 404)) is allowed
+    assert status("0wner") in (200, 404)
+    assert status("wrong") == (403 if not allowed or (token and method != "GET") else status(token))
 
 
 async def test_beyond_loopback_any_name_may_be_ours():

@@ -5,17 +5,42 @@ but for a web page in a browser that reaches the port, too. A browser sends ``Or
 registry has no page of its own, and clients of Consul send none. What is read is open to a name that an attacker's DNS
 has pointed at us, unless the name is refused: on loopback, where no machine but this one has names for us. Beyond it
 clients may call us by any name that their network gives us.
+
+Keys that lead users belong to the proxy: where its API has a token, they are written with that token alone.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
 
 from jenkins_proxy import hostnames
 from jenkins_proxy.consul_server.errors import ConsulError
+
+_KV = "/v1/kv/"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who alone may write some keys, and whatever else there is.
+
+    :ivar token: what the owner presents. :ivar prefixes: of its keys.
+    """
+
+    token: str = field(repr=False)
+    prefixes: tuple[str, ...]
+
+    def has(self, request: web.Request) -> bool:
+        """Whether a writing call changes one of these keys."""
+        if not request.path.startswith(_KV):
+            return False
+        key = request.path[len(_KV) :]
+        # Whoever deletes all below a key deletes what is below these.
+        above = "recurse" in request.query and any(prefix.startswith(key) for prefix in self.prefixes)
+        return above or key.startswith(self.prefixes)
 
 
 class Access:
@@ -24,20 +49,28 @@ class Access:
     :param token: what a writing call must present; empty asks for none.
     :param host: where the registry listens.
     :param names: domains by which it may be called on loopback without a token.
+    :param owner: the keys that one caller alone may write; None where there are none.
     """
 
-    def __init__(self, token: str, host: str, names: Iterable[str] = ()) -> None:
+    def __init__(self, token: str, host: str, names: Iterable[str] = (), owner: Owner | None = None) -> None:
         self._token = token
+        self._owner = owner
         self._loopback = hostnames.is_loopback(host)
         self._names = {name.lower() for name in names}
 
     def check(self, request: web.Request) -> None:
         """:raises ConsulError: when the request may not go on."""
         writes = request.method != "GET"
-        if self._token:
-            if writes and not self._presented(request):
-                raise ConsulError(403, "Permission denied")
+        owns = self._owner is not None and _presented(request, self._owner.token)
+        if owns:
             return
+        if writes and self._owner and self._owner.has(request):
+            raise ConsulError(403, "Permission denied: this key leads users, and is written by the proxy alone")
+        if self._token:
+            if _presented(request, self._token):
+                return
+            if writes:
+                raise ConsulError(403, "Permission denied")
         if writes and hdrs.ORIGIN in request.headers:
             raise ConsulError(
                 403,
@@ -53,9 +86,10 @@ class Access:
                 "--allow-host makes it known",
             )
 
-    def _presented(self, request: web.Request) -> bool:
-        bearer = request.headers.get(hdrs.AUTHORIZATION, "")
-        given = request.headers.get("X-Consul-Token") or (bearer[7:] if bearer.startswith("Bearer ") else "")
-        return hmac.compare_digest(
-            (given or request.query.get("token", "")).encode("utf-8", "surrogateescape"), self._token.encode()
-        )
+
+def _presented(request: web.Request, token: str) -> bool:
+    bearer = request.headers.get(hdrs.AUTHORIZATION, "")
+    given = request.headers.get("X-Consul-Token") or (bearer[7:] if bearer.startswith("Bearer ") else "")
+    return hmac.compare_digest(
+        (given or request.query.get("token", "")).encode("utf-8", "surrogateescape"), token.encode()
+    )

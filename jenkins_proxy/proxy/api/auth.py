@@ -5,7 +5,8 @@ reaches the port may call, which the daemon allows on loopback only (or with ``-
 page in a browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin,
 Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
 
-What is only read (routes, events, metrics, the dashboard) is open in both cases and holds no secret.
+What is only read (routes, events, metrics, the dashboard) is open in both cases and holds no secret; but where the
+daemon listens on loopback alone, not to a Host that an attacker's DNS may have pointed there.
 """
 
 from __future__ import annotations
@@ -50,10 +51,12 @@ class Authenticator:
     :param token: what callers must send; empty for none.
     :param names: host names by which callers may reach the daemon without a token, beside addresses, names without a
         dot and this machine's own.
+    :param loopback: whether the daemon listens on loopback alone, where no other machine has names for it.
     """
 
-    def __init__(self, token: str, names: Iterable[str] = ()) -> None:
+    def __init__(self, token: str, names: Iterable[str] = (), *, loopback: bool = True) -> None:
         self._expected = token.encode()
+        self._loopback = loopback
         self._names = {name.lower() for name in names}
 
     def check(self, request: web.Request, guarded: bool) -> None:
@@ -62,9 +65,9 @@ class Authenticator:
         :param guarded: whether it is for a guarded handler.
         :raises AccessDenied: when it may not.
         """
-        if not self._expected:
-            self._check_name(request)
         denial = self._denial(request)
+        if not self._expected or (denial and self._loopback):
+            self._check_name(request)
         if denial and guarded:
             raise denial
 

@@ -192,6 +192,12 @@ def test_a_token_protects_and_never_shows(make_daemon, backends) -> None:
     daemon.register("books-ms", backend)
     assert "401" in daemon.curl(RECONFIGURE)[1]
     assert "401" in daemon.curl(RECONFIGURE, "-H", "Authorization: Bearer wrong")[1]
+    # By the registry's door neither, which the daemon itself goes through.
+    evil = urllib.request.Request(
+        f"{daemon.registry}/v1/kv/jenkins-proxy/routes/evil", b'{"paths": ["/"]}', method="PUT"
+    )
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(evil, timeout=10)
     assert daemon.get(BOOKS)[0] == 503
     assert daemon.curl(RECONFIGURE, "-H", "Authorization: Bearer s3cret-t0ken")[0] == 0
     assert daemon.get(BOOKS) == (200, str(backend.port))
