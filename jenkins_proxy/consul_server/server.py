@@ -13,6 +13,7 @@ tests against it and against a real Consul.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import uuid
@@ -21,6 +22,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from jenkins_proxy import connection_limit
+from jenkins_proxy.connection_limit import ConnectionLimit
 from jenkins_proxy.consul_server.agent import Agent
 from jenkins_proxy.consul_server.api import absent
 from jenkins_proxy.consul_server.api.about import AboutApi
@@ -48,6 +51,7 @@ class EmbeddedRegistry:
     :param token: what writing calls must present, as Consul's ACL token; empty asks for none.
     :param names: domains by which it may be called on loopback without a token.
     :param owner: the keys that one caller alone may write.
+    :param limit: of its connections; None means what the process may have.
     :ivar url: ``http://127.0.0.1:8500``, once started.
     """
 
@@ -58,6 +62,7 @@ class EmbeddedRegistry:
         *,
         names: Iterable[str] = (),
         owner: Owner | None = None,
+        limit: ConnectionLimit | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._state_file = state_file
@@ -66,6 +71,8 @@ class EmbeddedRegistry:
         self._owner = owner
         self._timing = timing or Timing()
         self._runner: web.AppRunner | None = None
+        self._limit = limit or ConnectionLimit("the embedded registry", connection_limit.share(1))
+        self._server: asyncio.Server | None = None
         self.url = ""
         self.port = 0
 
@@ -91,7 +98,7 @@ class EmbeddedRegistry:
             listener.close()
             raise
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        self._server = await connection_limit.listen(self._runner, listener, self._limit)
         self._sessions.start()
         self._agent.start()
 
@@ -100,6 +107,8 @@ class EmbeddedRegistry:
         if self._runner:
             await self._agent.stop()
             self._sessions.stop()
+            if self._server:
+                self._server.close()
             await self._runner.cleanup()
             self._store.close()
             self._runner = None
@@ -156,7 +165,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(1024)
+        listener.listen(connection_limit.BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from jenkins_proxy import connection_limit
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.connection_limit import ConnectionLimit
 from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.hostnames import is_loopback
@@ -53,6 +55,8 @@ _LOG = logging.getLogger(__name__)
 # Connections of the budget for callers who wait for a first instance, so that they never stand behind a watch.
 _WAITERS = 8
 _AGENT_CONNECTIONS = 4
+# The API and the embedded registry.
+_SERVERS = 2
 # What the API's token guards is not to be had by the registry's door.
 _OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS)
 QUIET_EVENTS = ("in-rotation", "reload")
@@ -104,6 +108,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
     :raises UsageError: when a port is taken, HAProxy is missing or refuses, or the state directory is not usable.
     """
     logging.getLogger("aiohttp.server").addFilter(_concerns_operator)
+    connection_limit.raise_limit()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(state_dir.locked(options.state_dir))
         # Before anything is started that a taken port would have to undo.
@@ -172,7 +177,7 @@ def _api(
         UserCounts(controller.counting),
         DockerFlow(service, waiter),
         Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
-        EventStream(event_log, timing=timing),
+        EventStream(event_log, authenticator, timing=timing),
         Meta(service),
     )
 
@@ -188,7 +193,8 @@ async def _embedded_registry(options: Options, embedded: Embedded, settings: Set
     """The embedded registry's address, while it serves."""
     owner = Owner(options.token, _OWN_KEYS) if options.token else None
     folder = options.state_dir / "registry"
-    registry = EmbeddedRegistry(folder, settings.consul_token, names=options.names, owner=owner)
+    limit = ConnectionLimit("the embedded registry", connection_limit.share(_SERVERS))
+    registry = EmbeddedRegistry(folder, settings.consul_token, names=options.names, owner=owner, limit=limit)
     await registry.start(embedded.listen.host, embedded.listen.port)
     try:
         yield registry.url
@@ -246,10 +252,12 @@ async def _served(
 ) -> AsyncIterator[None]:
     runner = app_runner(app, options.timing)
     await runner.setup()
+    limit = ConnectionLimit("the API", connection_limit.share(_SERVERS))
+    server = await connection_limit.listen(runner, port, limit, tls=options.tls)
     try:
-        await web.SockSite(runner, port, ssl_context=options.tls).start()
         yield
     finally:
+        server.close()
         # Those who follow the events would keep the runner from ending.
         event_log.close()
         await runner.cleanup()

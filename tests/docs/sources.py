@@ -114,7 +114,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         HoldRoutes(Mock()),
         DockerFlow(Mock(), Mock()),
         Dashboard(Mock(), Mock(), Mock(), Mock(), {}),
-        EventStream(Mock()),
+        EventStream(Mock(), Mock()),
         app.Meta(Mock()),
     )
     return tuple(_endpoints(app.application(Authenticator(""), *parts)))

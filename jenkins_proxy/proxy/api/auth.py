@@ -75,6 +75,10 @@ class Authenticator:
         """Whether the caller of a request that may go on may also see secrets."""
         return self._denial(request) is None
 
+    def knows(self, request: web.Request) -> bool:
+        """Whether the caller has the token; nobody has where there is none."""
+        return bool(self._expected) and self._token_denial(request) is None
+
     def _denial(self, request: web.Request) -> AccessDenied | None:
         if self._expected:
             return self._token_denial(request)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -17,33 +18,38 @@ from jenkins_proxy.proxy.timing import DEFAULT, Timing
 class EventStream:
     """The handler.
 
-    :param max_readers: how many may follow at once.
+    :param max_readers: how many may follow at once without a token, and as many again with it.
     """
 
-    def __init__(self, event_log: EventLog, *, max_readers: int = 200, timing: Timing = DEFAULT) -> None:
+    def __init__(
+        self, event_log: EventLog, authenticator: Authenticator, *, max_readers: int = 200, timing: Timing = DEFAULT
+    ) -> None:
         self._event_log = event_log
+        self._authenticator = authenticator
         self._max_readers = max_readers
         self._timing = timing
-        self._readers = 0
+        # With a token, and without.
+        self._readers = {True: 0, False: 0}
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/v1/events", self.events, allow_head=False)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; ``Last-Event-ID`` (or ``after``, for the first connection) replays what was missed."""
-        if self._readers >= self._max_readers:
-            raise ProxyError(f"{self._readers} readers follow the events already", "close some of them")
+        known = self._authenticator.knows(request)
+        if self._readers[known] >= self._max_readers:
+            raise ProxyError(f"{self._readers[known]} readers follow the events already", "close some of them")
         last_seen = request.headers.get("Last-Event-ID") or request.query.get("after")
         position = self._event_log.position(last_seen) if last_seen else self._event_log.last
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-        self._readers += 1
+        self._readers[known] += 1
         try:
             await response.prepare(request)
             await self._stream(response, position)
         except (TimeoutError, ConnectionError):
             pass  # the reader is gone, or reads no more: neither is an error of the daemon
         finally:
-            self._readers -= 1
+            self._readers[known] -= 1
         return response
 
     async def _stream(self, response: web.StreamResponse, position: int) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 
+from jenkins_proxy.connection_limit import BACKLOG
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
-
-_BACKLOG = 1024
 
 
 def take_port(address: Address, option: str) -> socket.socket:
@@ -21,7 +20,7 @@ def take_port(address: Address, option: str) -> socket.socket:
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((address.host, address.port))
-        taken.listen(_BACKLOG)
+        taken.listen(BACKLOG)
     except OSError as error:
         taken.close()
         hint = "another daemon runs, or another program has it: `ss -ltnp` shows which; choose another port"

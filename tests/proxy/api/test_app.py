@@ -47,7 +47,7 @@ async def call(proxy_service, consul_url):
                 Routes(proxy_service, waiter, authenticator),
                 DockerFlow(proxy_service, waiter),
                 dashboard,
-                EventStream(EventLog()),
+                EventStream(EventLog(), Authenticator("")),
                 app.Meta(proxy_service),
             )
         )

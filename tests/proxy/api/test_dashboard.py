@@ -36,7 +36,7 @@ async def event_log() -> EventLog:
 
 @pytest.fixture
 def stream(request, event_log) -> EventStream:
-    return EventStream(event_log, **getattr(request, "param", {}))
+    return EventStream(event_log, Authenticator("s3cret"), **getattr(request, "param", {}))
 
 
 @pytest.fixture
@@ -172,6 +172,8 @@ async def test_readers_are_bounded_and_gone_ones_are_not_counted(session, event_
         async with session.get("/v1/events") as second:
             assert second.status == 503
             assert "readers follow the events already" in (await second.json())["error"]["message"]
+        async with session.get("/v1/events", headers={"Authorization": "Bearer s3cret"}) as known:
+            assert known.status == 200
     status = 503
     while status == 503:
         event_log.add(Event(1.0, "reload"))  # the daemon learns that a reader is gone when it writes to it

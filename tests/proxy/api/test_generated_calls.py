@@ -81,7 +81,7 @@ async def url(proxy_service, hold_service, counting):
                 HoldRoutes(hold_service),
                 UserCounts(counting),
                 DockerFlow(proxy_service, waiter),
-                EventStream(EventLog()),
+                EventStream(EventLog(), Authenticator("")),
                 app.Meta(proxy_service),
             )
         )

@@ -53,7 +53,7 @@ async def application(proxy_service, hold_service, counting) -> web.Application:
         UserCounts(counting),
         DockerFlow(proxy_service, waiter),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
-        EventStream(event_log),
+        EventStream(event_log, Authenticator("")),
         app.Meta(proxy_service),
     )
 

@@ -98,6 +98,10 @@ class Daemon:
         self.process: subprocess.Popen
         self.said = ""
 
+    def limit_descriptors(self, most: int) -> None:
+        """It may have no more of them when it starts."""
+        self._argv = ["prlimit", f"--nofile={most}:{most}", *self._argv]
+
     def start(self) -> None:
         self.process = subprocess.Popen(self._argv, env=self._env, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()

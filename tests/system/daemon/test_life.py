@@ -144,6 +144,24 @@ def test_what_is_no_request_is_refused_and_does_not_fill_the_log(make_daemon, re
     assert "Traceback" not in daemon.said
 
 
+def test_hundreds_who_only_connect_lock_nobody_out(make_daemon, backends) -> None:
+    (backend,) = backends()
+    daemon = make_daemon()
+    daemon.limit_descriptors(512)
+    daemon.start()
+    with contextlib.ExitStack() as stack:
+        for url in (daemon.api, daemon.registry):
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10))
+        daemon.register("books-ms", backend)
+        assert daemon.curl(RECONFIGURE)[0] == 0
+        assert daemon.curl("/healthz")[0] == 0
+        assert daemon.get(BOOKS) == (200, str(backend.port))
+    warnings = [line for line in daemon.said.splitlines() if "ask for nothing are closed" in line]
+    assert len(warnings) == 2
+    assert "Traceback" not in daemon.said
+
+
 def test_ctrl_c_ends_it_in_order(daemon) -> None:
     with urllib.request.urlopen(daemon.api + "/v1/events", timeout=10) as reader:
         assert daemon.end(signal.SIGINT) == 143
