@@ -112,7 +112,8 @@ def _on_stage(bench: Bench, daemon: world.Daemon, load: Load, names: list[str], 
         load.phase("between")
         sofar = load.counts().get(name, Count())
         print(
-            f"  {deploys} x {name}: {time.monotonic() - start:.0f} s, {sofar.failed} of {sofar.sent} lost",
+            f"  {deploys} x {name}: {time.monotonic() - start:.0f} s, {sofar.failed} of {sofar.sent} lost, "
+            f"{row.seen['user']} met by users",
             file=sys.stderr,
             flush=True,
         )
