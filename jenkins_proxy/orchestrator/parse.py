@@ -104,6 +104,21 @@ def volumes_of(service: Mapping[str, Any]) -> set[str]:
     return found
 
 
+def lenders_of(service: Mapping[str, Any]) -> list[str]:
+    """The services whose volumes a service takes over, by ``volumes_from``.
+
+    Compose v2 prints ``db`` or ``db:ro``, v1 of most formats ``service:db:ro``; a container is of no service.
+    """
+    found = []
+    for source in service.get("volumes_from") or ():
+        first, _, rest = str(source).partition(":")
+        if first == "service" and rest not in ("", "ro", "rw"):
+            found.append(rest.partition(":")[0])
+        elif first != "container":
+            found.append(first)
+    return found
+
+
 def _labels(data: Any) -> dict[str, str]:
     """Labels in either of their forms: a mapping, or a list of ``name=value``."""
     if isinstance(data, list):
@@ -129,9 +144,7 @@ def _port(entry: Any) -> Port:
 def _needs(data: Mapping[str, Any]) -> set[str]:
     needed = set(data.get("depends_on") or ())
     needed.update(link.split(":")[0] for link in data.get("links") or ())
-    needed.update(
-        source.split(":")[0] for source in data.get("volumes_from") or () if not source.startswith("container:")
-    )
+    needed.update(lenders_of(data))
     for namespace in ("network_mode", "ipc", "pid"):
         kind, _, name = str(data.get(namespace) or "").partition(":")
         if kind == "service":

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from jenkins_proxy.orchestrator.parse import lenders_of
+
 _TMPFS = "tmpfs"
 
 
@@ -82,8 +84,7 @@ def _declared(data: Mapping[str, Any]) -> tuple[set[str], set[str]]:
 def _taken_over(services: Mapping[str, Any], data: Mapping[str, Any], seen: set[str]) -> set[str]:
     """The paths that a service has from others, by ``volumes_from``: their content is not its own."""
     found: set[str] = set()
-    for source in data.get("volumes_from") or ():
-        name = str(source).partition(":")[0]
+    for name in lenders_of(data):
         if name in services and name not in seen:
             other = services[name] or {}
             named, without = _declared(other)

@@ -89,18 +89,19 @@ def test_target_that_is_none(name, message):
 def test_before_and_after_the_target():
     found = project(
         app={"depends_on": {"db": {"condition": "service_healthy"}}, "links": ["cache:c"]},
-        db={"volumes_from": ["data:ro", "container:other"]},
+        db={"volumes_from": ["data:ro", "container:other", "service:files:rw"]},
         cache={},
+        files={},
         data={},
         web={"depends_on": ["app"]},
         log={"network_mode": "service:web"},
         apart={},
     )
     assert found.services["app"].needs == {"db", "cache"}
-    assert found.services["db"].needs == {"data"}
+    assert found.services["db"].needs == {"data", "files"}
     assert found.after("app") == ["log", "web"]
-    assert found.needs(["app"]) == ["cache", "data", "db"]
-    assert found.needs(["app", "log"]) == ["cache", "data", "db", "web"]
+    assert found.needs(["app"]) == ["cache", "data", "db", "files"]
+    assert found.needs(["app", "log"]) == ["cache", "data", "db", "files", "web"]
 
 
 def test_services_that_need_each_other_end():

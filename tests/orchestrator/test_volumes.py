@@ -38,6 +38,7 @@ def engine(*volumes: str):
         pytest.param({"tmpfs": ["/data:size=1m"]}, ("/data",), (), id="tmpfs"),
         pytest.param({"tmpfs": "/data"}, ("/data",), (), id="tmpfs in short"),
         pytest.param({"volumes_from": ["files:ro"]}, ("/data", "/log"), ("/log",), id="another service's"),
+        pytest.param({"volumes_from": ["service:files:ro"]}, ("/data", "/log"), ("/log",), id="as v1 prints it"),
         pytest.param({"volumes_from": ["app"], "volumes": ["/data"]}, (), ("/data",), id="that ends"),
     ],
 )
