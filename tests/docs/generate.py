@@ -17,7 +17,7 @@ from jenkins_proxy import cli
 from jenkins_proxy.proxy.haproxy.render import Timeouts
 from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import SETTINGS
-from tests.docs import docker_flow, markdown, rooms, sources
+from tests.docs import compose, docker_flow, markdown, rooms, sources
 from tests.docs.pages import PAGES
 
 COMMAND = "python -m tests.docs.generate"
@@ -83,6 +83,7 @@ def texts() -> dict[str, str]:
         "registry-api": _registry_api(),
         "route-options": _route_options(),
         "metrics": _metrics(),
+        "compose-keys": compose.table(_table),
         "aliases": _table(
             ("word", "stands for"), ((f"`{word}`", f"`{key}`") for word, key in sources.aliases().items())
         ),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+
+from tests.fixtures.compose_keys import file
+from tests.fixtures.compose_keys.key import MEANINGS
+from tests.fixtures.compose_keys.table import KEYS
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +171,62 @@ def test_killed_at_any_moment_the_next_deploy_ends_in_order(stack, moment):
     assert stack.get() == (200, "version 2\n")
     assert services(stack) == [f"{stack.name}_app"]
     assert len(stack.machine.client.get_route(stack.name)["instances"]) == 2
+
+
+# Docker names what it ignores, but for these.
+UNSAID = {"depends_on", "tmpfs"}
+
+
+@pytest.fixture
+def outer(cluster, project):
+    """A network that the stack does not make."""
+    name = f"{project.name}-outer"
+    docker = [project.docker, "-H", cluster(1)]
+    subprocess.run([*docker, "network", "create", "-d", "overlay", name], check=True, capture_output=True)
+    yield name
+    # It goes a moment after the last task on it.
+    for _ in range(100):
+        gone = subprocess.run([*docker, "network", "rm", name], check=False, capture_output=True, text=True)
+        if gone.returncode == 0:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{name} cannot be removed: {gone.stderr}")
+
+
+def test_what_is_made_of_each_key(outer, stack):
+    """Every key of docs/compose.md that a stack takes, in one file."""
+    names = stack.name, stack.image(1)
+    taken = [key for key in KEYS if key.cell("stack") != "R"]
+    file.write(stack.folder, file.document(taken, *names, builds=False), *names)
+
+    done = stack.deploy("--target", "app")
+    assert done.code == 0, done.text
+    docker = [stack.docker, "-H", stack.machine.docker_host]
+    found = file.found(docker, *names, stack=True)
+
+    told = {name for line in re.findall(r"unsupported options: (.*)", done.text) for name in line.split(", ")}
+    told |= set(re.findall(r"< (\w+): ", done.text))  # those that it calls deprecated
+    wrong = {}
+    for key in taken:
+        honoured = key.cell("stack") == "H"
+        if (key.swarm is not None and key.swarm(found, key.service)) != honoured:
+            wrong[key.name] = f"{MEANINGS[key.cell('stack')]} in the table, and not in what runs"
+        elif not honoured and key.name not in UNSAID | told:
+            wrong[key.name] = "ignored, and nobody says so"
+    assert wrong == {}
+
+
+def test_what_a_stack_refuses(docker, tmp_path):
+    """Docker reads a stack's file before it looks for a cluster: none is needed."""
+    taken = {}
+    for key in KEYS:
+        if key.cell("stack") != "R":
+            continue
+        service = {"image": "shop", **file.filled(key.given, "shop", "shop")}
+        made = {"version": "3.8", "services": {"app": service}, **file.filled(key.top, "shop", "shop")}
+        path = file.write(tmp_path, made, "shop", "shop")
+        argv = [docker, "-H", "tcp://127.0.0.1:9", "stack", "deploy", "-c", str(path), "shop"]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+        if key.name.partition(".")[0] not in done.stderr or "127.0.0.1" in done.stderr:
+            taken[key.name] = done.stderr
+    assert taken == {}
