@@ -75,7 +75,13 @@ def _ready(options: DeployOptions, context: Context, record: DeployRecord) -> Re
         why = f"a {STACK} is deployed" if record.orchestrator == STACK else f"{', '.join(record.after)} is brought up"
         raise UsageError(f"promote {options.service} needs the compose file: {why} from it", "give it with -f")
     asked = dataclasses.replace(
-        options, route=None, project=record.project, target=record.target, orchestrator=record.orchestrator, hold=False
+        options,
+        route=None,
+        project=record.project,
+        target=record.target,
+        others=(),
+        orchestrator=record.orchestrator,
+        hold=False,
     )
     return preflight.check(asked, context)
 

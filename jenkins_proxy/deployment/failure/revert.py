@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.failure import container_logs
@@ -113,7 +114,9 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     if not containers:
         text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
         return dataclasses.replace(outcome, text=text)
-    text = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}" + left
+    images = matching.few(sorted({container.image for container in containers}))
+    along = f", and {', '.join(strategy.ready.sides.others)} as before" if strategy.ready.sides.others else ""
+    text = f"rolled back to {len(containers)} container(s) of {images}{along}{left}"
     if answer is None or route is None:
         return dataclasses.replace(outcome, text=text)
     answered = _verify(strategy, context, route, answer, outcome)

@@ -175,7 +175,7 @@ class _Wait:
                 return
         if container.state not in ("created", "running"):
             raise died(self._orchestrator, container)
-        _check_health(self._orchestrator, container)
+        check_health(self._orchestrator, container)
 
     def _warned(self, found: matching.Matching) -> matching.Matching:
         console = self._context.console
@@ -247,10 +247,11 @@ def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> 
         seen = now.get(container.id, dataclasses.replace(container, state="removed"))
         if not seen.running:
             raise died(orchestrator, seen)
-        _check_health(orchestrator, seen)
+        check_health(orchestrator, seen)
 
 
-def _check_health(orchestrator: Orchestrator, container: Container) -> None:
+def check_health(orchestrator: Orchestrator, container: Container) -> None:
+    """:raises Unhealthy: when the container's HEALTHCHECK has given it up."""
     if container.health == UNHEALTHY:
         output = " ".join(orchestrator.health_output(container).split())[:_LINE] or "it printed nothing"
         raise Unhealthy(
