@@ -67,9 +67,9 @@ def choose(
             f"the engine at {engine.url} is no manager of a Swarm-mode cluster, which a stack needs",
             "set DOCKER_HOST to a manager, or use compose",
         )
-    environment = settings.docker_environment()
     candidates = [(wanted, "asked for")] if wanted != AUTO else _candidates(engine, info, project)
     for name, reason in candidates:
+        environment = engine.endpoint.environment(settings.docker_environment(), contexts=name != COMPOSE_V1)
         program = probe(name, environment, timing)
         if program:
             runner = Runner(program, environment, console, timing)
@@ -115,7 +115,8 @@ def choose_readable(
     except UsageError as error:
         if chosen.name != COMPOSE_V2:
             raise
-        old = any(map(project_files.is_version_1, project_files.located(files, os.environ, os.getcwd())))
+        known = project_files.variables(files, os.environ, os.getcwd())
+        old = any(map(project_files.is_version_1, project_files.located(files, known, os.getcwd())))
         if wanted == AUTO and probe(COMPOSE_V1, settings.docker_environment()):
             other, _ = choice(COMPOSE_V1)
             with contextlib.suppress(UsageError):

@@ -103,13 +103,14 @@ class Compose(SurgeOrchestrator):
     def survey(self, target: str, *others: str) -> Survey:
         known = self.validate().services
         services = [known[name] for name in self.validate().closure(target, *others)]
-        paths = project_files.located(self._files, self._runner.environment, os.getcwd())
+        environment = project_files.variables(self._files, self._runner.environment, os.getcwd())
+        paths = project_files.located(self._files, environment, os.getcwd())
         return surveys.take(
             self._engine,
             services,
             known[target],
             project=self.project,
-            plain=project_files.plain(paths, self._runner.environment),
+            plain=project_files.plain(paths, environment),
             several_nodes=self._several_nodes,
         )
 
