@@ -126,7 +126,7 @@ def statuses(text: str) -> Statuses:
 
 def whole(text: str) -> int:
     """A whole number, which may be 0."""
-    if not re.fullmatch(r"[0-9]{1,6}", text):
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
     return int(text)
 
