@@ -21,6 +21,7 @@ from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, Stopped
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 _UNCHANGED = "nothing was changed"
 _FORWARD = "the new instances serve, and what is left of the old ones goes with the next deploy"
@@ -49,7 +50,7 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
         where = f" at {outcome.url}" if outcome.url else ""
-        listed = ", ".join(str(address) for address in outcome.addresses)
+        listed = few(outcome.addresses)
         done = f"held until {hold.clock(outcome.candidate.until)}" if outcome.candidate else "done"
         context.console.step(f"{done}: {options.service}{where}: {len(outcome.instances)} instance(s): {listed}")
     return outcome

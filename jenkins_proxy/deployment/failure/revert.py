@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.failure import container_logs
@@ -23,6 +22,7 @@ from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 
 def revert(
@@ -114,7 +114,7 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     if not containers:
         text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
         return dataclasses.replace(outcome, text=text)
-    images = matching.few(sorted({container.image for container in containers}))
+    images = few(sorted({container.image for container in containers}))
     along = f", and {', '.join(strategy.ready.sides.others)} as before" if strategy.ready.sides.others else ""
     text = f"rolled back to {len(containers)} container(s) of {images}{along}{left}"
     if answer is None or route is None:

@@ -9,6 +9,7 @@ from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Container, Instance
+from jenkins_proxy.validation import few
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def beside(instances: Iterable[Instance], running: Sequence[Container], *, mine:
 
 def describe(service: str, found: Sequence[Neighbour]) -> str:
     """The neighbours in one line, at most three of them."""
-    return f"the registry leads users of {service} also to {matching.few(found)}"
+    return f"the registry leads users of {service} also to {few(found)}"
 
 
 def adopted(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.steps import wait as waits
 from jenkins_proxy.errors import WaitTimeout
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.retry import retry
+from jenkins_proxy.validation import few
 
 _RESTARTING = "restarting"
 
@@ -61,7 +61,7 @@ def wait(
                 pending.append(unsteady(container) or f"{container.name} has restarted")
         if pending:
             steady_at = clock.elapsed
-            raise _NotYet(matching.few(pending))
+            raise _NotYet(few(pending))
         if clock.elapsed - steady_at < max(settle, timing.steady):
             raise _NotYet("not for long enough")
 
