@@ -36,32 +36,7 @@ _HEADER_RANGE = (16_384, 1_048_576)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    entry = parser.add_argument_group("users' connections")
-    entry.add_argument(
-        "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
-    )
-    entry.add_argument(
-        "--hard-stop-after",
-        type=values.seconds,
-        default=3600.0,
-        metavar="SECONDS",
-        help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
-        "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
-    )
-    entry.add_argument(
-        "--stop-haproxy",
-        action="store_true",
-        help="end HAProxy with the daemon on SIGTERM, as Ctrl-C does (default: it goes on serving users, and the next "
-        "start with the same --state-dir takes it over without losing a request)",
-    )
-    entry.add_argument(
-        "--max-header",
-        type=values.whole,
-        default=None,
-        metavar="BYTES",
-        help=f"how long the headers of a request or an answer may be, {_HEADER_RANGE[0]} to {_HEADER_RANGE[1]} "
-        f"(default: {_MAX_HEADER} in the environment, else about 15000)",
-    )
+    _add_entry(parser)
     api = parser.add_argument_group("API and dashboard")
     api.add_argument(
         "--listen",
@@ -92,6 +67,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "than root ~/.local/state/jenkins-proxy)",
     )
     daemon_arguments.add_log_format(parser)
+
+
+def _add_entry(parser: argparse.ArgumentParser) -> None:
+    entry = parser.add_argument_group("users' connections")
+    entry.add_argument(
+        "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
+    )
+    entry.add_argument(
+        "--hard-stop-after",
+        type=values.seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
+        "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
+    )
+    entry.add_argument(
+        "--stop-haproxy",
+        action="store_true",
+        help="end HAProxy with the daemon on SIGTERM, as Ctrl-C does (default: it goes on serving users, and the next "
+        "start with the same --state-dir takes it over without losing a request)",
+    )
+    entry.add_argument(
+        "--max-header",
+        type=values.whole,
+        default=None,
+        metavar="BYTES",
+        help=f"how long the headers of a request or an answer may be, {_HEADER_RANGE[0]} to {_HEADER_RANGE[1]} "
+        f"(default: {_MAX_HEADER} in the environment, else about 15000)",
+    )
 
 
 def _add_registry(parser: argparse.ArgumentParser) -> None:

@@ -229,10 +229,15 @@ def _check_project(
         return Defaults(options), ()
     projects = {color_project(orchestrator.project, color) for color in ("", *COLORS)}
     old = [c for c in survey.running if c.project in projects and c.service == target.name]
-    scripts = not feasible.wants_scripts(target, survey.environment) or _runs_scripts(context)
+    agent = _agent(context) if feasible.asks_for_the_registry(target, survey.environment) else None
+    # Where it does not say it, it says so itself when it is given one.
+    scripts = agent is None or bool((agent.get("DebugConfig") or {}).get("EnableRemoteScriptChecks"))
+    consul = agent is not None and "DebugConfig" in agent
     defaults = _defaults(options, context, found, running=len(old))
     options = defaults.options
-    for problem in feasible.problems(options, target, survey, old, kind=orchestrator.name, scripts=scripts):
+    for problem in feasible.problems(
+        options, target, survey, old, kind=orchestrator.name, scripts=scripts, consul=consul
+    ):
         problems.keep(problem)
     for note in filter(None, (feasible.replicas_note(target, len(old), options.scale),)):
         context.console.step(note)
@@ -260,13 +265,12 @@ def _pull(orchestrator: Orchestrator, names: list[str], image: str, targets: Seq
         raise UsageError(f"image {image} is not on the engine, and compose does not pull it", "see its pull_policy")
 
 
-def _runs_scripts(context: Context) -> bool:
-    """Whether the registry runs scripts; also where it does not say: then it says so itself when it is given one."""
+def _agent(context: Context) -> dict[str, Any] | None:
+    """What the registry tells of itself; None where it does not, as to callers without the rights for it."""
     try:
-        agent = context.registry.agent()
+        return context.registry.agent()
     except RegistryError:
-        return True
-    return bool((agent.get("DebugConfig") or {}).get("EnableRemoteScriptChecks"))
+        return None
 
 
 def _choose(options: DeployOptions, context: Context, project: str) -> tuple[Orchestrator, str]:
