@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Read
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome, Users
-from jenkins_proxy.deployment.steps import probe
+from jenkins_proxy.deployment.steps import drain, probe
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
@@ -333,3 +334,18 @@ def test_the_pause_between_two_batches_is_kept_and_looked_at(context, a_containe
     assert (ended.error.exit_code if ended.error else None) == code
     assert looked and (dies or context.deadline.elapsed >= 0.2)
     assert strategy.orchestrator.calls.count("surge") == (1 if dies else 2)
+
+
+def test_a_line_names_three_instances_at_most(context, a_container, an_instance):
+    many = [a_container(f"books_app_{number}", 32768 + number) for number in range(5)]
+    registry = SimpleNamespace(instances=lambda _name: ([an_instance(32768 + n, id=str(n)) for n in range(5)], 1))
+    now = dataclasses.replace(context, registry=registry)
+    orchestrator = InMemoryCompose(PROJECT, *many)
+
+    drain.retire(now, orchestrator, ROUTE, many)
+
+    said = context.console._stream.getvalue()
+    assert "draining 10.0.0.1:32768, 10.0.0.1:32769, 10.0.0.1:32770 and 2 more" in said
+    assert "stopping books_app_0, books_app_1, books_app_2 and 2 more" in said
+    assert orchestrator.present == []
+    assert max(line.count("10.0.0.1:") for line in said.splitlines()) == 3
