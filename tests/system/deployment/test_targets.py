@@ -90,10 +90,20 @@ def test_what_cannot_go_with_the_first(pair, words, message, hint):
     assert project.containers(every=True) == {}
 
 
-def test_the_plan_names_what_goes_with_the_first(pair):
+def test_the_plan_names_what_goes_with_the_first_and_what_the_file_says(pair):
     project = pair(works=CRASHES, depends_on=["app"])
+    file = project.folder / "docker-compose.yml"
+    known = json.loads(file.read_text())
+    known["services"]["app"]["healthcheck"] = {"test": ["CMD", "/bin/busybox", "true"], "start_period": "60s"}
+    file.write_text(json.dumps(known))
 
-    plan = project.deploy("--target", "app", "--target", "worker", "--dry-run").report["plan"]["steps"]
+    words = ("--target", "app", "--target", "worker", "--dry-run")
+    argv = project.argv("deploy", "--path", f"/{project.name}", *words)
+    subprocess.run(argv, env=project.machine.environment, check=True, capture_output=True)
+    plan = json.loads((project.folder / "report.json").read_text())["plan"]
 
-    verify = plan.index("verify each new instance through the entry")
-    assert plan[verify + 1] == "compose-v2 up: worker; wait until each is steady"
+    verify = plan["steps"].index("verify each new instance through the entry")
+    assert plan["steps"][verify + 1] == "compose-v2 up: worker; wait until each is steady"
+    assert plan["from_file"].startswith(
+        "from the compose file: --check-timeout 60 (healthcheck.start_period), --timeout"
+    )
