@@ -19,7 +19,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 
 class JenkinsProxyError(Exception):
@@ -137,3 +140,38 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         named = next((inner for inner in inside if isinstance(inner, BaseException)), None)
         # `from None` leaves out what is no cause: urllib3 1.26 tries an argument of Python 2 first.
         error = named or error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+class Problems:
+    """Collects errors, so that the reader sees them all at once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, JenkinsProxyError] = {}
+
+    def gather(self, action: Callable[[], _Result]) -> _Result | None:
+        """The action's result, or None when it ended with an error, which is kept."""
+        try:
+            return action()
+        except (UsageError, RemoteError) as error:
+            self._found.setdefault(error.message, error)
+            return None
+
+    def keep(self, error: UsageError) -> None:
+        """Add one."""
+        self._found.setdefault(error.message, error)
+
+    def add(self, others: Problems) -> None:
+        """Take over what others have gathered."""
+        for message, error in others._found.items():
+            self._found.setdefault(message, error)
+
+    def raise_any(self) -> None:
+        """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""
+        found = sorted(self._found.values(), key=lambda error: error.exit_code)
+        if not found:
+            return
+        if len(found) == 1:
+            raise found[0]
+        message = " ".join(f"({number}) {error.message}" for number, error in enumerate(found, 1))
+        hint = " ".join(f"({number}) {error.hint}" for number, error in enumerate(found, 1) if error.hint)
+        raise type(found[0])(f"{len(found)} problems: {message}", hint)

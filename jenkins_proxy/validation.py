@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +168,13 @@ def not_allowed(parameter: str, value: Any, allowed: str) -> UsageError:
     :param allowed: what it must be, in words.
     """
     return UsageError(f"{parameter} {shown(value)} is not allowed: it must be {allowed}")
+
+
+def few(items: Iterable[object], most: int = 3, *, separator: str = ", ") -> str:
+    """The first of some things in a list, and how many more there are: a message is one line."""
+    listed = [str(item) for item in items]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return separator.join(listed[:most]) + more
 
 
 def shown(value: Any) -> str:

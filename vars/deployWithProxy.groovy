@@ -11,7 +11,7 @@ import groovy.transform.Field
     file: [],          // compose file, or several ([]: the one that compose finds)
     project: '',       // compose project or stack ('': as compose finds it, else the service's name)
     profile: [],       // compose profile, or several, to enable beside those of the target
-    target: '',        // compose service whose containers are the instances ('': the one that publishes a port)
+    target: [],        // compose service whose containers are the instances ([]: the one that publishes a port); more go with it
     side: [],          // other service to bring to what the file says, or several ([]: only what the target needs)
     withSides: false,  // bring all services of the file to what it says
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
@@ -20,16 +20,17 @@ import groovy.transform.Field
     build: false,      // build the images first
     adopt: false,      // replace another project's containers that are registered under the service's name
     strategy: '',      // auto, recreate, rolling or blue-green ('': auto)
-    batch: 0,          // rolling: number of containers to replace at a time (0: all)
+    batch: '',         // rolling: containers to replace at a time, 0: all ('': as the compose file says, else all)
+    batchDelay: '',    // rolling: seconds between two batches ('': as the compose file says, else 0)
     keepOld: false,    // blue-green: keep the other color running
-    timeout: 0,        // time limit of the whole command in seconds (0: 120)
+    timeout: 0,        // time limit of the whole command in seconds (0: 120, and the compose file's start_period)
     settle: 0,         // seconds that an instance must stay healthy before it counts
     drain: '',         // seconds that requests get to end on an old instance before it is stopped ('': 30)
     drainStreams: '',  // seconds that websockets and streams get ('': 5)
     maxErrors: '',     // requests of users that may fail meanwhile ('': any number)
     checkStatus: '',   // statuses that prove an instance ('': 200-399,401,403)
     checkHost: '',     // host name to request when verifying ('': the first of domain)
-    checkTimeout: 0,   // seconds within which each new instance must prove itself (0: 30)
+    checkTimeout: 0,   // seconds within which each new instance must prove itself (0: 30, or the start_period)
     checkCount: 0,     // number of answers in a row that prove an instance (0: 1)
     hold: false,       // end once the new instances are verified: promoteProxy lets users in, abortProxy does not
     holdTimeout: 0,    // seconds after which another deploy may take the place of one that is held (0: 1800)

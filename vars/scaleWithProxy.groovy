@@ -15,7 +15,7 @@ import groovy.transform.Field
     file: [],           // compose file, or several ([]: the one that compose finds)
     project: '',        // compose project or stack ('': as compose finds it, else the service's name)
     profile: [],        // compose profile, or several, to enable beside those of the target
-    target: '',         // compose service whose containers are the instances ('': the one that publishes a port)
+    target: [],         // compose service whose containers are the instances ([]: the one that publishes a port)
     orchestrator: '',   // compose-v2, compose-v1 or stack ('': detected)
     timeout: 0,         // time limit of the whole command in seconds (0: 120)
     settle: 0,          // seconds that an instance must stay healthy before it counts

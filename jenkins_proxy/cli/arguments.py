@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli.values import positive, seconds, statuses, time_limit, whole
+from jenkins_proxy.cli.values import TIMEOUT, positive, seconds, statuses, time_limit, whole
 from jenkins_proxy.deployment.context import AUTO, HOLD_TIMEOUT, STRATEGIES, Check
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
 
-_TIMEOUT = 120.0
+LONGER = ", longer by the start_period of the compose file"
+"""What the default of ``--timeout`` also depends on where containers are started."""
 
 
 def add_deploy(parser: argparse.ArgumentParser) -> None:
     """All that says what a deploy is, which ``promote`` and ``abort`` take as well."""
     add_service(parser)
-    add_compose(parser)
+    add_compose(parser, several=True)
     add_sides(parser)
     parser.add_argument("--scale", type=positive, metavar="N", help="number of instances (default: as many as run now)")
     parser.add_argument("--pull", action="store_true", help="pull the images first")
@@ -32,7 +33,7 @@ def add_deploy(parser: argparse.ArgumentParser) -> None:
     add_check(parser)
     add_hold(parser)
     add_users(parser)
-    add_limits(parser)
+    add_limits(parser, LONGER)
     add_lock(parser)
     add_report(parser)
 
@@ -43,7 +44,8 @@ def add_service(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     )
 
 
-def add_compose(parser: argparse.ArgumentParser) -> None:
+def add_compose(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """:param several: whether the command takes more than one target."""
     group = parser.add_argument_group("compose")
     group.add_argument(
         "-f",
@@ -67,11 +69,16 @@ def add_compose(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="compose profile to enable, beside those of the target; repeatable",
     )
+    first = "compose service whose containers are the instances"
+    found = "(default: the one that publishes a port)"
     group.add_argument(
         "--target",
-        default="",
+        action="append",
+        default=[],
         metavar="NAME",
-        help="compose service whose containers are the instances (default: the one that publishes a port)",
+        help=f"{first}; repeatable: the others are deployed with the first, and reverted with it {found}"
+        if several
+        else f"{first} {found}",
     )
     group.add_argument(
         "--orchestrator",
@@ -136,9 +143,10 @@ def add_check(parser: argparse.ArgumentParser, *, path: bool = False) -> None:
     group.add_argument(
         "--check-timeout",
         type=time_limit,
-        default=Check().timeout,
+        default=None,
         metavar="SECONDS",
-        help=f"time for each to answer well (default: {Check().timeout:g}; a fifth of it once it answers with errors)",
+        help=f"time for each to answer well (default: {Check().timeout:g}, or the start_period of the compose file; a "
+        "fifth of it once it answers with errors)",
     )
     group.add_argument(
         "--check-count",
@@ -201,17 +209,26 @@ def add_strategy(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--batch",
-        type=positive,
-        default=0,
+        type=whole,
+        default=None,
         metavar="N",
-        help="rolling: number of containers to replace at a time (default: all)",
+        help="rolling: number of containers to replace at a time, 0 for all (default: as the compose file's "
+        "update_config says, else all)",
+    )
+    group.add_argument(
+        "--batch-delay",
+        type=seconds,
+        default=None,
+        metavar="SECONDS",
+        help="rolling: pause between two batches (default: as update_config says, else none)",
     )
     group.add_argument("--keep-old", action="store_true", help="blue-green: keep the other color running")
 
 
-def add_limits(parser: argparse.ArgumentParser) -> None:
+def add_limits(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """:param more: what the time limit's default also depends on, in words."""
     group = parser.add_argument_group("time limits")
-    add_timeout(group)
+    add_timeout(group, more)
     group.add_argument(
         "--settle",
         type=seconds,
@@ -221,13 +238,17 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_timeout(parser: argparse._ActionsContainer) -> None:
+def add_timeout(parser: argparse._ActionsContainer, more: str = "") -> None:
+    """Add the limit.
+
+    :param more: what its default also depends on, in words.
+    """
     parser.add_argument(
         "--timeout",
         type=time_limit,
-        default=_TIMEOUT,
+        default=None,
         metavar="SECONDS",
-        help=f"time limit of the whole command (default: {_TIMEOUT:g})",
+        help=f"time limit of the whole command (default: {TIMEOUT:g}{more})",
     )
 
 

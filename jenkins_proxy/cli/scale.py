@@ -9,6 +9,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.report import run_reported
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.settings import Settings
 
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_route(parser)
     arguments.add_check(parser)
     arguments.add_users(parser)
-    arguments.add_limits(parser)
+    arguments.add_limits(parser, arguments.LONGER)
     arguments.add_lock(parser)
     arguments.add_report(parser)
 
@@ -28,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     route = values.route(args)
     options = values.request(args, route if route.paths or route.domains else None)
+    if options.others:
+        raise UsageError(
+            f"scale changes one target, and --target names {options.target}, {', '.join(options.others)}",
+            "name the one whose containers are the instances",
+        )
 
     def command(phases: Phases) -> Outcome:
         from jenkins_proxy.deployment.scale import scale

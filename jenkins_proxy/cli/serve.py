@@ -12,6 +12,8 @@ import grp
 import logging
 import os
 import pwd
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +22,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
 from jenkins_proxy.signals import call_when_stopped
+from jenkins_proxy.validation import shown
 
 if TYPE_CHECKING:
     from jenkins_proxy.proxy.daemon import Embedded, Options
@@ -28,27 +31,12 @@ _LOG = logging.getLogger(__name__)
 
 _LOOPBACK = "127.0.0.1"
 _MIN_CONNECTIONS = 16
+_MAX_HEADER = "JENKINS_PROXY_MAX_HEADER"
+_HEADER_RANGE = (16_384, 1_048_576)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    entry = parser.add_argument_group("users' connections")
-    entry.add_argument(
-        "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
-    )
-    entry.add_argument(
-        "--hard-stop-after",
-        type=values.seconds,
-        default=3600.0,
-        metavar="SECONDS",
-        help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
-        "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
-    )
-    entry.add_argument(
-        "--stop-haproxy",
-        action="store_true",
-        help="end HAProxy with the daemon on SIGTERM, as Ctrl-C does (default: it goes on serving users, and the next "
-        "start with the same --state-dir takes it over without losing a request)",
-    )
+    _add_entry(parser)
     api = parser.add_argument_group("API and dashboard")
     api.add_argument(
         "--listen",
@@ -79,6 +67,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "than root ~/.local/state/jenkins-proxy)",
     )
     daemon_arguments.add_log_format(parser)
+
+
+def _add_entry(parser: argparse.ArgumentParser) -> None:
+    entry = parser.add_argument_group("users' connections")
+    entry.add_argument(
+        "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
+    )
+    entry.add_argument(
+        "--hard-stop-after",
+        type=values.seconds,
+        default=3600.0,
+        metavar="SECONDS",
+        help="close connections so long after a reload (default: 3600); HAProxy's timeouts are "
+        "TIMEOUT_CONNECT, TIMEOUT_CLIENT, TIMEOUT_SERVER ... in the environment, in seconds",
+    )
+    entry.add_argument(
+        "--stop-haproxy",
+        action="store_true",
+        help="end HAProxy with the daemon on SIGTERM, as Ctrl-C does (default: it goes on serving users, and the next "
+        "start with the same --state-dir takes it over without losing a request)",
+    )
+    entry.add_argument(
+        "--max-header",
+        type=values.whole,
+        default=None,
+        metavar="BYTES",
+        help=f"how long the headers of a request or an answer may be, {_HEADER_RANGE[0]} to {_HEADER_RANGE[1]} "
+        f"(default: {_MAX_HEADER} in the environment, else about 15000)",
+    )
 
 
 def _add_registry(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +157,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             render.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
+            max_header=_max_header(args.max_header, os.environ),
         ),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
@@ -148,6 +166,24 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )
+
+
+def _max_header(given: int | None, environ: Mapping[str, str]) -> int:
+    """How long headers may be, in bytes; 0 where nobody says.
+
+    :raises UsageError: for a length that is none, or that no buffer has.
+    """
+    text = environ.get(_MAX_HEADER, "") if given is None else str(given)
+    if not text:
+        return 0
+    least, most = _HEADER_RANGE
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+        source = f"{_MAX_HEADER}={shown(text)}" if given is None else f"--max-header {text}"
+        raise UsageError(
+            f"{source} is not a number of bytes from {least} to {most}",
+            "each connection has two buffers of that size: take no more than your headers need",
+        )
+    return int(text)
 
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:

@@ -17,13 +17,17 @@ from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import Settings
 
+TIMEOUT = 120.0
+"""The usual time limit of a command, in seconds."""
+_FROM_FILE = ("batch", "batch_delay", "check_timeout", "timeout")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 def check(args: argparse.Namespace) -> Check:
     """How an instance proves itself, from the options of :func:`~jenkins_proxy.cli.arguments.add_check`."""
     path = args.probe_path or args.check_path or ""
-    return Check(path, args.check_status, args.check_host, args.check_timeout, args.check_count)
+    timeout = Check().timeout if args.check_timeout is None else args.check_timeout
+    return Check(path, args.check_status, args.check_host, timeout, args.check_count)
 
 
 def context(args: argparse.Namespace, settings: Settings, console: Console, phases: Phases) -> Context:
@@ -32,7 +36,8 @@ def context(args: argparse.Namespace, settings: Settings, console: Console, phas
     timing = Timing(
         drain=getattr(args, "drain", usual.drain), drain_streams=getattr(args, "drain_streams", usual.drain_streams)
     )
-    return Context.from_settings(settings, console, args.timeout, phases, timing)
+    seconds = TIMEOUT if args.timeout is None else args.timeout
+    return Context.from_settings(settings, console, seconds, phases, timing)
 
 
 def route(args: argparse.Namespace) -> Route:
@@ -47,6 +52,7 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
     """
     if args.project == "":  # a variable that somebody forgot
         raise UsageError("-p is empty", "name a project, or leave -p out")
+    targets = _targets(args.target)
     return DeployOptions(
         service=args.service,
         project=args.project or "",
@@ -54,7 +60,9 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         files=tuple(args.file),
         route=route,
         route_given=frozenset(_route_values(args)),
-        target=args.target,
+        target=targets[0] if targets else "",
+        others=targets[1:],
+        given=frozenset(name for name in _FROM_FILE if getattr(args, name, None) is not None),
         orchestrator=args.orchestrator,
         settle=args.settle,
         lock_timeout=args.lock_timeout,
@@ -74,7 +82,8 @@ def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOption
         pull=args.pull,
         build=args.build,
         adopt=args.adopt,
-        batch=args.batch,
+        batch=args.batch or 0,
+        batch_delay=args.batch_delay or 0.0,
         keep_old=args.keep_old,
         hold=args.hold,
         hold_timeout=args.hold_timeout,
@@ -92,6 +101,17 @@ def _route_values(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _targets(given: Sequence[str]) -> tuple[str, ...]:
+    """The compose services that are named, each once: ``app,worker`` is two.
+
+    :raises UsageError: for an empty name among them.
+    """
+    names = [name.strip() for value in given for name in value.split(",")]
+    if len(names) > 1 and not all(names):
+        raise UsageError("--target has an empty name", "name a compose service with each, or leave it out")
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def _commas(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for value in values for word in value.split(",") if word)
 
@@ -106,7 +126,7 @@ def statuses(text: str) -> Statuses:
 
 def whole(text: str) -> int:
     """A whole number, which may be 0."""
-    if not re.fullmatch(r"[0-9]{1,6}", text):
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
     return int(text)
 

@@ -83,11 +83,16 @@ class DeployOptions:
     :ivar sides: the other compose services that are brought to what the files say, by name.
     :ivar with_sides: whether all others are.
     :ivar target: the compose service; empty means the one that publishes a port.
+    :ivar others: the other targets: compose services that are deployed along with it, and reverted along with it.
+    :ivar given: the names of those options that the caller gives and a compose file may have a default of: ``batch``,
+        ``batch_delay``, ``check_timeout``, ``timeout``.
     :ivar scale: how many instances; None keeps what runs now.
-    :ivar build: whether to build the images of the target and of what it needs.
+    :ivar strategy_reason: who asks for the strategy, in words.
+    :ivar build: whether to build the images of the targets and of what they need.
     :ivar adopt: whether the containers of another project that serve under the service's name are to be replaced.
     :ivar check: how a new instance proves itself.
     :ivar batch: how many containers a rolling deploy replaces at a time; 0 means all.
+    :ivar batch_delay: seconds between one batch and the next.
     :ivar keep_old: whether blue-green leaves the other color running.
     :ivar settle: seconds of steady health before an instance counts.
     :ivar lock_timeout: seconds to wait for another deploy of the same service.
@@ -104,16 +109,20 @@ class DeployOptions:
     route: Route | None = None
     route_given: frozenset[str] = frozenset()
     target: str = ""
+    others: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
     sides: tuple[str, ...] = ()
     with_sides: bool = False
     scale: int | None = None
     strategy: str = AUTO
+    strategy_reason: str = "asked for"
     orchestrator: str = "auto"
     pull: bool = False
     build: bool = False
     adopt: bool = False
     check: Check = Check()
     batch: int = 0
+    batch_delay: float = 0.0
     keep_old: bool = False
     settle: float = 0.0
     lock_timeout: float = 0.0
@@ -142,6 +151,10 @@ class Context:
     def with_deadline(self, deadline: Deadline) -> Context:
         """The same with another time limit."""
         return dataclasses.replace(self, deadline=deadline)
+
+    def with_more_time(self, seconds: float) -> Context:
+        """The same with so many seconds more."""
+        return self.with_deadline(Deadline(self.deadline.seconds + seconds)) if seconds else self
 
     def with_fresh_deadline(self) -> Context:
         """The same with its whole time limit again: waiting for another deploy's lock does not count."""
@@ -177,6 +190,9 @@ class Ready:
     :ivar route: the one to serve, completed by the target's labels; None with ``--no-proxy``.
     :ivar adopted: containers of another project, or of none of ours, that the deploy takes over as its old ones.
     :ivar sides: the services beside the target that a deploy touches.
+    :ivar options: as they are given, with what the compose file says; None where nobody asked for that.
+    :ivar seconds: what the command gets beyond its time limit, as the file says.
+    :ivar from_file: what the file says of the options, in words.
     """
 
     orchestrator: Orchestrator
@@ -186,3 +202,6 @@ class Ready:
     route: Route | None = None
     adopted: tuple[Container, ...] = ()
     sides: Sides = Sides()
+    options: DeployOptions | None = None
+    seconds: float = 0.0
+    from_file: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, Stopped
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 _UNCHANGED = "nothing was changed"
 _FORWARD = "the new instances serve, and what is left of the old ones goes with the next deploy"
@@ -36,7 +38,8 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
     outcome = Outcome(text=_UNCHANGED)
     try:
         ready = preflight.check(options, context, starts=True, dry_run=dry_run)
-        options = dataclasses.replace(options, route=ready.route)
+        options = ready.options or options
+        context = context.with_more_time(ready.seconds)
         outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name, route=options.route)
         if dry_run:
             strategy = _select(options, context, ready)
@@ -47,7 +50,7 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
         where = f" at {outcome.url}" if outcome.url else ""
-        listed = ", ".join(str(address) for address in outcome.addresses)
+        listed = few(outcome.addresses)
         done = f"held until {hold.clock(outcome.candidate.until)}" if outcome.candidate else "done"
         context.console.step(f"{done}: {options.service}{where}: {len(outcome.instances)} instance(s): {listed}")
     return outcome
@@ -77,7 +80,7 @@ def _deploy_locked(
                 ready.orchestrator.pull(_pulled(ready), deadline=context.deadline)
         if options.build:
             with context.phases.phase("bring_up"):
-                built = ready.project.closure(ready.target.name)
+                built = ready.project.closure(ready.target.name, *ready.sides.others)
                 ready.orchestrator.build(built, deadline=context.deadline)
         candidates = _begin(strategy, context, held, intent_log)
     except (Exception, Stopped) as error:
@@ -91,7 +94,7 @@ def _pulled(ready: Ready) -> list[str]:
     sides = ready.sides
     there = {container.service for container in ready.orchestrator.containers()}
     absent = [name for name in sides.needs if name not in there or name in sides.one_shots]
-    return [ready.target.name, *absent, *sides.before, *sides.after]
+    return [ready.target.name, *absent, *sides.before, *sides.late, *sides.after]
 
 
 def _begin(strategy: Strategy, context: Context, held: lock.Held, intent_log: IntentLog) -> Candidates | None:
@@ -150,15 +153,17 @@ class _Deployment:
         """Bring the new containers up, prove them and let users in, batch by batch; what fails is reverted."""
         strategy, candidates = self.strategy, self.candidates
         try:
-            for count in strategy.steps:
+            new: list[Container] = []
+            for number, count in enumerate(strategy.steps):
+                if number:
+                    self._pause(new)
                 new = self._bring_up(count)
                 outcome = dataclasses.replace(outcome, instances=self._wait(new))
+                self._verify(new, outcome.addresses)
+                if not number:
+                    self._bring_up_others()
                 if strategy.route is None or candidates is None:
                     continue
-                # What compose has left as it was serves already: it is no candidate.
-                unproven = [each for each in outcome.addresses if str(each) not in candidates.hold.serving]
-                if unproven:
-                    candidates.verify(unproven, strategy.orchestrator, new)
                 url = proxy_route.url(self.context.settings.entry, strategy.route)
                 outcome = dataclasses.replace(outcome, route=strategy.route, url=url)
                 if strategy.options.hold:
@@ -197,6 +202,29 @@ class _Deployment:
         with self.context.phases.phase("bring_up"):
             self.held.ensure_held()
             return self.strategy.bring_up(count)
+
+    def _verify(self, new: list[Container], instances: Sequence[Address]) -> None:
+        """Have each new instance prove itself to the proxy."""
+        if self.candidates is not None:
+            # What compose has left as it was serves already: it is no candidate.
+            unproven = [each for each in instances if str(each) not in self.candidates.hold.serving]
+            if unproven:
+                self.candidates.verify(unproven, self.strategy.orchestrator, new)
+
+    def _bring_up_others(self) -> None:
+        """Bring up the other targets, now that the new containers are proven: a bad one of these disturbs none."""
+        if not self.strategy.ready.sides.others:
+            return
+        with self.context.phases.phase("bring_up"):
+            self.held.ensure_held()
+            self.strategy.sides.bring_up_others(self.strategy.options.settle)
+
+    def _pause(self, new: list[Container]) -> None:
+        """Let the last batch serve for a while, and look whether it goes on to run."""
+        end = self.context.deadline.within(self.strategy.options.batch_delay)
+        while not end.expired:
+            time.sleep(min(end.remaining, self.context.timing.poll))
+            wait.check_alive(self.strategy.orchestrator, new)
 
     def _wait(self, new: list[Container]) -> tuple[outcomes.ReportedInstance, ...]:
         """Wait until the new containers are passing instances, and return these."""

@@ -16,6 +16,7 @@ def show(strategy: Strategy, context: Context) -> dict[str, Any]:
     planned = steps(strategy)
     plan = {
         "reason": strategy.reason,
+        "from_file": strategy.ready.from_file,
         "steps": planned,
         "containers": running,
         "instances": strategy.wanted,
@@ -34,11 +35,12 @@ def steps(strategy: Strategy) -> list[str]:
     """What would be done, in order."""
     found = strategy.describe()
     wait = f"wait until {strategy.registry_name} shows {strategy.wanted} passing instance(s) in the registry"
+    others = strategy.sides.describe_others()
     if strategy.route is None:
-        return [*found, wait, *strategy.describe_finish()]
+        return [*found, wait, *others, *strategy.describe_finish()]
     route = proxy_route.describe(strategy.route)
     found = [f"keep users from whatever joins {strategy.options.service}", *found, wait]
-    found.append("verify each new instance through the entry")
+    found += ["verify each new instance through the entry", *others]
     if strategy.options.hold:
         return [*found, f"leave them held, for promote or abort {strategy.options.service}"]
     found.append(f"promote them: {route} leads to {strategy.registry_name}")

@@ -149,13 +149,6 @@ def may_name(instance: Instance, container: Container) -> bool:
     return names_container(instance, container) or not _REGISTRATOR_ID.fullmatch(instance.id)
 
 
-def few(items: Iterable[object], most: int = 3, *, separator: str = ", ") -> str:
-    """The first of some things in a list, and how many more there are: a message is one line."""
-    listed = [str(item) for item in items]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return separator.join(listed[:most]) + more
-
-
 def _must_be_meant(container: Container, instance: Instance, everyone: Iterable[Container]) -> bool:
     parts = _REGISTRATOR_ID.fullmatch(instance.id)
     if not parts or parts["container"] != container.name:

@@ -27,6 +27,7 @@ from jenkins_proxy.model import Address, Container
 from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SwarmOrchestrator
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 _FORWARD = "the new instances serve, and what is left of the old ones goes with the next deploy"
 
@@ -61,7 +62,7 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
-        listed = ", ".join(str(address) for address in outcome.addresses)
+        listed = few(outcome.addresses)
         where = f" at {outcome.url}" if outcome.url else ""
         context.console.step(f"done: {service}{where}: {len(outcome.instances)} instance(s): {listed}")
     return outcome
@@ -75,7 +76,13 @@ def _ready(options: DeployOptions, context: Context, record: DeployRecord) -> Re
         why = f"a {STACK} is deployed" if record.orchestrator == STACK else f"{', '.join(record.after)} is brought up"
         raise UsageError(f"promote {options.service} needs the compose file: {why} from it", "give it with -f")
     asked = dataclasses.replace(
-        options, route=None, project=record.project, target=record.target, orchestrator=record.orchestrator, hold=False
+        options,
+        route=None,
+        project=record.project,
+        target=record.target,
+        others=(),
+        orchestrator=record.orchestrator,
+        hold=False,
     )
     return preflight.check(asked, context)
 

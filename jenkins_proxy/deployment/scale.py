@@ -64,7 +64,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
         target_count(amount, 10_000, allow_empty=True)  # a wrong amount is reported before anything is looked at
         outcome = Outcome(text="nothing was changed")
         ready = preflight.check(options, context)
-        options = dataclasses.replace(options, route=ready.route)
+        options, context = ready.options or options, context.with_more_time(ready.seconds)
         outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name)
         with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
             context = context.with_fresh_deadline()

@@ -100,8 +100,11 @@ class Orchestrator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def survey(self, target: str) -> Survey:
-        """Look at what a deploy of the target needs, and at all that runs beside it; nothing is changed."""
+    def survey(self, target: str, *others: str) -> Survey:
+        """Look at what a deploy of the target needs, and at all that runs beside it; nothing is changed.
+
+        :param others: the other services that it brings up.
+        """
 
     @abc.abstractmethod
     def running_anywhere(self) -> list[Container]:

@@ -37,7 +37,7 @@ def choose(
     files: Sequence[str],
     wanted: str = AUTO,
     profiles: Sequence[str] = (),
-    target: str = "",
+    targets: Sequence[str] = (),
     timing: Timing | None = None,
 ) -> tuple[Orchestrator, str]:
     """Pick the orchestrator of a project.
@@ -51,8 +51,8 @@ def choose(
     :param project: the ``-p`` of compose, or the stack's name.
     :param files: compose files, later ones over earlier ones.
     :param wanted: ``auto`` or one of NAMES.
-    :param profiles: of compose, beside those of the environment and of the target.
-    :param target: the service that is asked for by name; empty where none is.
+    :param profiles: of compose, beside those of the environment and of the targets.
+    :param targets: the services that are asked for by name.
     :param timing: None means the usual times.
     :return: the orchestrator, and why it is this one.
     :raises UsageError: when none is installed, the wanted one is not, or the project's name is not allowed.
@@ -67,9 +67,9 @@ def choose(
             f"the engine at {engine.url} is no manager of a Swarm-mode cluster, which a stack needs",
             "set DOCKER_HOST to a manager, or use compose",
         )
-    environment = settings.docker_environment()
     candidates = [(wanted, "asked for")] if wanted != AUTO else _candidates(engine, info, project)
     for name, reason in candidates:
+        environment = engine.endpoint.environment(settings.docker_environment(), contexts=name != COMPOSE_V1)
         program = probe(name, environment, timing)
         if program:
             runner = Runner(program, environment, console, timing)
@@ -79,7 +79,7 @@ def choose(
                 return stack, reason + _read_by(reader.program, program)
             enabled = (*profiles, *project_files.profiles(files, environment))
             compose = functools.partial(Compose, runner, engine=engine, project=project, files=files)
-            return compose(profiles=enabled, target=target, several_nodes=is_classic(info)), reason
+            return compose(profiles=enabled, targets=targets, several_nodes=is_classic(info)), reason
     names = " nor ".join(name for name, _ in candidates)
     raise UsageError(f"neither {names} is installed" if len(candidates) > 1 else f"{names} is not installed", INSTALL)
 
@@ -99,7 +99,7 @@ def choose_readable(
     files: Sequence[str],
     wanted: str = AUTO,
     profiles: Sequence[str] = (),
-    target: str = "",
+    targets: Sequence[str] = (),
 ) -> tuple[Orchestrator, str]:
     """The same, of those that can read the files: compose v1 where v2 refuses what v1 takes.
 
@@ -107,7 +107,7 @@ def choose_readable(
     """
 
     def choice(kind: str) -> tuple[Orchestrator, str]:
-        return choose(settings, console, project=project, files=files, wanted=kind, profiles=profiles, target=target)
+        return choose(settings, console, project=project, files=files, wanted=kind, profiles=profiles, targets=targets)
 
     chosen, reason = choice(wanted)
     try:
@@ -115,7 +115,8 @@ def choose_readable(
     except UsageError as error:
         if chosen.name != COMPOSE_V2:
             raise
-        old = any(map(project_files.is_version_1, project_files.located(files, os.environ, os.getcwd())))
+        known = project_files.variables(files, os.environ, os.getcwd())
+        old = any(map(project_files.is_version_1, project_files.located(files, known, os.getcwd())))
         if wanted == AUTO and probe(COMPOSE_V1, settings.docker_environment()):
             other, _ = choice(COMPOSE_V1)
             with contextlib.suppress(UsageError):

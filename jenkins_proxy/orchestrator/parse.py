@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.orchestrator.project import ComposeProject, External, Port, Service
+from jenkins_proxy.orchestrator.project import ComposeProject, External, Port, Service, UpdateConfig
 
 
 def parse(name: str, config: Any, profiles: Collection[str] | None = None) -> ComposeProject:
@@ -55,7 +56,33 @@ def _service(name: str, data: Mapping[str, Any], config: Mapping[str, Any]) -> S
         namespace=_namespace(data),
         externals=tuple(_externals(data, config)),
         conditions=_conditions(data.get("depends_on")),
+        update=_update(deploy.get("update_config") or {}),
+        start_period=_start_period(data.get("healthcheck") or {}),
     )
+
+
+def _update(data: Mapping[str, Any]) -> UpdateConfig:
+    parallelism = data.get("parallelism")
+    return UpdateConfig(
+        parallelism=None if parallelism is None else int(parallelism),
+        delay=_seconds(data.get("delay")),
+        order=data.get("order") or "",
+        failure_action=data.get("failure_action") or "",
+    )
+
+
+def _start_period(healthcheck: Mapping[str, Any]) -> float:
+    test = healthcheck.get("test")
+    switched_off = healthcheck.get("disable") or test in ("NONE", ["NONE"])
+    return 0.0 if switched_off else _seconds(healthcheck.get("start_period")) or 0.0
+
+
+def _seconds(written: Any) -> float | None:
+    """A duration, which compose writes as Go does; None for none."""
+    try:
+        return None if written is None else go_duration.parse(str(written))
+    except ValueError:
+        return None  # what is none, compose itself refuses
 
 
 def _conditions(depends_on: Any) -> dict[str, str]:

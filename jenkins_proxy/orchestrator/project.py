@@ -44,6 +44,22 @@ class External:
 
 
 @dataclass(frozen=True)
+class UpdateConfig:
+    """How the files want a service's containers to be replaced: ``deploy.update_config``.
+
+    :ivar parallelism: how many at a time, 0 for all at once; None where the files do not say.
+    :ivar delay: seconds between one batch and the next; None likewise.
+    :ivar order: ``start-first`` or ``stop-first``; empty likewise.
+    :ivar failure_action: ``rollback``, ``pause`` or ``continue``; empty likewise.
+    """
+
+    parallelism: int | None = None
+    delay: float | None = None
+    order: str = ""
+    failure_action: str = ""
+
+
+@dataclass(frozen=True)
 class Service:
     """One service of the compose files.
 
@@ -58,6 +74,8 @@ class Service:
     :ivar namespace: the service in whose network it lives (``network_mode: service:vpn``); empty with one of its own.
     :ivar sharers: the services that live in its network.
     :ivar externals: what it uses and compose does not make.
+    :ivar update: how its containers are to be replaced.
+    :ivar start_period: seconds that a container may take to start: ``healthcheck.start_period``; 0 without one.
     """
 
     name: str
@@ -75,6 +93,8 @@ class Service:
     sharers: tuple[str, ...] = ()
     externals: tuple[External, ...] = ()
     conditions: Mapping[str, str] = field(default_factory=dict)
+    update: UpdateConfig = UpdateConfig()
+    start_period: float = 0.0
 
     @property
     def published(self) -> tuple[Port, ...]:
@@ -113,6 +133,7 @@ class Sides:
     :ivar after: the same, but they need the target, and so come after it.
     :ivar one_shots: of the needs, those that have to run to their end, once a deploy.
     :ivar together: they live in the target's network, and are made anew with it.
+    :ivar others: the other targets: brought to what the files say with the target, and proven before users are let in.
     """
 
     needs: tuple[str, ...] = ()
@@ -120,11 +141,17 @@ class Sides:
     after: tuple[str, ...] = ()
     one_shots: tuple[str, ...] = ()
     together: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def every(self) -> tuple[str, ...]:
-        """All of them, what is needed first."""
-        return (*self.needs, *self.before, *self.together, *self.after)
+        """All of them, what is needed first, and each once."""
+        return tuple(dict.fromkeys((*self.needs, *self.before, *self.together, *self.others, *self.after)))
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The other targets that the target does not need: they come once its new containers are verified."""
+        return tuple(name for name in self.others if name not in self.before)
 
 
 @dataclass(frozen=True)
@@ -186,9 +213,9 @@ class ComposeProject:
                 f"enable it with --profile {profiles[0]}",
             )
 
-    def closure(self, target: str) -> list[str]:
-        """The target, what it needs, and what lives in its network: all that has to be there for it to serve."""
-        found = {target, *self.services[target].sharers}
+    def closure(self, *targets: str) -> list[str]:
+        """Targets, what they need, and what lives in their network: all that has to be there for them to serve."""
+        found = {name for target in targets for name in (target, *self.services[target].sharers)}
         while True:
             needed = {name for one in found for name in self.services[one].needs if name in self.services}
             if needed <= found:
@@ -218,26 +245,38 @@ class ComposeProject:
         around = [self.services[name] for name in (*services, *self.needs(services))]
         return sorted({name for service in around for name, what in service.conditions.items() if what == COMPLETED})
 
-    def sides(self, target: str, names: Collection[str] = (), *, every: bool = False) -> Sides:
+    def sides(
+        self, target: str, names: Collection[str] = (), *, every: bool = False, others: Collection[str] = ()
+    ) -> Sides:
         """The services beside the target that a deploy touches.
 
         :param names: the services that are asked for.
         :param every: whether all are.
+        :param others: the other targets.
         :raises UsageError: when a name is none of the project's.
         """
-        unknown = sorted(set(names) - set(self.services))
-        if unknown:
-            raise UsageError(
-                f"--side {', '.join(map(shown, unknown))}: project {self.name} has no such service",
-                f"it has: {', '.join(self.services)}",
-            )
+        self._check_names("--side", names)
+        self._check_names("--target", others)
         together = self.services[target].sharers
-        asked = set(self.services if every else names) - {target, *together}
+        along = {name for other in others for name in (other, *self.services[other].sharers)} - {target, *together}
+        asked = set(self.services if every else names) - {target, *together, *along}
         # What has to run to its end does so anyway, and once.
-        asked -= set(self.one_shots([target, *together, *asked]))
+        ending = set(self.one_shots([target, *together, *asked, *along]))
+        asked, along = asked - ending, along - ending
         after = sorted(asked & set(self.after(target)))
-        before = sorted(asked - set(after))
-        brought_up = [target, *together, *before, *after]
+        before = sorted((asked - set(after)) | (along & set(self.needs([target, *together]))))
+        brought_up = [target, *together, *before, *after, *along]
         needs = self.needs(brought_up)
         one_shots = [name for name in self.one_shots(brought_up) if name in needs]
-        return Sides(tuple(needs), tuple(before), tuple(after), tuple(one_shots), together)
+        return Sides(tuple(needs), tuple(before), tuple(after), tuple(one_shots), together, tuple(sorted(along)))
+
+    def _check_names(self, option: str, names: Collection[str]) -> None:
+        unknown = sorted(set(names) - set(self.services))
+        if not unknown:
+            return
+        inside = [name for name in unknown if name in self.disabled]
+        hint = f"enable it with --profile {self.disabled[inside[0]][0]}" if inside else ""
+        raise UsageError(
+            f"{option} {', '.join(map(shown, unknown))}: project {self.name} has no such service",
+            hint or f"it has: {', '.join(self.services)}",
+        )

@@ -11,7 +11,7 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator import detect
 from jenkins_proxy.orchestrator.base import AUTO, STACK
-from jenkins_proxy.orchestrator.compose.project_files import ProjectName, located, normal, said
+from jenkins_proxy.orchestrator.compose.project_files import ProjectName, located, normal, said, variables
 from jenkins_proxy.settings import Settings
 
 
@@ -39,7 +39,7 @@ def resolve(settings: Settings, *, given: str, service: str, files: Sequence[str
     own = ProjectName(normal(service), "the service's name")
     if wanted == STACK:
         return own
-    environ = settings.docker_environment()
+    environ = variables(files, settings.docker_environment(), os.getcwd())
     paths = located(files, environ, os.getcwd())
     engine = Engine.from_settings(settings)
     running = projects_of(paths, containers.labels_of_running(engine)) if paths else frozenset()

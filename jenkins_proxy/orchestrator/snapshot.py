@@ -15,6 +15,8 @@ from jenkins_proxy.orchestrator.volumes import anonymous, sources
 from jenkins_proxy.retry import Deadline
 
 _ENDED = ("created", "exited", "dead")
+_SHARED = ("NetworkMode", "PidMode", "IpcMode")
+_OF_CONTAINER = "container"
 
 
 def snapshot(engine: Engine, service: str, containers: Sequence[Container]) -> Snapshot:
@@ -44,15 +46,43 @@ def restore(
                 console.step(f"removing {container.name}")
                 engine.remove(container.id, volumes=True)
     states = {container.id: container.state for there in present.values() for container in there}
-    for definition in (definition for one in before for definition in one.definitions):
-        name = definition["Name"].rpartition("/")[2]
+    made: dict[str, str] = {}
+    for definition in owners_first([definition for one in before for definition in one.definitions]):
+        name, old = definition["Name"].rpartition("/")[2], definition["Id"]
         if deadline.expired:
             raise DeployFailed(f"could not bring back {name} in time ({deadline})")
-        if definition["Id"] in states:
-            _put_back(engine, definition, states[definition["Id"]])
-        else:
-            console.step(f"bringing back {name} on {definition['Config']['Image']}")
-            _make_again(engine, name, definition)
+        lives_on = not owners(definition) & set(made)
+        if old in states and lives_on:
+            _put_back(engine, definition, states[old])
+            continue
+        console.step(f"bringing back {name} on {definition['Config']['Image']}")
+        if old in states:
+            # It lives in the network of one that was made again, and so in none.
+            engine.remove(old)
+        made[old] = _make_again(engine, name, definition, made)
+
+
+def owners(definition: Mapping[str, Any]) -> set[str]:
+    """The IDs of the containers whose network, processes or memory a container shares."""
+    kinds = (str(definition["HostConfig"].get(key) or "").partition(":") for key in _SHARED)
+    return {name for kind, _, name in kinds if kind == _OF_CONTAINER}
+
+
+def owners_first(definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The same in an order in which each comes after those that it shares something of, otherwise as it is."""
+    by_id = {definition["Id"]: definition for definition in definitions}
+    ordered: dict[str, Mapping[str, Any]] = {}
+
+    def add(definition: Mapping[str, Any]) -> None:
+        for owner in sorted(owners(definition)):
+            if owner in by_id and owner not in ordered:
+                add(by_id[owner])
+        ordered[definition["Id"]] = definition
+
+    for definition in definitions:
+        if definition["Id"] not in ordered:
+            add(definition)
+    return list(ordered.values())
 
 
 def _put_back(engine: Engine, definition: Mapping[str, Any], state: str) -> None:
@@ -78,12 +108,17 @@ def _ran(definition: Mapping[str, Any]) -> bool:
     return definition["State"]["Status"] not in _ENDED
 
 
-def _make_again(engine: Engine, name: str, definition: Mapping[str, Any]) -> None:
+def _make_again(engine: Engine, name: str, definition: Mapping[str, Any], instead: Mapping[str, str]) -> str:
+    """Make a container like one that is gone.
+
+    :param instead: the IDs of those that were made again, by the ID of the one that each is like.
+    :return: its ID.
+    """
     image, reference = definition["Image"], definition["Config"]["Image"]
     # The name may mean a newer image by now, and Registrator derives the service's name from it: give it back.
     if engine.image_id(reference) != image:
         engine.tag(image, reference)
-    body, more_networks = creation(definition)
+    body, more_networks = creation(definition, instead)
     made = engine.create(name, body)
     for network, settings in more_networks.items():
         engine.connect(network, made, settings)
@@ -91,12 +126,16 @@ def _make_again(engine: Engine, name: str, definition: Mapping[str, Any]) -> Non
         engine.start(made)
     if definition["State"]["Status"] == "paused":
         engine.pause(made)
+    return made
 
 
-def creation(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def creation(
+    definition: Mapping[str, Any], instead: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What to send to have a container like this one.
 
     :param definition: the answer of ``GET /containers/<id>/json``.
+    :param instead: the IDs of containers by the ID of the one in whose place each is: what it shares is theirs.
     :return: the body of ``POST /containers/create``, and the endpoint settings of the networks after the first, which
         engines before API 1.44 only take one by one.
     """
@@ -105,6 +144,14 @@ def creation(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     if config.get("Hostname") == short:
         del config["Hostname"]
     host = dict(definition["HostConfig"])
+    for key in _SHARED:
+        kind, _, owner = str(host.get(key) or "").partition(":")
+        if kind == _OF_CONTAINER:
+            host[key] = f"{kind}:{(instead or {}).get(owner, owner)}"
+    if str(host.get("NetworkMode")).startswith(f"{_OF_CONTAINER}:"):
+        # `inspect` prints what is the other one's; `create` refuses it.
+        for key in ("Hostname", "Domainname", "ExposedPorts", "MacAddress"):
+            config.pop(key, None)
     # `inspect` prints links as /db:/app/alias, `create` takes db:alias.
     host["Links"] = [f"{link.split(':')[0].strip('/')}:{link.rpartition('/')[2]}" for link in host.get("Links") or ()]
     host["Mounts"] = [mount for mount in host.get("Mounts") or () if not _anonymous(mount)]

@@ -65,7 +65,7 @@ class Stack(SwarmOrchestrator):
     def build(self, services: Sequence[str], *, deadline: Deadline) -> None:
         raise UsageError("a stack builds no images: its nodes pull them", "docker compose build, and push")
 
-    def survey(self, target: str) -> Survey:
+    def survey(self, target: str, *others: str) -> Survey:
         known = self.validate().services
         return surveys.of_stack(self._engine, list(known.values()), known[target])
 

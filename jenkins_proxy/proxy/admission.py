@@ -9,6 +9,7 @@ from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile.instances import Resolve, drained
+from jenkins_proxy.validation import few
 
 
 def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
@@ -33,7 +34,7 @@ def refuse_empty(
     """:raises ConflictError: when no instance would get requests; the text lists those that there are."""
     reasons = [(instance, _unfit(instance, drained_ids, resolve)) for instance in instances]
     if all(reason for _instance, reason in reasons):
-        listed = ", ".join(f"{instance.address} {reason}" for instance, reason in reasons) or "none is registered"
+        listed = few(f"{instance.address} {reason}" for instance, reason in reasons) or "none is registered"
         raise ConflictError(
             f"no live instance of {route.registry_name}: {listed}",
             "wait until one passes, or force it with allowEmpty=true; what served before serves on",
@@ -70,8 +71,8 @@ def refuse_absent(service: str, addresses: Iterable[Address], alive: Collection[
     absent = sorted({str(address) for address in addresses if address not in alive})
     if absent:
         raise ConflictError(
-            f"not a live instance of {service}: {', '.join(absent)}",
-            f"there are: {', '.join(map(str, sorted(alive))) or 'none'}",
+            f"not a live instance of {service}: {few(absent)}",
+            f"there are: {few(sorted(alive)) or 'none'}",
         )
 
 
@@ -87,7 +88,7 @@ def refuse_unready(route: Route, some_ready: bool, waiting: Sequence[str]) -> No
     """
     if waiting and not some_ready:
         raise NotReadyError(
-            f"no instance of {route.registry_name} is ready: {', '.join(waiting)}",
+            f"no instance of {route.registry_name} is ready: {few(waiting)}",
             "see its log; check_path names a path that a ready instance answers with 2xx, 3xx, 401 or 403; "
             "what served before serves on",
         )

@@ -125,6 +125,12 @@ def test_a_bad_name_is_one_problem_of_one_short_line(compose, no_daemon, name, c
     assert len(message) < 1000
 
 
+def test_one_target_is_scaled(consul_url, compose, capsys):
+    words = ["--target", "app", "--target", "worker", "-f", compose(), "--consul", consul_url]
+    assert main(["scale", "f2-cli", "2", *words]) == 2
+    assert "scale changes one target, and --target names app, worker" in capsys.readouterr().err
+
+
 def test_long_names_are_told_by_their_beginning(deploy, compose):
     for option in ("--target", "-p"):
         code, report, _ = deploy("-f", compose(), option, "b" * 10_000)

@@ -75,6 +75,9 @@ def test_a_taken_port_is_named(serve, haproxy: str, taken: int, option: str, hin
         (["--connections", "3"], "--connections 3 is too few", ""),
         (["--tls-cert", "/absent.pem"], "cannot use the certificate /absent.pem", ""),
         (["--consul", "ftp://x"], "--consul: 'ftp://x' is not an http:// or https:// address", ""),
+        (["--max-header", "16383"], "--max-header 16383 is not a number of bytes from 16384 to 1048576", "two buffers"),
+        (["--max-header", "1048577"], "--max-header 1048577 is not a number of bytes", "two buffers"),
+        (["--max-header", "64k"], "argument --max-header: '64k' is not a whole number", "--help"),
         (["--hard-stop-after", "soon"], "--hard-stop-after: 'soon' is not a number of seconds", "--help"),
     ],
 )
@@ -124,3 +127,26 @@ def test_a_haproxy_that_is_too_old(serve, tmp_path) -> None:
 def test_without_the_extra(serve, tmp_path) -> None:
     (tmp_path / "aiohttp.py").write_text("raise ModuleNotFoundError(\"No module named 'aiohttp'\", name='aiohttp')\n")
     refused(serve(PYTHONPATH=str(tmp_path)), "serve needs aiohttp", "pip install 'jenkins-proxy[serve]'")
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "expected"),
+    [
+        (None, "", 0),
+        (65_536, "", 65_536),
+        (None, "32768", 32_768),
+        (65_536, "32768", 65_536),
+        (0, "", "--max-header 0"),
+        (None, "64k", "JENKINS_PROXY_MAX_HEADER='64k'"),
+        (None, "-1", "JENKINS_PROXY_MAX_HEADER='-1'"),
+    ],
+)
+def test_how_long_headers_may_be(given, environ, expected) -> None:
+    def asked() -> int:
+        return command._max_header(given, {"JENKINS_PROXY_MAX_HEADER": environ})
+
+    if isinstance(expected, int):
+        assert asked() == expected
+        return
+    with pytest.raises(UsageError, match=f"^{expected} is not a number of bytes from 16384 to 1048576$"):
+        asked()

@@ -54,6 +54,34 @@ def test_every_option_of_the_table_is_an_argument(parse, option):
     assert values.request(args).route_given == {option.name}
 
 
+@pytest.mark.parametrize(
+    ("words", "targets"),
+    [
+        ([], ("", ())),
+        (["--target", ""], ("", ())),
+        (["--target", "app"], ("app", ())),
+        (["--target", "app", "--target", "worker", "--target", "app"], ("app", ("worker",))),
+        (["--target", "app, worker,cron"], ("app", ("worker", "cron"))),
+    ],
+)
+def test_targets_may_be_a_list_or_given_again(parse, words, targets):
+    made = values.request(parse("s", *words))
+
+    assert (made.target, made.others) == targets
+
+
+@pytest.mark.parametrize("words", [["--target", "app,"], ["--target", "app", "--target", ""], ["--target", ",app"]])
+def test_one_of_the_targets_has_no_name(parse, words):
+    with pytest.raises(UsageError, match="^--target has an empty name$"):
+        values.request(parse("s", *words))
+
+
+def test_what_a_compose_file_may_say_is_noted_when_it_is_given(parse):
+    assert values.request(parse("s")).given == frozenset()
+    words = ["--batch", "0", "--batch-delay", "0", "--check-timeout", "30", "--timeout", "120"]
+    assert values.request(parse("s", *words)).given == {"batch", "batch_delay", "check_timeout", "timeout"}
+
+
 def test_an_empty_project_is_a_variable_that_somebody_forgot(parse):
     with pytest.raises(UsageError, match="^-p is empty$"):
         values.request(parse("s", "-p", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from types import SimpleNamespace
 
@@ -12,8 +13,9 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment import deploy
 from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
+from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome, Users
-from jenkins_proxy.deployment.steps import probe
+from jenkins_proxy.deployment.steps import drain, probe
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
@@ -298,3 +300,52 @@ def test_what_fails_once_the_new_ones_serve_is_not_reverted(deployment, monkeypa
     assert ended.text == "the new instances serve, and what is left of the old ones goes with the next deploy"
     assert ended.instances == served.instances
     assert begun.intent_log.read().phase == RETIRING
+
+
+class TwoBatches(Starting):
+    """It starts one container a batch."""
+
+    def surge(self, service, count, *, deadline):
+        self.calls.append("surge")
+        self.present.append(self.container)
+        return [self.container]
+
+
+@pytest.mark.parametrize(("dies", "code"), [(False, None), (True, 5)])
+def test_the_pause_between_two_batches_is_kept_and_looked_at(context, a_container, monkeypatch, dies, code):
+    ready = Ready(TwoBatches(a_container("books_app_1", 32768)), PROJECT, PROJECT.services["app"])
+    options = DeployOptions("books-ms", "books", strategy="rolling", scale=2, batch=1, batch_delay=0.2)
+    strategy = select(options, context, ready)
+    begun = deploy._Deployment(
+        strategy, context, SimpleNamespace(ensure_held=lambda: None), IntentLog(context.registry, "books-ms"), None
+    )
+    looked = []
+
+    def look(_orchestrator, containers) -> None:
+        looked.append(len(containers))
+        if dies:
+            raise DeployFailed("it ended")
+
+    monkeypatch.setattr(deploy.wait, "for_containers", lambda *_words, **_more: Matching((), (), ()))
+    monkeypatch.setattr(deploy.wait, "check_alive", look)
+
+    ended = begun.replace(Outcome())
+
+    assert (ended.error.exit_code if ended.error else None) == code
+    assert looked and (dies or context.deadline.elapsed >= 0.2)
+    assert strategy.orchestrator.calls.count("surge") == (1 if dies else 2)
+
+
+def test_a_line_names_three_instances_at_most(context, a_container, an_instance):
+    many = [a_container(f"books_app_{number}", 32768 + number) for number in range(5)]
+    registry = SimpleNamespace(instances=lambda _name: ([an_instance(32768 + n, id=str(n)) for n in range(5)], 1))
+    now = dataclasses.replace(context, registry=registry)
+    orchestrator = InMemoryCompose(PROJECT, *many)
+
+    drain.retire(now, orchestrator, ROUTE, many)
+
+    said = context.console._stream.getvalue()
+    assert "draining 10.0.0.1:32768, 10.0.0.1:32769, 10.0.0.1:32770 and 2 more" in said
+    assert "stopping books_app_0, books_app_1, books_app_2 and 2 more" in said
+    assert orchestrator.present == []
+    assert max(line.count("10.0.0.1:") for line in said.splitlines()) == 3

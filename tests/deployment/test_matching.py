@@ -6,6 +6,7 @@ import pytest
 
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.model import Binding
+from jenkins_proxy.validation import few
 
 ONE = "node-1:books_app_1:8080"
 TWO = "node-1:books_app_2:8080"
@@ -237,5 +238,5 @@ def test_addresses_are_every_place_where_an_entry_may_stand(a_container):
     [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (["a", "b", "c", "d"], "a, b, c and 1 more")],
 )
 def test_a_message_names_three_at_most(items, text):
-    assert matching.few(items) == text
-    assert matching.few(range(85), separator="; ") == "0; 1; 2 and 82 more"
+    assert few(items) == text
+    assert few(range(85), separator="; ") == "0; 1; 2 and 82 more"

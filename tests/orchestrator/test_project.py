@@ -149,6 +149,21 @@ SHOP = {
             ),
             id="all",
         ),
+        pytest.param(
+            {"others": ["worker"]},
+            Sides(("db", "migrate", "seed", "vpn"), one_shots=("migrate", "seed"), others=("worker",)),
+            id="another target, with what that needs",
+        ),
+        pytest.param(
+            {"others": ["db", "web"], "names": ["web"]},
+            Sides(("cache", "migrate", "vpn"), ("db",), one_shots=("migrate",), others=("db", "web")),
+            id="of the other targets, what the first needs comes before it",
+        ),
+        pytest.param(
+            {"others": ["app", "migrate"]},
+            Sides(("db", "migrate", "vpn"), one_shots=("migrate",)),
+            id="the target itself, and a one-shot that it needs",
+        ),
     ],
 )
 def test_sides(asked, sides):
@@ -159,6 +174,17 @@ def test_a_side_that_is_not_there():
     with pytest.raises(UsageError, match="--side 'wroker': project books-ms has no such service") as caught:
         project(**SHOP).sides("app", ["worker", "wroker"])
     assert "worker" in caught.value.hint
+
+
+def test_targets_that_are_not_there():
+    with pytest.raises(UsageError, match="--target 'a', 'b': project books-ms has no such service"):
+        project(**SHOP).sides("app", others=["b", "worker", "a"])
+
+
+def test_what_lives_in_the_other_targets_network_comes_with_it():
+    found = project(**SHOP).sides("app", others=["vpn"])
+    assert (found.before, found.others, found.late) == (("db", "vpn"), ("db", "vpn"), ())
+    assert project(**SHOP).sides("app", others=["worker"]).late == ("worker",)
 
 
 @pytest.mark.parametrize(

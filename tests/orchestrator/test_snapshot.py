@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jenkins_proxy.orchestrator.snapshot import creation
+from jenkins_proxy.orchestrator.snapshot import creation, owners_first
 
 ID = "5d3272c778f2" + "0" * 52
 
@@ -61,3 +61,26 @@ def test_anonymous_volumes_keep_their_content():
     made = creation(definition(host=host, mounts=mounts))[0]["HostConfig"]
     assert made["Binds"] == ["books_db:/db:rw", "/etc:/etc:ro", "c0ffee:/data", "decaf:/cache"]
     assert made["Mounts"] == [named]
+
+
+def test_what_lives_in_anothers_network_goes_into_that_of_its_successor():
+    """The engine prints the other one's name and ports for it, and refuses them."""
+    config = {"Hostname": "books", "ExposedPorts": {"8080/tcp": {}}, "Domainname": ""}
+    host = {"NetworkMode": f"container:{ID}", "PidMode": "container:elsewhere", "IpcMode": "private"}
+
+    body, more = creation(definition(config, host), {ID: "successor"})
+
+    assert not {"Hostname", "ExposedPorts", "Domainname"} & set(body)
+    assert "NetworkingConfig" not in body and more == {}
+    kept = {key: body["HostConfig"][key] for key in host}
+    assert kept == {"NetworkMode": "container:successor", "PidMode": "container:elsewhere", "IpcMode": "private"}
+
+
+def test_whose_network_it_is_comes_first():
+    def one(name: str, network: str = "front", pid: str = ""):
+        return {"Id": name, "HostConfig": {"NetworkMode": network, "PidMode": pid}}
+
+    deepest = one("deepest", "container:app")
+    given = [deepest, one("db"), one("app", pid="container:vpn"), one("vpn"), one("other", "container:gone")]
+
+    assert [d["Id"] for d in owners_first(given)] == ["vpn", "app", "deepest", "db", "other"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
-from jenkins_proxy.proxy.admission import refuse_conflict, refuse_empty
-from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.admission import refuse_absent, refuse_conflict, refuse_empty, refuse_unready
+from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 
 A, B, C = Address("10.0.0.1", 1), Address("lost.local", 2), Address("10.0.0.1", 0)
 GREEN = Route("books", ("/",), color="green")
@@ -41,6 +41,28 @@ def test_nobody_would_get_requests(instances, drained_ids, reason):
     with pytest.raises(ConflictError, match=reason) as refused:
         refuse_empty(GREEN, instances, drained_ids, resolve)
     assert "allowEmpty=true" in refused.value.hint
+
+
+FIVE = [Address("10.0.0.1", port) for port in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("refuse", "words"),
+    [
+        (
+            lambda: refuse_empty(GREEN, [instance(each, status=CRITICAL) for each in FIVE], {}, resolve),
+            "10.0.0.1:3 is critical and 2 more",
+        ),
+        (lambda: refuse_absent("books", FIVE, ()), "10.0.0.1:1, 10.0.0.1:2, 10.0.0.1:3 and 2 more"),
+        (lambda: refuse_absent("books", [B], FIVE), "there are: 10.0.0.1:1, 10.0.0.1:2, 10.0.0.1:3 and 2 more"),
+        (lambda: refuse_unready(GREEN, False, [f"{each} waits" for each in FIVE]), "10.0.0.1:3 waits and 2 more"),
+    ],
+)
+def test_three_addresses_are_named_at_most(refuse, words):
+    with pytest.raises((ConflictError, NotReadyError)) as refused:
+        refuse()
+    assert words in f"{refused.value.message} {refused.value.hint}"
+    assert "10.0.0.1:4" not in f"{refused.value.message} {refused.value.hint}"
 
 
 @pytest.mark.parametrize(

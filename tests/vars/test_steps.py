@@ -80,7 +80,7 @@ def test_everything_wrong_is_told_at_once(outcome):
         "lock takes a text, not [a]",
         "missing parameter(s) service, path or domain or noProxy",
         "pull takes true or false, not 'yes'",
-        "target takes a text, not true",
+        "target takes a text or a list of texts, not true",
         "timeout takes a number, not 'soon'",
     ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from jenkins_proxy.errors import DockerError, UsageError
 from jenkins_proxy.settings import Settings
 
 _SECONDS = 20.0
+_PORT, _TLS_PORT = 2375, 2376
+_CONTEXT = "context "
 _TLS_HINT = "set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with the client's certificates"
 
 
@@ -80,6 +83,21 @@ class Endpoint:
             f"Docker Engine at {self.url}: {request}: {answer}", _TLS_HINT if "HTTPS server" in answer else ""
         )
 
+    def environment(self, environ: Mapping[str, str], *, contexts: bool) -> dict[str, str]:
+        """An environment that leads Docker's own programs to this engine, and not to another one.
+
+        :param environ: what they run in otherwise.
+        :param contexts: whether the program knows ``DOCKER_CONTEXT``, which compose v1 leaves unread.
+        """
+        of_context = self.source.startswith(_CONTEXT)
+        if of_context and contexts:
+            return dict(environ)
+        mine = {name: value for name, value in environ.items() if not (of_context and name == "DOCKER_CONTEXT")}
+        if of_context and self.certificates:
+            mine.update(DOCKER_TLS_VERIFY="1", DOCKER_CERT_PATH=self.certificates)
+        # With the port: compose v1 refuses an address that has none.
+        return {**mine, "DOCKER_HOST": self.url} if of_context or "DOCKER_HOST" in environ else mine
+
     @property
     def base_url(self) -> str:
         """What request paths are appended to."""
@@ -105,7 +123,30 @@ def resolve(settings: Settings, environ: Mapping[str, str] | None = None) -> End
         endpoint = Endpoint(settings.docker_host, settings.source("docker_host"), folder)
     else:
         endpoint = _inspect(name, settings)
-    return _check(endpoint)
+    return _check(replace(endpoint, url=_with_port(endpoint)))
+
+
+def _with_port(endpoint: Endpoint) -> str:
+    """The URL with Docker's usual port where it has none: ``tcp://manager`` is ``tcp://manager:2375``."""
+    try:
+        parts = urlsplit(endpoint.url)
+        if parts.scheme != "tcp" or not parts.hostname or parts.port is not None or parts.netloc.endswith(":"):
+            return endpoint.url
+    except ValueError:
+        return endpoint.url
+    return f"tcp://{parts.netloc}:{_TLS_PORT if endpoint.certificates else _PORT}"
+
+
+def _forwarding(url: str) -> str:
+    """How an engine behind ssh is reached all the same: a command to type, with the host of the URL."""
+    named = re.fullmatch(r"ssh://((?:[\w.-]+@)?[\w.-]+)(?::([0-9]{1,5}))?(/[\w./-]*)?", url)
+    host, port, path = named.groups() if named else ("HOST", None, None)
+    socket = path.rstrip("/") if path else ""
+    command = f"ssh -fnNT {f'-p {port} ' if port else ''}-L /tmp/docker.sock:{socket or '/var/run/docker.sock'} {host}"
+    return (
+        f"forward its socket with {command}, and set DOCKER_HOST=unix:///tmp/docker.sock; "
+        "registrator and serve need --ip with the host's address then"
+    )
 
 
 def config_folder(environ: Mapping[str, str]) -> Path:
@@ -138,17 +179,13 @@ def _inspect(name: str, settings: Settings) -> Endpoint:
     data = json.loads(answer.stdout)
     files = data.get("TLSMaterial", {}).get("docker")
     folder = os.path.join(data["Storage"]["TLSPath"], "docker") if files else ""
-    return Endpoint(data["Endpoints"]["docker"]["Host"], f"context {name}", folder)
+    return Endpoint(data["Endpoints"]["docker"]["Host"], _CONTEXT + name, folder)
 
 
 def _check(endpoint: Endpoint) -> Endpoint:
     where = f"{endpoint.source}: {endpoint.url!r}"
     if endpoint.url.startswith("ssh://"):
-        raise UsageError(
-            f"{where}: an engine behind ssh is not supported",
-            "forward its socket (ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST) "
-            "and set DOCKER_HOST=unix:///tmp/docker.sock",
-        )
+        raise UsageError(f"{where}: an engine behind ssh is not supported", _forwarding(endpoint.url))
     try:
         parts = urlsplit(endpoint.url)
         good = (parts.scheme == "unix" and parts.path) or (parts.scheme == "tcp" and parts.hostname and parts.port)

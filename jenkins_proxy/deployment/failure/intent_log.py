@@ -62,7 +62,8 @@ def _parse(value: bytes) -> DeployRecord | None:
     try:
         data: dict[str, Any] = json.loads(value)
         route = Route.from_dict(data["route"]) if data["route"] else None
-        values = {**data, "old": tuple(data["old"]), "after": tuple(data.get("after", ())), "route": route}
+        lists = {name: tuple(data.get(name, ())) for name in ("after", "others")}
+        values = {**data, "old": tuple(data["old"]), **lists, "route": route}
         return DeployRecord(**values)
     except (ValueError, TypeError, KeyError):
         return None

@@ -108,6 +108,10 @@ def clean_up(
         context.console.warning(
             f"the deploy begun at {record.since} was broken off while {record.phase} ({record.strategy})"
         )
+        if record.others:
+            context.console.warning(
+                f"{', '.join(record.others)} may run what it had brought up: the next deploy of it replaces that"
+            )
     elif record is None and hold is not None:
         context.console.warning(f"{hold.describe()}: what held it was broken off")
     if isinstance(orchestrator, SwarmOrchestrator):

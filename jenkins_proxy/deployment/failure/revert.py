@@ -22,6 +22,7 @@ from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 
 def revert(
@@ -113,7 +114,9 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     if not containers:
         text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
         return dataclasses.replace(outcome, text=text)
-    text = f"rolled back to {len(containers)} container(s) of {', '.join(sorted({c.image for c in containers}))}" + left
+    images = few(sorted({container.image for container in containers}))
+    along = f", and {', '.join(strategy.ready.sides.others)} as before" if strategy.ready.sides.others else ""
+    text = f"rolled back to {len(containers)} container(s) of {images}{along}{left}"
     if answer is None or route is None:
         return dataclasses.replace(outcome, text=text)
     answered = _verify(strategy, context, route, answer, outcome)

@@ -9,6 +9,7 @@ from jenkins_proxy.deployment.steps import wait
 from jenkins_proxy.errors import RemoteError
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import SurgeOrchestrator
+from jenkins_proxy.validation import few
 
 _AT_ONCE = 10
 
@@ -33,7 +34,7 @@ def retire(
 
     if route is not None:
         drain(context, route, containers)
-    context.console.step(f"stopping {', '.join(container.name for container in containers)}")
+    context.console.step(f"stopping {few(container.name for container in containers)}")
 
     def end(container: Container) -> None:
         orchestrator.stop(container)
@@ -54,7 +55,7 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
     try:
         addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:
-            context.console.step(f"draining {', '.join(str(address) for address in addresses)}")
+            context.console.step(f"draining {few(addresses)}")
             seconds = max(min(timing.drain_min, timing.drain), min(timing.drain, context.deadline.remaining))
             cut = context.proxy.drain(route.service, addresses, seconds, min(seconds, timing.drain_streams))
             if cut:

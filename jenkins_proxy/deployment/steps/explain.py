@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.model import Container, Instance
+from jenkins_proxy.validation import few
 
 _LINE = 300
 
@@ -106,7 +107,7 @@ def _absent(service: str, container: Container, everything: Mapping[str, Sequenc
     ):
         if reason:
             return reason
-    expected = matching.few(matching.addresses(container))
+    expected = few(matching.addresses(container))
     where = f" on {container.node}" if container.node else ""
     return Diagnosis(
         container,
@@ -122,7 +123,7 @@ def _renamed(service: str, container: Container, others: Iterable[Instance]) -> 
         return None
     name, entry = sorted(names.items())[0]
     port = next(b.container_port for b in matching.published(container) if b.host_port == entry.address.port)
-    listed = matching.few(f"{n} at {i.address}" for n, i in sorted(names.items()))
+    listed = few(f"{n} at {i.address}" for n, i in sorted(names.items()))
     if name == f"{service}-{port}":
         return Diagnosis(
             container,
@@ -171,7 +172,7 @@ def _predecessor(container: Container, own: Iterable[Instance]) -> Diagnosis | N
     ports = {binding.host_port for binding in matching.published(container)}
     for instance in own:
         if matching.names_container(instance, container) and instance.address.port not in ports:
-            now = matching.few(sorted(ports))
+            now = few(sorted(ports))
             return Diagnosis(
                 container,
                 f"the registry still holds its predecessor at {instance.address} "
@@ -183,7 +184,7 @@ def _predecessor(container: Container, own: Iterable[Instance]) -> Diagnosis | N
 
 def _elsewhere(container: Container, own: Iterable[Instance]) -> Diagnosis | None:
     ports = {binding.host_port for binding in matching.published(container)}
-    known = matching.few(container.node_addresses) or "no address"
+    known = few(container.node_addresses) or "no address"
     for instance in own:
         if instance.address.port in ports:
             return Diagnosis(

@@ -12,29 +12,43 @@ from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import STACK
 from jenkins_proxy.orchestrator.project import External, Service
 from jenkins_proxy.orchestrator.survey import Survey
+from jenkins_proxy.validation import shown
 
 _DURATIONS = ("interval", "timeout", "ttl", "deregister_after")
 # In a registrator's order: the first one that is given counts.
 _KINDS = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
+_SCRIPTS = ("cmd", "script")
 _STATUSES = ("passing", "warning", "critical")
+_META_PAIRS, _META_NAME, _META_VALUE = 64, 128, 512
 
 
 def problems(
-    options: DeployOptions, target: Service, survey: Survey, old: Sequence[Container], *, kind: str, scripts: bool
+    options: DeployOptions,
+    target: Service,
+    survey: Survey,
+    old: Sequence[Container],
+    *,
+    kind: str,
+    scripts: bool,
+    consul: bool,
 ) -> list[UsageError]:
     """Everything that keeps a deploy from its end, as far as files and engine say it.
 
     :param old: the target's containers that run.
     :param kind: the name of the orchestrator.
     :param scripts: whether the registry runs the scripts of checks.
+    :param consul: whether it is a Consul, whose limits of metadata are its own.
     """
     wanted = options.scale or len(old) or target.replicas or 1
     found = [_too_many(target, wanted, several_nodes=survey.several_nodes)]
     if not target.obstacle and not survey.several_nodes:
         found.append(_range_too_small(options, target, survey, old, wanted))
     found += [_is_missing(external, kind) for external in survey.missing]
-    found.append(_no_entry(target, survey.environment))
-    found.append(_refused_check(target, survey.environment, scripts=scripts))
+    entries = _of_service(options.service, target, survey.environment)
+    found.append(_no_entry(entries, target))
+    refused = [_refused(entry, target, scripts=scripts, consul=consul) for entry in entries]
+    # One that is taken is enough.
+    found.append(refused[0] if all(refused) else None)
     return [problem for problem in found if problem]
 
 
@@ -101,26 +115,39 @@ def _is_missing(external: External, kind: str) -> UsageError:
     return UsageError(f"the external {external.kind} {external.name} is not there", make[external.kind])
 
 
-def metadata(target: Service, image: Mapping[str, str]) -> dict[str, str]:
-    """What ``SERVICE_*`` says of the target's port, as a registrator reads it: image, environment, then labels.
+def metadata(target: Service, image: Mapping[str, str], port: int | None = None) -> dict[str, str]:
+    """What ``SERVICE_*`` says of a port of the target, as a registrator reads it: image, environment, then labels.
 
     :param image: the environment and labels of its image.
+    :param port: in the container; None means the first one that is published.
     """
-    ports = [str(port.container) for port in target.published]
+    first = [published.container for published in target.published][:1]
+    ports = [str(number) for number in ([port] if port is not None else first)]
     general: dict[str, str] = {}
     special: dict[str, str] = {}
     for name, value in (*image.items(), *target.environment.items(), *target.labels.items()):
-        match = re.fullmatch(r"SERVICE_(?:([0-9]+)_)?(\w+)", name)
+        match = re.fullmatch(r"SERVICE_(?:([0-9]+)_)?(.+)", name)
         if match and not match[1]:
             general[match[2].lower()] = value
-        elif match and match[1] in ports[:1]:
+        elif match and match[1] in ports:
             special[match[2].lower()] = value
     return {**general, **special}
 
 
-def _no_entry(target: Service, image: Mapping[str, str]) -> UsageError | None:
-    value = metadata(target, image).get("ignore")
-    if not value:
+def _of_service(service: str, target: Service, image: Mapping[str, str]) -> list[dict[str, str]]:
+    """What ``SERVICE_*`` says of each port whose entry has the service's name; of the first one where none has."""
+    found = [metadata(target, image, port.container) for port in target.published]
+    if len(target.ports) > 1:
+        # A name for all ports gets each one's number.
+        names = {**image, **target.environment, **target.labels}
+        own = [port for port in target.published if names.get(f"SERVICE_{port.container}_NAME") == service]
+        found = [metadata(target, image, port.container) for port in own] or found[:1]
+    return found or [metadata(target, image)]
+
+
+def _no_entry(entries: Sequence[Mapping[str, str]], target: Service) -> UsageError | None:
+    value = entries[0].get("ignore")
+    if not all(entry.get("ignore") for entry in entries):
         return None
     return UsageError(
         f"{target.name} has SERVICE_IGNORE={value}: a registrator leaves it out, so it never becomes an instance",
@@ -128,33 +155,39 @@ def _no_entry(target: Service, image: Mapping[str, str]) -> UsageError | None:
     )
 
 
-def wants_scripts(target: Service, image: Mapping[str, str]) -> bool:
-    """Whether its check is a script of the registry's."""
-    return _check_kind(_check(target, image)) in ("cmd", "script")
+def asks_for_the_registry(target: Service, image: Mapping[str, str]) -> bool:
+    """Whether one registry takes what another one refuses: a check by a script, or odd metadata."""
+    found = [metadata(target, image, port.container) for port in target.published]
+    return any(_check_kind(_check(entry)) in _SCRIPTS or _refused_metadata(entry, target) for entry in found)
 
 
-def _check(target: Service, image: Mapping[str, str]) -> dict[str, str]:
-    found = metadata(target, image)
-    return {key[len("check_") :]: value for key, value in found.items() if key.startswith("check_") and value}
+def _check(entry: Mapping[str, str]) -> dict[str, str]:
+    return {key[len("check_") :]: value for key, value in entry.items() if key.startswith("check_") and value}
 
 
 def _check_kind(given: Mapping[str, str]) -> str:
     return next((kind for kind in _KINDS if kind in given), "")
 
 
-def _refused_check(target: Service, image: Mapping[str, str], *, scripts: bool) -> UsageError | None:
-    """A check that the registry refuses, with the whole entry."""
-    given = _check(target, image)
+def _refused(entry: Mapping[str, str], target: Service, *, scripts: bool, consul: bool) -> UsageError | None:
+    """What makes the registry refuse an entry, which then never comes."""
+    return _refused_check(entry, target, scripts=scripts) or (_refused_metadata(entry, target) if consul else None)
+
+
+def _refused_check(entry: Mapping[str, str], target: Service, *, scripts: bool) -> UsageError | None:
+    given = _check(entry)
     kind = _check_kind(given)
-    if kind in ("cmd", "script") and not scripts:
+    if kind in _SCRIPTS and not scripts:
         return UsageError(
             f"{target.name} has SERVICE_CHECK_{kind.upper()}, and the registry runs no scripts: it refuses the entry",
             "use SERVICE_CHECK_HTTP or SERVICE_CHECK_TCP, or a HEALTHCHECK",
         )
     if not kind:
         return None
+    # What comes back at intervals, or in time, does so after more than nothing.
+    least = {"interval": kind != "ttl", "ttl": kind == "ttl"}
     for key in _DURATIONS:
-        if given.get(key) and not _is_duration(given[key]):
+        if given.get(key) and not _is_duration(given[key], above_nothing=least.get(key, False)):
             return UsageError(
                 f"{target.name} has SERVICE_CHECK_{key.upper()}={given[key]}: the registry refuses the entry",
                 "give a number with its unit: 10s",
@@ -168,9 +201,36 @@ def _refused_check(target: Service, image: Mapping[str, str], *, scripts: bool) 
     return None
 
 
-def _is_duration(text: str) -> bool:
+def _refused_metadata(entry: Mapping[str, str], target: Service) -> UsageError | None:
+    """``SERVICE_*`` becomes the entry's metadata, of which Consul takes so many, so long ones.
+
+    Source: hashicorp/consul 1.8 ``agent/structs/structs.go``, ``validateMetaPair``.
+    """
+    meta = {key: value for key, value in entry.items() if key not in ("id", "tags", "name")}
+    for key, value in meta.items():
+        name = f"SERVICE_{key.upper()}"
+        refused = (
+            "its name has other signs than letters, digits, _ and -" * (not re.fullmatch(r"[a-z0-9_-]+", key))
+            or f"its name is longer than {_META_NAME}" * (len(key) > _META_NAME)
+            or "names that begin with consul- are Consul's own" * key.startswith("consul-")
+            or f"its value is longer than {_META_VALUE} bytes" * (len(value.encode()) > _META_VALUE)
+        )
+        if refused:
+            return UsageError(
+                f"{target.name} has {shown(name)}: Consul refuses the entry, as {refused}",
+                "give it another name without SERVICE_, or make it shorter",
+            )
+    if len(meta) > _META_PAIRS:
+        return UsageError(
+            f"{target.name} has {len(meta)} variables SERVICE_…: Consul refuses an entry with more than {_META_PAIRS}",
+            "leave some out",
+        )
+    return None
+
+
+def _is_duration(text: str, *, above_nothing: bool) -> bool:
     try:
-        return go_duration.parse(text) > 0
+        return go_duration.parse(text) > 0 or not above_nothing
     except ValueError:
         return False
 

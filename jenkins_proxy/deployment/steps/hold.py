@@ -22,6 +22,7 @@ from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RegistryError, UsageError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.validation import few
 
 PREFIX = "jenkins-proxy/holds/"
 KEY_HEADER = "X-Jenkins-Proxy-Candidate"
@@ -217,7 +218,7 @@ def promote(context: Context, hold: Hold, addresses: list[Address], keep: list[A
     context.console.step(f"promote: {len(addresses)} new instance(s) serve{beside}{proxies}")
     if lagging:
         context.console.warning(
-            f"promoted, but after {seconds:g} s not yet served by {', '.join(lagging)}: each goes on by itself"
+            f"promoted, but after {seconds:g} s not yet served by {few(lagging)}: each goes on by itself"
         )
 
 

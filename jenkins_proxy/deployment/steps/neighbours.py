@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions
+from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Container, Instance
+from jenkins_proxy.orchestrator.base import COLORS
+from jenkins_proxy.validation import few
+
+_STOP = "stop what is not meant to serve it, or give it another SERVICE_NAME"
 
 
 @dataclass(frozen=True)
@@ -38,16 +43,37 @@ def check(
 ) -> tuple[Container, ...]:
     """The containers of others that serve under the service's name, and that the deploy takes over.
 
+    Those under the name of a color that serves, or shall, are none of them: users would meet them, and no deploy of
+    ours replaces them.
+
     :param running: all containers that run.
     :param projects: ours.
     :raises UsageError: when there are such, and they are not to be taken over, or cannot be.
     """
-    instances, _ = context.registry.instances(options.service)
-    found = find(instances, running, projects=projects, services={target, f"{target}-standby"})
+    services = {target, f"{target}-standby"}
+
+    def standing(name: str) -> list[Neighbour]:
+        instances, _ = context.registry.instances(name)
+        return find(instances, running, projects=projects, services=services)
+
+    found = standing(options.service)
+    by_color = {color: standing(f"{options.service}-{color}") for color in COLORS}
+    serving = _colors(options, context) if any(by_color.values()) else ()
+    colored = [neighbour for color in serving for neighbour in by_color[color]]
+    if colored:
+        raise UsageError(describe(options.service, [*colored, *found]), _STOP)
     taken = adopted(options.service, found, projects=projects, target=target, adopt=options.adopt)
     if taken and options.strategy == BLUE_GREEN:
         raise UsageError("--adopt replaces another project's containers, and blue-green a color's", "give one of them")
     return taken
+
+
+def _colors(options: DeployOptions, context: Context) -> Collection[str]:
+    """The colors whose instances users meet: another service may have such a name, and nothing to do with ours."""
+    if options.strategy == BLUE_GREEN:
+        return COLORS
+    route = proxy_route.if_reachable(context, options.service) if options.route is not None else None
+    return [route.color] if route is not None and route.color in COLORS else []
 
 
 def find(
@@ -76,7 +102,7 @@ def beside(instances: Iterable[Instance], running: Sequence[Container], *, mine:
 
 def describe(service: str, found: Sequence[Neighbour]) -> str:
     """The neighbours in one line, at most three of them."""
-    return f"the registry leads users of {service} also to {matching.few(found)}"
+    return f"the registry leads users of {service} also to {few(found)}"
 
 
 def adopted(
@@ -96,7 +122,7 @@ def adopted(
     if not all(neighbour.named for neighbour in found):
         raise UsageError(text, "a registrator has missed an end: restart it, so that it takes its old entries out")
     if len(theirs) > 1 or not theirs[0]:
-        raise UsageError(text, "stop what is not meant to serve it, or give it another SERVICE_NAME")
+        raise UsageError(text, _STOP)
     if not adopt:
         # That project's own deploy would meet them again, unless they are its target's.
         same = theirs[0] not in projects and {neighbour.container.service for neighbour in found} == {target}

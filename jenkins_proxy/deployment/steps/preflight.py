@@ -5,56 +5,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from jenkins_proxy import route_options, validation
+from jenkins_proxy.deployment import compose_defaults
+from jenkins_proxy.deployment.compose_defaults import Defaults
 from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps import feasible, neighbours
 from jenkins_proxy.deployment.steps.probe import names_page
-from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, RegistryError, RemoteError, UsageError
+from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, Problems, RegistryError, UsageError
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.orchestrator.runner import file_arguments
 
-Result = TypeVar("Result")
-
-
-class Problems:
-    """Collects errors, so that the reader sees them all at once."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, JenkinsProxyError] = {}
-
-    def gather(self, action: Callable[[], Result]) -> Result | None:
-        """The action's result, or None when it ended with an error, which is kept."""
-        try:
-            return action()
-        except (UsageError, RemoteError) as error:
-            self._found.setdefault(error.message, error)
-            return None
-
-    def keep(self, error: UsageError) -> None:
-        """Add one."""
-        self._found.setdefault(error.message, error)
-
-    def add(self, others: Problems) -> None:
-        """Take over what others have gathered."""
-        for message, error in others._found.items():
-            self._found.setdefault(message, error)
-
-    def raise_any(self) -> None:
-        """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""
-        found = sorted(self._found.values(), key=lambda error: error.exit_code)
-        if not found:
-            return
-        if len(found) == 1:
-            raise found[0]
-        message = " ".join(f"({number}) {error.message}" for number, error in enumerate(found, 1))
-        hint = " ".join(f"({number}) {error.hint}" for number, error in enumerate(found, 1) if error.hint)
-        raise type(found[0])(f"{len(found)} problems: {message}", hint)
+_Found = tuple[Orchestrator, ComposeProject, Service, Sides]
 
 
 def check(options: DeployOptions, context: Context, *, starts: bool = False, dry_run: bool = False) -> Ready:
@@ -75,11 +42,12 @@ def check(options: DeployOptions, context: Context, *, starts: bool = False, dry
     found = _check_orchestrator(looked_for, context, of_the_project)
     route = _complete_route(options, found[2] if found else None, problems)
     problems.add(of_the_project)
-    adopted = (
-        _check_project(options, context, found, problems, dry_run=dry_run)
-        if found and starts and service_is_good
-        else ()
-    )
+    defaults = Defaults(options)
+    adopted: tuple[Container, ...] = ()
+    if found and starts and service_is_good:
+        defaults, adopted = _check_project(options, context, found, problems, dry_run=dry_run)
+    elif found:
+        defaults = _defaults(options, context, found, running=0)
     problems.gather(lambda: _check_registry(context))
     preview = None
     if options.route is not None:
@@ -88,7 +56,37 @@ def check(options: DeployOptions, context: Context, *, starts: bool = False, dry
     if found is None:  # a bug: what is missing was gathered with its reason
         raise JenkinsProxyError("preflight found no orchestrator, and no reason for that")
     orchestrator, project, target, sides = found
-    return Ready(orchestrator, project, target, preview or {}, route, adopted, sides)
+    if route is not None:
+        _warn_of_routed(context, project, sides.others)
+    completed = dataclasses.replace(defaults.options, route=route)
+    return Ready(
+        orchestrator, project, target, preview or {}, route, adopted, sides, completed, defaults.seconds, defaults.words
+    )
+
+
+def _warn_of_routed(context: Context, project: ComposeProject, others: Sequence[str]) -> None:
+    """Say which of the other targets users reach through the proxy: only the first target's are moved."""
+    for name in others:
+        served = feasible.metadata(project.services[name], {}).get("name", "")
+        if served and context.proxy.get_route(served):
+            context.console.warning(
+                f"{name} is {served} to the proxy's users, who meet a gap: deploy {served} by itself to spare them"
+            )
+
+
+def _defaults(options: DeployOptions, context: Context, found: _Found, *, running: int) -> Defaults:
+    """What the compose file says of the options; said in one line.
+
+    :param running: how many of the target's containers run.
+    """
+    orchestrator, _, target, _ = found
+    swarm = orchestrator.name == STACK
+    defaults = compose_defaults.complete(
+        options, target, running=running, swarm=swarm, timeout=context.deadline.seconds
+    )
+    if defaults.words:
+        context.console.step(defaults.words)
+    return defaults
 
 
 def _complete_route(options: DeployOptions, target: Service | None, problems: Problems) -> Route | None:
@@ -154,6 +152,11 @@ def _check_hold(options: DeployOptions, context: Context) -> None:
         return
     if options.route is None:
         raise UsageError("--hold keeps candidates from the proxy's users, and --no-proxy leaves it alone", "give one")
+    if options.others:
+        raise UsageError(
+            f"--hold keeps the candidates of one target from users, and {', '.join(options.others)} would be at work",
+            "deploy it by itself, or leave --hold out",
+        )
     if options.batch:
         raise UsageError("--hold tests all candidates at once, and --batch starts some at a time", "give one of them")
     if context.settings.candidate_key:
@@ -170,9 +173,7 @@ def _check_hold(options: DeployOptions, context: Context) -> None:
         )
 
 
-def _check_orchestrator(
-    options: DeployOptions, context: Context, problems: Problems
-) -> tuple[Orchestrator, ComposeProject, Service, Sides] | None:
+def _check_orchestrator(options: DeployOptions, context: Context, problems: Problems) -> _Found | None:
     named = problems.gather(
         lambda: project_name.resolve(
             context.settings,
@@ -200,7 +201,9 @@ def _check_orchestrator(
         context.console.step(f"target {target.name}: {options.target} lives in its network, and it publishes the port")
     if options.build and orchestrator.name == STACK:
         problems.gather(_refuse_build)
-    sides = problems.gather(lambda: project.sides(target.name, options.sides, every=options.with_sides))
+    sides = problems.gather(
+        lambda: project.sides(target.name, options.sides, every=options.with_sides, others=options.others)
+    )
     return (orchestrator, project, target, sides) if sides else None
 
 
@@ -211,23 +214,30 @@ def _refuse_build() -> None:
 def _check_project(
     options: DeployOptions,
     context: Context,
-    found: tuple[Orchestrator, ComposeProject, Service, Sides],
+    found: _Found,
     problems: Problems,
     *,
     dry_run: bool,
-) -> tuple[Container, ...]:
+) -> tuple[Defaults, tuple[Container, ...]]:
     """Whether engine and registry let the project have what is asked for.
 
-    :return: the containers of others that the deploy takes over.
+    :return: the options with what the file says, and the containers of others that the deploy takes over.
     """
-    orchestrator, project, target, _sides = found
-    survey = problems.gather(lambda: orchestrator.survey(target.name))
+    orchestrator, project, target, sides = found
+    survey = problems.gather(lambda: orchestrator.survey(target.name, *sides.others))
     if survey is None:
-        return ()
+        return Defaults(options), ()
     projects = {color_project(orchestrator.project, color) for color in ("", *COLORS)}
     old = [c for c in survey.running if c.project in projects and c.service == target.name]
-    scripts = not feasible.wants_scripts(target, survey.environment) or _runs_scripts(context)
-    for problem in feasible.problems(options, target, survey, old, kind=orchestrator.name, scripts=scripts):
+    agent = _agent(context) if feasible.asks_for_the_registry(target, survey.environment) else None
+    # Where it does not say it, it says so itself when it is given one.
+    scripts = agent is None or bool((agent.get("DebugConfig") or {}).get("EnableRemoteScriptChecks"))
+    consul = agent is not None and "DebugConfig" in agent
+    defaults = _defaults(options, context, found, running=len(old))
+    options = defaults.options
+    for problem in feasible.problems(
+        options, target, survey, old, kind=orchestrator.name, scripts=scripts, consul=consul
+    ):
         problems.keep(problem)
     for note in filter(None, (feasible.replicas_note(target, len(old), options.scale),)):
         context.console.step(note)
@@ -239,27 +249,28 @@ def _check_project(
         if dry_run:
             context.console.step(f"image {image} is not on the engine: it would be pulled")
         else:
-            names = [name for name in project.closure(target.name) if project.services[name].image == image]
-            problems.gather(functools.partial(_pull, orchestrator, names, image, target.name, context))
-    return problems.gather(lambda: neighbours.check(options, context, survey.running, projects, target.name)) or ()
+            names = [n for n in project.closure(target.name, *sides.others) if project.services[n].image == image]
+            targets = (target.name, *sides.others)
+            problems.gather(functools.partial(_pull, orchestrator, names, image, targets, context))
+    taken = problems.gather(lambda: neighbours.check(options, context, survey.running, projects, target.name))
+    return defaults, taken or ()
 
 
-def _pull(orchestrator: Orchestrator, names: list[str], image: str, target: str, context: Context) -> None:
+def _pull(orchestrator: Orchestrator, names: list[str], image: str, targets: Sequence[str], context: Context) -> None:
     try:
         orchestrator.pull(names, deadline=context.deadline)
     except DeployFailed as error:
         raise UsageError(error.message, error.hint) from error
-    if image in orchestrator.survey(target).missing_images:
+    if image in orchestrator.survey(*targets).missing_images:
         raise UsageError(f"image {image} is not on the engine, and compose does not pull it", "see its pull_policy")
 
 
-def _runs_scripts(context: Context) -> bool:
-    """Whether the registry runs scripts; also where it does not say: then it says so itself when it is given one."""
+def _agent(context: Context) -> dict[str, Any] | None:
+    """What the registry tells of itself; None where it does not, as to callers without the rights for it."""
     try:
-        agent = context.registry.agent()
+        return context.registry.agent()
     except RegistryError:
-        return True
-    return bool((agent.get("DebugConfig") or {}).get("EnableRemoteScriptChecks"))
+        return None
 
 
 def _choose(options: DeployOptions, context: Context, project: str) -> tuple[Orchestrator, str]:
@@ -270,7 +281,7 @@ def _choose(options: DeployOptions, context: Context, project: str) -> tuple[Orc
         files=options.files,
         wanted=options.orchestrator,
         profiles=options.profiles,
-        target=options.target,
+        targets=[name for name in (options.target, *options.others) if name],
     )
 
 

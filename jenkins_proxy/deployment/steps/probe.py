@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy import retry
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed, UsageError, root_cause
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.validation import few
 
 if TYPE_CHECKING:
     import requests
@@ -170,8 +170,7 @@ def _judge(answer: requests.Response, check: Check, new: Collection[Address]) ->
         if str(address) == named:
             return address
     raise _NotYet(
-        f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances "
-        f"({matching.few(new)})",
+        f"HTTP {answer.status_code}, but only from {named}, which is not one of the new instances ({few(new)})",
         "does the proxy reach the new instances?",
     )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Sequence
 
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.steps import probe, wait
 from jenkins_proxy.deployment.steps.hold import KEY_HEADER, Key
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.validation import few
 
 _AT_ONCE = 10
 # Of the time for its check, this part is for a candidate that answers, but with errors.
@@ -50,7 +50,7 @@ def candidates(
             raise UsageError(f"the route of {route.service} names no page to probe", "give --check-path")
         context.console.step(f"verify: {question} at {address}")
     _side_by_side(context, check, asked, orchestrator, containers)
-    context.console.step(f"verify: answered by {matching.few(addresses)}")
+    context.console.step(f"verify: answered by {few(addresses)}")
 
 
 def _question(context: Context, route: Route, check: Check, key: Key, address: Address) -> probe.Question:

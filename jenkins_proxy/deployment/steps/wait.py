@@ -14,6 +14,7 @@ from jenkins_proxy.deployment.steps.wait_count import Progress, entries
 from jenkins_proxy.errors import DeployFailed, RegistryError, WaitTimeout
 from jenkins_proxy.model import CRITICAL, PASSING, Address, Container, Instance
 from jenkins_proxy.orchestrator.base import Orchestrator
+from jenkins_proxy.validation import few
 
 UNHEALTHY = "unhealthy"
 _LINE = 300
@@ -128,8 +129,8 @@ class _Wait:
         everything = _entries_by_service(self._context, self._service, self._wanted)
         reasons = explain.hopeless(self._service, found, everything)
         if reasons:
-            hints = "; ".join(dict.fromkeys(reason.hint for reason in reasons))
-            raise WaitTimeout(f"{self._service}: {matching.few(reasons, separator='; ')}", hints)
+            hints = few(dict.fromkeys(reason.hint for reason in reasons), separator="; ")
+            raise WaitTimeout(f"{self._service}: {few(reasons, separator='; ')}", hints)
 
     def _look(self) -> matching.Matching:
         instances, self._index = entries(self._context, self._service, self._index)
@@ -175,7 +176,7 @@ class _Wait:
                 return
         if container.state not in ("created", "running"):
             raise died(self._orchestrator, container)
-        _check_health(self._orchestrator, container)
+        check_health(self._orchestrator, container)
 
     def _warned(self, found: matching.Matching) -> matching.Matching:
         console = self._context.console
@@ -190,7 +191,7 @@ class _Wait:
             if match.unexpected:
                 console.warning(
                     f"{match.container.name} is registered at {match.instances[0].address}, an address "
-                    f"other than expected ({matching.few(match.container.node_addresses)}): taken by its ID"
+                    f"other than expected ({few(match.container.node_addresses)}): taken by its ID"
                 )
         theirs = {neighbour.instance for neighbour in others}
         for instance in (stale for stale in found.stale if stale not in theirs):
@@ -216,13 +217,13 @@ class _Wait:
         everything = _entries_by_service(self._context, self._service, self._wanted)
         missing = explain.diagnose(self._service, found, everything, health)
         ready = f"{len(found.ready)}/{len(self._wanted)}"
-        reasons = matching.few(missing, separator="; ")
-        hints = "; ".join(dict.fromkeys(reason.hint for reason in missing if reason.hint))
+        reasons = few(missing, separator="; ")
+        hints = few(dict.fromkeys(reason.hint for reason in missing if reason.hint), separator="; ")
         if not missing:  # complete, but not for long enough
             reasons, hints = f"not steady for {self._settle:g} s", "raise --timeout, or lower --settle"
             again = [container for container in self._wanted if container.restarts and self._restarted is not None]
             if again:
-                reasons = f"{matching.few(c.name for c in again)} has restarted meanwhile"
+                reasons = f"{few(c.name for c in again)} has restarted meanwhile"
                 hints = f"docker logs {again[0].name} shows why"
         seconds = self._context.deadline.seconds
         return WaitTimeout(f"{self._service}: {ready} instances passing after {seconds:g} s: {reasons}", hints)
@@ -247,10 +248,11 @@ def check_alive(orchestrator: Orchestrator, containers: Sequence[Container]) -> 
         seen = now.get(container.id, dataclasses.replace(container, state="removed"))
         if not seen.running:
             raise died(orchestrator, seen)
-        _check_health(orchestrator, seen)
+        check_health(orchestrator, seen)
 
 
-def _check_health(orchestrator: Orchestrator, container: Container) -> None:
+def check_health(orchestrator: Orchestrator, container: Container) -> None:
+    """:raises Unhealthy: when the container's HEALTHCHECK has given it up."""
     if container.health == UNHEALTHY:
         output = " ".join(orchestrator.health_output(container).split())[:_LINE] or "it printed nothing"
         raise Unhealthy(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jenkins_proxy import retry
-from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RegistryError, WaitTimeout
 from jenkins_proxy.model import PASSING, Instance
+from jenkins_proxy.validation import few
 
 
 def entries(context: Context, service: str, index: int) -> tuple[list[Instance], int]:
@@ -64,7 +64,7 @@ def for_count(context: Context, service: str, count: int, *, settle: float = 0.0
                 for i in instances
                 if i.status != PASSING
             )
-            others = matching.few(unready, separator="; ")
+            others = few(unready, separator="; ")
             raise WaitTimeout(
                 f"{service}: {len(passing)}/{count} instances passing after {context.deadline.seconds:g} s"
                 + (f": {others}" if others else ""),

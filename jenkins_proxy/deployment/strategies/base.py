@@ -42,6 +42,7 @@ class DeployRecord:
     :ivar route: the one that served before; None where there was none, or the proxy was left alone.
     :ivar since: when it began, as ISO 8601.
     :ivar hold: the ID of the hold that makes its containers candidates; empty before there is one, and without a proxy.
+    :ivar others: the other targets, which may run what it has brought up.
     """
 
     strategy: str
@@ -57,6 +58,7 @@ class DeployRecord:
     keep_old: bool = False
     after: tuple[str, ...] = ()
     hold: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,7 @@ class Strategy(abc.ABC):
             elsewhere=self.before.elsewhere.project if self.before.elsewhere else "",
             keep_old=self.options.keep_old,
             after=self.ready.sides.after,
+            others=self.ready.sides.others,
             count=self.wanted,
             route=self.before.route,
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -73,6 +73,7 @@ class Rolling(Strategy):
 
     def describe(self) -> list[str]:
         size = f", {self.options.batch} at a time" if self.options.batch else ""
+        size += f", {self.options.batch_delay:g} s apart" if len(self.steps) > 1 and self.options.batch_delay else ""
         return [
             *self.sides.describe(),
             f"start {self.wanted} new container(s) of {self.target} beside the old ones{size}",

@@ -116,7 +116,7 @@ def _state(orchestrator: Orchestrator, target: str, console: Console) -> str:
 def _why_recreate(options: DeployOptions, obstacle: str) -> str:
     """Why only ``recreate`` will do; empty where another strategy may."""
     if options.strategy == RECREATE:
-        return "asked for"
+        return options.strategy_reason
     if not obstacle:
         return ""
     asked = "" if options.strategy == AUTO else f"instead of {options.strategy}, as "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jenkins_proxy.deployment.context import Context, Ready
+from jenkins_proxy.deployment.strategies import steady
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
@@ -40,6 +41,20 @@ class SideServices:
             orchestrator.start_needs(after, done=self._started, deadline=deadline)
             orchestrator.up(after, deadline=deadline)
 
+    def bring_up_others(self, settle: float) -> None:
+        """Bring up the other targets, but for those that the target needs, and come back when all of them are steady.
+
+        :param settle: seconds for which they have to be so, at the least.
+        :raises ContainerDied: when one of their containers ends. Unhealthy: when its HEALTHCHECK gives it up.
+        :raises WaitTimeout: when they are not steady in time.
+        """
+        sides, orchestrator, deadline = self.ready.sides, self.ready.orchestrator, self.context.deadline
+        if sides.late:
+            orchestrator.start_needs(sides.late, done=self._started, deadline=deadline)
+            orchestrator.up(sides.late, deadline=deadline)
+        before = {container.id for one in self.snapshots for container in one.containers}
+        steady.wait(self.context, orchestrator, sides.others, settle=settle, before=before)
+
     @property
     def _started(self) -> list[str]:
         """What :meth:`start` starts."""
@@ -70,6 +85,11 @@ class SideServices:
             *([f"run to its end: {', '.join(sides.one_shots)}"] if sides.one_shots else []),
             *([f"{self.ready.orchestrator.name} up: {', '.join(sides.before)}"] if sides.before else []),
         ]
+
+    def describe_others(self) -> list[str]:
+        """How :meth:`bring_up_others` would go, in words."""
+        late = self.ready.sides.late
+        return [f"{self.ready.orchestrator.name} up: {', '.join(late)}; wait until each is steady"] if late else []
 
     def describe_after(self) -> list[str]:
         """How :meth:`bring_up_after` would go, in words."""

@@ -47,18 +47,18 @@ class Compose(SurgeOrchestrator):
         project: str,
         files: Sequence[str],
         profiles: Sequence[str] = (),
-        target: str = "",
+        targets: Sequence[str] = (),
         several_nodes: bool = False,
     ) -> None:
         """A project that is run by one version of compose.
 
-        :param profiles: that are enabled, beside those of the target.
-        :param target: the service that is asked for by name; empty where none is.
+        :param profiles: that are enabled, beside those of the targets.
+        :param targets: the services that are asked for by name.
         :param several_nodes: whether the engine is a classic Swarm manager.
         """
         self.name, self.version, self.project = runner.program.name, runner.program.version, project
         self._runner, self._engine, self._files = runner, engine, tuple(files)
-        self._profiles, self._asked_for, self._several_nodes = tuple(profiles), target, several_nodes
+        self._profiles, self._asked_for, self._several_nodes = tuple(profiles), tuple(targets), several_nodes
         self._config: Mapping[str, Any] = {}
         self._document = ""
 
@@ -73,18 +73,18 @@ class Compose(SurgeOrchestrator):
         return parse(self.project, self._config, self._profiles)
 
     def _enable(self) -> None:
-        """Enable the profiles of the service that is asked for, as ``docker compose up app`` does."""
+        """Enable the profiles of the services that are asked for, as ``docker compose up app`` does."""
         known = self._config.get("services") or {}
         if (
             self.name == COMPOSE_V2
             and not self._document
-            and (not known or (self._asked_for and self._asked_for not in known))
+            and (not known or not all(name in known for name in self._asked_for))
         ):
             # v2 prints only what is enabled, v1 all.
             every = self._runner.config(self._words("config", profiles=("*",)), self._files)
             known = every.get("services") or {}
             self._config = every
-        more = (known.get(self._asked_for) or {}).get("profiles") or ()
+        more = [profile for name in self._asked_for for profile in (known.get(name) or {}).get("profiles") or ()]
         self._profiles = tuple(dict.fromkeys([*self._profiles, *more]))
 
     def pull(self, services: Sequence[str] = (), *, deadline: Deadline) -> None:
@@ -100,16 +100,17 @@ class Compose(SurgeOrchestrator):
         if built:
             self._run(["build", *built], built, deadline)
 
-    def survey(self, target: str) -> Survey:
+    def survey(self, target: str, *others: str) -> Survey:
         known = self.validate().services
-        services = [known[name] for name in self.validate().closure(target)]
-        paths = project_files.located(self._files, self._runner.environment, os.getcwd())
+        services = [known[name] for name in self.validate().closure(target, *others)]
+        environment = project_files.variables(self._files, self._runner.environment, os.getcwd())
+        paths = project_files.located(self._files, environment, os.getcwd())
         return surveys.take(
             self._engine,
             services,
             known[target],
             project=self.project,
-            plain=project_files.plain(paths, self._runner.environment),
+            plain=project_files.plain(paths, environment),
             several_nodes=self._several_nodes,
         )
 

@@ -18,7 +18,11 @@ _OVERRIDES = (
     "docker-compose.override.yaml",
 )
 _VARIABLE = "COMPOSE_PROJECT_NAME"
-_PUT_IN = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?-)([^}]*))?\})")
+_ENV_FILES, _NO_ENV_FILE = "COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE"
+_TRUE = ("1", "t", "true", "y", "yes")
+# One that has no other in it: those are put in first.
+_PUT_IN = re.compile(r"\$(?:(\w+)|\{(\w+)(?:(:?[-?+])([^${}]*))?\})")
+_DEEPEST = 10
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,29 @@ class ProjectName:
     reason: str
 
 
+def variables(files: Sequence[str], environ: Mapping[str, str], folder: str) -> dict[str, str]:
+    """What compose knows by name: the environment, and under it the ``.env`` files that it reads.
+
+    That is the one beside the first compose file; where ``.env`` here says which file that is (``COMPOSE_FILE``), both.
+
+    :param files: as they are given with ``-f``.
+    :param folder: where compose runs.
+    """
+    if environ.get(_NO_ENV_FILE, "").lower() in _TRUE:
+        return dict(environ)
+    if environ.get(_ENV_FILES):
+        written = [os.path.join(folder, name.strip()) for name in environ[_ENV_FILES].split(",")]
+        return {**{name: value for file in written for name, value in dotenv(file).items()}, **environ}
+    here = {} if files or environ.get("COMPOSE_FILE") else dotenv(os.path.join(folder, ".env"))
+    known = {**here, **environ} if here.get("COMPOSE_FILE") else dict(environ)
+    paths = located(files, known, folder)
+    return {**(dotenv(os.path.join(os.path.dirname(paths[0]), ".env")) if paths else {}), **known}
+
+
 def located(files: Sequence[str], environ: Mapping[str, str], folder: str) -> list[str]:
     """The compose files, as absolute paths: those given, else those of ``COMPOSE_FILE``, else those that compose finds.
 
+    :param environ: as :func:`variables` has it.
     :param folder: from where it looks, upwards.
     """
     if not files and environ.get("COMPOSE_FILE"):
@@ -68,14 +92,19 @@ def is_version_1(path: str) -> bool:
     return bool(document) and not {"version", "services", "name", "include"} & set(document)
 
 
-def dotenv(folder: str) -> dict[str, str]:
-    """The variables of a folder's ``.env``; none where there is no such file."""
+def dotenv(path: str) -> dict[str, str]:
+    """The variables of a ``.env`` file, which may be made of those above them; none where there is no such file."""
     try:
-        lines = (Path(folder) / ".env").read_text(encoding="utf-8-sig").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         return {}
-    found = (re.fullmatch(r"\s*(?:export\s+)?(\w+)\s*=\s*(.*?)\s*", line) for line in lines)
-    return {match[1]: _unquoted(match[2]) for match in found if match}
+    known: dict[str, str] = {}
+    for line in lines:
+        match = re.fullmatch(r"\s*(?:export\s+)?(\w+)\s*[=:]\s*(.*?)\s*", line)
+        if match:
+            value = _unquoted(match[2])
+            known[match[1]] = value if match[2].startswith("'") else _with_variables(value, known)
+    return known
 
 
 def profiles(files: Sequence[str], environ: Mapping[str, str]) -> list[str]:
@@ -83,8 +112,7 @@ def profiles(files: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
     :param files: as they are given.
     """
-    paths = located(files, environ, os.getcwd())
-    known = {**(dotenv(os.path.dirname(paths[0])) if paths else {}), **environ}
+    known = variables(files, environ, os.getcwd())
     return [name.strip() for name in known.get("COMPOSE_PROFILES", "").split(",") if name.strip()]
 
 
@@ -98,12 +126,12 @@ def normal(name: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "", name.lower()).lstrip("_-")
 
 
-def said(paths: Sequence[str], environ: Mapping[str, str]) -> ProjectName | None:
+def said(paths: Sequence[str], known: Mapping[str, str]) -> ProjectName | None:
     """The project that the environment or the files name; None where they name none.
 
     :param paths: the files, with their folders.
+    :param known: as :func:`variables` has it.
     """
-    known = {**(dotenv(os.path.dirname(paths[0])) if paths else {}), **environ}
     if known.get(_VARIABLE):
         return ProjectName(known[_VARIABLE], f"{_VARIABLE} says so")
     for path in reversed(paths):
@@ -113,20 +141,25 @@ def said(paths: Sequence[str], environ: Mapping[str, str]) -> ProjectName | None
     return None
 
 
-def plain(paths: Sequence[str], environ: Mapping[str, str]) -> str:
+def plain(paths: Sequence[str], known: Mapping[str, str]) -> str:
     """The project that compose takes where nobody gives it one: as a person types ``docker compose build``.
 
     :param paths: the files, with their folders.
+    :param known: as :func:`variables` has it.
     """
-    named = said(paths, environ)
+    named = said(paths, known)
     return named.name if named else normal(os.path.basename(os.path.dirname(paths[0]))) if paths else ""
 
 
 def _with_variables(text: str, known: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
-        found = known.get(match[1] or match[2])
-        # `:-` is also for a variable that is empty.
-        missing = found is None or (match[3] == ":-" and not found)
-        return (match[4] or "") if missing else str(found)
+        found, form = known.get(match[1] or match[2]), match[3] or ""
+        # With a colon also for a variable that is empty.
+        missing = found is None or (form.startswith(":") and not found)
+        if form.endswith("+"):
+            return "" if missing else match[4]
+        return (match[4] if form.endswith("-") else "") if missing else str(found)
 
-    return _PUT_IN.sub(value, text)
+    for _ in range(_DEEPEST):
+        text = _PUT_IN.sub(value, text)
+    return text

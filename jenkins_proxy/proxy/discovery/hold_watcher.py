@@ -17,6 +17,7 @@ from jenkins_proxy.proxy.holds import Hold, Holds
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
+from jenkins_proxy.validation import few
 
 
 class HoldWatcher:
@@ -106,8 +107,7 @@ class HoldWatcher:
             if before:
                 self._events.publish("hold-ended", service, detail=before.id)
         elif after.promoted:
-            serving = ", ".join(map(str, after.serving))
-            self._events.publish("hold-promoted", service, detail=f"{after.id}: {serving}")
+            self._events.publish("hold-promoted", service, detail=f"{after.id}: {few(after.serving)}")
         else:
             verb = "goes back to what served before" if before and before.id == after.id else f"by {after.holder.text}"
             self._events.publish("hold-put", service, detail=f"{after.id} {verb}")

@@ -18,6 +18,7 @@ from jenkins_proxy.proxy.haproxy.render import Rendered, Renderer, render
 from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
+from jenkins_proxy.validation import few
 
 _WRITING_SHARE = 0.1
 _REGISTERED = "New server registered."
@@ -130,8 +131,7 @@ class Applier:
                 pause = self._timing.idle_poll_min
             elif deadline.expired:
                 raise ProxyError(
-                    f"requests are still in flight on {', '.join(map(str, addresses))} of {service} "
-                    f"after {deadline.seconds:g} s",
+                    f"requests are still in flight on {few(addresses)} of {service} after {deadline.seconds:g} s",
                     "they get no new ones; drain again to wait longer",
                 )
             # The next look is not after the end of a time, but right at it.

@@ -62,6 +62,8 @@ class Options:
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
     :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
+    :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
+        itself: about 15 kB.
     """
 
     binds: tuple[str, ...] = ("*:80",)
@@ -69,6 +71,17 @@ class Options:
     hard_stop_after: float = 3600
     user: str = ""
     group: str = ""
+    max_header: int = 0
+
+    @property
+    def rewrite_size(self) -> int:
+        """The part of a buffer, in bytes, that is left for headers that HAProxy adds."""
+        return 2048
+
+    @property
+    def buffer_size(self) -> int:
+        """The size of a buffer, in bytes, that takes the longest header: HAProxy keeps 8 bytes more for each line."""
+        return self.max_header + self.rewrite_size + 1024
 
 
 @dataclass(frozen=True)

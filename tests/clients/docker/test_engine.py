@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.server
 import json
 import os
@@ -181,7 +182,8 @@ def test_tls_without_certificates(tmp_path):
     [
         ("ssh://root@swarm-master", "an engine behind ssh is not supported"),
         ("http://127.0.0.1:2375", "is no Docker Engine address"),
-        ("tcp://127.0.0.1", "is no Docker Engine address"),
+        ("tcp://", "is no Docker Engine address"),
+        ("tcp://127.0.0.1:", "is no Docker Engine address"),
         ("tcp://127.0.0.1:port", "is no Docker Engine address"),
         ("tcp://[::1:2375", "is no Docker Engine address"),
         ("unix://", "is no Docker Engine address"),
@@ -215,6 +217,53 @@ def test_the_current_docker_context(docker_config):
     assert resolve(**environ) == Endpoint("tcp://10.9.8.7:2375", "context far")
     assert resolve(**environ, DOCKER_CONTEXT="default").url == "unix:///var/run/docker.sock"
     assert resolve(**environ, DOCKER_HOST="tcp://10.1.1.1:2375").source == "DOCKER_HOST"
+
+
+@pytest.mark.parametrize(
+    ("url", "tls", "expected"),
+    [
+        ("tcp://manager", "", "tcp://manager:2375"),
+        ("tcp://manager", "1", "tcp://manager:2376"),
+        ("tcp://manager/", "", "tcp://manager:2375"),
+        ("tcp://[::1]", "", "tcp://[::1]:2375"),
+        ("tcp://manager:4243", "1", "tcp://manager:4243"),
+        ("unix:///run/docker.sock", "", "unix:///run/docker.sock"),
+    ],
+)
+def test_the_port_that_docker_takes_where_none_is_named(certificates, url, tls, expected):
+    found = resolve(DOCKER_HOST=url, DOCKER_TLS_VERIFY=tls, DOCKER_CERT_PATH=str(certificates))
+    assert found.url == expected
+    # Compose v1 refuses an address without a port.
+    assert found.environment({"DOCKER_HOST": url, "A": "b"}, contexts=False) == {"DOCKER_HOST": expected, "A": "b"}
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("ssh://root@swarm-master", "ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock root@swarm-master,"),
+        ("ssh://far:2222", "ssh -fnNT -p 2222 -L /tmp/docker.sock:/var/run/docker.sock far,"),
+        ("ssh://far/run/user/1/docker.sock", "ssh -fnNT -L /tmp/docker.sock:/run/user/1/docker.sock far,"),
+        ("ssh://far;reboot", "ssh -fnNT -L /tmp/docker.sock:/var/run/docker.sock HOST,"),
+    ],
+)
+def test_an_engine_behind_ssh_is_a_command_away(url, command):
+    with pytest.raises(UsageError, match="an engine behind ssh is not supported") as caught:
+        resolve(DOCKER_HOST=url)
+    assert command in caught.value.hint
+    assert "--ip" in caught.value.hint
+
+
+def test_what_a_context_names_is_where_composes_go(docker_config):
+    """Compose v1 does not read DOCKER_CONTEXT, and would deploy to the engine of this machine."""
+    environ = {"DOCKER_CONFIG": str(docker_config), "DOCKER_CONTEXT": "far"}
+    far = resolve(**environ)
+    assert far.environment(environ, contexts=True) == environ
+    v1 = far.environment(environ, contexts=False)
+    assert v1 == {"DOCKER_CONFIG": str(docker_config), "DOCKER_HOST": "tcp://10.9.8.7:2375"}
+    secured = dataclasses.replace(far, certificates="/certs").environment({}, contexts=False)
+    assert (secured["DOCKER_TLS_VERIFY"], secured["DOCKER_CERT_PATH"]) == ("1", "/certs")
+    here = resolve()
+    assert here.environment({"A": "b"}, contexts=False) == {"A": "b"}
 
 
 def test_without_a_home_there_is_no_docker_configuration(homeless):

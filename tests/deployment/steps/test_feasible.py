@@ -20,10 +20,11 @@ def old(count: int, *, project: str = "books") -> list[Container]:
 
 
 def problems(service: dict, running: int = 0, survey: Survey | None = None, **more) -> list[str]:
-    kind, scripts = more.pop("kind", "compose-v2"), more.pop("scripts", False)
+    about = {"kind": more.pop("kind", "compose-v2"), "scripts": more.pop("scripts", False)}
+    about["consul"] = more.pop("consul", True)
     target = parse("books", {"services": {"app": service}}).services["app"]
     options = DeployOptions("books-ms", "books", **more)
-    found = feasible.problems(options, target, survey or Survey(), old(running), kind=kind, scripts=scripts)
+    found = feasible.problems(options, target, survey or Survey(), old(running), **about)
     assert all(problem.hint for problem in found)
     return [f"{problem.message} ({problem.hint})" for problem in found]
 
@@ -122,6 +123,44 @@ def test_what_is_missing_has_the_command_that_makes_it(external, kind, text):
 def test_what_keeps_the_entry_from_coming(service, image, words):
     found = problems({"ports": ["8080"], **service}, survey=Survey(environment=image))
     assert [words in text for text in found] == ([True] if words else [])
+
+
+SEVERAL = {"ports": ["9090", "8080"]}
+NAMED = {"SERVICE_8080_NAME": "books-ms", "SERVICE_CHECK_HTTP": "/"}
+
+
+@pytest.mark.parametrize(
+    ("ports", "environment", "words"),
+    [
+        # Of several ports the one counts that has the service's name.
+        (SEVERAL, {**NAMED, "SERVICE_8080_CHECK_INTERVAL": "10"}, "SERVICE_CHECK_INTERVAL=10"),
+        (SEVERAL, {**NAMED, "SERVICE_9090_CHECK_INTERVAL": "10"}, None),
+        (SEVERAL, {**NAMED, "SERVICE_9090_NAME": "books-ms", "SERVICE_9090_CHECK_INTERVAL": "10"}, None),
+        (SEVERAL, {**NAMED, "SERVICE_8080_IGNORE": "1"}, "SERVICE_IGNORE=1"),
+        # What Consul 1.8.7 says to these was tried.
+        ({}, {"SERVICE_CHECK_HTTP": "/", "SERVICE_CHECK_INTERVAL": "0s"}, "SERVICE_CHECK_INTERVAL=0s"),
+        ({}, {"SERVICE_CHECK_HTTP": "/", "SERVICE_CHECK_INTERVAL": "1d"}, "SERVICE_CHECK_INTERVAL=1d"),
+        ({}, {"SERVICE_CHECK_HTTP": "/", "SERVICE_CHECK_TIMEOUT": "0"}, None),
+        ({}, {"SERVICE_CHECK_HTTP": "/", "SERVICE_CHECK_DEREGISTER_AFTER": "0"}, None),
+        ({}, {"SERVICE_CHECK_TTL": "10s", "SERVICE_CHECK_INTERVAL": "0s"}, None),
+        ({}, {"SERVICE_CHECK_TTL": "0s"}, "SERVICE_CHECK_TTL=0s"),
+        ({}, {"SERVICE_CHECK_TCP": "1", "SERVICE_CHECK_INITIAL_STATUS": "Passing"}, "INITIAL_STATUS=Passing"),
+        ({}, {"SERVICE_ABOUT": "x" * 512}, None),
+        ({}, {"SERVICE_ABOUT": "x" * 513}, "'SERVICE_ABOUT': Consul refuses the entry, as its value is longer"),
+        ({}, {"SERVICE_FOO.BAR": "1"}, "as its name has other signs"),
+        ({}, {f"SERVICE_{'K' * 129}": "1"}, "as its name is longer than 128"),
+        ({}, {"SERVICE_CONSUL-X": "1"}, "are Consul's own"),
+        ({}, {f"SERVICE_K{number}": "1" for number in range(64)}, None),
+        ({}, {f"SERVICE_K{number}": "1" for number in range(65)}, "app has 65 variables SERVICE_"),
+    ],
+)
+def test_what_the_registry_refuses_is_known_before(ports, environment, words):
+    found = problems({"ports": ["8080"], **ports, "environment": environment})
+    assert [words in text for text in found] == ([True] if words else [])
+
+
+def test_the_embedded_registry_takes_metadata_of_any_length():
+    assert problems({"ports": ["8080"], "environment": {"SERVICE_ABOUT": "x" * 513}}, consul=False) == []
 
 
 def test_a_registry_that_runs_scripts_takes_such_a_check():

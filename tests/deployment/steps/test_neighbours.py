@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.steps import neighbours
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Route
 
 
 def find(instances, running):
@@ -84,3 +88,41 @@ def test_containers_of_no_project_or_of_several_are_not_taken_over(a_container, 
         with pytest.raises(UsageError) as caught:
             take(found, adopt)
         assert "stop what is not meant to serve it" in caught.value.hint
+
+
+@pytest.mark.parametrize("adopt", [False, True])
+@pytest.mark.parametrize(
+    ("name", "project", "strategy", "color", "met"),
+    [
+        ("books-ms-blue", "shop", "blue-green", "", True),
+        ("books-ms-green", "shop", "blue-green", "", True),
+        ("books-ms-blue", "shop", "rolling", "blue", True),
+        # Another service may be called so.
+        ("books-ms-blue", "shop", "rolling", "", False),
+        ("books-ms-blue", "shop", "rolling", "green", False),
+        ("books-ms-red", "shop", "blue-green", "", False),
+        ("books-ms-blue", "books-blue", "blue-green", "", False),
+    ],
+)
+def test_who_stands_under_a_colors_name_is_met_too(
+    a_container, an_instance, name, project, strategy, color, met, adopt
+):
+    container = a_container("app-1", 32768, project=project)
+    entries = {name: [an_instance(32768)]}
+    route = Route("books-ms", ("/",), color=color)
+    context = SimpleNamespace(
+        registry=SimpleNamespace(instances=lambda asked: (entries.get(asked, []), 1)),
+        proxy=SimpleNamespace(get_route=lambda _service: {"route": route.as_dict()}),
+    )
+
+    def check():
+        options = DeployOptions("books-ms", "books", adopt=adopt, strategy=strategy, route=route)
+        ours = {"books", "books-blue", "books-green"}
+        return neighbours.check(options, context, [container], ours, "app")
+
+    if not met:
+        assert check() == ()
+        return
+    with pytest.raises(UsageError, match="app-1 of project shop, service app at 10.0.0.1:32768") as caught:
+        check()
+    assert "stop what is not meant to serve it" in caught.value.hint

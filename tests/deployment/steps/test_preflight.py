@@ -102,7 +102,7 @@ def check(monkeypatch):
             console=Console(),
             registry=SimpleNamespace(leader=lambda: "here"),
             proxy=SimpleNamespace(put_route=lambda route, **_: previewed.append(route) or {}, health=dict),
-            deadline=SimpleNamespace(remaining=1.0),
+            deadline=SimpleNamespace(remaining=1.0, seconds=120.0),
         )
         return preflight.check(options, context), *previewed
 

@@ -399,7 +399,7 @@ services:
 
 
 def test_the_profiles_of_the_service_that_is_asked_for_are_enabled(compose, deadline):
-    books = compose(PROFILES, target="app")
+    books = compose(PROFILES, targets=["app"])
     assert sorted(books.validate().services) == ["app", "db"]
     books.start_needs(["app"], deadline=deadline)
     books.up(["app"], deadline=deadline)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy.errors import ProxyError, UsageError
-from jenkins_proxy.model import Route
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, render
@@ -231,3 +231,44 @@ async def test_a_haproxy_that_will_not_do(child, tmp_path, monkeypatch, says, ex
     with pytest.raises(UsageError, match=expected) as refused:
         await child.begin()
     assert "apt-get install haproxy" in refused.value.hint
+
+
+@pytest.fixture
+async def long_headers():
+    """The address of a server whose answer has a header as long as the request's."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        padding = b"x" * head.count(b"x")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nY: " + padding + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=2**22)
+    yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    server.close()
+
+
+@pytest.mark.parametrize("allowed", [16_384, 65_536, 1_048_576])
+async def test_headers_may_be_as_long_as_is_allowed_and_that_is_adopted_at_a_restart(child, long_headers, allowed):
+    child.backends = [Backend.serving(Route("long", ("/",)), [long_headers])]
+    left = Child(child.port, child.files.folder)
+    left.backends = child.backends
+    await left.begin()
+
+    async def ask(length: int) -> tuple[str, int]:
+        """The status, and how long the answer's header is."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", child.port, limit=2**22)
+        begin, end = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nA: ", b"\r\n\r\n"
+        writer.write(begin + b"x" * (length - len(begin) - len(end)) + end)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        return head.split()[1].decode(), head.count(b"x")
+
+    assert (await ask(allowed))[0] == "400"
+    # The daemon was killed, and the next one has another option.
+    left._keeper.cancel()
+    left._reader.cancel()
+    await child.start(child.rendered(2, max_header=allowed), 2, "key")
+    status, length = await ask(allowed)
+    assert (status, length > allowed - 100) == ("200", True)

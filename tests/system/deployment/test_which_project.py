@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from tests.system.deployment.conftest import FAULTS
+
 
 @pytest.fixture
 def shop(either_project):
@@ -205,6 +207,16 @@ def test_what_lives_in_the_targets_network_comes_up_with_it(shop):
 
     assert (done.code, again.code) == (0, 0), done.text + again.text
     assert "target vpn: app lives in its network" in again.text
+    assert shop.get() == (200, "version 2\n")
+
+    # Both are made anew by the next one, which is bad: both are as before, and it is the old image that answers.
+    known["services"]["app"].update(image=shop.image(1), command=FAULTS["answers 500"]["command"])
+    known["services"]["vpn"]["environment"]["NEW"] = "1"
+    file.write_text('version: "2.4"\n' + as_yaml(known))
+    bad = shop.deploy("--timeout", "60")
+
+    assert bad.code == 6, bad.text
+    assert bad.report["rolled_back"] is True, bad.text
     assert shop.get() == (200, "version 2\n")
 
 
