@@ -179,7 +179,7 @@ def test_whatever_reads_the_files_the_tasks_stay(compose_v1, books, deadline, tm
     assert len(tasks[0]) == 2
 
 
-@pytest.mark.parametrize("reader", ["compose-v1", "compose-v2"])
+@pytest.mark.parametrize("reader", ["compose-v2"])
 def test_a_standby_serves_beside_the_old_tasks(books, deadline, image, reader):
     books(BOOKS, reader).up(deadline=deadline)
     two = books(NEW_BOOKS, reader)

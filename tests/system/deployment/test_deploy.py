@@ -103,8 +103,7 @@ def test_where_no_second_container_can_run_the_console_says_why(project):
     )
 
 
-def test_blue_green_switches_in_one_step_and_back(either_project):
-    project = either_project
+def test_blue_green_switches_in_one_step_and_back(project):
     project.serve(1, checked=True)
 
     project.compose(2, checked=True)

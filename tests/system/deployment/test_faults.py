@@ -96,7 +96,7 @@ def test_the_registry_is_killed_during_the_wait(own_project):
     project.serve(1)
     project.compose(2, "other name")
 
-    process = project.deploying("--timeout", "25")
+    process = project.deploying("--timeout", "12")
     project.until(process, "waiting for")
     project.machine.process.kill()
     done = project.finish(process)

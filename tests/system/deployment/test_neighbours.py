@@ -181,6 +181,7 @@ def test_what_others_use_of_the_network_is_said(shop, image):
 RAN = ["/bin/sh", "-c", "/bin/busybox echo ran >> /runs/log"]
 
 
+@with_v2
 def test_a_one_shot_runs_once_a_deploy_and_not_when_scaled(shop, tmp_path):
     runs = tmp_path / "runs"
     runs.mkdir()

@@ -38,7 +38,7 @@ def test_a_service_is_routed_shown_and_unrouted(project):
 
 
 def test_a_service_that_is_not_there_is_not_routed_unless_that_is_meant(project):
-    arguments = ("reconfigure", "--path", f"/{project.name}", "--timeout", "1")
+    arguments = ("reconfigure", "--path", f"/{project.name}", "--timeout", "5")
 
     assert project.run(*arguments, compose=False).code == 3
     assert project.machine.client.get_route(project.name) is None
