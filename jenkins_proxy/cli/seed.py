@@ -80,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("prerequisites of the jobs")
     group.add_argument("--agent", action="store_true", help=f"make sure that a node has the label {_LABEL}")
     group.add_argument("--library", metavar="URL", help="register the shared library from this git repository")
+    group.add_argument(
+        "--library-credentials", default="", metavar="ID", help="credentials in Jenkins that read the library"
+    )
     group = parser.add_argument_group("building a job instead of seeding")
     group.add_argument("--build", metavar="JOB", help="build a job")
     group.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the build")
@@ -127,6 +130,7 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
         diff=args.diff,
         agent=_LABEL if args.agent else "",
         library=args.library or "",
+        library_credentials=args.library_credentials,
     )
     report = reconcile(spec, connect, options, console, _progress)
     _write_report(args, report.as_dict())
@@ -162,6 +166,8 @@ def _check_combination(args: argparse.Namespace) -> None:
         raise UsageError(
             "--build seeds nothing: it goes with --param, --follow and --report only", "seed first, then build"
         )
+    if args.library_credentials and not args.library:
+        raise UsageError("--library-credentials goes with --library URL")
     if not args.build and (args.param or args.follow):
         raise UsageError("--param and --follow go with --build JOB")
 

@@ -27,6 +27,7 @@ class Options:
     :ivar connections: reads at a time.
     :ivar agent: the label that a node must have; empty to leave nodes alone.
     :ivar library: the address of the library's repository; empty to leave libraries alone.
+    :ivar library_credentials: the id of the credentials that read it.
     """
 
     only: str = "*"
@@ -37,6 +38,7 @@ class Options:
     diff: bool = False
     agent: str = ""
     library: str = ""
+    library_credentials: str = ""
 
 
 @dataclass
@@ -136,14 +138,20 @@ def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Op
             console.step(f"+ node {options.agent}")
         (console.step if node.ready else console.warning)(node.advice)
     if options.library:
-        name, _, version = spec.library.partition("@")
-        wanted = library.Library(name, version or spec.variables["version"], options.library)
-        outcome = library.register(server, wanted, dry_run=options.dry_run)
-        report.needs["library"] = outcome or "needs administration"
-        report.pending |= outcome in (CREATE, CHANGE)
-        if outcome:
-            console.step(f"{outcome} library {wanted.name}@{wanted.version} from {wanted.remote}")
-            return
-        console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
-        for line in library.as_code(wanted).splitlines():
-            console.output(line)
+        _see_to_library(report, spec, server, options, console)
+
+
+def _see_to_library(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
+    name, _, version = spec.library.partition("@")
+    wanted = library.Library(
+        name, version or spec.variables["version"], options.library, credentials=options.library_credentials
+    )
+    outcome = library.register(server, wanted, dry_run=options.dry_run)
+    report.needs["library"] = outcome.symbol or "needs administration"
+    report.pending |= outcome.symbol in (CREATE, CHANGE)
+    if outcome.symbol:
+        console.step(outcome.line(wanted))
+        return
+    console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
+    for line in library.as_code(wanted).splitlines():
+        console.output(line)

@@ -184,6 +184,7 @@ def test_without_a_file_it_seeds_the_articles_jobs(fake, seed) -> None:
     [
         (["--plain"], "--plain writes the article's jobs, and takes no file"),
         (["--build", "x"], "--build seeds nothing: it goes with --param, --follow and --report only"),
+        (["--library-credentials", "x"], "--library-credentials goes with --library URL"),
         (["--follow"], "--param and --follow go with --build JOB"),
         (["--param", "a=b"], "--param and --follow go with --build JOB"),
         (["--set", "x"], "--set takes NAME=VALUE"),
@@ -268,8 +269,10 @@ def test_the_node_and_the_library(fake, answer, seed) -> None:
 
 def test_a_library_or_a_node_that_is_missing_is_pending(fake, answer, seed) -> None:
     seed()
-    fake.fault("POST", "/scriptText", answer(200, b"~\n"), answer(200, b"=\n"))
-    assert seed("--library", "https://example.com/x.git", "--dry-run")[0] == 2
+    fake.fault("POST", "/scriptText", answer(200, b"~\nversion 0.9.0 -> 1.0.0\n"), answer(200, b"=\n"))
+    code, text, _ = seed("--library", "https://example.com/x.git", "--library-credentials", "reg", "--dry-run")
+    assert (code, "* ~ library jenkins-proxy: version 0.9.0 -> 1.0.0\n" in text) == (2, True)
+    assert b"credentials+%3D+%27reg%27" in fake.bodies[fake.requests.index(("POST", "/scriptText"))]
     assert seed("--library", "https://example.com/x.git", "--dry-run")[0] == 0
     fake.fault("GET", "/label/docker/api/json", answer(200, b'{"offline":true,"nodes":[],"clouds":[]}'))
     code, text, _ = seed("--agent", "--dry-run")

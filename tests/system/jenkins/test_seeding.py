@@ -171,16 +171,34 @@ def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> N
         jenkins.run_script(f"hudson.model.User.getById('{name}', false).delete()")
 
 
+_LIBRARIES = "org.jenkinsci.plugins.workflow.libs.GlobalLibraries"
+
+
 def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> None:
     wanted = Library(name, "main", "https://example.com/it's.git")
     try:
-        outcomes = [library.register(jenkins, wanted, dry_run=dry_run) for dry_run in (True, False, False)]
-        other = Library(name, "v2", wanted.remote)
-        outcomes += [library.register(jenkins, other, dry_run=False)]
+        outcomes = [library.register(jenkins, wanted, dry_run=dry_run).symbol for dry_run in (True, False, False)]
+        # What people set on Jenkins' screens.
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
+            def ours = all.libraries.find {{ it.name == '{name}' }}
+            ours.implicit = true
+            ours.includeInChangesets = false
+            ours.retriever.scm.credentialsId = 'reg'
+            ours.retriever.scm.traits = [new jenkins.plugins.git.traits.BranchDiscoveryTrait()]
+            all.libraries = all.libraries""")
+        changed = library.register(jenkins, Library(name, "v2", "https://example.com/other.git"), dry_run=False)
+        kept = jenkins.run_script(f"""{_LIBRARIES}.get().libraries.find {{ it.name == '{name}' }}.with {{
+            print([defaultVersion, implicit, includeInChangesets, retriever.scm.remote, retriever.scm.credentialsId,
+                   retriever.scm.traits.size()]) }}""")
     finally:
-        jenkins.run_script(f"""def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
             all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
-    assert outcomes == ["+", "+", "=", "~"]
+    assert outcomes == ["+", "+", "="]
+    assert changed.changes == (
+        "version main -> v2",
+        "repository https://example.com/it's.git -> https://example.com/other.git",
+    )
+    assert kept.startswith("[v2, true, false, https://example.com/other.git, reg, 1]")
 
 
 def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
