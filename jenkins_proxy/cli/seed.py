@@ -57,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
     )
     group.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take over items that people made, and keep the config.xml of each beside the report",
+    )
+    group.add_argument(
         "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
     )
     group.add_argument(
@@ -128,6 +133,7 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
         connections=args.connections,
         dry_run=args.dry_run,
         diff=args.diff,
+        adopt=_kept_in(args.report) if args.adopt else None,
         agent=_LABEL if args.agent else "",
         library=args.library or "",
         library_credentials=args.library_credentials,
@@ -137,6 +143,11 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
     if report.failed:
         return _FAILED
     return _PENDING if args.dry_run and report.pending else 0
+
+
+def _kept_in(report: str) -> Path:
+    """The folder for the config.xml of what is adopted: beside the report, else in the working directory."""
+    return Path(report).with_suffix(".adopted") if report else Path("jenkins-proxy-seed.adopted")
 
 
 def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) -> int:
@@ -162,7 +173,9 @@ def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) ->
 def _check_combination(args: argparse.Namespace) -> None:
     if args.plain and args.file:
         raise UsageError("--plain writes the article's jobs, and takes no file")
-    if args.build and (args.file or args.plain or args.prune or args.dry_run or args.agent or args.library):
+    if args.build and (
+        args.file or args.plain or args.prune or args.adopt or args.dry_run or args.agent or args.library
+    ):
         raise UsageError(
             "--build seeds nothing: it goes with --param, --follow and --report only", "seed first, then build"
         )

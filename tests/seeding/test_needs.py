@@ -44,7 +44,7 @@ def test_a_dry_run_makes_no_node(fake, answer) -> None:
 def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     fake.fault("GET", LABEL, label(answer, offline=True))
     about = answer(200, b'{"displayName": "docker"}')
-    fake.fault("GET", "/computer/docker/api/json", answer(404), about)
+    fake.fault("GET", "/computer/docker/api/json", answer(404), answer(404), about)
     fake.fault("POST", "/computer/doCreateItem", answer(200))
     made = node.ensure(fake.connect(), "docker", dry_run=False)
     assert made == node.Agent(
@@ -54,6 +54,17 @@ def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     sent = json.loads(form["json"][0])
     assert (form["name"], sent["labelString"], sent["mode"]) == (["docker"], "docker", "EXCLUSIVE")
     assert sent["launcher"] == {"stapler-class": "hudson.slaves.JNLPLauncher", "webSocket": True}
+
+
+def test_a_node_of_that_name_that_people_made_is_left_alone(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    fake.fault("GET", "/computer/docker/api/json", answer(200, b'{"displayName": "docker"}'))
+    with pytest.raises(JenkinsServerError, match="has a node docker, without the label docker") as caught:
+        node.ensure(fake.connect(), "docker", dry_run=True)
+    assert caught.value.hint == (
+        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node"
+    )
+    assert fake.writes() == []
 
 
 def test_a_node_that_may_not_be_made(fake, answer) -> None:

@@ -145,6 +145,23 @@ def test_changes_prune_and_what_people_made(jenkins: JenkinsServer, seed, name: 
     assert b"ParametersDefinitionProperty" not in config
 
 
+def test_a_job_that_people_made_is_adopted_only_when_that_is_asked_for(
+    jenkins: JenkinsServer, seed, name: str, tmp_path: Path
+) -> None:
+    jenkins.create(JOB, name, "<flow-definition><description>theirs</description></flow-definition>")
+    before = jenkins.config(JOB, name)
+    text = f"seed: {name}\njobs: [{{name: {name}, script: echo 'ours'}}]\n"
+    try:
+        assert seed(text=text)[0] == 1
+        assert jenkins.config(JOB, name) == before
+        code, shown, _ = seed("--adopt", text=text)
+        assert code == 0, shown
+        assert (tmp_path / f"jenkins-proxy-seed.adopted/job/{name}.xml").read_bytes() == before
+        assert b"echo 'ours'" in jenkins.config(JOB, name)
+    finally:
+        jenkins.delete(JOB, name)
+
+
 def test_another_case_is_another_name_that_jenkins_does_not_know(jenkins: JenkinsServer, seed, name: str) -> None:
     jenkins.create(JOB, name.upper(), "<flow-definition/>")
     try:
