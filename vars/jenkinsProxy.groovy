@@ -9,12 +9,12 @@ import groovy.transform.Field
  * Runs one command of jenkins-proxy.
  * @param step      name of the calling step, for messages
  * @param command   name of the command
- * @param defaults  the step's keys: see jenkinsProxyKeys, also for required
- * @param block     the test of the candidates, where the caller gives one
+ * @param defaults  the step's keys: see jenkinsProxyKeys, also for required and for config, what the caller gives
+ * @param block     the test of the candidates; null where the caller gives none
  * @return service, status, url, instances (host:port), timings (seconds) …
  */
-Map call(String step, String command, Map defaults, List required, Map config, Closure block = null) {
-    Map checked = jenkinsProxyKeys(step, defaults, required, config, block != null)
+Map call(String step, String command, Map defaults, List required, config, block) {
+    Map checked = jenkinsProxyKeys(step, defaults, required, config, block)
     Map settings = checked.settings
     needAgent(step)
     Closure run = { String name, Map options -> execute(step, name, options, settings) }

@@ -22,7 +22,7 @@ class Recorder {
     Map environment = [:]
     Map currentBuild = [:]
 
-    Map run(String step, Map config) {
+    Map run(String step, Object config) {
         currentBuild.description = given.description
         Binding binding = new Binding(currentBuild: currentBuild, env: environment)
         STEPS.each { name -> binding.setVariable(name, { Object... arguments -> record(name, arguments as List) }) }
@@ -31,8 +31,9 @@ class Recorder {
         }
         Map outcome = [:]
         try {
-            outcome.result = given.block ? script(step, binding).call(config) { candidate -> block(candidate) }
-                                         : script(step, binding).call(config)
+            List arguments = given.containsKey('arguments') ? given.arguments : [config]
+            arguments += given.block ? [{ candidate -> block(candidate) }] : []
+            outcome.result = script(step, binding).call(*arguments)
             // What a build keeps over a restart of Jenkins must be serialisable.
             new ObjectOutputStream(new ByteArrayOutputStream()).writeObject(outcome.result)
         } catch (BuildFailed failed) {

@@ -90,6 +90,61 @@ def test_empty_is_missing(outcome):
     assert outcome["error"] == "deployWithProxy: missing parameter(s) service, path or domain or noProxy"
 
 
+NULL = "takes true or false, not null, which params gives for a name that it does not have"
+DEPLOY = "deployWithProxy takes names with values: deployWithProxy(service: 'books-ms', path: '/api/v1/books')"
+
+
+@case(
+    "deployWithProxy",
+    {**BOOKS, "dryRun": None, "noProxy": None, "keepOld": None, "hold": None, "archive": None, "domain": None},
+)
+def test_a_switch_that_is_null_is_refused(outcome):
+    """dryRun: params.TYPO would deploy."""
+    assert sorted(outcome["error"].removeprefix("deployWithProxy: ").split("; ")) == [
+        f"{name} {NULL}" for name in ("archive", "dryRun", "hold", "keepOld", "noProxy")
+    ]
+
+
+@case("scaleWithProxy", {"service": "books-ms", "amount": 0, "allowEmpty": None})
+def test_a_switch_of_another_step_that_is_null_is_refused(outcome):
+    assert outcome["error"] == f"scaleWithProxy: allowEmpty {NULL}"
+
+
+@case("deployWithProxy", "books-ms")
+def test_a_text_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None)
+def test_null_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, block="passes", arguments=[])
+def test_only_a_block(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, arguments=["books-ms", "/api/v1/books"])
+def test_two_texts_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, arguments=[{"path": "/"}, "books-ms"])
+def test_a_text_beside_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("removeFromProxy", "books-ms")
+def test_each_step_shows_its_own_form(outcome):
+    assert outcome["error"] == "removeFromProxy takes names with values: removeFromProxy(service: 'books-ms')"
+
+
+@case("scaleWithProxy", {"service": "books-ms", "amount": 2}, block="passes")
+def test_a_block_behind_a_step_that_takes_none(outcome):
+    assert outcome["error"] == "scaleWithProxy takes no block: scaleWithProxy(service: 'books-ms', amount: 3)"
+
+
 @case("scaleWithProxy", {})
 def test_scale_needs_a_service_and_an_amount(outcome):
     assert outcome["error"] == "scaleWithProxy: missing parameter(s) service, amount"
