@@ -117,12 +117,16 @@ Map execute(String step, String command, Map options, Map settings) {
             answer = answerOf(sh(label: titleOf(command, settings),
                                  script: libraryResource('jenkins_proxy/jenkins/step.sh'),
                                  returnStdout: true, encoding: 'UTF-8'))
-        } finally {
-            // Where no report was written, archiveArtifacts would report a configuration error.
-            if (settings.archive && fileExists(report)) {
-                archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+        } catch (Exception failure) {
+            try {
+                keepReport(report, settings)
+            } catch (Exception lost) {
+                // Where the agent is gone, its own reason is the one to show.
+                echo("${step}: the report ${report} is not kept: ${lost.message}")
             }
+            throwExplained(step, settings, failure)
         }
+        keepReport(report, settings)
     }
     if (answer.exit != '0') {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
@@ -132,6 +136,22 @@ Map execute(String step, String command, Map options, Map settings) {
         currentBuild.description = before ? before + '; ' + answer.description : answer.description
     }
     return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+}
+
+// Where no report was written, archiveArtifacts would report a configuration error.
+void keepReport(String report, Map settings) {
+    if (settings.archive && fileExists(report)) {
+        archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+    }
+}
+
+// Only the kernel, for want of memory, and kill -9 end jenkins-proxy without its answer.
+void throwExplained(String step, Map settings, Exception failure) {
+    if (failure.message?.endsWith('exit code 137')) {
+        error("${step}: jenkins-proxy was killed (exit code 137) before it could clean up ${settings.service}: " +
+            'run the build again, it takes away what is left and goes on from what serves')
+    }
+    throw failure
 }
 
 // The shell of a test writes no trace: it would show the key in the header.

@@ -154,11 +154,11 @@ def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) ->
     server.connect()
     queued = build.start(server, args.build, _pairs("--param", args.param))
     if not args.follow:
-        console.step(f"{args.build} is queued at {server.url}/queue/item/{queued}/")
-        _write_report(args, {"job": args.build, "queued": queued})
+        console.step(f"{args.build} is queued at {server.url}/queue/item/{queued.number}/")
+        _write_report(args, {"job": queued.job, "queued": queued.number})
         return 0
     try:
-        done = build.follow(server, args.build, queued, console.output, console.step)
+        done = build.follow(server, queued, console.output, console.step)
     except Stopped:
         console.warning(f"the build of {args.build} goes on in Jenkins")
         raise

@@ -62,7 +62,9 @@ class Recorder {
         switch (name) {
             case 'isUnix': return unix()
             case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
-            case 'fileExists': return given.report != false
+            case 'fileExists':
+                if (given.agent == 'gone') { throw new BuildFailed('cannot connect to the agent') }
+                return given.report != false
             case 'sh': return shell(plain[0])
             case 'error': throw new BuildFailed(plain[0].toString())
             case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
@@ -90,6 +92,8 @@ class Recorder {
         String command = arguments.returnStdout ? environment.JENKINS_PROXY_COMMAND : 'test'
         def answer = given.answer instanceof Map ? given.answer[command] : given.answer
         if (given.shell == 'aborted' || answer == 'aborted') { throw new BuildFailed('script returned exit code 143') }
+        if (given.agent == 'gone') { throw new BuildFailed('the agent was removed') }
+        if (answer == 'killed') { throw new BuildFailed('script returned exit code 137') }
         if (answer == 'fails') { throw new BuildFailed('script returned exit code 1') }
         return answer ?: ''
     }

@@ -429,6 +429,21 @@ def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
     assert name.startswith("jenkins-proxy-deploy-.._a_b__x-") and name.endswith(".json")
 
 
+@case("scaleWithProxy", {"service": "books-ms", "amount": 2}, answer="killed")
+def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
+    assert outcome["error"] == (
+        "scaleWithProxy: jenkins-proxy was killed (exit code 137) before it could clean up books-ms: "
+        "run the build again, it takes away what is left and goes on from what serves"
+    )
+    assert steps(outcome)[-2:] == ["archiveArtifacts", "error"]
+
+
+@case("deployWithProxy", BOOKS, agent="gone")
+def test_an_agent_that_is_gone_is_what_the_build_ends_with(outcome):
+    assert outcome["error"] == "the agent was removed"
+    assert call(outcome, "echo")["arguments"][0].endswith("is not kept: cannot connect to the agent")
+
+
 # A test in between: held, tested, promoted; or aborted.
 
 HELD = """exit=0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding import library, node
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
@@ -116,17 +117,20 @@ def test_jobs_run_as_seeded(jenkins: JenkinsServer, seed, name: str) -> None:
     seed()
     shown: list[str] = []
     queued = start(jenkins, f"{name}/parameters", {"NAME": "ö $x"})
-    done = follow(jenkins, f"{name}/parameters", queued, shown.append, lambda text: None)
+    done = follow(jenkins, queued, shown.append, lambda text: None)
     assert done.result == "SUCCESS", shown
     assert "ö $x green true one" in shown
     queued = start(jenkins, f"{name}/declarative", {})
-    done = follow(jenkins, f"{name}/declarative", queued, shown.append, lambda text: None)
+    done = follow(jenkins, queued, shown.append, lambda text: None)
     assert done.result == "SUCCESS", shown
     assert b"DisableConcurrentBuildsJobProperty" in jenkins.config(JOB, f"{name}/declarative")
     assert "~" not in seed("--dry-run")[1], "what a run adds to a job's configuration is its own"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(JenkinsServerError, match=f"the job {name}/disabled is disabled"):
         start(jenkins, f"{name}/disabled", {})
-    assert caught.value.status == 409
+    with pytest.raises(JenkinsServerError, match=f"{name} is a folder, of which nothing is built"):
+        start(jenkins, name, {})
+    with pytest.raises(UsageError, match="the parameter FLAG of the job .* takes true or false"):
+        start(jenkins, f"{name}/parameters", {"FLAG": "maybe"})
 
 
 def test_changes_prune_and_what_people_made(jenkins: JenkinsServer, seed, name: str) -> None:
@@ -239,7 +243,7 @@ def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: s
             gate.touch()
             begun.set()
 
-    done = follow(jenkins, f"{name}/slow", start(jenkins, f"{name}/slow", {}), show, lambda text: None)
+    done = follow(jenkins, start(jenkins, f"{name}/slow", {}), show, lambda text: None)
     assert (done.result, begun.is_set(), "over" in shown) == ("SUCCESS", True, True)
 
 
