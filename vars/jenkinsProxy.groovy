@@ -132,10 +132,16 @@ Map execute(String step, String command, Map options, Map settings) {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
-        String before = currentBuild.description
-        currentBuild.description = before ? before + '; ' + answer.description : answer.description
+        currentBuild.description = describe(currentBuild.description, answer.description)
     }
     return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+}
+
+// One entry a service, its last: a build may deploy, scale and roll back the same one.
+String describe(String before, String entry) {
+    String service = entry.substring(0, entry.indexOf(':') + 1)
+    List others = (before ? before.split('; ') as List : []).findAll { !it.startsWith(service) }
+    return (others + [entry]).join('; ')
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.

@@ -52,25 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diff", action="store_true", help="show what changes in each job")
     parser.add_argument("--only", default="*", metavar="GLOB", help="only items whose path matches: teams/books/*")
     arguments.add_report(parser)
-    group = parser.add_argument_group("ownership")
-    group.add_argument(
-        "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
-    )
-    group.add_argument(
-        "--adopt",
-        action="store_true",
-        help="take over items that people made, and keep the config.xml of each beside the report",
-    )
-    group.add_argument(
-        "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
-    )
-    group.add_argument(
-        "--max-prune",
-        type=_percent,
-        default=50.0,
-        metavar="PERCENT",
-        help="refuse to delete a larger part of what it owns (default: 50)",
-    )
+    _add_ownership(parser)
     group = parser.add_argument_group("requests to Jenkins")
     group.add_argument(
         "--connections", type=_connections, default=8, metavar="N", help="number of reads at a time (default: 8)"
@@ -92,6 +74,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--build", metavar="JOB", help="build a job")
     group.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the build")
     group.add_argument("--follow", action="store_true", help="show the console of the build, and exit with its result")
+
+
+def _add_ownership(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("ownership")
+    group.add_argument(
+        "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
+    )
+    group.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take over items that people made, and keep the config.xml of each beside the report",
+    )
+    group.add_argument(
+        "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
+    )
+    group.add_argument(
+        "--max-prune",
+        type=_percent,
+        default=50.0,
+        metavar="PERCENT",
+        help="refuse to delete a larger part of what it owns (default: 50)",
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

@@ -382,6 +382,13 @@ def test_appends_to_a_description(outcome):
     assert outcome["description"] == "release 7; books-ms: 2 instances at http://proxy/api/v1/books"
 
 
+@case("deployWithProxy", BOOKS, answer=ANSWER, description="books-ms: 1 instance; books-ms-2: 3 instances; release 7")
+def test_a_description_has_one_entry_a_service_the_last(outcome):
+    assert outcome["description"] == (
+        "books-ms-2: 3 instances; release 7; books-ms: 2 instances at http://proxy/api/v1/books"
+    )
+
+
 @case("deployWithProxy", {**BOOKS, "dryRun": True}, answer="exit=0\nstatus=planned\n", description="release 7")
 def test_a_plan_describes_nothing(outcome):
     assert outcome["description"] == "release 7"
