@@ -140,8 +140,13 @@ Map execute(String step, String command, Map options, Map settings) {
 // One entry a service, its last: a build may deploy, scale and roll back the same one.
 String describe(String before, String entry) {
     String service = entry.substring(0, entry.indexOf(':') + 1)
-    List others = (before ? before.split('; ') as List : []).findAll { !it.startsWith(service) }
-    return (others + [entry]).join('; ')
+    List entries = []
+    (before ?: '').split('; ').each { other ->
+        if (other && !other.startsWith(service)) {
+            entries << other
+        }
+    }
+    return (entries + [entry]).join('; ')
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.
