@@ -90,6 +90,7 @@ class Stopped(BaseException):
     """The command was stopped by a signal (SIGTERM, SIGINT).
 
     :param signal_name: ``SIGTERM`` or ``SIGINT``.
+    :ivar message: what happened in one line; a command adds when, and what serves now.
     """
 
     exit_code = 143
@@ -97,6 +98,7 @@ class Stopped(BaseException):
     def __init__(self, signal_name: str) -> None:
         super().__init__(signal_name)
         self.signal_name = signal_name
+        self.message = f"stopped by {signal_name}"
 
 
 def root_cause(error: BaseException) -> str:

@@ -10,6 +10,6 @@ import groovy.transform.Field
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('abortProxy', 'abort', DEFAULTS, ['service'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('abortProxy', 'abort', DEFAULTS, ['service'], config, block)
 }

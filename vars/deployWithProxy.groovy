@@ -38,6 +38,6 @@ import groovy.transform.Field
     dryRun: false,     // print what would be done, and change nothing
 ]
 
-Map call(Map config = [:], Closure block = null) {
+Map call(config = [:], block = null) {
     return jenkinsProxy('deployWithProxy', 'deploy', DEFAULTS, ['service', 'path or domain or noProxy'], config, block)
 }

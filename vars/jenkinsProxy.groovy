@@ -9,12 +9,12 @@ import groovy.transform.Field
  * Runs one command of jenkins-proxy.
  * @param step      name of the calling step, for messages
  * @param command   name of the command
- * @param defaults  the step's keys: see jenkinsProxyKeys, also for required
- * @param block     the test of the candidates, where the caller gives one
+ * @param defaults  the step's keys: see jenkinsProxyKeys, also for required and for config, what the caller gives
+ * @param block     the test of the candidates; null where the caller gives none
  * @return service, status, url, instances (host:port), timings (seconds) …
  */
-Map call(String step, String command, Map defaults, List required, Map config, Closure block = null) {
-    Map checked = jenkinsProxyKeys(step, defaults, required, config, block != null)
+Map call(String step, String command, Map defaults, List required, config, block) {
+    Map checked = jenkinsProxyKeys(step, defaults, required, config, block)
     Map settings = checked.settings
     needAgent(step)
     Closure run = { String name, Map options -> execute(step, name, options, settings) }
@@ -117,21 +117,52 @@ Map execute(String step, String command, Map options, Map settings) {
             answer = answerOf(sh(label: titleOf(command, settings),
                                  script: libraryResource('jenkins_proxy/jenkins/step.sh'),
                                  returnStdout: true, encoding: 'UTF-8'))
-        } finally {
-            // Where no report was written, archiveArtifacts would report a configuration error.
-            if (settings.archive && fileExists(report)) {
-                archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+        } catch (Exception failure) {
+            try {
+                keepReport(report, settings)
+            } catch (Exception lost) {
+                // Where the agent is gone, its own reason is the one to show.
+                echo("${step}: the report ${report} is not kept: ${lost.message}")
             }
+            throwExplained(step, settings, failure)
         }
+        keepReport(report, settings)
     }
     if (answer.exit != '0') {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
-        String before = currentBuild.description
-        currentBuild.description = before ? before + '; ' + answer.description : answer.description
+        currentBuild.description = describe(currentBuild.description, answer.description)
     }
     return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+}
+
+// One entry a service, its last: a build may deploy, scale and roll back the same one.
+String describe(String before, String entry) {
+    String service = entry.substring(0, entry.indexOf(':') + 1)
+    List entries = []
+    (before ?: '').split('; ').each { other ->
+        if (other && !other.startsWith(service)) {
+            entries << other
+        }
+    }
+    return (entries + [entry]).join('; ')
+}
+
+// Where no report was written, archiveArtifacts would report a configuration error.
+void keepReport(String report, Map settings) {
+    if (settings.archive && fileExists(report)) {
+        archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+    }
+}
+
+// Only the kernel, for want of memory, and kill -9 end jenkins-proxy without its answer.
+void throwExplained(String step, Map settings, Exception failure) {
+    if (failure.message?.endsWith('exit code 137')) {
+        error("${step}: jenkins-proxy was killed (exit code 137) before it could clean up ${settings.service}: " +
+            'run the build again, it takes away what is left and goes on from what serves')
+    }
+    throw failure
 }
 
 // The shell of a test writes no trace: it would show the key in the header.

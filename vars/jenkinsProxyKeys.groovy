@@ -48,16 +48,23 @@ import groovy.transform.Field
  * @param step      name of the step, for the message
  * @param defaults  the step's own keys and their defaults; a default's type is the key's type
  * @param required  keys that must be given; 'path or domain' where one of several is enough
- * @param block     whether the caller gives a block that tests the candidates
+ * @param config    what stands in the step's parentheses: keys and values, or whatever a caller takes for that
+ * @param block     the block that tests the candidates, or null
  * @return options: what was given for the command line; settings: the value of every key
  */
-Map call(String step, Map defaults, List required, Map config, boolean block) {
+Map call(String step, Map defaults, List required, config, block) {
+    if (!(config instanceof Map) || !(block == null || block instanceof Closure)) {
+        error("${step} takes names with values: ${example(step, required)}")
+    }
+    if (block != null && !defaults.containsKey('hold')) {
+        error("${step} takes no block: ${example(step, required)}")
+    }
     Map known = OPTIONS + defaults + (defaults.containsKey('path') ? ROUTE : [:]) +
         (defaults.containsKey('hold') ? TEST : [:]) + JENKINS
     Map aliases = (ALIASES + DEPRECATED).findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
     Map given = plain(config, aliases)
-    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + wrong(given, known) +
-        contradictory(given, block)
+    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + empty(config, known) +
+        wrong(given, known) + contradictory(given, block != null)
     if (problems) {
         error(step + ': ' + problems.join('; '))
     }
@@ -81,7 +88,7 @@ void warnOfDeprecated(String step, Map config) {
     }
 }
 
-// Aliases become their keys and GStrings become strings; null counts as not given.
+// Aliases become their keys and GStrings become strings; null counts as not given: see empty.
 Map plain(Map config, Map aliases) {
     Map given = [:]
     config.each { key, value ->
@@ -110,6 +117,19 @@ List missing(Map given, List required) {
 List twice(Map config, Map aliases) {
     return aliases.findAll { other, key -> config[other] != null && config[key] != null }
         .collect { other, key -> "${other} is another word for ${key}: give one of them" }
+}
+
+// A call of the step, for who has none that works.
+String example(String step, List required) {
+    Map values = [service: "'books-ms'", path: "'/api/v1/books'", amount: '3']
+    List pairs = required.collect { names -> names.tokenize(' ')[0] }.collect { key -> key + ': ' + values[key] }
+    return step + '(' + pairs.join(', ') + ')'
+}
+
+// A switch that is null was meant to be something: dryRun: params.DRY_RNU would deploy.
+List empty(Map config, Map known) {
+    return config.findAll { key, value -> value == null && known[key.toString()] instanceof Boolean }
+        .collect { key, value -> "${key} takes true or false, not null, which params gives for a name that it does not have" }
 }
 
 List wrong(Map given, Map known) {

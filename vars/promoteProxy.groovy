@@ -18,6 +18,6 @@ import groovy.transform.Field
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('promoteProxy', 'promote', DEFAULTS, ['service'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('promoteProxy', 'promote', DEFAULTS, ['service'], config, block)
 }

@@ -14,6 +14,6 @@ import groovy.transform.Field
     timeout: 0,         // time limit of the whole command in seconds (0: 120)
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('reconfigureProxy', 'reconfigure', DEFAULTS, ['service', 'path or domain'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('reconfigureProxy', 'reconfigure', DEFAULTS, ['service', 'path or domain'], config, block)
 }

@@ -5,6 +5,6 @@ import groovy.transform.Field
     service: '',  // required: the service's name in the registry
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('removeFromProxy', 'remove', DEFAULTS, ['service'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('removeFromProxy', 'remove', DEFAULTS, ['service'], config, block)
 }

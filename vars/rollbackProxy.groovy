@@ -16,6 +16,6 @@ import groovy.transform.Field
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('rollbackProxy', 'rollback', DEFAULTS, ['service'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('rollbackProxy', 'rollback', DEFAULTS, ['service'], config, block)
 }

@@ -25,6 +25,6 @@ import groovy.transform.Field
     lockTimeout: 0,     // seconds to wait while another deploy of the service runs
 ]
 
-Map call(Map config = [:]) {
-    return jenkinsProxy('scaleWithProxy', 'scale', DEFAULTS, ['service', 'amount'], config)
+Map call(config = [:], block = null) {
+    return jenkinsProxy('scaleWithProxy', 'scale', DEFAULTS, ['service', 'amount'], config, block)
 }

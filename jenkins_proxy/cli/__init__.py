@@ -68,7 +68,7 @@ def guarded(work: Callable[[], int], console: Console) -> int:
         console.error(error.message, error.hint)
         return error.exit_code
     except Stopped as stopped:
-        console.error(f"stopped by {stopped.signal_name}")
+        console.error(stopped.message)
         return stopped.exit_code
 
 

@@ -52,20 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--diff", action="store_true", help="show what changes in each job")
     parser.add_argument("--only", default="*", metavar="GLOB", help="only items whose path matches: teams/books/*")
     arguments.add_report(parser)
-    group = parser.add_argument_group("ownership")
-    group.add_argument(
-        "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
-    )
-    group.add_argument(
-        "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
-    )
-    group.add_argument(
-        "--max-prune",
-        type=_percent,
-        default=50.0,
-        metavar="PERCENT",
-        help="refuse to delete a larger part of what it owns (default: 50)",
-    )
+    _add_ownership(parser)
     group = parser.add_argument_group("requests to Jenkins")
     group.add_argument(
         "--connections", type=_connections, default=8, metavar="N", help="number of reads at a time (default: 8)"
@@ -80,10 +67,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("prerequisites of the jobs")
     group.add_argument("--agent", action="store_true", help=f"make sure that a node has the label {_LABEL}")
     group.add_argument("--library", metavar="URL", help="register the shared library from this git repository")
+    group.add_argument(
+        "--library-credentials", default="", metavar="ID", help="credentials in Jenkins that read the library"
+    )
     group = parser.add_argument_group("building a job instead of seeding")
     group.add_argument("--build", metavar="JOB", help="build a job")
     group.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the build")
     group.add_argument("--follow", action="store_true", help="show the console of the build, and exit with its result")
+
+
+def _add_ownership(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("ownership")
+    group.add_argument(
+        "--seed-id", default="", metavar="ID", help="the owner of what is seeded (default: the file's seed)"
+    )
+    group.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take over items that people made, and keep the config.xml of each beside the report",
+    )
+    group.add_argument(
+        "--prune", action="store_true", help="delete items that this seed ID owns and the file does not have"
+    )
+    group.add_argument(
+        "--max-prune",
+        type=_percent,
+        default=50.0,
+        metavar="PERCENT",
+        help="refuse to delete a larger part of what it owns (default: 50)",
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
@@ -125,8 +137,10 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
         connections=args.connections,
         dry_run=args.dry_run,
         diff=args.diff,
+        adopt=_kept_in(args.report) if args.adopt else None,
         agent=_LABEL if args.agent else "",
         library=args.library or "",
+        library_credentials=args.library_credentials,
     )
     report = reconcile(spec, connect, options, console, _progress)
     _write_report(args, report.as_dict())
@@ -135,15 +149,20 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
     return _PENDING if args.dry_run and report.pending else 0
 
 
+def _kept_in(report: str) -> Path:
+    """The folder for the config.xml of what is adopted: beside the report, else in the working directory."""
+    return Path(report).with_suffix(".adopted") if report else Path("jenkins-proxy-seed.adopted")
+
+
 def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) -> int:
     server.connect()
     queued = build.start(server, args.build, _pairs("--param", args.param))
     if not args.follow:
-        console.step(f"{args.build} is queued at {server.url}/queue/item/{queued}/")
-        _write_report(args, {"job": args.build, "queued": queued})
+        console.step(f"{args.build} is queued at {server.url}/queue/item/{queued.number}/")
+        _write_report(args, {"job": queued.job, "queued": queued.number})
         return 0
     try:
-        done = build.follow(server, args.build, queued, console.output, console.step)
+        done = build.follow(server, queued, console.output, console.step)
     except Stopped:
         console.warning(f"the build of {args.build} goes on in Jenkins")
         raise
@@ -158,10 +177,14 @@ def _build(args: argparse.Namespace, server: JenkinsServer, console: Console) ->
 def _check_combination(args: argparse.Namespace) -> None:
     if args.plain and args.file:
         raise UsageError("--plain writes the article's jobs, and takes no file")
-    if args.build and (args.file or args.plain or args.prune or args.dry_run or args.agent or args.library):
+    if args.build and (
+        args.file or args.plain or args.prune or args.adopt or args.dry_run or args.agent or args.library
+    ):
         raise UsageError(
             "--build seeds nothing: it goes with --param, --follow and --report only", "seed first, then build"
         )
+    if args.library_credentials and not args.library:
+        raise UsageError("--library-credentials goes with --library URL")
     if not args.build and (args.param or args.follow):
         raise UsageError("--param and --follow go with --build JOB")
 

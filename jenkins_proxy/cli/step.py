@@ -9,6 +9,7 @@ directory to work in.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy import cli
-from jenkins_proxy.cli import step_params
+from jenkins_proxy.cli import step_params, step_words
 from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped
@@ -27,14 +28,28 @@ VARIABLE = "JENKINS_PROXY_STEP"
 _COPIED = ("service", "status", "strategy", "orchestrator", "url")
 
 
-class _RememberingConsole(Console):
-    """Keeps the last error, which becomes the one-line reason of the failed build."""
+class _StepConsole(Console):
+    """Speaks a Jenkinsfile's words, and keeps the last error: it becomes the one-line reason of the failed build."""
 
     reason = ""
 
+    def __init__(self, command: str) -> None:
+        super().__init__()
+        self._keys = functools.cache(lambda: step_words.keys(command))
+
+    def step(self, text: str) -> None:
+        super().step(self._translated(text))
+
+    def warning(self, text: str) -> None:
+        super().warning(self._translated(text))
+
     def error(self, text: str, hint: str = "") -> None:
-        self.reason = text
-        super().error(text, hint)
+        self.reason = self._translated(text)
+        super().error(self.reason, self._translated(hint))
+
+    def _translated(self, text: str) -> str:
+        # Most lines name no option and no variable, and need no table of them.
+        return step_words.translate(text, self._keys()) if step_words.MAY_NEED.search(text) else text
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     """
     # The script starts Python in /, so that it does not import a folder jenkins_proxy of the workspace.
     os.chdir(os.environ.pop(VARIABLE))
-    console = _RememberingConsole()
+    console = _StepConsole(argv[0] if argv and argv[0] in cli.COMMANDS else "deploy")
 
     def work() -> int:
         with logged_in(os.environ, console):

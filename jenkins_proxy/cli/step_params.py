@@ -7,12 +7,15 @@ the option once for each item, true gives the flag, false, null, "" and [] give 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy import validation
+from jenkins_proxy.errors import Problems, UsageError
+from jenkins_proxy.route_options import OPTIONS, Kind
 
 VARIABLE = "JENKINS_PROXY_PARAMS"
 
@@ -23,7 +26,8 @@ def extend(argv: list[str], command: str, parser: argparse.ArgumentParser, envir
     :param argv: the words after the program's name; ``command`` is among them.
     :param parser: the command's parser, which says which options there are.
     :return: the words to parse; ``argv`` itself when the variable is not set.
-    :raises UsageError: for what is not a JSON object, and for unknown keys, all of them at once.
+    :raises UsageError: for what is not a JSON object, and for unknown keys and values that are not allowed, all at
+        once and in the words of the step.
     """
     text = environ.get(VARIABLE, "")
     if not text:
@@ -35,22 +39,22 @@ def extend(argv: list[str], command: str, parser: argparse.ArgumentParser, envir
     if not isinstance(values, dict):
         raise UsageError(f"{VARIABLE} is not a JSON object")
     options = {
-        _camel(word): action
+        camel(word): action
         for action in parser._actions
         for word in action.option_strings
         if word.startswith("--") and action.dest != "help"
     }
     positional = {action.dest: action for action in parser._actions if not action.option_strings}
-    unknown = sorted(key for key in values if key not in options and key not in positional)
-    if unknown:
-        known = ", ".join(sorted([*options, *positional]))
-        raise UsageError(f"{command}: unknown parameter(s) {', '.join(unknown)}", f"known: {known}")
-    words, last = [], []
+    words, last, problems = [], [], Problems()
+    problems.gather(lambda: _check_known(command, values, [*options, *positional]))
     for key, value in values.items():
         if key in options:
-            words += _option_words(options[key], value)
-        elif _given(value):
-            last.append((list(positional).index(key), _text(key, value)))
+            words += problems.gather(functools.partial(_option_words, parser, options[key], value)) or []
+        elif key in positional and _given(value):
+            last.append((list(positional).index(key), problems.gather(functools.partial(_text, key, value)) or ""))
+    if "path" in options:
+        _check_route(values, problems)
+    problems.raise_any()
     at = argv.index(command) + 1
     given = argv[at:]
     # Positional values of the arguments take the place of the environment's.
@@ -65,22 +69,65 @@ def _given(value: Any) -> bool:
     return value is not None and value is not False and value != ""
 
 
-def _camel(option: str) -> str:
-    return re.sub(r"-(\w)", lambda match: match.group(1).upper(), option[2:])
+def camel(option: str) -> str:
+    """The key of an option: ``keepOld`` for ``--keep-old``."""
+    return re.sub(r"-(\w)", lambda match: match.group(1).upper(), option.lstrip("-"))
 
 
-def _option_words(action: argparse.Action, value: Any) -> list[str]:
+def _check_known(command: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    unknown = sorted(key for key in values if key not in known)
+    if unknown:
+        raise UsageError(f"{command}: unknown parameter(s) {', '.join(unknown)}", f"known: {', '.join(sorted(known))}")
+
+
+def _option_words(parser: argparse.ArgumentParser, action: argparse.Action, value: Any) -> list[str]:
     option = next(word for word in action.option_strings if word.startswith("--"))
+    key = camel(option)
     if action.nargs == 0:
         if not isinstance(value, bool) and value is not None:
-            raise UsageError(f"{VARIABLE}: {_camel(option)} takes true or false, not {value!r}")
+            raise UsageError(f"{key} takes true or false, not {value!r}")
         return [option] if value else []
-    items = value if isinstance(value, list) else [value]
+    items = [_text(key, item) for item in (value if isinstance(value, list) else [value]) if _given(item)]
+    for item in items:
+        _check(parser, action, key, item)
     # `--option=value`: a value that begins with a dash stays a value.
-    return [f"{option}={_text(_camel(option), item)}" for item in items if _given(item)]
+    return [f"{option}={item}" for item in items]
+
+
+def _check(parser: argparse.ArgumentParser, action: argparse.Action, key: str, text: str) -> None:
+    """Refuse what the command would refuse as well, but one at a time and in the words of the command line.
+
+    :raises UsageError: for a value that is not allowed.
+    """
+    if action.choices and text not in action.choices:
+        raise UsageError(f"{key} takes {', '.join(action.choices)}, not {text[:40]!r}")
+    try:
+        parser._get_value(action, text)
+    except argparse.ArgumentError as error:
+        raise UsageError(f"{key}: {error.message}") from error
+
+
+def _check_route(values: Mapping[str, Any], problems: Problems) -> None:
+    """Gather what a route's grammar has against the values, which otherwise shows only once all others are good."""
+    path_type = values.get("pathType")
+    for option in OPTIONS:
+        given = values.get(option.groovy) if option.groovy else None
+        items = [str(item) for item in (given if isinstance(given, list) else [given]) if _given(item)]
+        if not items or option.kind is Kind.FLAG:
+            continue
+        value = tuple(word for item in items for word in item.split(",") if word)
+        parsed = value if option.kind is Kind.LIST else option.parse(items[-1])
+        if option.kind is not Kind.SECONDS or not isinstance(parsed, str):
+            problems.gather(functools.partial(option.check, parsed, option.groovy))
+        for path in value if option.name == "paths" else ():
+            kind = path_type if path_type in validation.PATH_TYPES else "path_beg"
+            problems.gather(functools.partial(validation.check_path, path, kind, option.groovy))
+    for key, check in {"probePath": validation.check_page, "checkHost": validation.check_domain}.items():
+        if _given(values.get(key)):
+            problems.gather(functools.partial(check, values[key], key))
 
 
 def _text(key: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UsageError(f"{VARIABLE}: {key} takes text or a number, not {value!r}")
+        raise UsageError(f"{key} takes text or a number, not {value!r}")
     return str(value)

@@ -66,12 +66,8 @@ def _error(outcome: Outcome) -> dict[str, Any] | None:
     error, after = outcome.error, f"; {outcome.text}" if outcome.text else ""
     if error is None:
         return None
-    if isinstance(error, JenkinsProxyError):
-        return {"code": error.exit_code, "message": error.message, "hint": error.hint}
-    if isinstance(error, Stopped):
-        during = f" during {outcome.phase}" if outcome.phase else ""
-        message = f"stopped by {error.signal_name}{during}{after}"
-        return {"code": error.exit_code, "message": message, "hint": ""}
+    if isinstance(error, (JenkinsProxyError, Stopped)):
+        return {"code": error.exit_code, "message": error.message, "hint": getattr(error, "hint", "")}
     return {"code": JenkinsProxyError.exit_code, "message": f"a bug: {error!r}{after}", "hint": ""}
 
 
@@ -84,7 +80,7 @@ def run_reported(service: str, path: str, command: Callable[[Phases], Outcome], 
     :param as_json: write the report to stdout in any case.
     :raises UsageError: at once, when the file could not be written; at the end, when that is so by then.
     :raises JenkinsProxyError: the outcome's error, with what serves now as part of its text.
-    :raises Stopped: when the command was stopped.
+    :raises Stopped: when the command was stopped; its text, too, says when, and what serves now.
     """
     if path:
         _check_writable(path)
@@ -96,6 +92,9 @@ def run_reported(service: str, path: str, command: Callable[[Phases], Outcome], 
     failure = outcome.error
     if isinstance(failure, JenkinsProxyError) and not isinstance(failure, UsageError) and outcome.text:
         failure.message = f"{failure.message}; {outcome.text}"
+    if isinstance(failure, Stopped):
+        during = f" during {outcome.phase}" if outcome.phase else ""
+        failure.message = f"{failure.message}{during}" + (f"; {outcome.text}" if outcome.text else "")
     report = Report(service, outcome, phases.seconds())
     try:
         _write(report, path, as_json)

@@ -11,8 +11,9 @@ from typing import Any
 
 import requests
 
-from jenkins_proxy.errors import JenkinsServerError, UsageError
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.retry import Deadline, retry
+from jenkins_proxy.seeding import build_request
 from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
 
@@ -38,36 +39,32 @@ class Build:
     result: str = ""
 
 
-def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int:
+@dataclass(frozen=True)
+class Queued:
+    """A build that was asked for.
+
+    :ivar job: its path as Jenkins has it.
+    :ivar number: in the queue.
+    """
+
+    job: str
+    number: int
+
+
+def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> Queued:
     """Ask for a build, without Jenkins' quiet period.
 
-    :return: its number in the queue.
-    :raises UsageError: for a parameter that the job does not have, which Jenkins would drop silently.
+    :raises UsageError: for parameters that the job does not have, which Jenkins would drop silently, or does not take.
     :raises JenkinsServerError: when there is no such job, or it cannot be built.
     """
-    path = item_path(JOB, job)
-    about = server.json(
-        server.call(
-            "GET",
-            f"{path}/api/json",
-            doing=f"find the job {job} in",
-            params={"tree": "property[parameterDefinitions[name]]"},
-        )
-    )
-    defined = [
-        definition["name"]
-        for property_ in about.get("property", ())
-        for definition in property_.get("parameterDefinitions", ())
-    ]
-    unknown = [name for name in parameters if name not in defined]
-    if unknown:
-        raise UsageError(
-            f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {', '.join(defined) or 'none'}"
-        )
-    action = "buildWithParameters" if defined else "build"
+    found = build_request.find(server, job, parameters)
+    action = "buildWithParameters" if found.has_parameters else "build"
     # In the body, where no access log keeps them; a job's first parameter may be a secret.
     answer = server.call(
-        "POST", f"{path}/{action}", doing=f"build the job {job} in", data={**parameters, "delay": "0sec"}
+        "POST",
+        f"{item_path(JOB, found.path)}/{action}",
+        doing=f"build the job {job} in",
+        data={**parameters, "delay": "0sec"},
     )
     match = re.search(r"/queue/item/(\d+)", answer.headers.get("Location", ""))
     if not match:
@@ -75,13 +72,12 @@ def start(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> int
             f"Jenkins at {server.url} took the build of {job}, but not where it is in the queue",
             "something between here and Jenkins drops the Location header",
         )
-    return int(match.group(1))
+    return Queued(found.path, int(match.group(1)))
 
 
 def follow(
     server: JenkinsServer,
-    job: str,
-    queued: int,
+    queued: Queued,
     show: Callable[[str], None],
     on_progress: Callable[[str], None],
     *,
@@ -89,18 +85,17 @@ def follow(
 ) -> Build:
     """Wait for a queued build to begin and to end.
 
-    :param queued: its number in the queue.
     :param show: gets each line of the build's console.
     :param on_progress: gets what the build waits for, and where it runs.
     :return: the build, with its result.
     :raises JenkinsServerError: when it was cancelled, or Jenkins stays away for five minutes.
     """
-    build = _wait_begun(server, job, queued, on_progress, sleep)
-    on_progress(f"building {job} #{build.number}: {build.url}console")
+    build = _wait_begun(server, queued.job, queued.number, on_progress, sleep)
+    on_progress(f"building {build.job} #{build.number}: {build.url}console")
     for line in _console(server, build, sleep):
         show(line)
     result = _about(server, build, sleep)["result"]
-    return Build(job, build.number, build.url, result or "NOT_BUILT")
+    return Build(build.job, build.number, build.url, result or "NOT_BUILT")
 
 
 def _wait_begun(

@@ -67,7 +67,15 @@ class JenkinsServer:
         :return: Jenkins' version.
         :raises JenkinsServerError: when it is no Jenkins, is elsewhere, or does not know the user.
         """
-        answer = self.call("GET", "me/api/json", doing="log in to")
+        try:
+            answer = self.call("GET", "me/api/json", doing="log in to")
+        except Refused as error:
+            if error.status != 404:
+                raise
+            raise JenkinsServerError(
+                f"what answers at {self.url} is no Jenkins: it has no page {urlsplit(self.url).path}/me",
+                f"where Jenkins' address has a prefix, give that, too: --jenkins {self.url}/jenkins",
+            ) from error
         if "X-Jenkins" not in answer.headers:
             raise JenkinsServerError(f"what answers at {self.url} is no Jenkins", "check --jenkins or JENKINS_URL")
         if answer.history:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding import render
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.plan import CHANGE, CREATE, KEEP
+from jenkins_proxy.seeding.plan import CHANGE, CREATE, KEEP, REFUSE
 
 
 @dataclass(frozen=True)
@@ -17,19 +17,39 @@ class Library:
     :ivar name: as ``@Library`` names it.
     :ivar version: the default one: a tag, a branch or a commit.
     :ivar remote: the address of its git repository.
+    :ivar credentials: the id of the credentials that read it; empty leaves those of a library that is there.
     """
 
     name: str
     version: str
     remote: str
+    credentials: str = ""
 
 
-def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> str:
-    """Make the library a global, trusted one.
+@dataclass(frozen=True)
+class Registered:
+    """What became of a library.
 
-    :return: ``+`` it is new, ``~`` it was another one, ``=`` it was there; empty when the user may not, who then
-        needs somebody to apply :func:`as_code`.
-    :raises JenkinsServerError: when Jenkins fails, or has no shared libraries.
+    :ivar symbol: ``+`` it is new, ``~`` it differs, ``=`` it is there; empty when the user may not, who then needs
+        somebody to apply :func:`as_code`.
+    :ivar changes: for ``~``, what differs: ``version 0.9.0 -> 1.0.0``.
+    """
+
+    symbol: str
+    changes: tuple[str, ...] = ()
+
+    def line(self, library: Library) -> str:
+        """The line of the plan."""
+        if self.changes:
+            return f"{self.symbol} library {library.name}: {', '.join(self.changes)}"
+        return f"{self.symbol} library {library.name}@{library.version} from {library.remote}"
+
+
+def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> Registered:
+    """Make the library a global, trusted one; of one that is there only what differs is changed.
+
+    :raises JenkinsServerError: when Jenkins fails or has no shared libraries, and when a library of that name is read
+        in a manner that an address cannot change.
     """
     script = render.text("library.groovy.j2", **vars(library), dry_run=dry_run)
     try:
@@ -37,14 +57,20 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> str:
     except Refused as error:
         if error.status != 403:
             raise
-        return ""
-    if answer not in (CREATE, CHANGE, KEEP):
-        reason = answer.partition("\n")[0][:300]
+        return Registered("")
+    symbol, *lines = answer.splitlines() or [""]
+    if symbol == REFUSE:
         raise JenkinsServerError(
-            f"cannot register the library {library.name} in Jenkins at {server.url}: {reason}",
+            f"the library {library.name} in Jenkins at {server.url} is read by {' '.join(lines)}, which "
+            "--library does not replace",
+            "change it under Manage Jenkins > System, or give it another name with the seed file's library",
+        )
+    if symbol not in (CREATE, CHANGE, KEEP):
+        raise JenkinsServerError(
+            f"cannot register the library {library.name} in Jenkins at {server.url}: {symbol[:300]}",
             "it needs the plugins Pipeline: Groovy Libraries and Git",
         )
-    return answer
+    return Registered(symbol, tuple(lines))
 
 
 def as_code(library: Library) -> str:

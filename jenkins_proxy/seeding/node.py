@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from jenkins_proxy.seeding.jenkins_server import JenkinsServer
+from jenkins_proxy.errors import JenkinsServerError
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 
 _HOME = "/home/jenkins/agent"
 
@@ -27,7 +28,7 @@ class Agent:
 def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
     """See whether anything has the label; if nothing does, make a node of that name for an agent to connect as.
 
-    :raises JenkinsServerError: when Jenkins refuses.
+    :raises JenkinsServerError: when Jenkins refuses, and for a node of that name that people made for something else.
     """
     answer = server.call(
         "GET",
@@ -40,7 +41,23 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
         names = ", ".join(node["nodeName"] or "the built-in node" for node in about["nodes"]) or "a cloud"
         offline = about["offline"] and not about["clouds"]
         return Agent(False, not offline, f"the label {label} is on {names}" + (", which is offline" if offline else ""))
+    if _exists(server, label):
+        raise JenkinsServerError(
+            f"Jenkins at {server.url} has a node {label}, without the label {label}",
+            f"give it the label under {server.url}/computer/{quote(label, safe='')}/configure, or give the label to "
+            "another node",
+        )
     if not dry_run:
         server.create_agent(label, _HOME)
     page = f"{server.url}/computer/{quote(label, safe='')}/"
     return Agent(True, False, f"connect an agent to the node {label}, with the command that {page} shows")
+
+
+def _exists(server: JenkinsServer, name: str) -> bool:
+    try:
+        server.call("GET", f"computer/{quote(name, safe='')}/api/json", doing=f"look for the node {name} in")
+    except Refused as error:
+        if error.status != 404:
+            raise
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -23,6 +24,8 @@ class Action:
     :ivar xml: what to write.
     :ivar diff: the lines of a unified diff of our part.
     :ivar note: what the reader should know; for ``!`` the reason.
+    :ivar before: the config.xml of what people made and a seed takes over.
+    :ivar kept: the file that has it.
     """
 
     symbol: str
@@ -31,6 +34,8 @@ class Action:
     xml: str = field(default="", repr=False)
     diff: tuple[str, ...] = ()
     note: str = ""
+    before: bytes = field(default=b"", repr=False)
+    kept: str = ""
 
     @property
     def changed_lines(self) -> int:
@@ -61,12 +66,15 @@ def only(items: Sequence[Item], glob: str) -> list[Item]:
     return [item for item in items if item.path in chosen or (item.kind == FOLDER and item.path in parents)]
 
 
-def plan(items: Sequence[Item], present: Sequence[Present], configs: Configs, seed: str) -> list[Action]:
+def plan(
+    items: Sequence[Item], present: Sequence[Present], configs: Configs, seed: str, *, adopt: bool = False
+) -> list[Action]:
     """What to do for each item, in the order in which it can be done.
 
     :param present: all that is in Jenkins.
     :param configs: config.xml of the items that are there, or why it could not be read.
     :param seed: our seed id.
+    :param adopt: take over what people made; without it that is left as it is, and refused.
     """
     there = {entry.key: entry for entry in present}
     # Jenkins finds `Books` when it is asked for `books`, and would change the one for the other.
@@ -75,7 +83,7 @@ def plan(items: Sequence[Item], present: Sequence[Present], configs: Configs, se
     for item in items:
         existing = there.get(item.key)
         if existing:
-            actions.append(_present(item, existing, configs.get(item.key, b""), seed))
+            actions.append(_present(item, existing, configs.get(item.key, b""), seed, adopt=adopt))
         elif item.kind != VIEW and item.path.lower() in spelled:
             other = spelled[item.path.lower()]
             actions.append(_refused(item, f"Jenkins has it as {other}, and does not tell upper from lower case"))
@@ -125,7 +133,7 @@ def _check_prune(going: int, owned: int, seed: str, max_percent: float, *, empty
         )
 
 
-def _present(item: Item, existing: Present, config: bytes | JenkinsServerError, seed: str) -> Action:
+def _present(item: Item, existing: Present, config: bytes | JenkinsServerError, seed: str, *, adopt: bool) -> Action:
     if (item.kind == FOLDER) != (existing.kind == FOLDER):
         return _refused(item, f"Jenkins has a {existing.kind} of that name: rename or delete it")
     if item.only_present:
@@ -134,10 +142,18 @@ def _present(item: Item, existing: Present, config: bytes | JenkinsServerError, 
         return _refused(item, f"it belongs to the seed {existing.seed}")
     if isinstance(config, JenkinsServerError):
         return _refused(item, config.message)
-    return _compared(item, config, "" if existing.seed else "not seeded before, taken over")
+    action = _compared(item, config)
+    return action if existing.seed or action.symbol != CHANGE else _adopted(item, action, config, adopt=adopt)
 
 
-def _compared(item: Item, config: bytes, note: str) -> Action:
+def _adopted(item: Item, action: Action, config: bytes, *, adopt: bool) -> Action:
+    if not adopt:
+        return _refused(item, "made by hand: --adopt takes it over and keeps its config.xml, or rename one of the two")
+    note = "; ".join(filter(None, (action.note, "made by hand, taken over")))
+    return dataclasses.replace(action, note=note, before=config)
+
+
+def _compared(item: Item, config: bytes) -> Action:
     try:
         current = config_xml.parse(config)
     except ValueError as error:
@@ -154,7 +170,7 @@ def _compared(item: Item, config: bytes, note: str) -> Action:
     if not diff:
         return Action(KEEP, item.kind, item.path)
     merged = config_xml.overlay(current, item.config, item.managed)
-    return Action(CHANGE, item.kind, item.path, config_xml.serialise(merged), tuple(diff), note)
+    return Action(CHANGE, item.kind, item.path, config_xml.serialise(merged), tuple(diff))
 
 
 def _refused(item: Item, reason: str) -> Action:

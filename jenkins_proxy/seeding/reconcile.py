@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.console import Console
@@ -25,8 +26,10 @@ class Options:
     :ivar only: a glob that paths must match.
     :ivar max_prune: per cent of what the seed id owns that may be deleted.
     :ivar connections: reads at a time.
+    :ivar adopt: the folder that keeps what people made and this seed takes over; None takes over nothing.
     :ivar agent: the label that a node must have; empty to leave nodes alone.
     :ivar library: the address of the library's repository; empty to leave libraries alone.
+    :ivar library_credentials: the id of the credentials that read it.
     """
 
     only: str = "*"
@@ -35,8 +38,10 @@ class Options:
     connections: int = 8
     dry_run: bool = False
     diff: bool = False
+    adopt: Path | None = None
     agent: str = ""
     library: str = ""
+    library_credentials: str = ""
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Report:
                     "path": action.path,
                     "lines": action.changed_lines,
                     "note": action.note,
+                    "kept": action.kept or None,
                     "error": failed.get((action.kind, action.path)),
                 }
                 for action in self.actions
@@ -101,7 +107,8 @@ def reconcile(
     _see_to_needs(report, spec, server, options, console)
     present = server.listing()
     configs = apply.read(connect, chosen, present, options.connections, progress)
-    report.actions = apply.checked(server, plan.plan(chosen, present, configs, spec.seed), chosen)
+    actions = plan.plan(chosen, present, configs, spec.seed, adopt=options.adopt is not None)
+    report.actions = apply.checked(server, actions, chosen)
     if options.prune:
         report.actions += plan.prune(items, present, spec.seed, options.only, options.max_prune)
     _show(report.actions, options, console)
@@ -110,11 +117,20 @@ def reconcile(
     report.failed = [action for action in report.actions if action.symbol == REFUSE]
     report.pending |= any(action.symbol in (CREATE, CHANGE, DELETE) for action in report.actions)
     if not options.dry_run:
+        _keep_adopted(report, options, console)
         failed = apply.carry_out(server, report.actions, progress)
         for action in failed:
             console.error(f"{action.kind} {action.path}: {action.note}")
         report.failed += failed
     return report
+
+
+def _keep_adopted(report: Report, options: Options, console: Console) -> None:
+    if options.adopt:
+        report.actions = apply.keep_adopted(report.actions, options.adopt)
+        for action in report.actions:
+            if action.kept:
+                console.step(f"the config.xml that {action.path} had is kept in {action.kept}")
 
 
 def _show(actions: list[Action], options: Options, console: Console) -> None:
@@ -136,14 +152,20 @@ def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Op
             console.step(f"+ node {options.agent}")
         (console.step if node.ready else console.warning)(node.advice)
     if options.library:
-        name, _, version = spec.library.partition("@")
-        wanted = library.Library(name, version or spec.variables["version"], options.library)
-        outcome = library.register(server, wanted, dry_run=options.dry_run)
-        report.needs["library"] = outcome or "needs administration"
-        report.pending |= outcome in (CREATE, CHANGE)
-        if outcome:
-            console.step(f"{outcome} library {wanted.name}@{wanted.version} from {wanted.remote}")
-            return
-        console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
-        for line in library.as_code(wanted).splitlines():
-            console.output(line)
+        _see_to_library(report, spec, server, options, console)
+
+
+def _see_to_library(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
+    name, _, version = spec.library.partition("@")
+    wanted = library.Library(
+        name, version or spec.variables["version"], options.library, credentials=options.library_credentials
+    )
+    outcome = library.register(server, wanted, dry_run=options.dry_run)
+    report.needs["library"] = outcome.symbol or "needs administration"
+    report.pending |= outcome.symbol in (CREATE, CHANGE)
+    if outcome.symbol:
+        console.step(outcome.line(wanted))
+        return
+    console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
+    for line in library.as_code(wanted).splitlines():
+        console.output(line)

@@ -10,7 +10,7 @@ from typing import Any
 import fastjsonschema
 
 from jenkins_proxy import __version__
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.seeding.yaml_positions import Document, Path
 
@@ -66,19 +66,51 @@ def clean(text: str, document: Document, path: Path) -> str:
 
 
 def check(document: Document) -> None:
-    """Raise the first thing that does not fit the schema, at its place.
+    """Raise what does not fit the schema, each at its place: the first mistake of each job, folder, view and service.
 
     :raises UsageError: as ``file:line:column: what``.
     """
     schema = json.loads(resource("seeding/schema.json").read_text(encoding="utf-8"))
-    try:
-        fastjsonschema.compile(schema)(document.data)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise _explained(document, error) from None
+    fits = fastjsonschema.compile(schema)
+    data, problems = dict(document.data), Problems()
+    while True:
+        try:
+            fits(data)
+            break
+        except fastjsonschema.JsonSchemaValueException as error:
+            explained = _explained(document, error)
+            problems.keep(explained)
+            path = _path(error)
+        if not _left_out(data, path):
+            break
+    problems.raise_any()
+
+
+def _left_out(data: dict[str, Any], path: Path) -> bool:
+    """Put something good in the place of what is wrong, so that the next mistake shows; False where that cannot be."""
+    good = {
+        "jobs": {"name": "x"},
+        "folders": {"name": "x"},
+        "views": {"name": "x"},
+        "services": {"name": "x", "jobs": []},
+    }
+    if not path or path[0] not in (*good, "seed"):
+        return False
+    key = str(path[0])
+    wrong = data[key]
+    if len(path) == 1 or key == "seed":
+        data[key] = "x" if key == "seed" else []
+    else:
+        data[key] = [good[key] if at == path[1] else item for at, item in enumerate(wrong)]
+    return bool(data[key] != wrong)
+
+
+def _path(error: fastjsonschema.JsonSchemaValueException) -> Path:
+    return tuple(int(part) if part.isascii() and part.isdecimal() else part for part in error.path[1:])
 
 
 def _explained(document: Document, error: fastjsonschema.JsonSchemaValueException) -> UsageError:
-    path: Path = tuple(int(part) if part.isascii() and part.isdecimal() else part for part in error.path[1:])
+    path = _path(error)
     name = next((part for part in reversed(path) if isinstance(part, str)), "the file")
     if error.rule in ("additionalProperties", "propertyNames"):
         return _wrong_key(document, error, path, name)

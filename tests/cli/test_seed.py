@@ -66,6 +66,7 @@ def test_the_first_run_creates_and_the_second_writes_nothing(fake, seed) -> None
         "path": "team",
         "lines": 0,
         "note": "",
+        "kept": None,
         "error": None,
     }
     wrote = len(fake.writes())
@@ -111,6 +112,50 @@ def test_one_failure_keeps_no_other_job_from_its_write(fake, answer, seed) -> No
     assert f"ERROR: job team/one: cannot create the job team/one in Jenkins at {fake.url}: 500 Oops\n" in text
     assert [change["error"] is None for change in report["changes"]] == [False, True]
     assert (JOB, "team/two") in fake.configs
+
+
+HAND_MADE = "<flow-definition><description>ours</description><quietPeriod>7</quietPeriod></flow-definition>"
+
+
+def test_a_job_that_people_made_is_left_as_it_is_and_keeps_no_other_from_its_write(fake, seed) -> None:
+    fake.put(FOLDER, "team", "<com.cloudbees.hudson.plugins.folder.Folder/>")
+    fake.put(JOB, "team/one", HAND_MADE)
+    code, text, report = seed()
+    assert (code, report["failed"]) == (1, 1)
+    assert "* ! team/one (made by hand: --adopt takes it over and keeps its config.xml, " in text
+    assert fake.configs[JOB, "team/one"] == HAND_MADE.encode()
+    assert (JOB, "team/two") in fake.configs
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"), [([], "jenkins-proxy-seed.adopted"), (["--report", "out/r.json"], "out/r.adopted")]
+)
+def test_an_adopted_job_is_kept_as_it_was(fake, seed, tmp_path: Path, words: list[str], folder: str) -> None:
+    (tmp_path / "out").mkdir()
+    for again in ("", ".2"):
+        fake.put(FOLDER, "team", "<com.cloudbees.hudson.plugins.folder.Folder/>")
+        fake.put(JOB, "team/one", HAND_MADE)
+        assert seed("--adopt", "--dry-run", *words)[0] == 2
+        kept = f"{folder}/job/team/one{again}.xml"
+        assert not (tmp_path / kept).exists()
+        code, text, report = seed("--adopt", *words)
+        report = report or json.loads((tmp_path / "out/r.json").read_text())
+        assert code == 0
+        assert f"* the config.xml that team/one had is kept in {kept}\n" in text
+        assert (tmp_path / kept).read_text() == HAND_MADE
+        assert (tmp_path / kept).stat().st_mode & 0o777 == 0o600
+        assert [change["kept"] for change in report["changes"] if change["path"] == "team/one"] == [kept]
+        assert b"<quietPeriod>7</quietPeriod>" in fake.configs[JOB, "team/one"]
+        assert b"seed: me" in fake.configs[JOB, "team/one"]
+
+
+def test_what_cannot_be_kept_is_not_adopted(fake, seed, tmp_path: Path) -> None:
+    (tmp_path / "jenkins-proxy-seed.adopted").write_text("a file")
+    fake.put(FOLDER, "team", "<com.cloudbees.hudson.plugins.folder.Folder/>")
+    fake.put(JOB, "team/one", HAND_MADE)
+    code, text, _ = seed("--adopt")
+    assert (code, "ERROR: cannot keep the config.xml of team/one: " in text) == (2, True)
+    assert fake.writes() == []
 
 
 def test_the_diff_shows_what_people_changed(fake, seed) -> None:
@@ -184,6 +229,7 @@ def test_without_a_file_it_seeds_the_articles_jobs(fake, seed) -> None:
     [
         (["--plain"], "--plain writes the article's jobs, and takes no file"),
         (["--build", "x"], "--build seeds nothing: it goes with --param, --follow and --report only"),
+        (["--library-credentials", "x"], "--library-credentials goes with --library URL"),
         (["--follow"], "--param and --follow go with --build JOB"),
         (["--param", "a=b"], "--param and --follow go with --build JOB"),
         (["--set", "x"], "--set takes NAME=VALUE"),
@@ -268,8 +314,10 @@ def test_the_node_and_the_library(fake, answer, seed) -> None:
 
 def test_a_library_or_a_node_that_is_missing_is_pending(fake, answer, seed) -> None:
     seed()
-    fake.fault("POST", "/scriptText", answer(200, b"~\n"), answer(200, b"=\n"))
-    assert seed("--library", "https://example.com/x.git", "--dry-run")[0] == 2
+    fake.fault("POST", "/scriptText", answer(200, b"~\nversion 0.9.0 -> 1.0.0\n"), answer(200, b"=\n"))
+    code, text, _ = seed("--library", "https://example.com/x.git", "--library-credentials", "reg", "--dry-run")
+    assert (code, "* ~ library jenkins-proxy: version 0.9.0 -> 1.0.0\n" in text) == (2, True)
+    assert b"credentials+%3D+%27reg%27" in fake.bodies[fake.requests.index(("POST", "/scriptText"))]
     assert seed("--library", "https://example.com/x.git", "--dry-run")[0] == 0
     fake.fault("GET", "/label/docker/api/json", answer(200, b'{"offline":true,"nodes":[],"clouds":[]}'))
     code, text, _ = seed("--agent", "--dry-run")

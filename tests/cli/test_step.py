@@ -152,6 +152,9 @@ def test_refused(start, proxy):
     assert code == "exit=4"
     # What fails the build is what the console has said.
     assert f"[jenkins-proxy] ERROR: {reason[len('reason=') :]}\n" in stderr
+    # A Jenkinsfile names credentials; it has no variables with secrets.
+    assert "proxyTokenCredentialsId: name a Secret text" in stderr
+    assert "JENKINS_PROXY_TOKEN" not in stderr
 
 
 def test_a_service_called_help(start):

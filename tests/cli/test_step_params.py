@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 import pytest
 
-from jenkins_proxy.cli import step_params
+from jenkins_proxy.cli import deploy, step_params
 from jenkins_proxy.errors import UsageError
 
 
@@ -109,3 +110,32 @@ def test_what_is_known_is_told(parse):
     with pytest.raises(UsageError) as caught:
         parse({"scal": 3})
     assert caught.value.hint == "known: count, file, noProxy, probePath, project, scale, service"
+
+
+def test_every_wrong_value_is_in_one_answer_and_in_the_steps_words() -> None:
+    """Each build of a Jenkinsfile takes minutes: one mistake a build would cost a morning."""
+    command = argparse.ArgumentParser()
+    deploy.add_arguments(command)
+    values = {
+        "service": "books ms",
+        "sevice": "x",
+        "path": ["api", "/good"],
+        "pathType": "glob",
+        "domain": "a b",
+        "strategy": "bluegreen",
+        "scale": "none",
+        "checkStatus": "ok",
+        "checkHost": "a/b",
+        "probePath": "health",
+        "slowStart": "soon",
+        "dryRun": "yes",
+        "file": [["a.yml"]],
+        "timeout": "90",
+    }
+    with pytest.raises(UsageError) as caught:
+        step_params.extend(["deploy"], "deploy", command, {step_params.VARIABLE: json.dumps(values)})
+    message = caught.value.message
+    assert message.startswith("13 problems: (1) deploy: unknown parameter(s) sevice (2) ")
+    for key in set(values) - {"sevice", "timeout"}:
+        assert re.search(rf"\(\d+\) {key}\b", message), key
+    assert "--" not in message

@@ -172,9 +172,10 @@ def test_a_file_that_cannot_be_written_in_the_end_does_not_hide_a_failure(tmp_pa
 )
 def test_it_has_a_stop_and_the_phase(tmp_path, outcome, message):
     file = tmp_path / "report.json"
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped) as caught:
         run_reported("books-ms", str(file), ends(outcome))
 
+    assert caught.value.message == message, "the console says what the report does"
     data = json.loads(file.read_text())
     assert data["status"] == "stopped"
     assert data["error"] == {"code": 143, "message": message, "hint": ""}

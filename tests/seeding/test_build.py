@@ -50,26 +50,26 @@ def part(answer, text: bytes, size: int, more: bool):
 
 def follow(fake) -> tuple[build.Build, list[str], list[str]]:
     shown, told = [], []
-    done = build.follow(fake.connect(), "a/b", 7, shown.append, told.append, sleep=lambda seconds: None)
+    done = build.follow(fake.connect(), build.Queued("a/b", 7), shown.append, told.append, sleep=lambda seconds: None)
     return done, shown, told
 
 
 def test_parameters_travel_in_the_body_and_without_a_quiet_period(fake, job) -> None:
     job("SCALE", "OTHER")
-    assert build.start(fake.connect(), "a/b", {"SCALE": "+2 ü&"}) == 7
+    assert build.start(fake.connect(), "a/b", {"SCALE": "+2 ü&"}) == build.Queued("a/b", 7)
     at = fake.requests.index(("POST", "/job/a/job/b/buildWithParameters"))
     assert parse_qs(fake.bodies[at].decode()) == {"SCALE": ["+2 ü&"], "delay": ["0sec"]}
 
 
 def test_a_job_without_parameters(fake, job) -> None:
     job()
-    assert build.start(fake.connect(), "a/b", {}) == 7
+    assert build.start(fake.connect(), "a/b", {}) == build.Queued("a/b", 7)
     assert fake.writes() == ["/job/a/job/b/build"]
 
 
 def test_a_job_with_parameters_is_built_with_their_defaults(fake, job) -> None:
     job("SCALE")
-    assert build.start(fake.connect(), "a/b", {}) == 7
+    assert build.start(fake.connect(), "a/b", {}) == build.Queued("a/b", 7)
     assert fake.writes() == ["/job/a/job/b/buildWithParameters"]
 
 
@@ -84,6 +84,72 @@ def test_a_parameter_that_the_job_does_not_have(fake, job) -> None:
 def test_no_such_job(fake) -> None:
     with pytest.raises(JenkinsServerError, match="cannot find the job a/b in Jenkins at .*: 404"):
         build.start(fake.connect(), "a/b", {})
+
+
+KINDS = {
+    "SIZE": {"type": "ChoiceParameterDefinition", "choices": ["small", "large"]},
+    "FORCE": {"type": "BooleanParameterDefinition"},
+    "KEY": {"type": "FileParameterDefinition"},
+    "TEXT": {"type": "StringParameterDefinition"},
+}
+
+
+def test_parameters_of_the_wrong_kind_are_all_named_and_never_shown(fake, say) -> None:
+    definitions = [{"name": name, **kind} for name, kind in KINDS.items()]
+    say("/job/a/job/b/api/json", {"property": [{"parameterDefinitions": definitions}]})
+    given = {"SIZE": "s3cret", "FORCE": "s3cret", "KEY": "s3cret", "TEXT": "s3cret", "TYPO": "s3cret"}
+    with pytest.raises(UsageError) as caught:
+        build.start(fake.connect(), "a/b", given)
+    assert caught.value.message == (
+        "4 problems: (1) the job a/b has no parameter TYPO "
+        "(2) the parameter SIZE of the job a/b takes one of small, large "
+        "(3) the parameter FORCE of the job a/b takes true or false "
+        "(4) the parameter KEY of the job a/b takes a file, which --param cannot give"
+    )
+    assert fake.writes() == []
+
+
+BRANCHES = [{"name": "main"}, {"name": "feature%2Fx", "displayName": "feature/x"}]
+MULTIBRANCH = {"_class": "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject", "jobs": BRANCHES}
+
+
+@pytest.mark.parametrize(
+    ("about", "message", "hint"),
+    [
+        ({"color": "disabled", "buildable": False}, "the job a/b is disabled", "enable it at {url}/job/a/job/b/"),
+        ({"color": "blue", "buildable": False}, "the job a/b cannot be built", "see {url}/job/a/job/b/"),
+        (
+            {"_class": "com.cloudbees.hudson.plugins.folder.Folder", "jobs": [{"name": "x"}]},
+            "a/b is a folder, of which nothing is built",
+            "build a job of it, as a/b/NAME: it has x",
+        ),
+        (
+            MULTIBRANCH,
+            "a/b is a multibranch project, of which nothing is built",
+            "build a branch of it, as a/b/NAME: it has main, feature/x",
+        ),
+    ],
+)
+def test_what_cannot_be_built_says_why_and_is_not_asked_for(fake, say, about, message: str, hint: str) -> None:
+    say("/job/a/job/b/api/json", about)
+    with pytest.raises(JenkinsServerError) as caught:
+        build.start(fake.connect(), "a/b/", {})
+    assert (caught.value.message, caught.value.hint) == (message, hint.format(url=fake.url))
+    assert fake.writes() == []
+
+
+def test_a_branch_with_a_slash_is_found_as_jenkins_names_it(fake, answer, say) -> None:
+    say("/job/mb/api/json", MULTIBRANCH)
+    say("/job/mb/job/feature%252Fx/api/json", {"property": []})
+    fake.fault("POST", "/job/mb/job/feature%252Fx/build", answer(201, headers={"Location": "/queue/item/7/"}))
+    assert build.start(fake.connect(), "mb/feature/x", {}) == build.Queued("mb/feature%2Fx", 7)
+
+
+def test_a_branch_that_is_not_there_says_which_are(fake, say) -> None:
+    say("/job/mb/api/json", MULTIBRANCH)
+    with pytest.raises(JenkinsServerError, match="cannot find the job mb/feature/y in Jenkins at .*: 404") as caught:
+        build.start(fake.connect(), "mb/feature/y", {})
+    assert caught.value.hint == "mb has main, feature/x"
 
 
 def test_an_answer_whose_location_got_lost(fake, answer, job) -> None:
@@ -159,4 +225,4 @@ def test_a_jenkins_that_stays_away(fake, free_port, monkeypatch: pytest.MonkeyPa
     from jenkins_proxy.seeding.jenkins_server import JenkinsServer
 
     with pytest.raises(JenkinsServerError, match="cannot follow the build in Jenkins"):
-        build.follow(JenkinsServer(f"http://127.0.0.1:{free_port()}", "a", "b"), "a/b", 7, print, print)
+        build.follow(JenkinsServer(f"http://127.0.0.1:{free_port()}", "a", "b"), build.Queued("a/b", 7), print, print)

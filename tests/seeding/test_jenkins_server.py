@@ -234,3 +234,10 @@ def test_credentials_of_everybody_and_of_a_folder(fake, answer) -> None:
     fake.fault("GET", "/job/f/credentials/store/folder/api/json", answer(403))
     assert fake.connect().credential_ids("") == {"a", "b"}
     assert fake.connect().credential_ids("f") is None
+
+
+def test_an_address_without_its_prefix(fake, answer) -> None:
+    fake.fault("GET", "/me/api/json", answer(404, headers={"X-Jenkins": None}))
+    with pytest.raises(JenkinsServerError, match="what answers at .* is no Jenkins: it has no page /me") as caught:
+        fake.connect().connect()
+    assert caught.value.hint == f"where Jenkins' address has a prefix, give that, too: --jenkins {fake.url}/jenkins"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from urllib.parse import parse_qs
 
@@ -43,7 +44,7 @@ def test_a_dry_run_makes_no_node(fake, answer) -> None:
 def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     fake.fault("GET", LABEL, label(answer, offline=True))
     about = answer(200, b'{"displayName": "docker"}')
-    fake.fault("GET", "/computer/docker/api/json", answer(404), about)
+    fake.fault("GET", "/computer/docker/api/json", answer(404), answer(404), about)
     fake.fault("POST", "/computer/doCreateItem", answer(200))
     made = node.ensure(fake.connect(), "docker", dry_run=False)
     assert made == node.Agent(
@@ -55,6 +56,17 @@ def test_a_node_is_made_for_an_inbound_agent(fake, answer) -> None:
     assert sent["launcher"] == {"stapler-class": "hudson.slaves.JNLPLauncher", "webSocket": True}
 
 
+def test_a_node_of_that_name_that_people_made_is_left_alone(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    fake.fault("GET", "/computer/docker/api/json", answer(200, b'{"displayName": "docker"}'))
+    with pytest.raises(JenkinsServerError, match="has a node docker, without the label docker") as caught:
+        node.ensure(fake.connect(), "docker", dry_run=True)
+    assert caught.value.hint == (
+        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node"
+    )
+    assert fake.writes() == []
+
+
 def test_a_node_that_may_not_be_made(fake, answer) -> None:
     fake.fault("GET", LABEL, label(answer, offline=True))
     fake.fault("POST", "/computer/doCreateItem", answer(403))
@@ -62,21 +74,45 @@ def test_a_node_that_may_not_be_made(fake, answer) -> None:
         node.ensure(fake.connect(), "docker", dry_run=False)
 
 
-@pytest.mark.parametrize("outcome", ["+", "~", "="])
-def test_the_library_is_registered_by_a_script(fake, answer, outcome: str) -> None:
-    fake.fault("POST", "/scriptText", answer(200, f"{outcome}\n".encode()))
-    assert library.register(fake.connect(), OURS, dry_run=False) == outcome
+@pytest.mark.parametrize(
+    ("printed", "line"),
+    [
+        ("+\n", "+ library jenkins-proxy@1.0.0 from https://example.com/it's.git"),
+        ("=\n", "= library jenkins-proxy@1.0.0 from https://example.com/it's.git"),
+        (
+            "~\nversion 0.9.0 -> 1.0.0\ncredentials none -> reg\n",
+            "~ library jenkins-proxy: version 0.9.0 -> 1.0.0, credentials none -> reg",
+        ),
+    ],
+)
+def test_the_library_is_registered_by_a_script(fake, answer, printed: str, line: str) -> None:
+    fake.fault("POST", "/scriptText", answer(200, printed.encode()))
+    outcome = library.register(fake.connect(), OURS, dry_run=False)
+    assert (outcome.symbol, outcome.line(OURS)) == (printed[0], line)
     script = parse_qs(fake.bodies[-1].decode())["script"][0]
     assert "def remote = 'https://example.com/it\\'s.git'" in script
-    assert "if (false) {" in script
+    assert "if (false ||" in script
 
 
-def test_a_user_who_may_not_gets_it_as_code(fake, answer) -> None:
+def test_a_library_that_is_read_in_another_manner_is_not_replaced(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(200, b"!\nGitHubSCMSource from https://github.com/o/r.git\n"))
+    with pytest.raises(JenkinsServerError) as caught:
+        library.register(fake.connect(), OURS, dry_run=False)
+    assert caught.value.message == (
+        f"the library jenkins-proxy in Jenkins at {fake.url} is read by GitHubSCMSource from "
+        "https://github.com/o/r.git, which --library does not replace"
+    )
+
+
+@pytest.mark.parametrize("credentials", ["", "re'g"])
+def test_a_user_who_may_not_gets_it_as_code(fake, answer, credentials: str) -> None:
     fake.fault("POST", "/scriptText", answer(403))
-    assert library.register(fake.connect(), OURS, dry_run=False) == ""
-    (wanted,) = yaml.safe_load(library.as_code(OURS))["unclassified"]["globalLibraries"]["libraries"]
+    ours = dataclasses.replace(OURS, credentials=credentials)
+    assert library.register(fake.connect(), ours, dry_run=False).symbol == ""
+    (wanted,) = yaml.safe_load(library.as_code(ours))["unclassified"]["globalLibraries"]["libraries"]
     assert (wanted["name"], wanted["defaultVersion"]) == ("jenkins-proxy", "1.0.0")
-    assert wanted["retriever"]["modernSCM"]["scm"]["git"]["remote"] == "https://example.com/it's.git"
+    git = {"remote": "https://example.com/it's.git", **({"credentialsId": credentials} if credentials else {})}
+    assert wanted["retriever"]["modernSCM"]["scm"] == {"git": git}
 
 
 def test_a_script_that_fails_is_told_in_one_line(fake, answer) -> None:

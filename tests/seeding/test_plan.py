@@ -23,6 +23,9 @@ def lines(items: list[Item], present: list[Present], configs: dict | None = None
 JOB_KEY = ("item", "j")
 BROWSERS = JOB_XML.replace(">d<", ">changed&#xd;\nby hand<").encode()
 
+FOLDERS = FOLDER_XML.replace(">d<", ">theirs<").encode()
+BY_HAND = "made by hand: --adopt takes it over and keeps its config.xml, or rename one of the two"
+
 
 @pytest.mark.parametrize(
     ("wanted", "there", "config", "line"),
@@ -35,9 +38,12 @@ BROWSERS = JOB_XML.replace(">d<", ">changed&#xd;\nby hand<").encode()
             item("j"),
             [Present(JOB, "j")],
             BROWSERS,
-            "~ j (3 lines; not seeded before, taken over)",
+            f"! j ({BY_HAND})",
             id="made by people",
         ),
+        pytest.param(item("j", FOLDER), [Present(FOLDER, "j")], FOLDERS, f"! j/ ({BY_HAND})", id="their folder"),
+        pytest.param(item("j", VIEW), [Present(VIEW, "j")], BROWSERS, f"! view j ({BY_HAND})", id="their view"),
+        pytest.param(item("j"), [Present(JOB, "j")], b"<flow", f"! j ({BY_HAND})", id="their broken XML"),
         pytest.param(
             item("j"), [Present(JOB, "j", "other")], None, "! j (it belongs to the seed other)", id="of another seed"
         ),
@@ -103,6 +109,29 @@ BROWSERS = JOB_XML.replace(">d<", ">changed&#xd;\nby hand<").encode()
 )
 def test_each_item_gets_its_line(wanted: Item, there: list[Present], config: object, line: str) -> None:
     assert lines([wanted], there, {wanted.key: config} if config is not None else None) == [line]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "config", "line"),
+    [
+        (item("j"), BROWSERS, "~ j (3 lines; made by hand, taken over)"),
+        (item("j", FOLDER), FOLDERS, "~ j/ (2 lines; made by hand, taken over)"),
+        (item("j", VIEW), BROWSERS, "~ view j (3 lines; made by hand, taken over)"),
+        (
+            item("j"),
+            b"<flow",
+            "~ j (written anew, as what is there is no XML: unclosed token: line 1, column 0; "
+            "made by hand, taken over)",
+        ),
+    ],
+)
+def test_what_people_made_is_adopted_when_that_is_asked_for(wanted: Item, config: bytes, line: str) -> None:
+    (action,) = plan([wanted], [Present(wanted.kind, "j")], {wanted.key: config}, "me", adopt=True)
+    assert (str(action), action.before) == (line, config)
+    (action,) = plan([wanted], [Present(wanted.kind, "j", "other")], {wanted.key: config}, "me", adopt=True)
+    assert (action.symbol, action.before) == ("!", b""), "what another seed owns is not made by hand"
+    (action,) = plan([wanted], [Present(wanted.kind, "j", "me")], {wanted.key: config}, "me", adopt=True)
+    assert (action.symbol, action.before) == ("~", b""), "what is ours needs no adoption"
 
 
 def test_a_change_writes_what_others_made_too() -> None:

@@ -22,7 +22,7 @@ class Recorder {
     Map environment = [:]
     Map currentBuild = [:]
 
-    Map run(String step, Map config) {
+    Map run(String step, Object config) {
         currentBuild.description = given.description
         Binding binding = new Binding(currentBuild: currentBuild, env: environment)
         STEPS.each { name -> binding.setVariable(name, { Object... arguments -> record(name, arguments as List) }) }
@@ -31,8 +31,9 @@ class Recorder {
         }
         Map outcome = [:]
         try {
-            outcome.result = given.block ? script(step, binding).call(config) { candidate -> block(candidate) }
-                                         : script(step, binding).call(config)
+            List arguments = given.containsKey('arguments') ? given.arguments : [config]
+            arguments += given.block ? [{ candidate -> block(candidate) }] : []
+            outcome.result = script(step, binding).call(*arguments)
             // What a build keeps over a restart of Jenkins must be serialisable.
             new ObjectOutputStream(new ByteArrayOutputStream()).writeObject(outcome.result)
         } catch (BuildFailed failed) {
@@ -61,7 +62,9 @@ class Recorder {
         switch (name) {
             case 'isUnix': return unix()
             case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
-            case 'fileExists': return given.report != false
+            case 'fileExists':
+                if (given.agent == 'gone') { throw new BuildFailed('cannot connect to the agent') }
+                return given.report != false
             case 'sh': return shell(plain[0])
             case 'error': throw new BuildFailed(plain[0].toString())
             case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
@@ -89,6 +92,8 @@ class Recorder {
         String command = arguments.returnStdout ? environment.JENKINS_PROXY_COMMAND : 'test'
         def answer = given.answer instanceof Map ? given.answer[command] : given.answer
         if (given.shell == 'aborted' || answer == 'aborted') { throw new BuildFailed('script returned exit code 143') }
+        if (given.agent == 'gone') { throw new BuildFailed('the agent was removed') }
+        if (answer == 'killed') { throw new BuildFailed('script returned exit code 137') }
         if (answer == 'fails') { throw new BuildFailed('script returned exit code 1') }
         return answer ?: ''
     }

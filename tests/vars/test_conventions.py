@@ -129,10 +129,8 @@ def test_a_step_is_a_map_of_defaults_and_one_call(path: Path):
     lines = path.read_text(encoding="utf-8").splitlines()
     assert len(lines) - len(keys(path, "DEFAULTS")) <= 12
     body = re.sub(r"@Field final Map DEFAULTS = \[\n.*?\n\]", "", code(path), flags=re.S)
-    parameter, argument = (", Closure block = null", ", block") if path.stem == "deployWithProxy" else ("", "")
     assert re.sub(r"\s+", " ", re.sub(r"'\w+', '\w+', DEFAULTS, \[.*?\]", "X", body)).strip() == (
-        f"import groovy.transform.Field Map call(Map config = [:]{parameter}) "
-        f"{{ return jenkinsProxy(X, config{argument}) }}"
+        "import groovy.transform.Field Map call(config = [:], block = null) { return jenkinsProxy(X, config, block) }"
     )
 
 

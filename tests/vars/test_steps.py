@@ -90,6 +90,61 @@ def test_empty_is_missing(outcome):
     assert outcome["error"] == "deployWithProxy: missing parameter(s) service, path or domain or noProxy"
 
 
+NULL = "takes true or false, not null, which params gives for a name that it does not have"
+DEPLOY = "deployWithProxy takes names with values: deployWithProxy(service: 'books-ms', path: '/api/v1/books')"
+
+
+@case(
+    "deployWithProxy",
+    {**BOOKS, "dryRun": None, "noProxy": None, "keepOld": None, "hold": None, "archive": None, "domain": None},
+)
+def test_a_switch_that_is_null_is_refused(outcome):
+    """dryRun: params.TYPO would deploy."""
+    assert sorted(outcome["error"].removeprefix("deployWithProxy: ").split("; ")) == [
+        f"{name} {NULL}" for name in ("archive", "dryRun", "hold", "keepOld", "noProxy")
+    ]
+
+
+@case("scaleWithProxy", {"service": "books-ms", "amount": 0, "allowEmpty": None})
+def test_a_switch_of_another_step_that_is_null_is_refused(outcome):
+    assert outcome["error"] == f"scaleWithProxy: allowEmpty {NULL}"
+
+
+@case("deployWithProxy", "books-ms")
+def test_a_text_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None)
+def test_null_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, block="passes", arguments=[])
+def test_only_a_block(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, arguments=["books-ms", "/api/v1/books"])
+def test_two_texts_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("deployWithProxy", None, arguments=[{"path": "/"}, "books-ms"])
+def test_a_text_beside_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("removeFromProxy", "books-ms")
+def test_each_step_shows_its_own_form(outcome):
+    assert outcome["error"] == "removeFromProxy takes names with values: removeFromProxy(service: 'books-ms')"
+
+
+@case("scaleWithProxy", {"service": "books-ms", "amount": 2}, block="passes")
+def test_a_block_behind_a_step_that_takes_none(outcome):
+    assert outcome["error"] == "scaleWithProxy takes no block: scaleWithProxy(service: 'books-ms', amount: 3)"
+
+
 @case("scaleWithProxy", {})
 def test_scale_needs_a_service_and_an_amount(outcome):
     assert outcome["error"] == "scaleWithProxy: missing parameter(s) service, amount"
@@ -327,6 +382,13 @@ def test_appends_to_a_description(outcome):
     assert outcome["description"] == "release 7; books-ms: 2 instances at http://proxy/api/v1/books"
 
 
+@case("deployWithProxy", BOOKS, answer=ANSWER, description="books-ms: 1 instance; books-ms-2: 3 instances; release 7")
+def test_a_description_has_one_entry_a_service_the_last(outcome):
+    assert outcome["description"] == (
+        "books-ms-2: 3 instances; release 7; books-ms: 2 instances at http://proxy/api/v1/books"
+    )
+
+
 @case("deployWithProxy", {**BOOKS, "dryRun": True}, answer="exit=0\nstatus=planned\n", description="release 7")
 def test_a_plan_describes_nothing(outcome):
     assert outcome["description"] == "release 7"
@@ -372,6 +434,21 @@ def test_a_report_of_the_callers_own(outcome):
 def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
     name = outcome["result"]["report"]
     assert name.startswith("jenkins-proxy-deploy-.._a_b__x-") and name.endswith(".json")
+
+
+@case("scaleWithProxy", {"service": "books-ms", "amount": 2}, answer="killed")
+def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
+    assert outcome["error"] == (
+        "scaleWithProxy: jenkins-proxy was killed (exit code 137) before it could clean up books-ms: "
+        "run the build again, it takes away what is left and goes on from what serves"
+    )
+    assert steps(outcome)[-2:] == ["archiveArtifacts", "error"]
+
+
+@case("deployWithProxy", BOOKS, agent="gone")
+def test_an_agent_that_is_gone_is_what_the_build_ends_with(outcome):
+    assert outcome["error"] == "the agent was removed"
+    assert call(outcome, "echo")["arguments"][0].endswith("is not kept: cannot connect to the agent")
 
 
 # A test in between: held, tested, promoted; or aborted.

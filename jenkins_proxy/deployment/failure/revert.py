@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jenkins_proxy.deployment import outcome as outcomes
@@ -19,7 +19,7 @@ from jenkins_proxy.deployment.steps import drain, probe, proxy_route, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies.base import Serving, Strategy
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, Stopped
-from jenkins_proxy.model import Address, Route
+from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.signals import undisturbed
 from jenkins_proxy.validation import few
@@ -114,14 +114,20 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     if not containers:
         text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
         return dataclasses.replace(outcome, text=text)
-    images = few(sorted({container.image for container in containers}))
     along = f", and {', '.join(strategy.ready.sides.others)} as before" if strategy.ready.sides.others else ""
-    text = f"rolled back to {len(containers)} container(s) of {images}{along}{left}"
+    text = f"rolled back to {named(containers)}{along}{left}"
     if answer is None or route is None:
         return dataclasses.replace(outcome, text=text)
     answered = _verify(strategy, context, route, answer, outcome)
     url = proxy_route.url(context.settings.entry, route)
     return dataclasses.replace(outcome, url=url, text=f"{text}, proven by {answered}")
+
+
+def named(containers: Sequence[Container]) -> str:
+    """What serves again: an image is often called as its service is, so it is said what is what."""
+    images = few(sorted({container.image for container in containers}))
+    names = few(sorted(container.name for container in containers))
+    return f"{len(containers)} container(s) of image {images}: {names}"
 
 
 def _verify(strategy: Strategy, context: Context, route: Route, answer: Mapping[str, Any], outcome: Outcome) -> Address:

@@ -11,6 +11,7 @@ spec=${JENKINS_PROXY_PIP_SPEC:-jenkins-proxy==$version}
 image=${JENKINS_PROXY_IMAGE:-}
 python=${JENKINS_PROXY_PYTHON:-python3}
 venv=$cache/$version
+mismatch=
 case $python in
     /*) ;;
     */*) python=$directory/$python ;;
@@ -27,7 +28,7 @@ say() {
 
 fail() {
     printf 'exit=2\nreason=%s; jenkins-proxy %s reaches agent %s in one of three ways: %s; %s; %s\n' \
-        "$(printf %s "$1" | tr '\n' ' ')" "$version" "${NODE_NAME:-(no name)}" \
+        "$(printf %s "${mismatch:+$mismatch; }$1" | tr '\n' ' ')" "$version" "${NODE_NAME:-(no name)}" \
         "installed there (pip install jenkins-proxy==$version)" \
         "in a container (image: with jenkins-proxy $version in it)" \
         "from pipSpec: (with Python 3.11 or newer and its venv module)"
@@ -41,9 +42,18 @@ fail_unless_stopped() {
     fail "$1"
 }
 
+# The version of jenkins-proxy that a Python has; nothing when it has none.
+version_of() {
+    printed=$("$1" -m jenkins_proxy --version 2>/dev/null) || :
+    case $printed in
+        '' | *[!0-9A-Za-z.+-]*) ;;
+        *) printf %s "$printed" ;;
+    esac
+}
+
 # Whether a Python has jenkins-proxy in the library's version.
 has_jenkins_proxy() {
-    [ "$("$1" -m jenkins_proxy --version 2>/dev/null)" = "$version" ]
+    [ "$(version_of "$1")" = "$version" ]
 }
 
 # $@: the command that starts Python. exec, because the signal of an aborted build must reach jenkins-proxy itself:
@@ -115,10 +125,16 @@ create_venv() {
     trap - EXIT TERM INT
 }
 
-if has_jenkins_proxy "$python"; then
+other=$(version_of "$python")
+if [ "$other" = "$version" ]; then
     start "installed on ${NODE_NAME:-this agent}" "$python"
 fi
 [ -z "$image" ] || in_image
+if [ -n "$other" ]; then
+    mismatch="$(command -v "$python") has jenkins-proxy $other, and this library is $version: \
+load @Library('jenkins-proxy@$other'), or install jenkins-proxy==$version there"
+    say "$mismatch"
+fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "$python is not a Python 3.11 or newer"
 if ! has_jenkins_proxy "$venv/bin/python"; then

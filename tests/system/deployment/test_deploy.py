@@ -254,6 +254,8 @@ def test_stopped_in_the_wait_it_goes_back_first(project, signum):
     assert done.report["error"]["message"].startswith(
         f"stopped by {signum.name} during wait; rolled back to 1 container(s)"
     )
+    # A reader of the console, as of a build's, need not open the report.
+    assert f"ERROR: {done.report['error']['message']}" in done.text
     assert len(project.containers(every=True)) == 1
     assert project.get() == (200, "version 1\n")
 

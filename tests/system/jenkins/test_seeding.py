@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding import library, node
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
@@ -116,17 +117,20 @@ def test_jobs_run_as_seeded(jenkins: JenkinsServer, seed, name: str) -> None:
     seed()
     shown: list[str] = []
     queued = start(jenkins, f"{name}/parameters", {"NAME": "ö $x"})
-    done = follow(jenkins, f"{name}/parameters", queued, shown.append, lambda text: None)
+    done = follow(jenkins, queued, shown.append, lambda text: None)
     assert done.result == "SUCCESS", shown
     assert "ö $x green true one" in shown
     queued = start(jenkins, f"{name}/declarative", {})
-    done = follow(jenkins, f"{name}/declarative", queued, shown.append, lambda text: None)
+    done = follow(jenkins, queued, shown.append, lambda text: None)
     assert done.result == "SUCCESS", shown
     assert b"DisableConcurrentBuildsJobProperty" in jenkins.config(JOB, f"{name}/declarative")
     assert "~" not in seed("--dry-run")[1], "what a run adds to a job's configuration is its own"
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(JenkinsServerError, match=f"the job {name}/disabled is disabled"):
         start(jenkins, f"{name}/disabled", {})
-    assert caught.value.status == 409
+    with pytest.raises(JenkinsServerError, match=f"{name} is a folder, of which nothing is built"):
+        start(jenkins, name, {})
+    with pytest.raises(UsageError, match="the parameter FLAG of the job .* takes true or false"):
+        start(jenkins, f"{name}/parameters", {"FLAG": "maybe"})
 
 
 def test_changes_prune_and_what_people_made(jenkins: JenkinsServer, seed, name: str) -> None:
@@ -143,6 +147,23 @@ def test_changes_prune_and_what_people_made(jenkins: JenkinsServer, seed, name: 
     config = jenkins.config(JOB, f"{name}/parameters")
     assert b"<disabled>true</disabled>" in config
     assert b"ParametersDefinitionProperty" not in config
+
+
+def test_a_job_that_people_made_is_adopted_only_when_that_is_asked_for(
+    jenkins: JenkinsServer, seed, name: str, tmp_path: Path
+) -> None:
+    jenkins.create(JOB, name, "<flow-definition><description>theirs</description></flow-definition>")
+    before = jenkins.config(JOB, name)
+    text = f"seed: {name}\njobs: [{{name: {name}, script: echo 'ours'}}]\n"
+    try:
+        assert seed(text=text)[0] == 1
+        assert jenkins.config(JOB, name) == before
+        code, shown, _ = seed("--adopt", text=text)
+        assert code == 0, shown
+        assert (tmp_path / f"jenkins-proxy-seed.adopted/job/{name}.xml").read_bytes() == before
+        assert b"echo 'ours'" in jenkins.config(JOB, name)
+    finally:
+        jenkins.delete(JOB, name)
 
 
 def test_another_case_is_another_name_that_jenkins_does_not_know(jenkins: JenkinsServer, seed, name: str) -> None:
@@ -171,16 +192,34 @@ def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> N
         jenkins.run_script(f"hudson.model.User.getById('{name}', false).delete()")
 
 
+_LIBRARIES = "org.jenkinsci.plugins.workflow.libs.GlobalLibraries"
+
+
 def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> None:
     wanted = Library(name, "main", "https://example.com/it's.git")
     try:
-        outcomes = [library.register(jenkins, wanted, dry_run=dry_run) for dry_run in (True, False, False)]
-        other = Library(name, "v2", wanted.remote)
-        outcomes += [library.register(jenkins, other, dry_run=False)]
+        outcomes = [library.register(jenkins, wanted, dry_run=dry_run).symbol for dry_run in (True, False, False)]
+        # What people set on Jenkins' screens.
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
+            def ours = all.libraries.find {{ it.name == '{name}' }}
+            ours.implicit = true
+            ours.includeInChangesets = false
+            ours.retriever.scm.credentialsId = 'reg'
+            ours.retriever.scm.traits = [new jenkins.plugins.git.traits.BranchDiscoveryTrait()]
+            all.libraries = all.libraries""")
+        changed = library.register(jenkins, Library(name, "v2", "https://example.com/other.git"), dry_run=False)
+        kept = jenkins.run_script(f"""{_LIBRARIES}.get().libraries.find {{ it.name == '{name}' }}.with {{
+            print([defaultVersion, implicit, includeInChangesets, retriever.scm.remote, retriever.scm.credentialsId,
+                   retriever.scm.traits.size()]) }}""")
     finally:
-        jenkins.run_script(f"""def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
             all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
-    assert outcomes == ["+", "+", "=", "~"]
+    assert outcomes == ["+", "+", "="]
+    assert changed.changes == (
+        "version main -> v2",
+        "repository https://example.com/it's.git -> https://example.com/other.git",
+    )
+    assert kept.startswith("[v2, true, false, https://example.com/other.git, reg, 1]")
 
 
 def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
@@ -204,7 +243,7 @@ def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: s
             gate.touch()
             begun.set()
 
-    done = follow(jenkins, f"{name}/slow", start(jenkins, f"{name}/slow", {}), show, lambda text: None)
+    done = follow(jenkins, start(jenkins, f"{name}/slow", {}), show, lambda text: None)
     assert (done.result, begun.is_set(), "over" in shown) == ("SUCCESS", True, True)
 
 

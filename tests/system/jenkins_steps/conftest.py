@@ -185,7 +185,7 @@ class Job:
             on_line(line)
 
         queued = start(self._server, self._path, {})
-        done = follow(self._server, self._path, queued, show, lambda text: None)
+        done = follow(self._server, queued, show, lambda text: None)
         text = "\n".join(lines)
         assert not [complaint for complaint in COMPLAINTS if complaint in text], text
         assert self._secret not in text

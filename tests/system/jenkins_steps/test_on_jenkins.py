@@ -14,6 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 
 def test_scripted(any_job, services):
     books = services()
@@ -125,6 +127,19 @@ def test_without_an_agent(any_job):
     assert done.error == "ERROR: removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"
 
 
+@pytest.mark.parametrize("arguments", ["'books-ms'", "null", "'books-ms', '/api'"])
+def test_what_is_no_map_gets_the_right_form(any_job, arguments: str) -> None:
+    """Jenkins itself would say that scripts are not permitted to use a method, and send people to an administrator."""
+    done = any_job.build(f"removeFromProxy({arguments})")
+    form = "removeFromProxy(service: 'books-ms')"
+    assert done.error == f"ERROR: removeFromProxy takes names with values: {form}"
+
+
+def test_a_switch_that_is_null_is_refused(any_job) -> None:
+    done = any_job.build("deployWithProxy(service: 'books-ms', path: '/', dryRun: params.TYPO)")
+    assert done.error.startswith("ERROR: deployWithProxy: dryRun takes true or false, not null")
+
+
 def test_a_lock_is_held_meanwhile_or_its_plugin_asked_for(server, any_job):
     plugins = server.run_script("println Jenkins.get().pluginManager.plugins*.shortName")
     done = any_job.build(
@@ -167,7 +182,7 @@ def test_an_aborted_deploy_cleans_up_and_the_next_one_converges(any_job, service
     done = any_job.build(f"node {{ {books.deploy(passes=False)} }}", abort)
     assert done.result == "ABORTED", "\n".join(done.lines)
     text = "\n".join(done.lines)
-    assert "stopped by SIGTERM" in text
+    assert re.search(r"ERROR: stopped by SIGTERM during \w+; ", text)
     # The report was kept after the command had ended: Jenkins waited for it.
     (artifact,) = done.about["artifacts"]
     assert done.artifact(artifact["relativePath"])["status"] == "stopped"

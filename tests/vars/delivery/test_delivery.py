@@ -31,7 +31,27 @@ case "$*" in "-m jenkins_proxy --version") echo 0.9.0 ;; -c*) ;; *) exit 1 ;; es
     )
     agent.cache = filled
     done = agent.run(JENKINS_PROXY_PYTHON="../bin/python")
-    assert done.console[0] == f"[jenkins-proxy] * jenkins-proxy {__version__}: {filled}/{__version__}"
+    assert done.console == [
+        f"[jenkins-proxy] * {agent.workspace}/../bin/python has jenkins-proxy 0.9.0, and this library is "
+        f"{__version__}: load @Library('jenkins-proxy@0.9.0'), or install jenkins-proxy=={__version__} there",
+        f"[jenkins-proxy] * jenkins-proxy {__version__}: {filled}/{__version__}",
+        *done.console[2:],
+    ]
+
+
+def test_another_version_is_part_of_why_there_is_no_way(agent):
+    agent.python('case "$*" in "-m jenkins_proxy --version") echo 1.0.1 ;; *) exit 1 ;; esac')
+    assert agent.run().refused == (
+        f"{agent.programs}/python3 has jenkins-proxy 1.0.1, and this library is {__version__}: load "
+        f"@Library('jenkins-proxy@1.0.1'), or install jenkins-proxy=={__version__} there; "
+        "python3 is not a Python 3.11 or newer"
+    )
+
+
+@pytest.mark.parametrize("printed", ["no module", "1.0.1\\n2.0.0", "$(id)"])
+def test_what_is_no_version_is_not_shown(agent, printed: str):
+    agent.python(f"""case "$*" in "-m jenkins_proxy --version") printf '{printed}' ;; *) exit 1 ;; esac""")
+    assert agent.run().refused == "python3 is not a Python 3.11 or newer"
 
 
 def test_a_checkout_of_jenkins_proxy_in_the_workspace_is_not_taken(agent, filled: Path):
