@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.clients.proxy import ProxyClient
@@ -88,6 +89,9 @@ def _registry(settings: Settings) -> tuple[str, str]:
                 f"the registry at {registry.url} has no leader",
                 "its servers have elected none yet, or have lost their majority",
             )
+        lacking = registry.missing_rights(rights.DEPLOY)
+        if lacking:
+            raise RemoteError(*rights.lack(rights.DEPLOY, lacking))
         try:
             agent = registry.agent()
         except RemoteError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.console import Console, print_json
 from jenkins_proxy.doctor import Finding, examine
 from jenkins_proxy.errors import UsageError
@@ -13,9 +14,17 @@ from jenkins_proxy.settings import SETTINGS, Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--consul-policy",
+        choices=tuple(rights.RIGHTS),
+        help="only print the ACL policy that this part needs of Consul: `consul acl policy create -rules -` reads it",
+    )
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
+    if args.consul_policy:
+        print(rights.policy(args.consul_policy))
+        return 0
     findings = list(examine(settings))
     if args.json:
         print_json(

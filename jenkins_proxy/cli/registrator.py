@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 
+from jenkins_proxy.aio import cancel_all
 from jenkins_proxy.cli import daemon_arguments
 from jenkins_proxy.clients.docker import endpoint
 from jenkins_proxy.console import Console
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 async def _run(ip: str, settings: Settings) -> int:
-    from jenkins_proxy.clients.consul.async_client import AsyncConsul
+    from jenkins_proxy.clients.consul import rights
+    from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
     from jenkins_proxy.registrator.agent import run_agent
 
     task = asyncio.current_task()
@@ -53,7 +55,11 @@ async def _run(ip: str, settings: Settings) -> int:
     try:
         async with AsyncConsul.from_settings(settings, connections=_CONNECTIONS) as registry:
             _LOG.info("entering the containers of %s into %s", where.url, registry.url)
-            await run_agent(where, registry, ip=ip)
+            warning = asyncio.create_task(warn_of_missing_rights(registry, rights.REGISTRATOR))
+            try:
+                await run_agent(where, registry, ip=ip)
+            finally:
+                await cancel_all([warning])
     except asyncio.CancelledError:
         raise Stopped(signal_names[0]) from None
     return 0

@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from jenkins_proxy import connection_limit
-from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.clients.consul import rights
+from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
 from jenkins_proxy.connection_limit import ConnectionLimit
 from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 from jenkins_proxy.errors import JenkinsProxyError
@@ -135,6 +136,9 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         await controller.start()
         if options.embedded:
             await stack.enter_async_context(_agent(url, options, options.embedded, settings))
+        else:
+            warning = warn_of_missing_rights(waiter_client, rights.PROXY)
+            await stack.enter_async_context(_background("the question for rights", warning))
         app = _api(
             options,
             url,

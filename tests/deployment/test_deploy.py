@@ -40,6 +40,9 @@ class Registry:
     def leader(self) -> str:
         return "10.0.0.1:8300"
 
+    def missing_rights(self, _part: str) -> list:
+        return []
+
     def instances(self, _name, *, index=0, wait=0.0):
         return [self.instance], index + 1
 

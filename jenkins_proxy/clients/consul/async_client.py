@@ -6,7 +6,9 @@ watch is a loop around such a call; it begins with index 0.
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import logging
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -16,9 +18,13 @@ from yarl import URL
 
 from jenkins_proxy import tls
 from jenkins_proxy.aio import with_timeout
-from jenkins_proxy.clients.consul import calls, pipelining, requests
+from jenkins_proxy.clients.consul import calls, pipelining, requests, rights
 from jenkins_proxy.clients.consul.requests import Call, Reply
+from jenkins_proxy.errors import RegistryError
+from jenkins_proxy.retry import Backoff
 from jenkins_proxy.settings import Settings
+
+_LOG = logging.getLogger(__name__)
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -122,6 +128,7 @@ class AsyncConsul:
     watch_services = _method(calls.watch_services)
     instances = _method(calls.instances)
     health_state = _method(calls.health_state)
+    missing_rights = _method(calls.missing_rights)
     leader = _method(calls.leader)
     kv_get = _method(calls.kv_get)
     kv_watch = _method(calls.kv_watch)
@@ -142,6 +149,24 @@ class AsyncConsul:
             connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True)
             self._session = aiohttp.ClientSession(connector=connector, headers=requests.headers(self._token))
         return self._session
+
+
+async def warn_of_missing_rights(registry: AsyncConsul, part: str) -> None:
+    """Say in the log what the token lacks for a part of :data:`rights.RIGHTS`, as soon as the registry answers."""
+    backoff = Backoff()
+    while True:
+        try:
+            lacking = await registry.missing_rights(part)
+        except requests.RegistryRefused as error:
+            _LOG.warning("%s", error.message, extra={"hint": error.hint})
+            return
+        except RegistryError:
+            await asyncio.sleep(backoff.next_pause())
+        else:
+            break
+    if lacking:
+        message, hint = rights.lack(part, lacking)
+        _LOG.warning("%s", message, extra={"hint": hint})
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

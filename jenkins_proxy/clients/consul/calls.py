@@ -12,15 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from jenkins_proxy.clients.consul import go_duration, models
+from jenkins_proxy.clients.consul import go_duration, models, rights
 from jenkins_proxy.clients.consul.models import Check, KvPair, Session
 from jenkins_proxy.clients.consul.requests import Call, Reply, next_index
+from jenkins_proxy.clients.consul.rights import Right
 from jenkins_proxy.model import Instance
 
 Result = TypeVar("Result")
 
 _MAX_WAIT = 600.0
 _RECURSE = {"recurse": "true"}
+# Consul's with ACLs off, and those of a registry without such a call.
+_NO_ACLS = (401, 404, 405, 501)
 
 
 def _watch(
@@ -65,6 +68,22 @@ def agent() -> Call[dict[str, Any]]:
     It has ``Config.Version``, and with Consul a ``DebugConfig``.
     """
     return Call("GET", "/v1/agent/self", Reply.json)
+
+
+def missing_rights(part: str) -> Call[list[Right]]:
+    """The rights that the token lacks for a part, of :data:`rights.RIGHTS`.
+
+    Consul has this call since 1.8, for its own page. Where ACLs are off, or the registry does not know it, none lacks.
+    """
+    needed = rights.RIGHTS[part]
+    return Call(
+        "POST",
+        "/v1/internal/acl/authorize",
+        lambda reply: rights.missing(needed, reply.json()),
+        body=_json_body(rights.questions(needed)),
+        absent=lambda _reply: [],
+        absent_at=_NO_ACLS,
+    )
 
 
 def leader() -> Call[str]:

@@ -83,6 +83,7 @@ class Consul:
         )
 
     agent = _method(calls.agent)
+    missing_rights = _method(calls.missing_rights)
     leader = _method(calls.leader)
     services = _method(calls.services)
     instances = _method(calls.instances)

@@ -54,6 +54,7 @@ class Call(Generic[Result]):
     :ivar path: quoted, from ``/v1`` on.
     :ivar read: makes the result of a good answer.
     :ivar absent: what a 404 gives, as a function of the answer; None where a 404 is an error.
+    :ivar absent_at: the statuses that count as such a 404.
     :ivar wait: seconds that the registry may take before it answers.
     """
 
@@ -63,6 +64,7 @@ class Call(Generic[Result]):
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     absent: Callable[[Reply], Result] | None = None
+    absent_at: tuple[int, ...] = (404,)
     wait: float = 0.0
 
     @functools.cached_property
@@ -81,7 +83,7 @@ class Call(Generic[Result]):
         :param url: the registry's address, for the message.
         :raises RegistryRefused: for an error status, or an answer that is not Consul's.
         """
-        if reply.status == 404 and self.absent:
+        if reply.status in self.absent_at and self.absent:
             return self.absent(reply)
         if reply.status != 200:
             raise _refusal(url, self, reply)

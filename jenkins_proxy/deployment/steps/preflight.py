@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jenkins_proxy import route_options, validation
+from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.deployment import compose_defaults
 from jenkins_proxy.deployment.compose_defaults import Defaults
 from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
@@ -290,6 +291,9 @@ def _check_registry(context: Context) -> None:
         raise RegistryError(
             f"the registry at {context.settings.consul} has no leader", "it answers, but takes no entries: see its log"
         )
+    lacking = context.registry.missing_rights(rights.DEPLOY)
+    if lacking:
+        raise RegistryError(*rights.lack(rights.DEPLOY, lacking))
 
 
 def _check_proxy(context: Context, route: Route | None) -> dict[str, Any]:

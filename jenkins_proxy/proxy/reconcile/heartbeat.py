@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+_LOG = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -27,6 +31,7 @@ class Heartbeat:
         self._ttl = timing.session_ttl
         self._session = ""
         self._published = False
+        self._refusal = ""
         self._served: dict[str, int] = {}
         self._counts: Mapping[str, Any] = {}
         self._changed = asyncio.Event()
@@ -60,8 +65,16 @@ class Heartbeat:
         served."""
         while True:
             self._changed.clear()
-            with contextlib.suppress(RegistryError):
+            try:
                 await self._publish()
+                self._refusal = ""
+            except RegistryRefused as error:
+                # That the registry is away is said by those who follow it; that it refuses this, by nobody else.
+                if error.message != self._refusal:
+                    _LOG.warning("this proxy is not counted among the live ones: %s", error.message)
+                self._refusal = error.message
+            except RegistryError:
+                pass
             with contextlib.suppress(TimeoutError):
                 await with_timeout(self._changed.wait(), self._ttl / 3)
 

@@ -100,7 +100,7 @@ def check(monkeypatch):
         context = SimpleNamespace(
             settings=settings.resolve({}, environ or {}),
             console=Console(),
-            registry=SimpleNamespace(leader=lambda: "here"),
+            registry=SimpleNamespace(leader=lambda: "here", missing_rights=lambda _part: []),
             proxy=SimpleNamespace(put_route=lambda route, **_: previewed.append(route) or {}, health=dict),
             deadline=SimpleNamespace(remaining=1.0, seconds=120.0),
         )
