@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import ssl
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from jenkins_proxy.consul_server import grpc_health
 from jenkins_proxy.consul_server.state.state_store import Timing
 from jenkins_proxy.errors import root_cause
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING
+
+_LOG = logging.getLogger(__name__)
 
 Report = Callable[[str, str], None]
 """Takes a status and its output. :raises OSError: when it cannot be kept; the store has logged that."""
@@ -92,7 +95,12 @@ class PolledCheck:
         interval = max(self._definition["Interval"], self._timing.min_check_interval)
         await asyncio.sleep(random.uniform(0, min(interval, self._timing.first_check_within)))
         while True:
-            status, output = await probe(self._definition)
+            try:
+                status, output = await probe(self._definition)
+            except Exception as error:
+                # A bug must not end the check, whose last status would stand for ever.
+                _LOG.error("a bug in the check of %s", self._definition["Name"], exc_info=error)
+                status, output = CRITICAL, f"the check failed by a bug: {error!r}"
             # A result that cannot be kept is reported again after the next run.
             with contextlib.suppress(OSError):
                 self._count(status, output[:_OUTPUT_SIZE])

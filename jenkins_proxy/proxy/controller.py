@@ -51,6 +51,7 @@ class Controller:
     :param name: this proxy's name among several, for ``jenkins-proxy/proxies/<name>``.
     :param connections: how many connections to the registry it may hold.
     :ivar service: what the API calls for routes; ``holds`` likewise for holds, ``counting`` for the users of a service.
+    :ivar tasks: what runs in the background.
     :ivar events: what happens, for whoever subscribes.
     :raises UsageError: when the probe key can neither be read nor written.
     """
@@ -66,7 +67,7 @@ class Controller:
         timing: Timing = DEFAULT,
     ) -> None:
         self.events = EventBus()
-        self._tasks = TaskGroup(self._task_failed)
+        self.tasks = TaskGroup(self._task_failed, min_pause=timing.restart_min, max_pause=timing.restart_max)
         self._haproxy = haproxy
         self._store = RouteStore(registry)
         hold_store = HoldStore(registry)
@@ -87,11 +88,11 @@ class Controller:
             hold_store=hold_store,
             persistence=self._persistence,
             events=self.events,
-            tasks=self._tasks,
+            tasks=self.tasks,
             connections=connections,
             timing=timing,
         )
-        self._counter = UserCounter(haproxy, self._tasks, timing)
+        self._counter = UserCounter(haproxy, self.tasks, timing)
         self.counting = Counting(
             registry,
             self._counter,
@@ -110,6 +111,7 @@ class Controller:
             persistence=self._persistence,
             applier=self._applier,
             haproxy=haproxy,
+            tasks=self.tasks,
             probe_key=read_probe_key(state_dir / "probe.key"),
             timing=timing,
         )
@@ -134,15 +136,15 @@ class Controller:
         await self._loop.start(output.version(self._haproxy.files.read()) + 1, self.service.probe_key)
         self._discovery.start()
         for work in (
-            self._loop.run(),
-            self._applier.run_reaper(),
-            self._applier.run_writer(),
-            self._persistence.run(),
-            self._heartbeat.run(),
-            self._hold_monitor.run(),
-            self.counting.run(),
+            self._loop.run,
+            self._applier.run_reaper,
+            self._applier.run_writer,
+            self._persistence.run,
+            self._heartbeat.run,
+            self._hold_monitor.run,
+            self.counting.run,
         ):
-            self._tasks.start(work)
+            self.tasks.keep(work.__qualname__, work)
 
     async def stop(self) -> None:
         """End HAProxy and every task. Requests in flight get a few seconds."""
@@ -169,11 +171,18 @@ class Controller:
     async def _end_tasks(self) -> None:
         # HAProxy's workers live as long as they are followed.
         self._counter.close()
-        await self._tasks.cancel_all()
+        await self.tasks.cancel_all()
 
-    def _task_failed(self, error: BaseException) -> None:
-        _LOG.error("a part of the daemon ended by a bug", exc_info=error)
-        self.service.report_bug(error)
+    def _task_failed(self, name: str, error: BaseException) -> None:
+        if isinstance(error, JenkinsProxyError):
+            _LOG.error("%s", error.message, extra={"hint": error.hint})
+        else:
+            _LOG.error("a bug ended %s", name or "a part of the daemon", exc_info=error)
+        if name:
+            self.events.publish("part-died", detail=f"{name}, which is started again: {error!r}")
+            self._discovery.refresh()
+        else:
+            self.service.report_bug(error)
 
 
 def _restored(cache: RouteCache, haproxy: HAProxy) -> DesiredState:

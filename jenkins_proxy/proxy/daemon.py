@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,11 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from jenkins_proxy import connection_limit
+from jenkins_proxy.aio import cancel_all
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
 from jenkins_proxy.connection_limit import ConnectionLimit
 from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
-from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy import state_dir
@@ -131,14 +132,16 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         )
         event_log, meter = EventLog(), Meter()
         events = controller.events.subscribe()
-        await stack.enter_async_context(_background("the event log", _record(events, event_log, meter)))
+        await stack.enter_async_context(
+            _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
+        )
         stack.push_async_callback(_end, controller, haproxy, stop)
         await controller.start()
         if options.embedded:
-            await stack.enter_async_context(_agent(url, options, options.embedded, settings))
+            await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
-            warning = warn_of_missing_rights(waiter_client, rights.PROXY)
-            await stack.enter_async_context(_background("the question for rights", warning))
+            warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY)
+            await stack.enter_async_context(_background(controller, "the question for rights", warning))
         app = _api(
             options,
             url,
@@ -213,32 +216,26 @@ def _client(url: str, settings: Settings, options: Options, connections: int) ->
 
 
 @contextlib.asynccontextmanager
-async def _agent(url: str, options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[None]:
+async def _agent(
+    controller: Controller, url: str, options: Options, embedded: Embedded, settings: Settings
+) -> AsyncIterator[None]:
     """The agent that registers this machine's containers, for as long as this lasts. Without Docker it keeps trying."""
     async with _client(url, settings, options, _AGENT_CONNECTIONS) as registry:
-        work = run_agent(embedded.engine, registry, ip=embedded.ip, host_ip=embedded.host_ip)
-        async with _background("the agent", work):
+        work = functools.partial(run_agent, embedded.engine, registry, ip=embedded.ip, host_ip=embedded.host_ip)
+        async with _background(controller, "the agent", work):
             yield
 
 
 @contextlib.asynccontextmanager
-async def _background(name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Something that runs beside the rest. When it fails, that is logged, and the rest goes on: users come first."""
-
-    def report(ended: asyncio.Task[None]) -> None:
-        error = None if ended.cancelled() else ended.exception()
-        if isinstance(error, JenkinsProxyError):
-            _LOG.error(error.message, extra={"hint": error.hint})
-        elif error:
-            _LOG.error("a bug ended %s: restart the daemon, and report this", name, exc_info=error)
-
-    task = asyncio.create_task(work)
-    task.add_done_callback(report)
+async def _background(
+    controller: Controller, name: str, work: Callable[[], Coroutine[Any, Any, None]]
+) -> AsyncIterator[None]:
+    """Something that runs beside the rest. When it dies it is started again, and the rest goes on: users come first."""
+    task = asyncio.create_task(controller.tasks.supervise(name, work))
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel_all([task])
 
 
 async def _record(events: AsyncIterator[Event], event_log: EventLog, meter: Meter) -> None:

@@ -97,6 +97,7 @@ class ProxyState:
     :ivar serving: whether HAProxy runs and has the latest configuration.
     :ivar registry_lost_since: seconds since 1970 when the registry stopped to answer, or None while it answers.
     :ivar problem: the latest thing that went wrong and still is, in one line, else empty.
+    :ivar complete: whether every part of the daemon runs.
     """
 
     version: int
@@ -104,3 +105,4 @@ class ProxyState:
     routes: tuple[RouteState, ...]
     registry_lost_since: float | None = None
     problem: str = ""
+    complete: bool = True

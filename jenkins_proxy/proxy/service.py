@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
+from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy import admission
@@ -48,6 +49,7 @@ class ProxyService:
         persistence: Persistence,
         applier: Applier,
         haproxy: HAProxy,
+        tasks: TaskGroup,
         probe_key: str,
         timing: Timing = DEFAULT,
     ) -> None:
@@ -61,6 +63,7 @@ class ProxyService:
         self._haproxy = haproxy
         self.probe_key = probe_key
         self._timing = timing
+        self._tasks = tasks
         self._bug = ""
 
     async def put(
@@ -178,7 +181,9 @@ class ProxyService:
 
     def state(self) -> ProxyState:
         """The whole daemon."""
+        dead = "; ".join(f"{name} died: {reason}" for name, reason in self._tasks.down.items())
         problems = (
+            dead and f"a part of the daemon does not run, and is started again: {dead}",
             self._bug,
             self._loop.problem,
             self._applier.problem,
@@ -192,6 +197,7 @@ class ProxyService:
             routes=tuple(map(self._state, self._desired.services)),
             registry_lost_since=self._discovery.reachability.lost_since,
             problem=next(filter(None, problems), ""),
+            complete=not dead,
         )
 
     def config(self) -> str:

@@ -13,6 +13,8 @@ class Timing:
     :ivar first_instance_query: the same for a caller who waits for a first instance.
     :ivar registry_retry_min: the first pause after the registry did not answer; each next one is twice as long, up to
         ``registry_retry_max``.
+    :ivar restart_min: the first pause before a part of the daemon that died is started again; each next one is twice as
+        long, up to ``restart_max``, which is also for how long it has to run to count as running.
     :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
     :ivar dns_refresh: between two look-ups of the host names in use.
     :ivar dns_timeout: of one look-up.
@@ -45,6 +47,8 @@ class Timing:
     first_instance_query: float = 60.0
     registry_retry_min: float = 0.1
     registry_retry_max: float = 2.0
+    restart_min: float = 0.1
+    restart_max: float = 10.0
     empty_grace: float = 60.0
     dns_refresh: float = 30.0
     dns_timeout: float = 5.0

@@ -44,6 +44,7 @@ ENDPOINTS = {
     "GET /dashboard/style.css": "a part of the page",
     "GET /dashboard/page.js": "a part of the page",
     "GET /healthz": "200 while HAProxy serves, else 503 with the reason",
+    "GET /readyz": "200 while HAProxy serves and every part of the daemon runs, else 503 with the reason",
     "GET /metrics": "Prometheus' text format",
     "GET /v1/docker-flow-proxy/config": "the `haproxy.cfg` that runs",
     "GET /v1/docker-flow-proxy/ping": "200",

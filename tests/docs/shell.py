@@ -15,7 +15,21 @@ from jenkins_proxy.errors import UsageError
 from tests.docs import sources
 
 # Programs of others, whose arguments are not ours to check.
-_OTHERS = ("apt-get", "cd", "consul", "docker", "export", "git", "head", "jq", "kill", "openssl", "source", "systemctl", "tee")
+_OTHERS = (
+    "apt-get",
+    "cd",
+    "consul",
+    "docker",
+    "export",
+    "git",
+    "head",
+    "jq",
+    "kill",
+    "openssl",
+    "source",
+    "systemctl",
+    "tee",
+)
 _SEPARATORS = {";", "&", "&&", "|", "||"}
 _API, _REGISTRY = ":8081", ":8500"
 _VARIABLES = {

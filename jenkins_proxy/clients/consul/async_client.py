@@ -19,7 +19,7 @@ from yarl import URL
 from jenkins_proxy import tls
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import calls, pipelining, requests, rights
-from jenkins_proxy.clients.consul.requests import Call, Reply
+from jenkins_proxy.clients.consul.requests import Body, Call, Pace, Reply
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.retry import Backoff
 from jenkins_proxy.settings import Settings
@@ -62,6 +62,7 @@ class AsyncConsul:
         self._token = token
         self._tls = tls
         self._connections = connections
+        self._pace = Pace()
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -106,12 +107,13 @@ class AsyncConsul:
             raise requests.unreachable(self.url, error) from error
         except (ValueError, IndexError) as error:
             raise requests.RegistryRefused(
-                f"{self.url} does not answer as Consul does: {error!r}", "is that address Consul's HTTP API?"
+                f"{self.url} does not answer as Consul does: {error!r}", requests.IS_CONSUL
             ) from error
 
     async def call(self, call: Call[Result]) -> Result:
         """Send one call and give its result."""
         url = URL(self.url + call.target, encoded=True)
+        begin = asyncio.get_running_loop().time()
         try:
             async with self._open().request(
                 call.method,
@@ -120,10 +122,21 @@ class AsyncConsul:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=requests.TIMEOUT, sock_read=call.timeout),
             ) as answer:
-                reply = Reply(answer.status, await answer.read(), requests.reply_index(answer.headers))
+                body = await with_timeout(self._body(call, answer), requests.TRANSFER)
+                reply = Reply(answer.status, body, requests.reply_index(answer.headers))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise requests.unreachable(self.url, error) from error
-        return call.result(self.url, reply)
+        result = call.result(self.url, reply)
+        pause = self._pace.pause(call, reply.index, asyncio.get_running_loop().time() - begin)
+        if pause:
+            await asyncio.sleep(pause)
+        return result
+
+    async def _body(self, call: Call[Any], answer: aiohttp.ClientResponse) -> bytes:
+        body = Body(self.url, call)
+        async for chunk in answer.content.iter_any():
+            body.add(chunk)
+        return body.bytes()
 
     watch_services = _method(calls.watch_services)
     instances = _method(calls.instances)

@@ -38,16 +38,29 @@ def _watch(
     """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
 
     def present(reply: Reply) -> tuple[Result, int]:
-        return read(reply.json()), next_index(index, reply.index)
+        return read(reply.json()), next_index(index, _index(reply))
 
     def absent(reply: Reply) -> tuple[Result, int]:
-        return read(empty), next_index(index, reply.index)
+        return read(empty), next_index(index, _index(reply))
 
     wait = min(wait, _MAX_WAIT) if index else 0.0
     blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
     return Call(
-        "GET", path, present, {**(query or {}), **blocking}, wait=wait, absent=None if empty is None else absent
+        "GET",
+        path,
+        present,
+        {**(query or {}), **blocking},
+        wait=wait,
+        index=index,
+        absent=None if empty is None else absent,
     )
+
+
+def _index(reply: Reply) -> int:
+    """Without one it is not Consul that answers, but for example a load balancer: a watch of that would spin."""
+    if not reply.index:
+        raise ValueError(f"HTTP {reply.status} without X-Consul-Index")
+    return reply.index
 
 
 def _segment(name: str) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from jenkins_proxy.clients.consul import calls
 from jenkins_proxy.clients.consul import requests as consul_requests
-from jenkins_proxy.clients.consul.requests import Call, Reply
+from jenkins_proxy.clients.consul.requests import Body, Call, Pace, Reply
+from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
 
 if TYPE_CHECKING:
     import requests
+
+_CHUNK = 2**16
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -43,6 +47,7 @@ class Consul:
         self.url = url.rstrip("/")
         self._token = token
         self._cacert = cacert
+        self._pace = Pace()
         self._cert = (client_cert, client_key) if client_key else client_cert or None
 
     @classmethod
@@ -72,15 +77,31 @@ class Consul:
         """Send one call and give its result."""
         import requests
 
+        begin = time.monotonic()
         try:
-            answer = self._session.request(
-                call.method, self.url + call.target, data=call.body, timeout=call.timeout, allow_redirects=False
-            )
+            reply = self._ask(call)
         except requests.RequestException as error:
             raise consul_requests.unreachable(self.url, error) from error
-        return call.result(
-            self.url, Reply(answer.status_code, answer.content, consul_requests.reply_index(answer.headers))
-        )
+        result = call.result(self.url, reply)
+        time.sleep(self._pace.pause(call, reply.index, time.monotonic() - begin))
+        return result
+
+    def _ask(self, call: Call[Result]) -> Reply:
+        body = Body(self.url, call)
+        with self._session.request(
+            call.method,
+            self.url + call.target,
+            data=call.body,
+            timeout=call.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            deadline = Deadline(consul_requests.TRANSFER)
+            for chunk in answer.iter_content(_CHUNK):
+                body.add(chunk)
+                if deadline.expired:
+                    raise consul_requests.endless(self.url, call, f"takes more than {deadline.seconds:g} s")
+            return Reply(answer.status_code, body.bytes(), consul_requests.reply_index(answer.headers))
 
     agent = _method(calls.agent)
     missing_rights = _method(calls.missing_rights)

@@ -20,6 +20,7 @@ OnReply = Callable[[int, Reply], None]
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 _MAX_HEAD = 2**16
+_MAX_BODY = 2**20
 
 
 async def ask(
@@ -79,7 +80,7 @@ async def _answer(reader: asyncio.StreamReader) -> Reply:
     if _field(head, b"transfer-encoding") == b"chunked":
         body = await _chunks(reader)
     else:
-        body = await reader.readexactly(int(_field(head, b"content-length")))
+        body = await reader.readexactly(_bounded(int(_field(head, b"content-length"))))
     return Reply(int(head.split(b" ", 2)[1]), body, int(_field(head, b"x-consul-index") or 0))
 
 
@@ -88,10 +89,17 @@ def _field(head: bytes, name: bytes) -> bytes:
     return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
 
 
+def _bounded(size: int, before: int = 0) -> int:
+    """:raises ValueError: for more than an answer to such a request has."""
+    if not 0 <= size <= _MAX_BODY - before:
+        raise ValueError("an answer that is too long")
+    return size
+
+
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
     body = b""
     while True:
         size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
-        body += (await reader.readexactly(size + 2))[:size]
+        body += (await reader.readexactly(_bounded(size, len(body)) + 2))[:size]
         if not size:
             return body

@@ -20,7 +20,16 @@ Result = TypeVar("Result")
 TIMEOUT = 10.0
 """Seconds for an answer to a call that does not block."""
 
+MAX_ANSWER = 64 * 2**20
+"""Bytes of an answer: fifty thousand checks have half of it. What goes on after them is none of Consul's."""
+
+TRANSFER = 60.0
+"""Seconds for an answer to arrive once it has begun."""
+
+IS_CONSUL = "is that address Consul's HTTP API?"
 _INDEX = "X-Consul-Index"
+_EARLY = 1.0
+_PAUSES = (0.1, 2.0)
 _INDEX_DIGITS = 20
 
 
@@ -56,6 +65,7 @@ class Call(Generic[Result]):
     :ivar absent: what a 404 gives, as a function of the answer; None where a 404 is an error.
     :ivar absent_at: the statuses that count as such a 404.
     :ivar wait: seconds that the registry may take before it answers.
+    :ivar index: what it is to be past when it answers earlier; 0 for a call that does not block.
     """
 
     method: str
@@ -66,6 +76,7 @@ class Call(Generic[Result]):
     absent: Callable[[Reply], Result] | None = None
     absent_at: tuple[int, ...] = (404,)
     wait: float = 0.0
+    index: int = 0
 
     @functools.cached_property
     def target(self) -> str:
@@ -83,16 +94,15 @@ class Call(Generic[Result]):
         :param url: the registry's address, for the message.
         :raises RegistryRefused: for an error status, or an answer that is not Consul's.
         """
-        if reply.status in self.absent_at and self.absent:
-            return self.absent(reply)
-        if reply.status != 200:
+        absent = self.absent if reply.status in self.absent_at else None
+        if reply.status != 200 and not absent:
             raise _refusal(url, self, reply)
         try:
-            return self.read(reply)
+            return (absent or self.read)(reply)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RegistryRefused(
                 f"{url} does not answer {self.path} as Consul does: {error!r}",
-                "is that address Consul's HTTP API?",
+                IS_CONSUL,
                 reply.status,
             ) from error
 
@@ -106,6 +116,60 @@ def reply_index(header: Mapping[str, str]) -> int:
     """The answer's index; 0 when there is none."""
     value = header.get(_INDEX, "")
     return int(value) if value.isascii() and value.isdecimal() and len(value) <= _INDEX_DIGITS else 0
+
+
+class Pace:
+    """Keeps a loop of blocking calls from spinning where the answers come at once and bring nothing new.
+
+    Consul itself does not answer so, but what stands between may: a cache, or a load balancer over several registries.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[str, int] = {}
+
+    def pause(self, call: Call[Any], index: int, seconds: float) -> float:
+        """Seconds to wait before an answer is given on; 0 for one that is news, or took its time.
+
+        The first early one is free: an index that goes back is a registry that was started again.
+
+        :param index: of the answer, that came after so many ``seconds``.
+        """
+        if not call.index:
+            return 0.0
+        if index > call.index or seconds >= min(_EARLY, call.wait / 2):
+            self._idle.pop(call.path, None)
+            return 0.0
+        idle = self._idle[call.path] = self._idle.get(call.path, -1) + 1
+        shortest, longest = _PAUSES
+        return min(shortest * 2 ** min(idle - 1, 10), longest) if idle else 0.0
+
+
+class Body:
+    """The bytes of an answer as they arrive, bounded in size and time.
+
+    :param url: the registry's address, for the message.
+    """
+
+    def __init__(self, url: str, call: Call[Any]) -> None:
+        self._url, self._call = url, call
+        self._chunks: list[bytes] = []
+        self._size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """:raises RegistryRefused: when that is more than any answer of Consul's."""
+        self._size += len(chunk)
+        if self._size > MAX_ANSWER:
+            self._chunks.clear()
+            raise endless(self._url, self._call, f"is longer than {MAX_ANSWER >> 20} MiB")
+        self._chunks.append(chunk)
+
+    def bytes(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+def endless(url: str, call: Call[Any], what: str) -> RegistryRefused:
+    """The error for an answer that does not end."""
+    return RegistryRefused(f"{url} does not answer {call.path} as Consul does: the answer {what}", IS_CONSUL)
 
 
 def next_index(asked: int, answered: int) -> int:

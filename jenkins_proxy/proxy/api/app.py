@@ -21,7 +21,8 @@
     GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N
     GET    /v1/openapi.json               all of this in full, for programs
-    GET    /metrics  /healthz  /          Prometheus' text; 200 or 503 with the reason; the page
+    GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
+    GET    /                              the page
 
 (*) needs the token where there is one (``auth.py``); so does seeing ``probe`` in a route. Errors of all but Docker
 Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
@@ -74,6 +75,7 @@ class Meta:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/healthz", self.health)
+        app.router.add_get("/readyz", self.ready)
         app.router.add_get("/v1/openapi.json", self.openapi)
 
     async def health(self, _request: web.Request) -> web.Response:
@@ -82,6 +84,13 @@ class Meta:
         if state.serving:
             return web.json_response(serializers.health_json(state))
         return _refusal(503, state.problem or "HAProxy does not serve", "the daemon's log says why")
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """200 while HAProxy serves and every part of the daemon runs; 503 with the reason while not."""
+        state = self._service.state()
+        if state.serving and not state.complete:
+            return _refusal(503, state.problem, "the daemon's log says why; if it lasts, restart it: users go on")
+        return await self.health(_request)
 
     async def openapi(self, _request: web.Request) -> web.Response:
         """The description of the API."""

@@ -185,6 +185,9 @@ def operations() -> Iterator[Operation]:
     yield Operation("get", "/v1/state", "What the page shows.", "State", parameters=_STATE_QUERY, errors=(400,))
     yield Operation("get", "/metrics", "Metrics in Prometheus' text format.", media="text/plain")
     yield Operation("get", "/healthz", "Whether the proxy serves.", "Health", errors=(503,))
+    yield Operation(
+        "get", "/readyz", "Whether the proxy serves and every part of the daemon runs.", "Health", errors=(503,)
+    )
     yield Operation("get", "/v1/openapi.json", "This document.", "OpenAPI")
     for path, media in (("/", "text/html"), ("/dashboard/style.css", "text/css")):
         yield Operation("get", path, "The page.", media=media)

@@ -116,8 +116,12 @@ class Discovery:
         """Follow the registry, until the tasks are ended."""
         self._routes.start()
         self._holds.start()
-        self._tasks.start(self._resolver.run())
-        self._tasks.start(self._readiness.run())
+        self._tasks.keep("Resolver", self._resolver.run)
+        self._tasks.keep("ReadinessGate", self._readiness.run)
+
+    def refresh(self) -> None:
+        """Compare everything that is desired with what serves: a part that died may have taken what it did not tell."""
+        self._routes.services_changed(self._desired.services)
 
     def route_changed(self, service: str) -> None:
         """A route was put or removed here, before the store reports it."""

@@ -48,7 +48,7 @@ class HoldWatcher:
 
     def start(self) -> None:
         """Watch, until the tasks are ended."""
-        self._tasks.start(self._watch())
+        self._tasks.keep("the watch of holds", self._watch)
 
     def holds_changed(self, before: Mapping[str, Hold], services: Iterable[str]) -> None:
         """The holds of these services changed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Collection, Sequence
 
@@ -63,7 +64,7 @@ class InstanceFeed:
             self.take(registry_name, instances, notified_at)
             return
         if registry_name not in self._doubted:
-            self._tasks.start(self._take_later(registry_name))
+            self._tasks.keep(f"the doubt of {registry_name}", functools.partial(self._take_later, registry_name))
         if instances:
             # Whoever is new is known at once, beside those that are missed: HAProxy's own check says if they are gone.
             new = {instance.address for instance in instances}

@@ -192,6 +192,10 @@ class ReadinessGate:
     async def _ask(self, own: _Waiting) -> None:
         try:
             own.seen = await self._answer(own)
+        except Exception:
+            # A bug, which is reported; this instance must not wait for ever for it.
+            self._push(self._again, time.monotonic() + self._timing.ready_retry_max, own)
+            raise
         finally:
             self._asking -= 1
         if self._waits(own):

@@ -53,8 +53,8 @@ class RouteWatcher:
     def start(self) -> None:
         """Watch, until the tasks are ended."""
         self._services.follow(self._desired.registry_names)
-        self._tasks.start(self._watch_routes())
-        self._tasks.start(self._watch_drains())
+        self._tasks.keep("the watch of routes", self._watch_routes)
+        self._tasks.keep("the watch of drains", self._watch_drains)
 
     def routes_changed(self, services: Iterable[str]) -> None:
         """The desired routes of these services changed."""

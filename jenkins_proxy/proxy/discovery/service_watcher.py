@@ -119,14 +119,14 @@ class ServiceWatcher:
         if not self._sharing:
             self._sharing = True
             self._catalog.start()
-            self._tasks.start(self._keep_sweeping())
-            for _ in range(_READERS):
-                self._tasks.start(self._keep_reading())
+            self._tasks.keep("the sweep over services", self._keep_sweeping)
+            for number in range(_READERS):
+                self._tasks.keep(f"reader {number} of services", self._keep_reading)
 
     async def _slot(self, service: str) -> None:
         while True:
             self._slotted.add(service)
-            await self._watch(service)
+            await self._tasks.supervise(f"the watch of {service}", functools.partial(self._watch, service))
             self._slotted.remove(service)
             if service in self._followed:
                 self._waiting.add(service)
@@ -187,9 +187,14 @@ class ServiceWatcher:
             on_index = functools.partial(
                 self._read_if_changed, {name: self._asked[name].notified_at or begin for name in due}
             )
-            self._fresh.append(_Batch(begin))
-            self._asked.update(dict.fromkeys(due, self._fresh[-1]))
-            await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, on_index))
+            batch = _Batch(begin)
+            self._fresh.append(batch)
+            self._asked.update(dict.fromkeys(due, batch))
+            try:
+                await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, on_index))
+            except Exception:
+                batch.notified_at = begin  # they are due again
+                raise
             unrested += len(due)
             # Where changes never end, a third of the registry's time is left to others.
             if unrested > len(self._waiting):
@@ -211,22 +216,30 @@ class ServiceWatcher:
                 await self._to_read.wait()
             name = next(iter(self._unread))
             notified_at = self._unread.pop(name)
-            instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
-            # A service that got a slot in between is reported by it: this answer may be older than its.
-            if name in self._waiting:
-                self._index[name] = index
-                self._report(name, instances, notified_at)
+            try:
+                await self._read_one(name, notified_at)
+            except Exception:
+                self._unread.setdefault(name, notified_at)  # after all others
+                raise
+
+    async def _read_one(self, name: str, notified_at: float) -> None:
+        instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
+        # A service that got a slot in between is reported by it: this answer may be older than its.
+        if name in self._waiting:
+            self._index[name] = index
+            self._report(name, instances, notified_at)
 
     def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
         """Report the instances of a service if they changed. :return: whether they did."""
         before = self._reported.get(service)
         if instances == before:
             return False
+        if service in self._followed:
+            self._on_change(service, instances, notified_at)
+        # Only now: what could not be taken is reported again.
         self._reported[service] = instances
         if before is not None:
             self._changed_at[service] = notified_at
-        if service in self._followed:
-            self._on_change(service, instances, notified_at)
         return True
 
     def _forget(self, service: str) -> None:
@@ -261,8 +274,8 @@ class CatalogWatcher:
 
     def start(self) -> None:
         """Watch, until the tasks are ended."""
-        for work in (self._watch_names(), self._watch_critical()):
-            self._tasks.start(work)
+        self._tasks.keep("the watch of names", self._watch_names)
+        self._tasks.keep("the watch of critical checks", self._watch_critical)
 
     async def _watch_names(self) -> None:
         async for _names, index_changed in self._reach.watch(

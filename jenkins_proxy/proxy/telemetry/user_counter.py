@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -146,9 +147,9 @@ class UserCounter:
             return
         before, self._current = self._current, events.pid
         self._workers[events.pid] = events
-        self._tasks.start(self._read(events))
+        self._tasks.keep(f"the count of worker {events.pid}", functools.partial(self._read, events))
         if before in self._workers:
-            self._tasks.start(self._end(before))
+            self._tasks.keep(f"the end of worker {before}", functools.partial(self._end, before))
         # The map's file was read before a count began that this worker should know of.
         self._lose(await self._sync(events.pid))
 

@@ -343,6 +343,16 @@ async def test_health_is_503_with_the_reason_while_nothing_serves(call, proxy_se
     assert (status, answer["error"]["message"]) == (503, "HAProxy ended with code 1")
 
 
+async def test_ready_is_503_with_the_reason_while_a_part_does_not_run(call, proxy_service) -> None:
+    assert (await call("GET", "/readyz"))[0] == 200
+    proxy_service.proxy = ProxyState(7, serving=True, routes=(), problem="the watch of routes died", complete=False)
+    status, answer = await call("GET", "/readyz")
+    assert (status, answer["error"]["message"]) == (503, "the watch of routes died")
+    assert (await call("GET", "/healthz"))[0] == 200, "users are served"
+    proxy_service.proxy = ProxyState(7, serving=False, routes=(), problem="HAProxy ended with code 1")
+    assert (await call("GET", "/readyz"))[0] == 503
+
+
 # Waiting for a first instance, on a real registry.
 
 

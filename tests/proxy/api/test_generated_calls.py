@@ -61,6 +61,7 @@ PATHS = {
     },
     "GET /v1/routes": None,
     "GET /healthz": None,
+    "GET /readyz": None,
 }
 QUERIES = (
     *("wait=NaN", "wait=inf", "wait=1e400", "wait=1_0", "wait=%D9%A1", "wait=" + "9" * 5000, "dryRun=%ff", "diff=2"),

@@ -80,7 +80,7 @@ def timing() -> Timing:
 @pytest.fixture
 async def gate(route, restored, timing):
     failures: list[BaseException] = []
-    tasks, queue, events = TaskGroup(failures.append), Queue(), EventBus()
+    tasks, queue, events = TaskGroup(lambda _name, error: failures.append(error)), Queue(), EventBus()
     stored = StoredRoutes({"books": StoredRoute(route, 1)} if route else {})
     desired = DesiredState(stored, {}, {"books": dict.fromkeys(restored, ServerState.SERVING)})
     made = ReadinessGate(desired, queue, events=events, tasks=tasks, timing=timing, limit=4)

@@ -113,7 +113,7 @@ async def watching(own_consul, request):
 
     def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
         registry = kind(url or own_consul[0], connections=connections)
-        tasks = TaskGroup(failures.append)
+        tasks = TaskGroup(lambda _name, error: failures.append(error))
         running.append((registry, tasks))
         told = Told(registry, tasks, connections, timing)
         told.watcher.follow(services)

@@ -27,7 +27,7 @@ class Proxy:
         self.haproxy = HAProxy(Options(binds=(f"127.0.0.1:{port}",)), folder)
         self.applier = Applier(self.haproxy)
         self.errors: list[BaseException] = []
-        self.tasks = TaskGroup(self.errors.append)
+        self.tasks = TaskGroup(lambda _name, error: self.errors.append(error))
         self.counter = UserCounter(self.haproxy, self.tasks)
         self.haproxy.on_worker = self.counter.on_worker
         self.desired: dict[str, Backend] = {}
