@@ -134,6 +134,9 @@ class Controller:
         self._haproxy.on_death = self._loop.haproxy_died
         self._haproxy.on_worker = self._counter.on_worker
         await self._loop.start(output.version(self._haproxy.files.read()) + 1, self.service.probe_key)
+        # Where the files could not be written, HAProxy has begun with those of before.
+        if output.version(self._haproxy.files.read()) != self._applier.version:
+            self._loop.force()
         self._discovery.start()
         for work in (
             self._loop.run,

@@ -36,7 +36,8 @@ def locked(path: Path) -> Iterator[None]:
                 f"another daemon (process {lock.read(20).strip() or '?'}) uses the state directory {path}",
                 "stop it, or give this one its own --state-dir",
             ) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
+        # On a full disk only the text of a message is lost.
+        with contextlib.suppress(OSError):
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), f"{os.getpid()}\n".encode())
         yield

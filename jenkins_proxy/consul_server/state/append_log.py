@@ -84,7 +84,7 @@ class AppendLog:
     def rewrite(self, records: Iterable[Record]) -> None:
         """Write the file anew with nothing but these.
 
-        :raises UsageError: when it cannot be written.
+        :raises UsageError: when it cannot be written; one that is open goes on.
         """
         if self._path is None:
             return
@@ -95,6 +95,17 @@ class AppendLog:
             raise UsageError(f"cannot write the registry's state file {self._path}: {error.strerror}") from error
         self.close()
         self._file, self.appended = file, 0
+
+    def resume(self) -> bool:
+        """Go on with the file as it is, where there is no room for a new one. :return: False when there is none."""
+        if self._path is None or not self._path.exists():
+            return False
+        file = os.open(self._path, os.O_RDWR)
+        # Half a line at the end would swallow the next one.
+        os.ftruncate(file, self._path.read_bytes().rfind(b"\n") + 1)
+        self.close()
+        self._file = file
+        return True
 
     def close(self) -> None:
         if self._file is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -71,7 +72,13 @@ class Store:
         self._load()
         # Above every index ever answered: a watcher that outlived a restart gets an answer at once, and does not wait.
         self._floor = self.index = self.index + 1 if self.index > 1 else 1
-        append_log.rewrite(self._records())
+        try:
+            append_log.rewrite(self._records())
+        except UsageError as error:
+            # A full disk: what it holds is served, and changes are refused until there is room.
+            if not _is_full(error.__cause__) or not append_log.resume():
+                raise
+            _LOG.warning("%s: changes are refused until there is room", error.message)
 
     def _load(self) -> None:
         left_out: dict[tuple[str, Key], str] = {}
@@ -204,3 +211,7 @@ class Store:
         for table, rows in self.tables.items():
             for key, row in rows.items():
                 yield self.index, table, key, row
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

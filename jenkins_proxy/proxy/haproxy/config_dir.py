@@ -36,8 +36,10 @@ class ConfigDir:
         with self._reporting(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
-        self._write(PROBE_FILE, f"{probe_key}\n")
-        self.write_counted({})
+        for name, text in ((PROBE_FILE, f"{probe_key}\n"), (COUNTED_MAP, counted_text({}))):
+            # A full disk must not keep from starting what has all its files.
+            if not (self.folder / name).exists() or self._text(name) != text:
+                self._write(name, text)
 
     def write_counted(self, tokens: Mapping[str, str]) -> None:
         """Write which services are counted, for the workers to come: see :mod:`.ring`.
@@ -89,8 +91,11 @@ class ConfigDir:
 
     def read(self) -> str:
         """The text of the configuration; empty when there is none yet."""
+        return self._text(CONFIG)
+
+    def _text(self, name: str) -> str:
         try:
-            return (self.folder / CONFIG).read_text(encoding="ascii")
+            return (self.folder / name).read_text(encoding="ascii")
         except FileNotFoundError:
             return ""
 
@@ -122,10 +127,9 @@ def read_probe_key(path: Path) -> str:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(16))
+        # An empty one is what a full disk left of it.
+        if not path.exists() or not path.read_text().strip():
+            atomic_write(path, secrets.token_hex(16), mode=0o600)
         return path.read_text().strip()
     except OSError as error:
         raise UsageError(f"cannot keep the probe key in {path}: {error.strerror}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -21,6 +22,8 @@ from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI, Workers
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
+
+_LOG = logging.getLogger(__name__)
 
 _WORKER_POLL = 0.005
 _MASTER_POLL = 0.05
@@ -61,14 +64,22 @@ class HAProxy:
         :raises UsageError: when HAProxy is missing or too old, refuses the configuration, or cannot bind.
         """
         self._program = await program.find()
-        self.files.prepare(probe_key)
-        await self.check(rendered)
-        self.files.commit(rendered)
+        try:
+            self.files.prepare(probe_key)
+            await self.check(rendered)
+            self.files.commit(rendered)
+        except ProxyError as error:
+            # A full disk: what it holds already serves users, and the next round says what is wrong.
+            version = output.version(self.files.read())
+            if not version:
+                raise UsageError(error.message, error.hint) from error
+            _LOG.warning("%s: HAProxy starts with the configuration of before", error.message)
         try:
             await self._launch(version)
         except ProxyError as error:
             raise UsageError(error.message, error.hint) from error
-        self.files.mark_good(rendered)
+        with contextlib.suppress(ProxyError):
+            self.files.mark_good(rendered)
         self._keeper = asyncio.create_task(self._keep_running())
 
     async def stop(self) -> None:
@@ -183,7 +194,10 @@ class HAProxy:
             self.took_over = True
         mark = self._log.mark()
         self._master = await child.Child.started(argv, cwd=self.files.folder, env=program.environment())
-        (self.files.folder / PID).write_text(str(self._master.pid))
+        try:
+            (self.files.folder / PID).write_text(str(self._master.pid))
+        except OSError as error:
+            _LOG.warning("a daemon to come will not know HAProxy, process %d: %s", self._master.pid, error.strerror)
         self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
         try:
             await self._wait_started(version, mark, 0)

@@ -102,6 +102,14 @@ class Daemon:
         """It may have no more of them when it starts."""
         self._argv = ["prlimit", f"--nofile={most}:{most}", *self._argv]
 
+    def fill_disk(self) -> None:
+        """No file of it takes another byte once it starts."""
+        self._argv = ["prlimit", "--fsize=0", *self._argv]
+
+    def empty_disk(self) -> None:
+        """The opposite."""
+        self._argv = self._argv[2:]
+
     def start(self) -> None:
         self.process = subprocess.Popen(self._argv, env=self._env, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()

@@ -86,6 +86,30 @@ def users(daemon) -> Iterator[set[tuple[int, str]]]:
             thread.join(20)
 
 
+def test_on_a_full_disk_it_starts_and_serves_and_refuses_changes(make_daemon, backends, wait_for) -> None:
+    daemon = make_daemon("--stop-haproxy")
+    (backend,) = backends()
+    daemon.start()
+    daemon.register("books-ms", backend)
+    assert daemon.curl(RECONFIGURE)[0] == 0
+    assert daemon.end() == 143
+    daemon.fill_disk()
+    daemon.start()
+    assert daemon.answering(BOOKS, 3) == {str(backend.port)}
+    code, said = daemon.curl("/readyz")
+    assert code == 22 and "503" in said
+    code, said = daemon.curl(RECONFIGURE.replace("/api/v1/books", "/other"))
+    assert code == 22 and "500" in said, "Docker Flow: Proxy's status for a failure"
+    assert "Traceback" not in daemon.said
+    assert "there is no room" in daemon.said or "until there is room" in daemon.said
+    assert daemon.end() == 143
+    daemon.empty_disk()
+    daemon.start()
+    assert daemon.answering(BOOKS, 3) == {str(backend.port)}
+    wait_for(lambda: daemon.curl("/readyz")[0] == 0, "every part to run")
+    assert daemon.curl(RECONFIGURE.replace("/api/v1/books", "/other"))[0] == 0
+
+
 def test_told_so_it_ends_haproxy_too(make_daemon) -> None:
     daemon = make_daemon("--stop-haproxy")
     daemon.start()
