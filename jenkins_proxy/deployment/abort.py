@@ -28,7 +28,7 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
     try:
         validation.check_service(service)
         with lock.of_service(context, service, options.lock_timeout) as held:
-            context = context.with_fresh_deadline()
+            context = context.with_fresh_deadline().under(held.ensure_held)
             intent_log = IntentLog(context.registry, service)
             left = resume.leftovers(intent_log, context)
             record = left.record
@@ -42,6 +42,7 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
                 orchestrator = colors.orchestrator(context, record.project, record.orchestrator or AUTO)
                 place = colors.place(context, record)
             with lock.with_project(context, held, service, place, options.lock_timeout) as both:
+                context = context.under(both.ensure_held)
                 both.ensure_held()
                 resume.clean_up(
                     left, context, options, both, orchestrator=orchestrator, target=record.target if record else ""

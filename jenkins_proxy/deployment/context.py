@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -132,12 +133,17 @@ class DeployOptions:
     max_errors: int | None = None
 
 
+def _needs_no_lock() -> None:
+    """Nothing is held."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What is around a deployment: registry, proxy, the reader, and the time that all of it may take.
 
     :ivar phases: the stopwatch, which also knows the phase that runs.
     :ivar timing: how long the parts may take.
+    :ivar confirm: called before each change: it raises LockLost once another command had the lock of this one.
     """
 
     settings: Settings
@@ -147,6 +153,11 @@ class Context:
     deadline: Deadline
     phases: Phases = field(default_factory=Phases)
     timing: Timing = Timing()
+    confirm: Callable[[], None] = _needs_no_lock
+
+    def under(self, confirm: Callable[[], None]) -> Context:
+        """The same for who holds a lock, which ``confirm`` looks after."""
+        return dataclasses.replace(self, confirm=confirm)
 
     def with_deadline(self, deadline: Deadline) -> Context:
         """The same with another time limit."""

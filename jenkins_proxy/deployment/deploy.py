@@ -45,7 +45,9 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
             strategy = _select(options, context, ready)
             return dataclasses.replace(outcome, strategy=strategy.name, plan=show_plan(strategy, context), text="")
         with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
-            outcome = _deploy_locked(options, context.with_fresh_deadline(), ready, held, outcome)
+            outcome = _deploy_locked(
+                options, context.with_fresh_deadline().under(held.ensure_held), ready, held, outcome
+            )
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
@@ -272,4 +274,10 @@ class _Deployment:
                 raise
 
     def _revert(self, error: Exception | Stopped, outcome: Outcome) -> Outcome:
-        return revert.revert(self.strategy, self.context, self.intent_log, error, outcome, candidates=self.candidates)
+        phase = self.context.phases.current
+        try:
+            return revert.revert(
+                self.strategy, self.context, self.intent_log, error, outcome, candidates=self.candidates
+            )
+        except lock.LockLost as lost:
+            return outcome.failed(lost, phase, text=_LOCK_LOST)

@@ -46,7 +46,7 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
         validation.check_service(service)
         preflight.check_page(options.check)
         with lock.of_service(context, service, options.lock_timeout) as held:
-            context = context.with_fresh_deadline()
+            context = context.with_fresh_deadline().under(held.ensure_held)
             intent_log = IntentLog(context.registry, service)
             left = resume.leftovers(intent_log, context)
             if left.record is None or left.hold is None or not left.kept:
@@ -56,6 +56,7 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
             ready = _ready(options, context, record)
             place = colors.place(context, record)
             with lock.with_project(context, held, service, place, options.lock_timeout) as both:
+                context = context.under(both.ensure_held)
                 counting = users.Counting(context, service, options.max_errors)
                 promotion = _promotion(options, context, both, intent_log, record=record, hold=left.hold, ready=ready)
                 outcome = users.finish(counting, promotion.run(outcome, counting))
@@ -139,7 +140,11 @@ class _Promotion(abc.ABC):
         except lock.LockLost as error:
             return outcome.failed(error, context.phases.current)
         except (Exception, Stopped) as error:
-            return self._revert(outcome.failed(error, context.phases.current))
+            phase = context.phases.current
+            try:
+                return self._revert(outcome.failed(error, phase))
+            except lock.LockLost as lost:
+                return outcome.failed(lost, phase)
         outcome = dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route), text="")
         try:
             self.held.ensure_held()
@@ -171,6 +176,7 @@ class _Promotion(abc.ABC):
     def _revert(self, outcome: Outcome) -> Outcome:
         """Lead users back, take the candidates away and end the hold."""
         context = self.context.with_deadline(Deadline(self.context.timing.revert))
+        context.confirm()
         with undisturbed():
             with contextlib.suppress(JenkinsProxyError):
                 self.candidates.demote(context.with_deadline(Deadline(context.timing.lead_back)))
@@ -178,6 +184,8 @@ class _Promotion(abc.ABC):
             outcome = dataclasses.replace(outcome, failing=failing, instances=(), url="")
             try:
                 self.remove_new(context)
+            except lock.LockLost:
+                raise
             except JenkinsProxyError as error:
                 return dataclasses.replace(outcome, text=f"NOT rolled back: {error.message}")
             outcome = take_back(context, self.candidates, self.record.route, outcome)
@@ -214,6 +222,7 @@ class _OnCompose(_Promotion):
         there.remove(context, [] if record.keep_old else self.old)
         if self.ready is not None and record.after:
             orchestrator, done = self.ready.orchestrator, self.ready.project.needs([record.target])
+            context.confirm()
             orchestrator.start_needs(record.after, done=done, deadline=context.deadline)
             orchestrator.up(record.after, deadline=context.deadline)
         self.candidates.end(context)
@@ -225,6 +234,7 @@ class _OnSwarm(_Promotion):
 
     def remove_new(self, context: Context) -> None:
         if self.old:
+            context.confirm()
             self.orchestrator.remove_standby(self.record.target, deadline=context.deadline)
 
     def retire(self) -> Matching | None:
@@ -236,6 +246,7 @@ class _OnSwarm(_Promotion):
         drain.drain(context, route, self.old)
         # Swarm may give a new task the address of an old one, which is no candidate's.
         candidates.renew(wait.addresses(context, route.registry_name, self.new))
+        context.confirm()
         self.orchestrator.up([record.target], scale={record.target: record.count}, deadline=context.deadline)
         found = swarm_rolling.hand_back(
             context, self.orchestrator, record.target, route, self.new, candidates=candidates

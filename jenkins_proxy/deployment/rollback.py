@@ -34,7 +34,7 @@ def rollback_to_other_color(options: DeployOptions, context: Context) -> Outcome
         validation.check_service(service)
         preflight.check_page(options.check)
         with lock.of_service(context, service, options.lock_timeout) as held:
-            context = context.with_fresh_deadline()
+            context = context.with_fresh_deadline().under(held.ensure_held)
             _end_hold(context, service)
             before = proxy_route.current(context.proxy, service)
             if before is None:

@@ -67,7 +67,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
         options, context = ready.options or options, context.with_more_time(ready.seconds)
         outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name)
         with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
-            context = context.with_fresh_deadline()
+            context = context.with_fresh_deadline().under(held.ensure_held)
             intent_log = IntentLog(context.registry, options.service)
             recovery = resume.recover(intent_log, context, ready, options, held)
             outcome = dataclasses.replace(outcome, text=recovery.text or outcome.text)
@@ -166,8 +166,12 @@ class _Scaling:
         except lock.LockLost as error:
             return outcome.failed(error, phases.current)
         except (Exception, Stopped) as error:
-            with undisturbed():
-                return self._go_back(count, candidates, outcome.failed(error, phases.current))
+            phase = phases.current
+            try:
+                with undisturbed():
+                    return self._go_back(count, candidates, outcome.failed(error, phase))
+            except lock.LockLost as lost:
+                return outcome.failed(lost, phase)
 
     def _begin(self, route: Route) -> Candidates:
         """Keep users from what is started now. A record says what that is, should this command be killed."""
@@ -218,6 +222,7 @@ class _Scaling:
                 )
             if count > len(self.running) and isinstance(self.orchestrator, SurgeOrchestrator):
                 self.orchestrator.start_needs([self.target], done=self.ready.project.services, deadline=deadline)
+            self.context.confirm()
             # Also after a way down: compose agrees, and what had ended by itself is started again.
             self.orchestrator.scale(self.target, count, deadline=deadline)
         return self.orchestrator.current_containers(self.target, before=self.known)
@@ -248,6 +253,7 @@ class _Scaling:
         :param outcome: with the error, and the phase in which it was raised.
         :return: the outcome, with what serves now.
         """
+        self.context.confirm()
         routed = candidates is None and outcome.phase in ("reconfigure", "probe")
         if routed:
             outcome = proxy_route.restore(self.context, self.options.service, self.before, outcome)
@@ -287,7 +293,10 @@ class _Scaling:
             started = self._started()
             if started and isinstance(self.orchestrator, SurgeOrchestrator):
                 drain.retire(context, self.orchestrator, route, started, made=[one.id for one in started])
+            context.confirm()
             self.orchestrator.scale(self.target, before, deadline=context.deadline)
+        except lock.LockLost:
+            raise
         except JenkinsProxyError as error:
             return outcome, False, f"NOT back to {before} instance(s): {error.message}"
         return outcome, True, f"back to {before} instance(s)"

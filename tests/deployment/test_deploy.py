@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -129,14 +130,24 @@ def context(an_instance, free_port):
 def deployment(context, a_container):
     """``deployment(lost, failure)`` is a first deploy, by recreate, that is about to begin; its lock is lost later."""
 
-    def make(lost: Exception | None = None, failure: BaseException | None = None, route: Route | None = ROUTE, **more):
+    def make(
+        lost: Exception | None = None,
+        failure: BaseException | None = None,
+        route: Route | None = ROUTE,
+        ensure=None,
+        **more,
+    ):
         more.setdefault("check", Check(timeout=0.1))
         begun = []
 
         def ensure_held() -> None:
             if lost and begun:
                 raise lost
+            if ensure:
+                ensure()
 
+        nonlocal context
+        context = context.under(ensure_held)
         orchestrator = Starting(a_container("books_app_1", 32768), failure)
         ready = Ready(orchestrator, PROJECT, PROJECT.services["app"])
         strategy = select(DeployOptions("books-ms", "books", route=route, strategy="recreate", **more), context, ready)
@@ -159,6 +170,49 @@ def test_nothing_is_reverted_once_the_lock_is_lost(deployment, context):
     assert ended.text == "not rolled back: what serves is now the other deploy's to decide"
     assert "restore" not in begun.strategy.orchestrator.calls
     assert begun.intent_log.read() is not None
+
+
+@pytest.mark.parametrize("changes_before", range(9))
+def test_whenever_the_lock_is_lost_nothing_more_is_changed_and_the_code_is_4(
+    deployment, context, failing_late, changes_before
+):
+    """A deploy that fails and is reverted; the lock is lost before its first change, its second …"""
+    lost = LockLost("the lock of books-ms was lost: another deploy had it meanwhile")
+    begun, confirmed = failing_late(lost, changes_before)
+
+    ended = begun.replace(Outcome(strategy="recreate"))
+
+    if len(confirmed) <= changes_before:
+        done = [*begun.strategy.orchestrator.calls, *context.proxy.calls]
+        counts = [*map(len, confirmed), len(done)]
+        assert max(later - sooner for sooner, later in itertools.pairwise(counts)) == 1, "each change is confirmed"
+        assert (type(ended.error), ended.reverted) == (ProbeFailed, True), "it was not lost in time"
+        return
+    assert ended.error is lost
+    assert (ended.error.exit_code, ended.reverted) == (4, False)
+    assert ended.text == "not rolled back: what serves is now the other deploy's to decide"
+    done = [*begun.strategy.orchestrator.calls, *context.proxy.calls]
+    assert done == confirmed[changes_before], "what was done when the lock was lost is all"
+
+
+@pytest.fixture
+def failing_late(deployment, context):
+    """``failing_late(lost, 3)`` is a deploy whose candidate does not answer; its lock is lost at the third question."""
+
+    def make(lost: Exception, after: int):
+        confirmed: list[list[str]] = []
+        begun: list = []
+
+        def ensure_held() -> None:
+            if begun:
+                confirmed.append([*begun[0].strategy.orchestrator.calls, *context.proxy.calls])
+                if len(confirmed) > after:
+                    raise lost
+
+        begun.append(deployment(ensure=ensure_held))
+        return begun[0], confirmed
+
+    return make
 
 
 @pytest.mark.parametrize(

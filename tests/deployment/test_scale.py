@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -73,16 +74,19 @@ class Growing(InMemoryCompose):
 def scaling(a_container, an_instance):
     """``scaling()`` is of one container, which serves past the proxy; a second one would never be registered."""
 
-    def make(route: Route | None = None, lost: Exception | None = None) -> scale._Scaling:
+    def make(route: Route | None = None, lost: Exception | None = None, ensure=None) -> scale._Scaling:
         def ensure_held() -> None:
             if lost:
                 raise lost
+            if ensure:
+                ensure()
 
         old, new = a_container("books_app_1", 32768), a_container("books_app_2", 32769)
         registry = SimpleNamespace(
             instances=lambda _name, *, index=0, wait=0.0: ([an_instance(32768)], index + 1), services=lambda: {}
         )
         context = Context(settings.resolve({}), Console(io.StringIO()), registry, SimpleNamespace(), Deadline(0.2))
+        context = context.under(ensure_held)
         project = ComposeProject("books", {"app": Service("app")})
         held = SimpleNamespace(ensure_held=ensure_held)
         options = DeployOptions("books-ms", "books", route=route)
@@ -121,6 +125,28 @@ def test_what_ended_on_the_way_down_stays_so(scaling, monkeypatch):
 
     assert (ended.phase, ended.reverted) == ("bring_up", False)
     assert ended.text == "not rolled back: what has ended on the way down stays so"
+
+
+@pytest.mark.parametrize("good", range(6))
+def test_whenever_the_lock_is_lost_nothing_more_is_changed(scaling, good):
+    confirmed: list[list[str]] = []
+    lost = LockLost("it was lost")
+
+    def ensure() -> None:
+        confirmed.append(list(begun.orchestrator.calls))
+        if len(confirmed) > good:
+            raise lost
+
+    begun = scaling(ensure=ensure)
+    ended = begun.run(2, Outcome())
+    if len(confirmed) <= good:
+        counts = [*map(len, confirmed), len(begun.orchestrator.calls)]
+        # To stop a container and to remove it is one.
+        assert max(later - sooner for sooner, later in itertools.pairwise(counts)) == 2, "each change is confirmed"
+        assert (type(ended.error), ended.reverted) == (WaitTimeout, True), "it was not lost in time"
+        return
+    assert (ended.error, ended.reverted) == (lost, False)
+    assert begun.orchestrator.calls == confirmed[good], "what was done when the lock was lost is all"
 
 
 def test_once_the_lock_is_lost_nothing_is_put_back(scaling):

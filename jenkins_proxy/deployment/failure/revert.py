@@ -17,6 +17,7 @@ from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, probe, proxy_route, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
+from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.deployment.strategies.base import Serving, Strategy
 from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, Stopped
 from jenkins_proxy.model import Address, Container, Route
@@ -42,8 +43,10 @@ def revert(
     :param failure: what ended the deploy.
     :param outcome: of the deploy so far.
     :return: the outcome, ended by the failure, with what serves now.
+    :raises LockLost: when another deploy had the lock meanwhile: what serves is that one's to decide.
     """
     phase = context.phases.current
+    context.confirm()
     context.console.warning(f"{phase or 'deploy'}: {_reason(failure)}; rolling back")
     with undisturbed():
         patient = context.with_deadline(Deadline(context.timing.revert))
@@ -78,6 +81,8 @@ def _restore(
         outcome = dataclasses.replace(outcome, instances=_wait(strategy, context, serving))
         outcome = _prove(strategy, context, serving, outcome)
         intent_log.end()
+    except LockLost:
+        raise
     except Exception as error:
         return dataclasses.replace(outcome, text=f"{stage}: {_reason(error)}")
     return dataclasses.replace(outcome, reverted=True)

@@ -22,6 +22,7 @@ def take_back(context: Context, candidates: Candidates, before: Route | None, ou
     :return: the outcome, with the route that the proxy serves now, and what that is in words.
     """
     patient = context.with_deadline(Deadline(context.timing.put_route))
+    context.confirm()
     with undisturbed():
         try:
             candidates.demote(patient)

@@ -34,6 +34,7 @@ def retire(
 
     if route is not None:
         drain(context, route, containers)
+    context.confirm()
     context.console.step(f"stopping {few(container.name for container in containers)}")
 
     def end(container: Container) -> None:
@@ -52,6 +53,7 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
     and the containers are stopped. Streams, which may never end by themselves, get ``timing.drain_streams``.
     """
     timing = context.timing
+    context.confirm()
     try:
         addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:
@@ -68,6 +70,7 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
 
 def resume(context: Context, route: Route, containers: Sequence[Container]) -> None:
     """Have the proxy send requests to containers again that may have been drained."""
+    context.confirm()
     try:
         addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:

@@ -165,6 +165,7 @@ def put(
     :param proven: the instances that are no candidates; those that serve now when it is None.
     :raises ProxyError: when somebody else holds the service, or a proxy does not follow.
     """
+    context.confirm()
     answer = context.proxy.hold(
         route,
         key_sha256=key.sha256,
@@ -198,6 +199,7 @@ def end(context: Context, service: str, hold_id: str) -> dict[str, Any]:
 
     :return: the daemon's answer.
     """
+    context.confirm()
     answer: dict[str, Any] = context.proxy.end_hold(service, hold_id)
     return answer
 
@@ -209,6 +211,7 @@ def promote(context: Context, hold: Hold, addresses: list[Address], keep: list[A
     :param keep: those of before that go on serving beside them.
     :raises ProxyError: when the daemon refuses.
     """
+    context.confirm()
     seconds = max(1.0, min(context.timing.put_route, context.deadline.remaining))
     answer = context.proxy.promote(hold.route.service, hold.id, addresses, keep=keep, timeout=seconds)
     lagging = sorted(name for name, state in (answer.get("proxies") or {}).items() if state != "serves")
@@ -224,4 +227,5 @@ def promote(context: Context, hold: Hold, addresses: list[Address], keep: list[A
 
 def demote(context: Context, hold: Hold) -> None:
     """Lead users back to those of before, while these still run."""
+    context.confirm()
     context.proxy.demote(hold.route.service, hold.id)

@@ -22,6 +22,7 @@ def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[st
     :return: the daemon's answer: ``instances, probe, applied, version`` …
     :raises ProxyError: when the daemon refuses, or does not serve it in time.
     """
+    context.confirm()
     timeout = max(1.0, min(context.timing.put_route, context.deadline.remaining))
     answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
@@ -59,6 +60,7 @@ def put_back(context: Context, service: str, before: Route | None) -> dict[str, 
     """
     if before is not None:
         return put(context, before, allow_empty=True)
+    context.confirm()
     context.proxy.remove_route(service)
     return None
 
@@ -71,6 +73,7 @@ def restore(context: Context, service: str, before: Route | None, outcome: Outco
     :return: the outcome, with the route that the proxy serves now, and what that is in words.
     """
     at_most = context.with_deadline(Deadline(context.timing.put_route))
+    context.confirm()
     with undisturbed():
         try:
             put_back(at_most, service, before)

@@ -243,6 +243,7 @@ class Strategy(abc.ABC):
         :return: what serves users then.
         """
         base, before, deadline = self.ready.orchestrator, self.before, context.deadline
+        context.confirm()
         if self.orchestrator.project == base.project:
             restored = self.orchestrator.restore([*self.sides.snapshots, before.snapshot], deadline=deadline)
         else:

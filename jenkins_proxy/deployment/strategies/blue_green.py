@@ -40,6 +40,7 @@ class BlueGreen(Strategy):
         base, deadline = self._base, self._context.deadline
         # The side services stay in the base project: both colors use the same database.
         self.sides.start()
+        self._context.confirm()
         if not base.containers(self.target):
             # Starts none: compose makes the networks and volumes that the colors share and no side service has.
             base.scale(self.target, 0, deadline=deadline)

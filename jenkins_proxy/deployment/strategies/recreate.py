@@ -25,6 +25,7 @@ class Recreate(Strategy):
 
     def bring_up(self, count: int) -> list[Container]:
         self.sides.start()
+        self._context.confirm()
         together = [self.target, *self.ready.sides.together]
         self.orchestrator.up(together, scale={self.target: count}, deadline=self._context.deadline)
         self.sides.bring_up_after(self.orchestrator)

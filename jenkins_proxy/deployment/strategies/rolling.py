@@ -55,6 +55,7 @@ class Rolling(Strategy):
         if not self._new:
             self.sides.start()
         self._retire(leaving(len(self._old), len(self._new), self.wanted))
+        self._context.confirm()
         self._new += self.orchestrator.surge(self.target, count, deadline=self._context.deadline)
         return self._new
 
@@ -66,6 +67,7 @@ class Rolling(Strategy):
     def finish(self, candidates: Candidates | None) -> None:
         self._retire(len(self._old))
         super().finish(candidates)
+        self._context.confirm()
         for container in self.orchestrator.containers(self.target):
             if container.id in self.before.known:
                 self.orchestrator.remove(container)  # it had ended: compose would start it in the place of a new one

@@ -25,6 +25,7 @@ class SideServices:
         """Have running what the target needs, and bring up what was asked for and does not need the target."""
         orchestrator, before = self.ready.orchestrator, self.ready.sides.before
         together, deadline = self._together, self.context.deadline
+        self.context.confirm()
         orchestrator.start_needs([*before, *together], deadline=deadline)
         if before:
             orchestrator.up(before, deadline=deadline)
@@ -38,6 +39,7 @@ class SideServices:
         """
         after, deadline = self.ready.sides.after, self.context.deadline
         if after:
+            self.context.confirm()
             orchestrator.start_needs(after, done=self._started, deadline=deadline)
             orchestrator.up(after, deadline=deadline)
 
@@ -50,6 +52,7 @@ class SideServices:
         """
         sides, orchestrator, deadline = self.ready.sides, self.ready.orchestrator, self.context.deadline
         if sides.late:
+            self.context.confirm()
             orchestrator.start_needs(sides.late, done=self._started, deadline=deadline)
             orchestrator.up(sides.late, deadline=deadline)
         before = {container.id for one in self.snapshots for container in one.containers}

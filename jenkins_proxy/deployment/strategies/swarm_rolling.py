@@ -47,6 +47,7 @@ class SwarmRolling(Strategy):
 
     def bring_up(self, count: int) -> list[Container]:
         self.sides.start()
+        self._context.confirm()
         new = self.orchestrator.start_standby(self.target, count, deadline=self._context.deadline)
         self._standby = new
         return new
@@ -56,6 +57,7 @@ class SwarmRolling(Strategy):
 
     def revert(self, context: Context) -> Serving:
         serving = super().revert(context)
+        context.confirm()
         self.orchestrator.remove_standby(self.target, deadline=context.deadline)
         return serving
 
@@ -66,6 +68,7 @@ class SwarmRolling(Strategy):
         if candidates is not None:
             # Swarm may give a new task the address of an old one, which is no candidate's.
             candidates.renew(wait.addresses(context, self._served.registry_name, self._standby))
+        context.confirm()
         orchestrator.up([self.target], scale={self.target: self.wanted}, deadline=context.deadline)
         found = hand_back(context, orchestrator, self.target, self._served, self._standby, candidates=candidates)
         self.sides.bring_up_after(self.orchestrator)
@@ -146,6 +149,7 @@ def with_standby(
     :param running: the target's containers now.
     """
     context.console.step("a standby serves while Swarm chooses which containers end")
+    context.confirm()
     standby = orchestrator.clone_standby(target, len(running), deadline=context.deadline)
     try:
         wait.for_containers(context, orchestrator, route.registry_name, standby, keep_running=running)
@@ -203,5 +207,6 @@ def _end_standby(
     context: Context, orchestrator: SwarmOrchestrator, target: str, route: Route, standby: Sequence[Container]
 ) -> None:
     drain.drain(context, route, standby)
+    context.confirm()
     context.console.step("stopping the standby")
     orchestrator.remove_standby(target, deadline=context.deadline)
