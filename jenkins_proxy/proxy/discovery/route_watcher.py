@@ -108,6 +108,8 @@ class RouteWatcher:
         with contextlib.suppress(RegistryError):
             for stored in missing:
                 version = await self._store.put_route(stored.route)
+                detail = "the registry had lost it, and has it again from this proxy"
+                self._events.publish("route-restored", stored.route.service, detail=detail)
                 if self._desired.routes.get(stored.route.service) == stored:
                     self._desired.put_route(StoredRoute(stored.route, version))
             await self._store.put_store_id()

@@ -80,6 +80,7 @@ async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_s
         while not await registry.kv_get("jenkins-proxy/routes/books"):  # noqa: ASYNC110 - Consul has no event for us
             await asyncio.sleep(0.02)
         assert (await ask(one.port, "/books")).body == "here"
+        await wait_until(lambda: "route-restored" in one.kinds())
         other = await origin("again")
         await enter(other)
         await wait_until(lambda: one.serving() == {other.address.port})
@@ -121,6 +122,26 @@ async def test_a_killed_haproxy_serves_again_with_what_is_known_now(daemon, orig
     await wait_until(lambda: one.serving() == {first.address.port, second.address.port})
     assert {(await ask(one.port, "/books")).body for _ in range(8)} == {"first", "second"}
     assert one.proxy_service.state().serving
+
+
+async def test_a_part_that_dies_is_told_and_counts_until_it_runs_again(daemon, wait_until):
+    one = await daemon(timing=Timing(restart_min=0.3, restart_max=0.3))
+    runs = []
+
+    async def part() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise KeyError("a bug")
+        await asyncio.sleep(3600)
+
+    assert one.proxy_service.state().complete
+    one.controller.tasks.keep("the watch of nothing", part)
+    await wait_until(lambda: not one.proxy_service.state().complete)
+    assert "the watch of nothing died: KeyError('a bug')" in one.proxy_service.state().problem
+    await wait_until(lambda: one.proxy_service.state().complete)
+    died = next(event for event in one.events if event.kind == "part-died")
+    assert died.detail == "the watch of nothing, which is started again: KeyError('a bug')"
+    assert len(runs) == 2
 
 
 async def test_the_others_see_a_proxy_leave(daemon, registry):
