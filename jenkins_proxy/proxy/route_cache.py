@@ -14,6 +14,7 @@ from jenkins_proxy.files import atomic_write
 from jenkins_proxy.proxy.hold_store import HOLDS
 from jenkins_proxy.proxy.holds import Holds, parse_holds
 from jenkins_proxy.proxy.route_store import (
+    REMOVED,
     ROUTES,
     STORE_ID,
     Drains,
@@ -22,6 +23,7 @@ from jenkins_proxy.proxy.route_store import (
     parse_drains,
     parse_routes,
     to_json,
+    with_generation,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +43,8 @@ class RouteCache:
         """What was saved last; nothing when there is no file, and with a warning when it cannot be read."""
         try:
             data = validation.parse_json(self._path.read_bytes())
-            routes = parse_routes(_pairs(ROUTES, data["routes"], data["lineage"]), 0)
+            removed = KvPair(ROUTES + REMOVED, to_json(data.get("removed", {})), 0)
+            routes = parse_routes([*_pairs(ROUTES, data["routes"], data["lineage"]), removed], 0)
             drains = {name: parse_drains(to_json(drained_ids)) for name, drained_ids in data["drains"].items()}
             # A file of before there were holds has none.
             holds = parse_holds(_pairs(HOLDS, data.get("holds", {}), data.get("holds_lineage", "")), HOLDS, STORE_ID, 0)
@@ -60,15 +63,19 @@ class RouteCache:
         drains: Drains,
         store_id: str,
         holds: Holds,
+        removed: Mapping[str, int] | None = None,
     ) -> None:
         """Save them, whole or not at all.
+
+        :param removed: when routes were removed, by service.
 
         :raises OSError: when they cannot be written.
         """
         data = to_json(
             {
                 "lineage": store_id,
-                "routes": {name: [own.route.as_dict(), own.version] for name, own in stored.items()},
+                "routes": {name: [with_generation(own), own.version] for name, own in stored.items()},
+                "removed": dict(removed or {}),
                 "drains": {
                     name: {str(address): own for address, own in drained_ids.items()}
                     for name, drained_ids in drains.items()

@@ -1,17 +1,21 @@
 """Routes and drains in the registry's key-value store, where any number of proxies converge on them.
 
     jenkins-proxy/routes/<service>    the route as JSON; its version is the pair's ModifyIndex
+    jenkins-proxy/routes/.removed     when each route was removed, for a day: {"books-ms": 1795819272123}
     jenkins-proxy/routes/.lineage     the store's ID, random, written once: without it, or with another, it lost data
     jenkins-proxy/drains/<service>    {"10.0.0.1:32768": "<instance ID>"}: instances that get no new requests
     jenkins-proxy/proxies/<name>      what one proxy serves; bound to its session, so that it goes with it
 
-Every write is a compare-and-set of what was read just before.
+Every write is a compare-and-set of what was read just before. A route has a generation beside its fields: when it was
+written, in milliseconds since 1970, and more than any of before. Where the store lost its data and is given back what
+proxies know, it says which route is the newer one, and whether it was removed since.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,15 +33,24 @@ PROXIES = "jenkins-proxy/proxies/"
 STORE_ID = ".lineage"
 """The key below ``ROUTES`` that identifies the store. No service has a name that begins with a dot."""
 
+REMOVED = ".removed"
+"""The key below ``ROUTES`` that tells which routes were removed."""
+
 _ATTEMPTS = 20
+_DAY = 86_400_000
+_GENERATION = "generation"
 
 
 @dataclass(frozen=True)
 class StoredRoute:
-    """A route and its version."""
+    """A route and its version.
+
+    :ivar generation: when it was written, in milliseconds since 1970; 0 where that is not known.
+    """
 
     route: Route
     version: int
+    generation: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,12 +60,14 @@ class StoredRoutes:
     :ivar index: of the store when they were read.
     :ivar store_id: distinguishes this store from one that lost its data; empty in one that has none yet.
     :ivar bad: what is wrong with entries that are no routes, by service.
+    :ivar removed: when routes were removed, in milliseconds since 1970, by service.
     """
 
     routes: Mapping[str, StoredRoute] = field(default_factory=dict)
     index: int = 0
     bad: Mapping[str, str] = field(default_factory=dict)
     store_id: str = ""
+    removed: Mapping[str, int] = field(default_factory=dict)
 
 
 Drains = Mapping[str, Mapping[Address, str]]
@@ -60,10 +75,14 @@ Drains = Mapping[str, Mapping[Address, str]]
 
 
 class RouteStore:
-    """The key-value store. Every method raises RegistryError when the registry does not answer."""
+    """The key-value store. Every method raises RegistryError when the registry does not answer.
 
-    def __init__(self, registry: AsyncConsul) -> None:
+    :param clock: seconds since 1970.
+    """
+
+    def __init__(self, registry: AsyncConsul, clock: Callable[[], float] = time.time) -> None:
         self._registry = registry
+        self._clock = clock
 
     async def routes(self, *, index: int = 0, wait: float = 0.0) -> tuple[StoredRoutes, int]:
         """All routes; with ``index`` after the next change or ``wait`` seconds. And the index to ask with next."""
@@ -79,21 +98,58 @@ class RouteStore:
         """Give the store an ID, unless it has one."""
         await self._registry.kv_put(ROUTES + STORE_ID, secrets.token_hex(8).encode(), cas=0)
 
-    async def put_route(self, route: Route) -> int:
+    async def put_route(self, route: Route, *, generation: int = 0) -> int:
         """Write a route, unless it is there already.
 
+        :param generation: of one that is given back to a store that lost it: a newer one stays; 0 for a new one.
         :return: its version.
         """
-        value = to_json(route.as_dict())
-        pair = await self._change(ROUTES + route.service, lambda _pair: value)
+        removed = await self._registry.kv_get(ROUTES + REMOVED)
+        least = max(self._now(), (parse_removed(removed.value) if removed else {}).get(route.service, 0) + 1)
+
+        def changed(pair: KvPair | None) -> bytes:
+            before, sooner = _split(pair.value) if pair else ({}, 0)
+            if pair and (to_json(before) == to_json(route.as_dict()) or generation and sooner >= generation):
+                return pair.value
+            return to_json({**route.as_dict(), _GENERATION: generation or max(least, sooner + 1)})
+
+        pair = await self._change(ROUTES + route.service, changed)
         return pair.modify_index if pair else 0
 
     async def remove_route(self, service: str) -> bool:
         """Take a route away, with its drains. :return: whether there was one."""
-        existed = await self._registry.kv_get(ROUTES + service) is not None
+        pair = await self._registry.kv_get(ROUTES + service)
+        if pair:
+            await self.put_removed({service: max(self._now(), _split(pair.value)[1])})
         await self._registry.kv_delete(ROUTES + service)
         await self._registry.kv_delete(DRAINS + service)
-        return existed
+        return pair is not None
+
+    async def put_removed(self, removed: Mapping[str, int]) -> None:
+        """Say which routes were removed, beside those that the store knows; for a day.
+
+        :param removed: when, in milliseconds since 1970, by service.
+        """
+        since = self._now() - _DAY
+
+        def changed(pair: KvPair | None) -> bytes | None:
+            known = dict(parse_removed(pair.value)) if pair else {}
+            for service, when in removed.items():
+                known[service] = max(when, known.get(service, 0))
+            kept = {service: when for service, when in known.items() if when > since}
+            return to_json(kept) if kept or pair else None
+
+        await self._change(ROUTES + REMOVED, changed)
+
+    async def take_away(self, service: str, version: int) -> bool:
+        """Take a route away, if it is this version still. :return: whether it was."""
+        pair = await self._registry.kv_get(ROUTES + service)
+        if pair is None or pair.modify_index != version:
+            return False
+        return await self._registry.kv_delete(ROUTES + service, cas=version)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)
 
     async def change_drains(
         self, service: str, *, add: Mapping[Address, str] | None = None, remove: Iterable[Address] = ()
@@ -139,10 +195,14 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
     routes: dict[str, StoredRoute] = {}
     bad: dict[str, str] = {}
     store_id = ""
+    removed: Mapping[str, int] = {}
     for pair in pairs:
         service = pair.key[len(ROUTES) :]
         if service == STORE_ID:
             store_id = pair.value.decode(errors="replace")
+            continue
+        if service == REMOVED:
+            removed = parse_removed(pair.value)
             continue
         try:
             data = validation.parse_json(pair.value)
@@ -152,10 +212,36 @@ def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
             check_route(route)
             if route.service != service:
                 raise ValueError(f"it is a route of {route.service}")
-            routes[service] = StoredRoute(route, pair.modify_index)
+            routes[service] = StoredRoute(route, pair.modify_index, _split(pair.value)[1])
         except (JenkinsProxyError, ValueError, TypeError, AttributeError) as error:
             bad[service] = f"{pair.key} holds no route: {error}"
-    return StoredRoutes(routes, index, bad, store_id)
+    return StoredRoutes(routes, index, bad, store_id, removed)
+
+
+def _split(value: bytes) -> tuple[dict[str, Any], int]:
+    """The fields of a route, and its generation; of what is no route none, and 0."""
+    try:
+        data = validation.parse_json(value)
+    except ValueError:
+        return {}, 0
+    if not isinstance(data, dict):
+        return {}, 0
+    generation = data.pop(_GENERATION, 0)
+    return data, generation if type(generation) is int and generation > 0 else 0
+
+
+def parse_removed(value: bytes) -> Mapping[str, int]:
+    """When routes were removed, by service; none when it is no such value."""
+    try:
+        data = validation.parse_json(value)
+    except ValueError:
+        return {}
+    return {name: when for name, when in data.items() if type(when) is int} if isinstance(data, dict) else {}
+
+
+def with_generation(stored: StoredRoute) -> dict[str, Any]:
+    """A route's fields and its generation, as in the store."""
+    return {**stored.route.as_dict(), **({_GENERATION: stored.generation} if stored.generation else {})}
 
 
 def parse_drains(value: bytes) -> dict[Address, str]:

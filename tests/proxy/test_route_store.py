@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
@@ -55,6 +56,34 @@ async def test_writers_at_once_all_return_and_the_store_holds_one_of_theirs(stor
     await asyncio.gather(*(store.put_route(route) for route in routes))
     stored, _index = await store.routes()
     assert stored.routes["store-many"].route in routes
+
+
+async def test_each_route_has_a_generation_and_what_is_removed_is_known_for_a_day(registry):
+    now = 1_000_000.0
+    store = RouteStore(registry, lambda: now)
+
+    async def generation() -> int:
+        return (await store.routes())[0].routes[BOOKS.service].generation
+
+    async def removed() -> int:
+        return (await store.routes())[0].removed.get(BOOKS.service, 0)
+
+    await store.put_route(BOOKS)
+    first = await generation()
+    assert first == 1_000_000_000
+    now -= 10.0  # the clock of another machine
+    other = dataclasses.replace(BOOKS, paths=("/other",))
+    await store.put_route(other)
+    assert await generation() == first + 1
+    await store.put_route(BOOKS, generation=first)
+    assert (await store.routes())[0].routes[BOOKS.service].route == other, "what is given back is older"
+    await store.remove_route(BOOKS.service)
+    assert await removed() == first + 1
+    await store.put_route(BOOKS)
+    assert await generation() == first + 2
+    now += 86_500.0
+    await store.put_removed({})
+    assert await removed() == 0
 
 
 async def test_a_change_wakes_who_watches(store):
@@ -116,13 +145,14 @@ def test_what_is_no_mark_is_left_out(value):
 
 
 async def test_the_copy_on_disk_comes_back(tmp_path):
-    stored = {BOOKS.service: StoredRoute(BOOKS, 12)}
+    stored = {BOOKS.service: StoredRoute(BOOKS, 12, 5)}
     drains = {BOOKS.service: {HERE: "id"}}
     hold = Hold("0123abcd", "ab" * 32, BOOKS, Holder("me@host:1"), 1.0, 2.0, (HERE,), (HERE,), Phase.PROMOTED, 13)
     holds = Holds({BOOKS.service: hold}, store_id="second")
-    await RouteCache(tmp_path / "routes.json").save(stored, drains, "first", holds)
+    await RouteCache(tmp_path / "routes.json").save(stored, drains, "first", holds, {"users": 8})
     back, drained_ids, holds_back = RouteCache(tmp_path / "routes.json").read()
     assert (back.routes, drained_ids, back.store_id) == (stored, drains, "first")
+    assert (back.routes[BOOKS.service].generation, back.removed) == (5, {"users": 8})
     assert (holds_back, holds_back.holds[BOOKS.service].version) == (holds, 13)
     assert oct((tmp_path / "routes.json").stat().st_mode)[-3:] == "600"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ class RouteWatcher:
         self._events = events
         self._tasks = tasks
         self._wait = timing.blocking_query
+        self._removal = timing.reconcile_retry
         self._bad: Mapping[str, str] = {}
 
     @property
@@ -84,9 +86,12 @@ class RouteWatcher:
 
     def _take(self, stored: StoredRoutes) -> None:
         store_id = self._desired.store_id
+        removed = self._desired.removed
         changed, missing = self._desired.take_routes(stored)
-        if missing or not stored.store_id:
-            self._tasks.start(self._restore(missing))
+        if self._desired.removed != removed:
+            self._persistence.changed()
+        if missing or self._desired.returned or not stored.store_id:
+            self._tasks.start(self._restore(missing, self._desired.returned))
         for name in stored.bad.keys() - self._bad.keys():
             self._events.publish("route-refused", name, detail=stored.bad[name])
         self._bad = stored.bad
@@ -103,13 +108,21 @@ class RouteWatcher:
                 self._loop.enqueue(changed)
                 self._persistence.changed()
 
-    async def _restore(self, missing: Iterable[StoredRoute]) -> None:
+    async def _restore(self, missing: Iterable[StoredRoute], returned: Mapping[str, int]) -> None:
         """The registry lost its data: give it our routes back, and then the ID that says that they are all there."""
         with contextlib.suppress(RegistryError):
+            await self._store.put_removed(self._desired.removed)
             for stored in missing:
-                version = await self._store.put_route(stored.route)
+                version = await self._store.put_route(stored.route, generation=stored.generation)
                 detail = "the registry had lost it, and has it again from this proxy"
                 self._events.publish("route-restored", stored.route.service, detail=detail)
                 if self._desired.routes.get(stored.route.service) == stored:
-                    self._desired.put_route(StoredRoute(stored.route, version))
+                    self._desired.put_route(StoredRoute(stored.route, version, stored.generation))
             await self._store.put_store_id()
+            if returned:
+                # Whoever removes a route says so first, and then takes it away: that is no news.
+                await asyncio.sleep(self._removal)
+            for service, version in returned.items():
+                if await self._store.take_away(service, version):
+                    detail = "it was removed before: the registry had lost that, and it was brought back"
+                    self._events.publish("route-removed", service, detail=detail)

@@ -13,6 +13,7 @@ from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_ba
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
 from jenkins_proxy.proxy.reconcile.instances import drained, fit, outside, ready_servers
+from jenkins_proxy.proxy.reconcile.route_merge import merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
 
@@ -25,6 +26,9 @@ class DesiredState:
     :ivar hosts: the numeric addresses behind host names.
     :ivar store_id: identifies the store that the routes are from.
     :ivar index: of the store when its routes were read last.
+    :ivar removed: when routes were removed, for a day, in milliseconds since 1970.
+    :ivar returned: the versions of routes in the store that were removed before, and that somebody brought back who
+        did not know.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class DesiredState:
         self.drains: Drains = drains
         self.store_id = stored.store_id
         self.index = 0
+        self.removed: dict[str, int] = dict(stored.removed)
+        self.returned: dict[str, int] = {}
         self._removed: dict[str, int] = {}
         self._instances: dict[str, tuple[Instance, ...]] = {}
         self._reported: set[str] = set()
@@ -84,6 +90,8 @@ class DesiredState:
     def put_route(self, stored: StoredRoute) -> bool:
         """Take a route that was just stored. :return: whether it differs from what was known."""
         before = self.routes.get(stored.route.service)
+        if before and before.version == stored.version:
+            return False  # the store has reported it already, with its generation
         self.routes[stored.route.service] = stored
         self._sort()
         return _route(before) != stored.route
@@ -103,6 +111,8 @@ class DesiredState:
         less than this proxy: what it lacks is returned, to be written to it again. Its index does not show that, as
         other keys may have taken it beyond the known versions meanwhile; its ID does.
 
+        What others have given back to it may be older than what this proxy knows: the generation says which is newer.
+
         :return: the services whose routes changed, and the routes that the store is missing.
         """
         lost = bool(self.store_id) and snapshot.store_id != self.store_id
@@ -111,25 +121,16 @@ class DesiredState:
             self._removed.clear()
         self.store_id = snapshot.store_id or self.store_id
         self.index = snapshot.index
-        merged = {}
-        for name, reported in snapshot.routes.items():
-            own = self.routes.get(name)
-            if reported.version > self._removed.get(name, 0):
-                merged[name] = own if own and own.version > reported.version and not lost else reported
-        missing = [
-            stored
-            for name, stored in self.routes.items()
-            if name not in merged and (lost or stored.version > snapshot.index)
-        ]
-        merged.update((stored.route.service, stored) for stored in missing)
+        known = StoredRoutes(self.routes, removed=self.removed)
+        merged = merge(known, snapshot, self._removed, lost=lost)
         changed = {
             name
-            for name in merged.keys() | self.routes.keys()
-            if _route(merged.get(name)) != _route(self.routes.get(name))
+            for name in merged.routes.keys() | self.routes.keys()
+            if _route(merged.routes.get(name)) != _route(self.routes.get(name))
         }
-        self.routes = merged
+        self.routes, self.removed, self.returned = dict(merged.routes), merged.removed, merged.returned
         self._sort()
-        return changed, missing
+        return changed, merged.missing
 
     def take_holds(self, snapshot: Holds) -> tuple[set[str], list[Hold]]:
         """As :meth:`HoldTable.take`."""

@@ -43,4 +43,6 @@ class Persistence:
         """
         desired = self._desired
         async with self._saving:
-            await self._cache.save(desired.routes, desired.drains, desired.store_id, desired.holds.known)
+            await self._cache.save(
+                desired.routes, desired.drains, desired.store_id, desired.holds.known, desired.removed
+            )

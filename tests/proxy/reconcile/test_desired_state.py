@@ -175,6 +175,36 @@ def test_a_store_that_lost_everything_is_known_until_it_is_marked_again():
         assert desired.take_routes(StoredRoutes({}, 900)) == (set(), [stored(5)])
 
 
+def written(generation: int, version: int = 7) -> StoredRoute:
+    return StoredRoute(Route("books", (f"/{generation}",)), version, generation)
+
+
+@pytest.mark.parametrize(
+    ("own", "removed", "told", "told_removed", "serves", "missing", "returned"),
+    [
+        pytest.param(written(5), 0, written(3), 0, 5, True, False, id="an-older-one-was-given-back"),
+        pytest.param(written(3), 0, written(5), 0, 5, False, False, id="a-newer-one-was-given-back"),
+        pytest.param(written(3), 0, None, 5, None, False, False, id="removed-while-this-proxy-was-down"),
+        pytest.param(None, 5, written(3), 0, None, False, True, id="given-back-by-one-that-was-down-then"),
+        pytest.param(written(3), 0, written(3), 5, None, False, True, id="about-to-be-deleted"),
+        pytest.param(None, 5, written(6), 5, 6, False, False, id="put-again-since"),
+        pytest.param(written(6), 5, None, 0, 6, True, False, id="put-again-and-lost"),
+        pytest.param(None, 5, written(0), 0, 0, False, False, id="by-hand"),
+    ],
+)
+def test_a_store_that_was_given_back_older_data(own, removed, told, told_removed, serves, missing, returned):
+    known = StoredRoutes({"books": own} if own else {}, store_id="first", removed={"books": removed} if removed else {})
+    desired = DesiredState(known, {}, {})
+    told_all = StoredRoutes(
+        {"books": told} if told else {}, 9, store_id="second", removed={"books": told_removed} if told_removed else {}
+    )
+    _changed, given_back = desired.take_routes(told_all)
+    assert desired.routes.get("books") == (None if serves is None else written(serves))
+    assert given_back == ([own] if missing else [])
+    assert desired.returned == ({"books": 7} if returned else {})
+    assert desired.removed.get("books", 0) == max(removed, told_removed)
+
+
 def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
     desired = knowing()
     assert desired.remove_route("books")

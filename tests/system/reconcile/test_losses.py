@@ -89,6 +89,36 @@ async def test_a_registry_that_lost_its_data_gets_the_routes_back_and_takes_no_s
         await empty.wait()
 
 
+@pytest.mark.parametrize("first", ["one", "two"])
+async def test_a_wiped_registry_is_not_given_back_what_is_older(daemon, registry, wait_until, first):
+    """``two`` was down while a route was removed and another one changed: who is there first restores."""
+    one, two = await daemon("one"), await daemon("two")
+    users, newer = Route("users", ("/users",)), Route("books", ("/newer",))
+    for route in (BOOKS, users):
+        await one.proxy_service.put(route, allow_empty=True)
+    await wait_until(lambda: two.proxy_service.route("users") and two.proxy_service.route("books"))
+    await two.stop()
+    await one.proxy_service.remove("users")
+    await one.proxy_service.put(newer, allow_empty=True)
+    await asyncio.sleep(1.2)  # until the watch has told the generations, which are kept on disk
+    assert one.kinds("users") == ["route-put", "route-removed"], "what is removed as usual is told once"
+    if first == "two":
+        await one.stop()
+    await registry.kv_delete("jenkins-proxy/", recurse=True)
+    two = await daemon("two")
+    if first == "two":
+        await wait_until(lambda: "route-restored" in two.kinds("users"))
+        one = await daemon("one")
+    for each in (one, two):
+        await wait_until(
+            lambda each=each: (
+                each.proxy_service.route("books").route == newer and each.proxy_service.route("users") is None
+            )
+        )
+    while await registry.kv_get("jenkins-proxy/routes/users"):  # noqa: ASYNC110 - Consul has no event for us
+        await asyncio.sleep(0.02)
+
+
 async def test_after_a_while_an_empty_answer_is_believed(daemon, origin, enter, registry, wait_until):
     one = await daemon(timing=Timing(empty_grace=0.0))
     identity = await enter(await origin())
