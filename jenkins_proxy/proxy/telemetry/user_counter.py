@@ -202,7 +202,7 @@ class UserCounter:
                 count.add(request, events.pid)
             elif ring.is_loss(line):
                 self._lose(self._counts.values())
-        del self._workers[events.pid]
+        self._workers.pop(events.pid, None)  # it may be gone already where this was started again
         if events.pid in self._ended:
             return
         # It died, or the connection to it broke: a new one is followed as soon as it serves.
