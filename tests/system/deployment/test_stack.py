@@ -14,6 +14,7 @@ import pytest
 
 from tests.fixtures.compose_keys import file
 from tests.fixtures.compose_keys.key import MEANINGS
+from tests.fixtures.compose_keys.signs import Found
 from tests.fixtures.compose_keys.table import KEYS
 
 
@@ -193,16 +194,23 @@ def outer(cluster, project):
     pytest.fail(f"{name} cannot be removed: {gone.stderr}")
 
 
-def test_what_is_made_of_each_key(outer, stack):
+def test_what_is_made_of_each_key(outer, stack, wait_for):
     """Every key of docs/compose.md that a stack takes, in one file."""
     names = stack.name, stack.image(1)
     taken = [key for key in KEYS if key.cell("stack") != "R"]
-    file.write(stack.folder, file.document(taken, *names, builds=False), *names)
+    made = file.document(taken, *names, builds=False)
+    file.write(stack.folder, made, *names)
 
     done = stack.deploy("--target", "app")
     assert done.code == 0, done.text
     docker = [stack.docker, "-H", stack.machine.docker_host]
-    found = file.found(docker, *names, stack=True)
+
+    def everything() -> Found | None:
+        # While a node joins a network, its engine leaves that out of its list.
+        found = file.found(docker, *names, stack=True)
+        return found if found.networks.keys() >= made["networks"].keys() else None
+
+    found = wait_for(everything, "the engine to list every network")
 
     told = {name for line in re.findall(r"unsupported options: (.*)", done.text) for name in line.split(", ")}
     told |= set(re.findall(r"< (\w+): ", done.text))  # those that it calls deprecated
