@@ -370,3 +370,14 @@ def test_the_journal_holds_json_lines(embed, state):
         client.kv_put("k", b"v")
     lines = [json.loads(line) for line in state.read_bytes().splitlines()]
     assert [line[1:3] for line in lines][-1] == ["kv", "k"]
+
+
+@pytest.mark.parametrize("path", ["connect/ca/roots", "query", "kv/key", "internal/ui/services", "catalog/services"])
+def test_a_method_that_a_path_does_not_have(embedded_url, path):
+    answer = requests.patch(f"{embedded_url}/v1/{path}", timeout=10)
+    assert (answer.status_code, answer.headers["Allow"].partition(",")[0]) == (405, "OPTIONS")
+
+
+def test_without_acls_rights_are_not_told(embedded_url):
+    answer = requests.post(f"{embedded_url}/v1/internal/acl/authorize", json=[], timeout=10)
+    assert (answer.status_code, answer.text) == (401, "ACL support disabled")

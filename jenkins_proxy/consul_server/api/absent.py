@@ -52,7 +52,11 @@ def routes() -> list[web.RouteDef]:
         for method in methods
     ]
     off = ConsulError(401, "ACL support disabled")
-    return absent + [web.route(method, path, _refusal(off)) for path in _ACL for method in ("GET", "PUT", "DELETE")]
+    return [
+        web.post("/v1/internal/acl/authorize", _refusal(off)),
+        *absent,
+        *(web.route(method, path, _refusal(off)) for path in _ACL for method in ("GET", "PUT", "DELETE")),
+    ]
 
 
 def _refusal(error: ConsulError) -> Handler:

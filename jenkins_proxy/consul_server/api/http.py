@@ -158,7 +158,8 @@ def _refused(request: web.Request, error: web.HTTPException) -> web.Response:
         )
     if not isinstance(error, web.HTTPMethodNotAllowed):
         return web.Response(status=error.status)
-    headers = {"Allow": ",".join(["OPTIONS", *sorted(error.allowed_methods, key=("GET", "PUT", "DELETE").index)])}
+    known = [method for method in ("GET", "PUT", "POST", "DELETE") if method in error.allowed_methods]
+    headers = {"Allow": ",".join(["OPTIONS", *known])}
     if request.method == "OPTIONS":
         return web.Response(headers=headers)
     return web.Response(status=405, text=f"method {request.method} not allowed", headers=headers)
