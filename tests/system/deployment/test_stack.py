@@ -14,7 +14,6 @@ import pytest
 
 from tests.fixtures.compose_keys import file
 from tests.fixtures.compose_keys.key import MEANINGS
-from tests.fixtures.compose_keys.signs import Found
 from tests.fixtures.compose_keys.table import KEYS
 
 
@@ -194,23 +193,16 @@ def outer(cluster, project):
     pytest.fail(f"{name} cannot be removed: {gone.stderr}")
 
 
-def test_what_is_made_of_each_key(outer, stack, wait_for):
+def test_what_is_made_of_each_key(outer, stack):
     """Every key of docs/compose.md that a stack takes, in one file."""
     names = stack.name, stack.image(1)
     taken = [key for key in KEYS if key.cell("stack") != "R"]
-    made = file.document(taken, *names, builds=False)
-    file.write(stack.folder, made, *names)
+    file.write(stack.folder, file.document(taken, *names, builds=False), *names)
 
     done = stack.deploy("--target", "app")
     assert done.code == 0, done.text
     docker = [stack.docker, "-H", stack.machine.docker_host]
-
-    def everything() -> Found | None:
-        # While a node joins a network, its engine leaves that out of its list.
-        found = file.found(docker, *names, stack=True)
-        return found if found.networks.keys() >= made["networks"].keys() else None
-
-    found = wait_for(everything, "the engine to list every network")
+    found = file.found(docker, *names, stack=True)
 
     told = {name for line in re.findall(r"unsupported options: (.*)", done.text) for name in line.split(", ")}
     told |= set(re.findall(r"< (\w+): ", done.text))  # those that it calls deprecated
