@@ -26,7 +26,9 @@ BACKLOG = 1024
 
 # Descriptors of the process that are not for its servers' connections, and what a process needs at the most.
 _RESERVED = 256
-_AT_ONCE = 64
+# Taken in one step of the loop. What is refused gives its descriptor back some four steps later, and until then as many
+# come in each: together they stay below what is reserved.
+_AT_ONCE = 16
 _ENOUGH = 65_536
 _LOG_PAUSE = 60.0
 _HEAD_END = b"\r\n\r\n"
@@ -66,7 +68,7 @@ async def listen(
         sock=listener,
         ssl=tls,
         ssl_handshake_timeout=limit.head_seconds if tls else None,
-        # asyncio takes as many in one step, before any that is refused has given its descriptor back.
+        # What asyncio takes in one step, too.
         backlog=_AT_ONCE,
     )
     listener.listen(BACKLOG)
