@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import secrets
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from jenkins_proxy.model import Route
-from tests.fixtures.traffic import USER_PAUSE
+from tests.fixtures.traffic import asking
 
 KEY = "0123456789abcdef0123456789abcdef"
 KEYED = {"X-Jenkins-Proxy-Candidate": KEY}
@@ -116,21 +116,12 @@ def test_held_on_one_is_held_on_all_and_promoted_on_all(held, wait_for):
 def users(daemons) -> Iterator[set[str]]:
     """A user of each proxy, who asks all the time: who answered them."""
     met: set[str] = set()
-    over = threading.Event()
 
     def ask(daemon) -> None:
-        while not over.wait(USER_PAUSE):
-            met.add(requests.get(daemon.entry + "/books", timeout=10).text)
+        met.add(requests.get(daemon.entry + "/books", timeout=10).text)
 
-    threads = [threading.Thread(target=ask, args=(daemon,), daemon=True) for daemon in daemons]
-    for thread in threads:
-        thread.start()
-    try:
+    with asking(*(functools.partial(ask, daemon) for daemon in daemons)):
         yield met
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(20)
 
 
 def test_no_candidate_serves_at_any_of_them_while_it_comes_and_goes(three, wait_for):

@@ -22,7 +22,7 @@ import pytest
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.model import Route
-from tests.fixtures.traffic import USER_PAUSE
+from tests.fixtures.traffic import asking
 
 
 @pytest.fixture(scope="session")
@@ -291,28 +291,19 @@ class Project:
         """Users who ask all the time; the list is of the answers that were not 200, and has to stay empty."""
         failed: list[str] = []
         asked = threading.Event()
-        over = threading.Event()
 
         def ask() -> None:
-            while not over.wait(USER_PAUSE):
-                try:
-                    status, body = self.get()
-                    if status != 200:
-                        failed.append(f"{status} {body[:80]}")
-                except (OSError, http.client.HTTPException) as error:
-                    failed.append(repr(error))
-                asked.set()
+            try:
+                status, body = self.get()
+                if status != 200:
+                    failed.append(f"{status} {body[:80]}")
+            except (OSError, http.client.HTTPException) as error:
+                failed.append(repr(error))
+            asked.set()
 
-        users = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
-        for user in users:
-            user.start()
-        assert asked.wait(10)
-        try:
+        with asking(ask, ask):
+            assert asked.wait(10)
             yield failed
-        finally:
-            over.set()
-            for user in users:
-                user.join(20)
 
     def remove(self) -> None:
         for project in (f"{self.name}-blue", f"{self.name}-green", self.name):

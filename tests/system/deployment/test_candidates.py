@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.fixtures.traffic import USER_PAUSE
+from tests.fixtures.traffic import asking
 
 OLD, NEW = (200, "version 1\n"), (200, "version 2\n")
 # Of a request, its head goes to the container's log in one line.
@@ -48,26 +47,17 @@ BAD = {
 def watching(project) -> Iterator[list[tuple[int, str]]]:
     """The answers that users get meanwhile, each other one than the one before once."""
     answers: list[tuple[int, str]] = []
-    over = threading.Event()
 
     def ask() -> None:
-        while not over.wait(USER_PAUSE):
-            try:
-                answer = project.get()
-            except (OSError, http.client.HTTPException) as error:
-                answer = (0, repr(error))
-            if answer not in answers:
-                answers.append(answer)
+        try:
+            answer = project.get()
+        except (OSError, http.client.HTTPException) as error:
+            answer = (0, repr(error))
+        if answer not in answers:
+            answers.append(answer)
 
-    users = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
-    for user in users:
-        user.start()
-    try:
+    with asking(ask, ask):
         yield answers
-    finally:
-        over.set()
-        for user in users:
-            user.join(20)
 
 
 def nothing_left(project, before: dict[str, str]) -> None:

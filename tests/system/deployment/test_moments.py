@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.fixtures.traffic import USER_PAUSE
+from tests.fixtures.traffic import asking
 
 COUNT = int(os.environ.get("MOMENTS", "0"))
 PAUSE = float(os.environ.get("MOMENTS_PAUSE", "3"))
@@ -46,28 +46,19 @@ class Users:
 def users(project, allowed: set[str]) -> Iterator[Users]:
     """Users of a service to whom nothing but these whole pages may be answered."""
     found = Users()
-    over = threading.Event()
 
     def ask() -> None:
-        while not over.wait(USER_PAUSE):
-            try:
-                status, body = project.get()
-                if status != 200 or body not in allowed:
-                    found.bad.append(f"{time.strftime('%X')} {status} {body[:80]!r}")
-                found.answered += 1
-            except (OSError, http.client.HTTPException) as error:
-                found.bad.append(f"{time.strftime('%X')} {error!r}")
+        try:
+            status, body = project.get()
+            if status != 200 or body not in allowed:
+                found.bad.append(f"{time.strftime('%X')} {status} {body[:80]!r}")
+            found.answered += 1
+        except (OSError, http.client.HTTPException) as error:
+            found.bad.append(f"{time.strftime('%X')} {error!r}")
 
-    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with asking(ask, ask):
         yield found
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(20)
-        assert found.answered
+    assert found.answered
 
 
 def left_over(project) -> dict[str, list[str]]:
