@@ -1,4 +1,4 @@
-"""What compose v1 and v2 really do, against a real engine: on both, but for what we ask the engine alone."""
+"""What compose v1 and v2 really do, against a real engine: v1, whose calls take longest, where it may differ."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def test_up_starts_every_service_and_tells_its_containers(compose, deadline, ima
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
 
 
+@with_v2
 def test_target_is_the_service_that_publishes(compose):
     assert compose(BOOKS).validate().target().name == "app"
 
@@ -81,6 +82,7 @@ def test_surge_leaves_the_old_alone_and_a_plain_up_changes_nothing_afterwards(co
     assert seen(books.containers()) == after, "a plain `up -d` of a single instance changes nothing either"
 
 
+@with_v2
 def test_surge_leaves_what_ended_as_it_is(compose, deadline, image):
     old = compose(BOOKS)
     old.up(scale={"app": 2}, deadline=deadline)
@@ -96,6 +98,7 @@ def test_surge_leaves_what_ended_as_it_is(compose, deadline, image):
     }
 
 
+@with_v2
 def test_up_gives_the_count_of_the_file_whatever_runs(compose, deadline):
     books = compose(BOOKS)
     books.up(["app"], scale={"app": 3}, deadline=deadline)
@@ -155,6 +158,7 @@ def volumes(definitions) -> set[str]:
     return {mount["Name"] for definition in definitions for mount in definition["Mounts"]}
 
 
+@with_v2
 def test_restore_starts_what_was_stopped_and_removes_what_came(compose, deadline):
     old = compose(BOOKS)
     old.up(["app"], deadline=deadline)
@@ -197,6 +201,7 @@ services:
 """
 
 
+@with_v2
 def test_needs_are_started_once_in_order_and_what_runs_is_left_alone(compose, deadline, docker, image):
     books = compose(CHAIN)
     books.up(["cache"], scale={"cache": 2}, deadline=deadline)
@@ -331,6 +336,7 @@ def test_containers_of_compose_run_are_nobodys_instances(compose, deadline, dock
     assert len(books.containers("app")) == 1
 
 
+@with_v2
 def test_pull_leaves_alone_what_is_built(compose, deadline, capsys):
     books = compose(BOOKS.replace('image: "{1}"', 'build: .\n    image: "{1}"'))
     books.pull(deadline=deadline)
@@ -407,12 +413,14 @@ def test_the_profiles_of_the_service_that_is_asked_for_are_enabled(compose, dead
     assert sorted(container.service for container in books.containers()) == ["app", "app", "db"]
 
 
+@with_v2
 def test_profiles_that_are_given(compose, deadline, monkeypatch):
     assert sorted(compose(PROFILES, profiles=["jobs"]).validate().services) == ["jobs"]
     monkeypatch.setenv("COMPOSE_PROFILES", "web")
     assert sorted(compose(PROFILES, profiles=["jobs"]).validate().services) == ["app", "db", "jobs"]
 
 
+@with_v2
 def test_where_no_profile_is_enabled_they_are_named(compose):
     with pytest.raises(UsageError) as caught:
         compose(PROFILES).validate().target()
@@ -428,6 +436,7 @@ volumes: {data: {external: true, name: NAME-data}}
 """
 
 
+@with_v2
 def test_what_is_there_of_that_which_a_deploy_needs(compose, docker, project_name, deadline):
     books = compose(EXTERNAL.replace("NAME", project_name))
     found = books.survey("app")

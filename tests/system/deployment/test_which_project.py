@@ -167,31 +167,31 @@ def test_a_build_is_the_one_that_goes_live(project, gone):
     assert project.get() == (200, "version 2\n")
 
 
-def test_a_target_in_a_profile_is_found_and_started(shop):
-    shop.compose(1, profiles=["web"])
-    file = shop.folder / "docker-compose.yml"
+def test_a_target_in_a_profile_is_found_and_started(project):
+    project.compose(1, profiles=["web"])
+    file = project.folder / "docker-compose.yml"
     known = json.loads(file.read_text())
     known["services"]["db"]["profiles"] = ["web"]
-    known["services"]["jobs"] = {"image": shop.image(1), "profiles": ["jobs"]}
+    known["services"]["jobs"] = {"image": project.image(1), "profiles": ["jobs"]}
     file.write_text('version: "2.4"\n' + as_yaml(known))
 
-    done = shop.deploy("--target", "app")
-    again = shop.deploy("--profile", "web")
+    done = project.deploy("--target", "app")
+    again = project.deploy("--profile", "web")
 
     assert (done.code, again.code) == (0, 0), done.text + again.text
-    assert len(shop.containers()) == 1
-    assert len(shop.containers("db")) == 1
-    assert shop.containers("jobs", every=True) == {}
+    assert len(project.containers()) == 1
+    assert len(project.containers("db")) == 1
+    assert project.containers("jobs", every=True) == {}
 
 
 def as_yaml(known: dict) -> str:
     return "services: " + json.dumps(known["services"]) + "\n"
 
 
-def test_what_lives_in_the_targets_network_comes_up_with_it(shop):
+def test_what_lives_in_the_targets_network_comes_up_with_it(project):
     """The one that answers publishes no port: the one in whose network it lives does."""
-    shop.compose(1)
-    file = shop.folder / "docker-compose.yml"
+    project.compose(1)
+    file = project.folder / "docker-compose.yml"
     known = json.loads(file.read_text())
     app = known["services"].pop("app")
     known["services"] = {
@@ -200,42 +200,39 @@ def test_what_lives_in_the_targets_network_comes_up_with_it(shop):
     }
     file.write_text('version: "2.4"\n' + as_yaml(known))
 
-    done = shop.deploy()
-    known["services"]["app"]["image"] = shop.image(2)
+    done = project.deploy()
+    known["services"]["app"]["image"] = project.image(2)
     file.write_text('version: "2.4"\n' + as_yaml(known))
-    again = shop.deploy("--target", "app")
+    again = project.deploy("--target", "app")
 
     assert (done.code, again.code) == (0, 0), done.text + again.text
     assert "target vpn: app lives in its network" in again.text
-    assert shop.get() == (200, "version 2\n")
+    assert project.get() == (200, "version 2\n")
 
     # Both are made anew by the next one, which is bad: both are as before, and it is the old image that answers.
-    known["services"]["app"].update(image=shop.image(1), command=FAULTS["answers 500"]["command"])
+    known["services"]["app"].update(image=project.image(1), command=FAULTS["answers 500"]["command"])
     known["services"]["vpn"]["environment"]["NEW"] = "1"
     file.write_text('version: "2.4"\n' + as_yaml(known))
-    bad = shop.deploy("--timeout", "60")
+    bad = project.deploy("--timeout", "60")
 
     assert bad.code == 6, bad.text
     assert bad.report["rolled_back"] is True, bad.text
-    assert shop.get() == (200, "version 2\n")
+    assert project.get() == (200, "version 2\n")
 
 
-@pytest.mark.parametrize("strategy", ["rolling", "blue-green", "recreate"])
-def test_a_file_of_the_first_version(project, strategy):
+def test_a_file_of_the_first_version_by_every_strategy(project):
     version = 'app:\n  image: "{}"\n  ports: ["8080"]\n  environment: {{SERVICE_NAME: {}, BOOKS: {}}}\n  links: [db]\n'
     side = 'db:\n  image: "{}"\n  command: ["/bin/busybox", "sleep", "1000"]\n'
     file = project.folder / "docker-compose.yml"
     project.flavour = "auto"
-    codes = []
-    for number in (1, 2):
-        image = project.image(number)
+    for number, strategy in enumerate(("rolling", "rolling", "blue-green", "recreate")):
+        image = project.image(1 + number % 2)
         file.write_text(version.format(image, project.name, project.name) + side.format(project.image(1)))
         done = project.deploy("--strategy", strategy)
-        codes.append(done.code)
 
-    assert codes == [0, 0], done.text
-    assert "using compose-v1 1.29.2: its files are of compose's first version" in done.text or "made what" in done.text
-    assert project.get() == (200, "version 2\n")
+        assert done.code == 0, done.text
+        assert "using compose-v1 1.29.2: its files are of compose's first version" in done.text or "made what" in done.text
+        assert project.get() == (200, f"version {1 + number % 2}\n")
 
 
 def test_v2_alone_says_what_the_first_version_is(project):
