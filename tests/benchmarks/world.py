@@ -98,7 +98,7 @@ class Daemon:
     :ivar api: its API's address. :ivar entry: the port where users enter. :ivar registry: the registry's address.
     """
 
-    def __init__(self, folder: Path, consul_url: str = "", *arguments: str) -> None:
+    def __init__(self, folder: Path, consul_url: str = "", *arguments: str, stop_haproxy: bool = True) -> None:
         ports = [free_port() for _ in range(3)]
         self.folder = folder
         self.state = folder / "state"
@@ -116,7 +116,7 @@ class Daemon:
             f"127.0.0.1:{ports[1]}",
             "--state-dir",
             str(self.state),
-            "--stop-haproxy",
+            *(["--stop-haproxy"] if stop_haproxy else []),
             *where,
             *arguments,
         ]
