@@ -1,0 +1,434 @@
+"""Twenty minutes of faults: three proxies, three Consul servers and agents on two engines, in network namespaces.
+
+Deploys that are good and bad, scales, routes that come and go; kills -9 of daemons, workers, masters, Consul servers
+and its leader, cut links, SIGSTOP, full disks, wiped data; requests through each proxy all the time. A request may be
+lost only where its every path was cut: its proxy's HAProxy was killed or its host's link was down. At the end no route
+is lost and none has come back. Needs root.
+
+python soak.py [--minutes 20] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import http.client
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import world
+from hosts import ENGINES, ENTRY, MODULE, Host, hosts, leader, read, wait_until
+
+SERVICE = "soak"
+PATH = "/api/v1/soak"
+COMPOSE = """\
+version: "2"
+services:
+  app:
+    image: jenkins-proxy-bench
+    ports: ["8080"]
+    stop_grace_period: 8s
+    network_mode: bridge
+    environment:
+      SERVICE_NAME: soak
+      SERVICE_PATH: /api/v1/soak
+      VERSION: "${VERSION:-1}"
+      RELEASE: "${RELEASE:-good}"
+    command: ["/bin/busybox", "sh", "/release.sh"]
+"""
+# A request that a fault has caught is over by then.
+_AFTER = 1.0
+_CONVERGED = 2.0
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A request that was not answered 200."""
+
+    proxy: int
+    begin: float
+    end: float
+    reason: str
+
+
+@dataclass
+class Cut:
+    """A time in which users of a proxy have no path."""
+
+    proxy: int
+    begin: float
+    end: float = float("inf")
+
+    def excuses(self, lost: Lost) -> bool:
+        return self.proxy == lost.proxy and lost.begin <= self.end + _AFTER and lost.end >= self.begin
+
+
+class Users(threading.Thread):
+    """Who ask one proxy all the time, each time by a connection of their own or one that they keep.
+
+    :ivar sent: how many requests. :ivar lost: those that were not answered well.
+    """
+
+    def __init__(self, host: Host, *, keep: bool) -> None:
+        super().__init__(daemon=True)
+        self._host, self._keep = host, keep
+        self.sent = 0
+        self.lost: list[Lost] = []
+        self.stopping = False
+
+    def run(self) -> None:
+        connection = None
+        while not self.stopping:
+            begin = time.monotonic()
+            connection = connection or http.client.HTTPConnection(self._host.address, ENTRY, timeout=60)
+            reason = ""
+            try:
+                connection.request("GET", PATH)
+                answer = connection.getresponse()
+                answer.read()
+                reason = "" if answer.status == 200 else f"status {answer.status}"
+            except (OSError, http.client.HTTPException) as error:
+                reason = type(error).__name__
+            self.sent += 1
+            if reason:
+                self.lost.append(Lost(self._host.number, begin, time.monotonic(), reason))
+            if reason or not self._keep:
+                connection.close()
+                connection = None
+            time.sleep(0.02)
+
+
+class Soak:
+    """What is done, and what has to be true afterwards.
+
+    :ivar routes: the routes without containers that have to be there. :ivar removed: those that must not be.
+    """
+
+    def __init__(self, made: Sequence[Host], folder: Path, rng: random.Random) -> None:
+        self._hosts = made
+        self._rng = rng
+        self._folder = folder
+        self.cuts: list[Cut] = []
+        self.did: collections.Counter[str] = collections.Counter()
+        self.routes: set[str] = set()
+        self.removed: set[str] = set()
+        self._version = 1
+        self._route = 0
+        for number in ENGINES:
+            (folder / f"engine-{number}").mkdir()
+            (folder / f"engine-{number}" / "docker-compose.yml").write_text(COMPOSE)
+
+    # What people do.
+
+    def command(self, engine: int, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        host = self._hosts[engine - 1]
+        environment = {
+            **world.ENVIRONMENT,
+            "DOCKER_HOST": host.engine,
+            "CONSUL_HTTP_ADDR": host.consul_url,
+            "JENKINS_PROXY_URL": host.api,
+            "JENKINS_PROXY_ENTRY": f"http://{host.address}:{ENTRY}",
+            "VERSION": str(self._version),
+            **more,
+        }
+        return subprocess.run([*MODULE, *words], env=environment, capture_output=True, text=True, check=False)
+
+    def deploy(self, engine: int, **more: str) -> subprocess.CompletedProcess[str]:
+        self._version += 1
+        file = self._folder / f"engine-{engine}" / "docker-compose.yml"
+        options = ["--path", PATH, "-f", str(file), "-p", f"soak{engine}", "--orchestrator", "compose-v2"]
+        return self.command(engine, "deploy", SERVICE, *options, "--strategy", "rolling", "--timeout", "60", **more)
+
+    def deploy_any(self) -> str:
+        engine = self._rng.choice(ENGINES)
+        release = self._rng.choice(["good", "good", "bad-500", "exits"])
+        code = self.deploy(engine, RELEASE=release).returncode
+        if code == 0 and release != "good":
+            raise SystemExit(f"a release that is {release} was called good")
+        return f"deploy of a {'good' if release == 'good' else 'bad'} release: exit {code}"
+
+    def scale(self) -> str:
+        engine = self._rng.choice(ENGINES)
+        file = self._folder / f"engine-{engine}" / "docker-compose.yml"
+        words = ["scale", SERVICE, str(self._rng.randint(1, 3)), "-f", str(file), "-p", f"soak{engine}"]
+        code = self.command(engine, *words, "--orchestrator", "compose-v2").returncode
+        return f"scale: exit {code}"
+
+    def put_route(self) -> str:
+        self._route += 1
+        name = f"soak-{self._route}"
+        if self._change("PUT", name, {"paths": [f"/{name}"]}):
+            self.routes.add(name)
+            return "route put"
+        return "route put: refused"
+
+    def remove_route(self) -> str:
+        if not self.routes:
+            return "route removed: there was none"
+        name = self._rng.choice(sorted(self.routes))
+        if self._change("DELETE", name, None):
+            self.routes.discard(name)
+            self.removed.add(name)
+            return "route removed"
+        return "route removed: refused"
+
+    def _change(self, method: str, name: str, body: object) -> bool:
+        """Whether the change is certain: one that was refused by one proxy is asked for until another one takes it."""
+        end = time.monotonic() + 60
+        answers = []
+        while time.monotonic() < end:
+            host = self._rng.choice(self._hosts)
+            with contextlib.suppress(requests.RequestException):
+                answer = requests.request(
+                    method, f"{host.api}/v1/routes/{name}", params={"allow_empty": "true"}, json=body, timeout=20
+                )
+                if answer.ok:
+                    return True
+                if answer.status_code < 500 and answer.status_code not in (404, 409):
+                    raise SystemExit(f"{method} {name}: {answer.status_code} {answer.text}")
+                if answer.status_code == 404 and method == "DELETE":
+                    return True
+                answers.append(answer.text)
+            time.sleep(0.5)
+        raise SystemExit(f"{method} of route {name}: no proxy took it within a minute: {answers}")
+
+    # What goes wrong. Each comes back when it is over.
+
+    @contextlib.contextmanager
+    def _cut(self, host: Host) -> Iterator[None]:
+        cut = Cut(host.number, time.monotonic())
+        self.cuts.append(cut)
+        try:
+            yield
+        finally:
+            cut.end = time.monotonic()
+
+    def kill_daemon(self, host: Host) -> None:
+        host.daemon.kill()
+        host.daemon.wait()
+        self._pause()
+        self._start_daemon(host)
+
+    def restart_daemon(self, host: Host) -> None:
+        host.daemon.terminate()
+        host.daemon.wait()
+        self._start_daemon(host)
+
+    def _start_daemon(self, host: Host) -> None:
+        host.start_daemon()
+        wait_until(lambda: world.answers(host.api + "/healthz"), f"the proxy of host {host.number} after a start")
+
+    def kill_worker(self, host: Host) -> None:
+        self._kill_haproxy(host, -1)
+
+    def kill_master(self, host: Host) -> None:
+        self._kill_haproxy(host, 0)
+
+    def _kill_haproxy(self, host: Host, which: int) -> None:
+        with self._cut(host):
+            found = host.haproxies()
+            os.kill(found[which], signal.SIGKILL)
+            time.sleep(0.2)
+            wait_until(lambda: _enters(host), f"users of host {host.number} after a kill of HAProxy")
+
+    def kill_consul(self, host: Host) -> None:
+        host.consul.kill()
+        host.consul.wait()
+        self._pause()
+        host.start_consul()
+
+    def kill_leader(self, _: Host) -> None:
+        found = leader(list(self._hosts))
+        self.kill_consul(next(host for host in self._hosts if host.address == found))
+
+    def wipe_consul(self, host: Host) -> None:
+        host.consul.kill()
+        host.consul.wait()
+        host.wipe(host.data)
+        self._pause()
+        host.start_consul()
+
+    def wipe_state(self, host: Host) -> None:
+        """The proxy's state is gone, and with it what it would start from."""
+        with self._cut(host):
+            host.daemon.kill()
+            host.daemon.wait()
+            for pid in host.haproxies():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            host.wipe(host.state)
+            self._start_daemon(host)
+            wait_until(lambda: _enters(host), f"users of host {host.number} after its state was wiped")
+
+    def cut_link(self, host: Host) -> None:
+        with self._cut(host):
+            host.link("down")
+            self._pause()
+            host.link("up")
+            wait_until(lambda: _enters(host), f"users of host {host.number} after its link was cut")
+
+    def stop_daemon(self, host: Host) -> None:
+        self._stop(host.daemon)
+
+    def stop_consul(self, host: Host) -> None:
+        self._stop(host.consul)
+
+    def _stop(self, process: subprocess.Popen) -> None:
+        process.send_signal(signal.SIGSTOP)
+        self._pause()
+        process.send_signal(signal.SIGCONT)
+
+    def fill_disk(self, host: Host) -> None:
+        host.fill_disk()
+        self._pause()
+        host.empty_disk()
+
+    def _pause(self) -> None:
+        time.sleep(self._rng.uniform(0.5, 5))
+
+    def fault(self) -> str:
+        kinds: list[Callable[[Host], None]] = [
+            self.kill_daemon,
+            self.restart_daemon,
+            self.kill_worker,
+            self.kill_master,
+            self.kill_consul,
+            self.kill_leader,
+            self.wipe_consul,
+            self.wipe_state,
+            self.cut_link,
+            self.stop_daemon,
+            self.stop_consul,
+            self.fill_disk,
+        ]
+        # One after the other, each as often: then at random, so that a short run has met each.
+        count = sum(number for name, number in self.did.items() if name.startswith("fault: "))
+        kind = kinds[count] if count < len(kinds) else self._rng.choice(kinds)
+        kind(self._rng.choice(self._hosts))
+        # Two servers of three are needed: the next one fails only once this one is back.
+        wait_until(lambda: _healthy(self._hosts), "Consul to be whole again", 120)
+        return f"fault: {kind.__name__.replace('_', ' ')}"
+
+    def converged(self) -> bool:
+        """Whether every proxy serves what is registered, and the routes that have to be there."""
+        entries = read(f"{self._hosts[0].consul_url}/v1/health/service/{SERVICE}?passing=true")
+        if not entries:
+            return False
+        wanted = sorted(f"{entry['Service']['Address']}:{entry['Service']['Port']}" for entry in entries)
+        for host in self._hosts:
+            route = read(f"{host.api}/v1/routes/{SERVICE}")
+            if not route:
+                return False
+            names = _names(host)
+            serving = sorted(f"{one['address']}:{one['port']}" for one in route["instances"] if one["serving"])
+            if serving != wanted or not self.routes <= names or names & self.removed:
+                return False
+        return True
+
+
+def _enters(host: Host) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"http://{host.address}:{ENTRY}{PATH}", timeout=5).status_code == 200
+    return False
+
+
+def _healthy(made: Sequence[Host]) -> bool:
+    """Whether every server is a voter that follows the leader."""
+    found = read(f"{made[0].consul_url}/v1/operator/autopilot/health")
+    return isinstance(found, dict) and found["Healthy"] and len(found["Servers"]) == len(made)
+
+
+def play(soak: Soak, made: Sequence[Host], minutes: float) -> int:
+    """Everything, for so long. :return: how much went wrong."""
+    for number in ENGINES:
+        done = soak.deploy(number)
+        if done.returncode:
+            raise SystemExit(f"the first deploy to engine {number} ended with {done.returncode}:\n{done.stderr}")
+    users = [Users(host, keep=keep) for host in made for keep in (True, False)]
+    for user in users:
+        user.start()
+    failures = at_once(soak, minutes)
+    took = float("inf")
+    if not failures:
+        took = wait_until(soak.converged, "the proxies to serve the same", 120)
+    for user in users:
+        user.stopping = True
+    for user in users:
+        user.join()
+    return report(soak, made, users, took=took, failures=failures)
+
+
+def at_once(soak: Soak, minutes: float) -> list[BaseException]:
+    """What people do beside what goes wrong, for so long. :return: why it was broken off."""
+    end = time.monotonic() + minutes * 60
+    failures: list[BaseException] = []
+
+    def repeat(actions: Sequence[Callable[[], str]], seed: int) -> None:
+        rng = random.Random(seed)
+        try:
+            while time.monotonic() < end and not failures:
+                name = rng.choice(actions)()
+                soak.did[name] += 1
+                print(f"  {name}", file=sys.stderr, flush=True)
+                time.sleep(rng.uniform(0, 2))
+        except (SystemExit, Exception) as error:
+            failures.append(error)
+            print(f"  broken off: {error!r}", file=sys.stderr, flush=True)
+
+    people = [soak.deploy_any, soak.scale, soak.put_route, soak.put_route, soak.remove_route]
+    workers = [threading.Thread(target=repeat, args=pair) for pair in ((people, 1), ([soak.fault], 2))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return failures
+
+
+def report(soak: Soak, made: Sequence[Host], users: Sequence[Users], *, took: float, failures: list) -> int:
+    """Print what was done and lost. :return: how much went wrong."""
+    lost = [one for user in users for one in user.lost]
+    vain = [one for one in lost if not any(cut.excuses(one) for cut in soak.cuts)]
+    for name, count in sorted(soak.did.items()):
+        print(f"{count:6} x {name}")
+    print(f"{sum(user.sent for user in users)} requests; lost where every path was cut: {len(lost) - len(vain)}")
+    for one, count in collections.Counter((one.proxy, one.reason) for one in vain).items():
+        print(f"  lost in vain at proxy {one[0]}: {count} x {one[1]}")
+    gone = soak.routes - set.intersection(*map(_names, made))
+    back = soak.removed & set.union(*map(_names, made))
+    print(f"lost in vain: {len(vain)} (goal 0); converged after {took:.1f} s (goal {_CONVERGED:.0f})")
+    print(f"routes lost: {len(gone)}, come back: {len(back)} (goal 0)", flush=True)
+    for failure in failures:
+        print(f"broken off: {failure!r}")
+    return len(vain) + len(gone) + len(back) + len(failures) + (took > _CONVERGED)
+
+
+def _names(host: Host) -> set[str]:
+    found = read(f"{host.api}/v1/routes")
+    return {one["route"]["service"] for one in found["routes"]} if isinstance(found, dict) else set()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    args = parser.parse_args()
+    # The namespaces end with the block.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    print(f"soak of {args.minutes:g} minutes, seed {args.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="jps-") as name, hosts() as made:
+        return 1 if play(Soak(made, Path(name), random.Random(args.seed)), made, args.minutes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
