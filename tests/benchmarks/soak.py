@@ -185,23 +185,24 @@ class Soak:
 
     def _change(self, method: str, name: str, body: object) -> bool:
         """Whether the change is certain: one that was refused by one proxy is asked for until another one takes it."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 240
         answers = []
         while time.monotonic() < end:
             host = self._rng.choice(self._hosts)
-            with contextlib.suppress(requests.RequestException):
-                answer = requests.request(
-                    method, f"{host.api}/v1/routes/{name}", params={"allow_empty": "true"}, json=body, timeout=20
-                )
-                if answer.ok:
+            begin = time.monotonic()
+            try:
+                url = f"{host.api}/v1/routes/{name}"
+                answer = requests.request(method, url, params={"allow_empty": "true"}, json=body, timeout=60)
+            except requests.RequestException as error:
+                answers.append(f"proxy {host.number}, {time.monotonic() - begin:.0f} s: {type(error).__name__}")
+            else:
+                if answer.ok or (answer.status_code == 404 and method == "DELETE"):
                     return True
                 if answer.status_code < 500 and answer.status_code not in (404, 409):
                     raise SystemExit(f"{method} {name}: {answer.status_code} {answer.text}")
-                if answer.status_code == 404 and method == "DELETE":
-                    return True
-                answers.append(answer.text)
+                answers.append(f"proxy {host.number}, {time.monotonic() - begin:.0f} s: {answer.text}")
             time.sleep(0.5)
-        raise SystemExit(f"{method} of route {name}: no proxy took it within a minute: {answers}")
+        raise SystemExit(f"{method} of route {name}: no proxy took it within four minutes: {answers}")
 
     # What goes wrong. Each comes back when it is over.
 
