@@ -102,13 +102,20 @@ class Daemon:
         """It may have no more of them when it starts."""
         self._argv = ["prlimit", f"--nofile={most}:{most}", *self._argv]
 
+    def take_small_disk(self) -> None:
+        """Its state is on a file system of its own with little room. Needs root."""
+        self.state.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", self.state], check=True)
+
     def fill_disk(self) -> None:
-        """No file of it takes another byte once it starts."""
-        self._argv = ["prlimit", "--fsize=0", *self._argv]
+        """Its small disk takes not another byte."""
+        with contextlib.suppress(OSError), (self.state / "filler").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
 
     def empty_disk(self) -> None:
         """The opposite."""
-        self._argv = self._argv[2:]
+        (self.state / "filler").unlink()
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._argv, env=self._env, stderr=subprocess.PIPE, text=True)
@@ -206,6 +213,8 @@ def make_daemon(haproxy, free_port, tmp_path):
             if daemon.process.poll() is not None and haproxies(daemon.state):
                 daemon.start()
             daemon.end(signal.SIGINT)
+        if daemon.state.is_mount():
+            subprocess.run(["umount", daemon.state], check=True)
 
 
 @pytest.fixture(params=[pytest.param("", id="embedded"), pytest.param("start_consul", id="consul")])

@@ -78,6 +78,7 @@ def users(daemon) -> Iterator[set[tuple[int, str]]]:
 
 def test_on_a_full_disk_it_starts_and_serves_and_refuses_changes(make_daemon, backends, wait_for) -> None:
     daemon = make_daemon("--stop-haproxy")
+    daemon.take_small_disk()
     (backend,) = backends()
     daemon.start()
     daemon.register("books-ms", backend)

@@ -113,7 +113,7 @@ def test_planned_with_v1(rendered_by_v1, shape):
     assert sides.one_shots == shape.once
 
 
-def test_what_v1_refuses_is_said_before_anything_is_touched(project, monkeypatch):
+def test_what_v1_refuses_is_said_before_anything_is_touched(project, compose_v1, monkeypatch):
     code, report = planned(project, BY_NAME["include"], "compose-v1", monkeypatch)
     assert code == 2
     assert "'include' does not match any of the regexes" in report["error"]["message"]

@@ -220,7 +220,7 @@ def test_what_lives_in_the_targets_network_comes_up_with_it(project):
     assert project.get() == (200, "version 2\n")
 
 
-def test_a_file_of_the_first_version_by_every_strategy(project):
+def test_a_file_of_the_first_version_by_every_strategy(project, compose_v1):
     version = 'app:\n  image: "{}"\n  ports: ["8080"]\n  environment: {{SERVICE_NAME: {}, BOOKS: {}}}\n  links: [db]\n'
     side = 'db:\n  image: "{}"\n  command: ["/bin/busybox", "sleep", "1000"]\n'
     file = project.folder / "docker-compose.yml"
@@ -231,7 +231,7 @@ def test_a_file_of_the_first_version_by_every_strategy(project):
         done = project.deploy("--strategy", strategy)
 
         assert done.code == 0, done.text
-        assert "using compose-v1 1.29.2: its files are of compose's first version" in done.text or "made what" in done.text
+        assert "using compose-v1 1.29.2: " in done.text
         assert project.get() == (200, f"version {1 + number % 2}\n")
 
 
