@@ -177,14 +177,15 @@ class Orchestrator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def networks(self) -> frozenset[str]:
-        """The IDs of the project's networks."""
+    def belongings(self) -> frozenset[str]:
+        """The IDs of the project's networks, and of a stack's secrets and configs, too."""
 
     @abc.abstractmethod
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        """Remove the project's other networks.
+    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        """Remove the project's others of these, unless something uses them.
 
-        :return: the names of those that are still in use, and stay.
+        :param keep: the IDs of those that stay.
+        :return: those that are still there, in words: ``network books_default``.
         """
 
 

@@ -13,9 +13,10 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import networks, runner, stack_config, swarm_tasks, volumes
+from jenkins_proxy.orchestrator import belongings, runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
+from jenkins_proxy.orchestrator.belongings import Belonging
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.orchestrator.runner import Runner
@@ -174,20 +175,23 @@ class Stack(SwarmOrchestrator):
         self.validate()
         return volumes.unnamed(self._config["services"], service, self._engine, [])
 
-    def networks(self) -> frozenset[str]:
-        return networks.of_project(self._engine, swarm_tasks.NAMESPACE, self.project)
+    def belongings(self) -> frozenset[str]:
+        return frozenset(one.id for one in self._belongings())
 
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        left: list[str] = []
+    def _belongings(self) -> list[Belonging]:
+        return belongings.of_project(self._engine, swarm_tasks.NAMESPACE, self.project, belongings.KINDS)
+
+    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        left: list[Belonging] = []
 
         def gone() -> bool:
-            left[:] = networks.remove(self._engine, swarm_tasks.NAMESPACE, self.project, keep)
+            left[:] = belongings.remove(self._engine, self._belongings(), keep)
             return not left
 
         with contextlib.suppress(DeployFailed):
             # A Swarm lets a network go a moment after the last task on it.
             self._wait(gone, deadline.within(self._runner.timing.networks), "networks")
-        return left
+        return [str(one) for one in left]
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
         words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]

@@ -250,9 +250,39 @@ def verified(monkeypatch):
 
 def test_what_is_still_there_after_a_revert_is_named(deployment, monkeypatch):
     begun = deployment(failure=DeployFailed("no image"))
-    monkeypatch.setattr(begun.strategy.orchestrator, "remove_networks", lambda _keep, deadline: ["books_default"])
+    monkeypatch.setattr(
+        begun.strategy.orchestrator, "remove_belongings", lambda _keep, deadline: ["network books_default"]
+    )
 
     assert begun.replace(Outcome()).text == "rolled back: nothing had served before; still there: network books_default"
+
+
+def test_a_container_that_comes_after_the_revert_is_named(deployment, monkeypatch):
+    """Compose was stopped, and the engine went on making what it had been asked for."""
+    begun = deployment(failure=DeployFailed("no image"))
+    orchestrator = begun.strategy.orchestrator
+    restore = orchestrator.restore
+
+    def late(before, *, deadline):
+        restored = restore(before, deadline=deadline)
+        orchestrator.present = [orchestrator.container]
+        return restored
+
+    monkeypatch.setattr(orchestrator, "restore", late)
+
+    assert begun.replace(Outcome()).text == "rolled back: nothing had served before; still there: container books_app_1"
+
+
+def test_a_first_deploy_whose_hold_cannot_be_ended_has_no_old_containers(deployment, context, monkeypatch):
+    begun = deployment(failure=DeployFailed("no image"))
+
+    def away(*_words):
+        raise ProxyError("no proxy daemon answers")
+
+    monkeypatch.setattr(context.proxy, "end_hold", away)
+
+    text = begun.replace(Outcome()).text
+    assert text == "nothing had served before, and what was started is removed: no proxy daemon answers"
 
 
 @pytest.mark.parametrize(

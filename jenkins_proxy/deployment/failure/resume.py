@@ -18,7 +18,7 @@ from jenkins_proxy.deployment.steps import lock, proxy_route
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.deployment.strategies import select, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import HELD, DeployRecord
+from jenkins_proxy.deployment.strategies.base import HELD, RETIRING, DeployRecord
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SwarmOrchestrator
@@ -51,6 +51,11 @@ class Leftovers:
 
     record: DeployRecord | None
     hold: Hold | None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether users have met what the deploy has started."""
+        return self.hold.promoted if self.hold else self.record is not None and self.record.phase == RETIRING
 
     @property
     def kept(self) -> bool:

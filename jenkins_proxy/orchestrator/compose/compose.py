@@ -22,7 +22,7 @@ from typing import Any
 from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import networks, volumes
+from jenkins_proxy.orchestrator import belongings, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
@@ -240,11 +240,17 @@ class Compose(SurgeOrchestrator):
         inspected = [self._engine.inspect(container.id) for container in self.containers(service)]
         return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
 
-    def networks(self) -> frozenset[str]:
-        return networks.of_project(self._engine, containers.PROJECT, self.project)
+    def belongings(self) -> frozenset[str]:
+        return frozenset(one.id for one in belongings.of_project(self._engine, containers.PROJECT, self.project))
 
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        return networks.remove(self._engine, containers.PROJECT, self.project, keep)
+    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        found = belongings.of_project(self._engine, containers.PROJECT, self.project)
+        used = [one for one in found if one.id not in keep and belongings.in_use(self._engine, one.id)]
+        free = [one for one in found if one not in used]
+        timing = self._runner.timing
+        # The engine gives a network's last address back a moment after its container is gone.
+        left = belongings.remove_soon(self._engine, free, keep, deadline.within(timing.networks), timing.poll_min)
+        return [str(one) for one in (*used, *left)]
 
     def _words(self, *words: str, profiles: Sequence[str] | None = None) -> list[str]:
         # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.
