@@ -33,7 +33,7 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
             intent_log = IntentLog(context.registry, service)
             left = resume.leftovers(intent_log, context)
             record = left.record
-            if record is None and left.hold is None:
+            if left.undeploying or (record is None and left.hold is None):
                 context.console.step(f"nothing of {service} is held")
                 return dataclasses.replace(outcome, text="")
             outcome = dataclasses.replace(outcome, text="of what the deploy has left, some may be left still")

@@ -1,4 +1,4 @@
-"""What a project or a stack has beside its containers: networks, and on a cluster secrets and configs.
+"""What a project or a stack has beside its containers: networks, volumes, and on a cluster secrets and configs.
 
 A deploy that is reverted leaves none behind: each network takes one of the engine's few address pools, and a secret of
 a stack can never be given another content.
@@ -15,6 +15,7 @@ from jenkins_proxy.errors import DockerError
 from jenkins_proxy.retry import Deadline, retry
 
 NETWORK, SECRET, CONFIG = KINDS = ("network", "secret", "config")
+VOLUME = "volume"
 
 
 class _StillHeld(Exception):
@@ -84,6 +85,13 @@ def remove_soon(
     except _StillHeld as held:
         return held.left
     return []
+
+
+def volumes(engine: Engine, label: str, project: str) -> list[Belonging]:
+    """The volumes whose label names the project: a volume's name is its ID."""
+    filters = json.dumps({"label": [f"{label}={project}"]})
+    found = engine.get("/volumes", params={"filters": filters}).get("Volumes") or ()
+    return [Belonging(VOLUME, entry["Name"], entry["Name"]) for entry in found]
 
 
 def in_use(engine: Engine, network: str) -> bool:

@@ -175,8 +175,8 @@ class Stack(SwarmOrchestrator):
         self.validate()
         return volumes.unnamed(self._config["services"], service, self._engine, [])
 
-    def belongings(self) -> frozenset[str]:
-        return frozenset(one.id for one in self._belongings())
+    def belongings(self) -> dict[str, str]:
+        return {one.id: str(one) for one in self._belongings()}
 
     def _belongings(self) -> list[Belonging]:
         return belongings.of_project(self._engine, swarm_tasks.NAMESPACE, self.project, belongings.KINDS)
@@ -192,6 +192,36 @@ class Stack(SwarmOrchestrator):
             # A Swarm lets a network go a moment after the last task on it.
             self._wait(gone, deadline.within(self._runner.timing.networks), "networks")
         return [str(one) for one in left]
+
+    def present_services(self) -> frozenset[str]:
+        return frozenset(self._specs())
+
+    def named_services(self, name: str) -> frozenset[str]:
+        return frozenset(service for service, spec in self._specs().items() if swarm_tasks.says_name(spec, name))
+
+    def _specs(self) -> dict[str, Mapping[str, Any]]:
+        """What each service of the stack is made from, by its name in the files."""
+        filters = json.dumps({"label": [f"{swarm_tasks.NAMESPACE}={self.project}"]})
+        found = self._engine.get("/services", params={"filters": filters})
+        return {entry["Spec"]["Name"].removeprefix(f"{self.project}_"): entry["Spec"] for entry in found}
+
+    def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
+        made = {one.name for one in belongings.volumes(self._engine, swarm_tasks.NAMESPACE, self.project)}
+        if services is not None:
+            specs = [spec for name, spec in self._specs().items() if name in services]
+            made &= {source for spec in specs for source in swarm_tasks.mounted(spec)}
+        return tuple(sorted(made))
+
+    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
+        found = [Belonging(belongings.VOLUME, name, name) for name in sorted(names)]
+        limit = deadline.within(self._runner.timing.networks)
+        # A Swarm removes the containers of ended tasks a moment later.
+        return [
+            one.name for one in belongings.remove_soon(self._engine, found, (), limit, self._runner.timing.poll_min)
+        ]
+
+    def node_addresses(self) -> tuple[str, ...]:
+        return ()
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
         words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]

@@ -21,7 +21,7 @@ from jenkins_proxy.deployment.strategies.side_services import SideServices
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
-PROVING, HELD, RETIRING = "proving", "held", "retiring"
+PROVING, HELD, RETIRING, UNDEPLOYING = "proving", "held", "retiring", "undeploying"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DeployRecord:
 
     :ivar strategy: the strategy's name.
     :ivar phase: PROVING until users meet the new containers, RETIRING from then on; HELD when another command is to
-        let users in.
+        let users in; UNDEPLOYING of a service that goes: what goes with the target are the ``others`` then.
     :ivar project: the compose project or stack that is deployed into.
     :ivar target: the compose service.
     :ivar orchestrator: its name.

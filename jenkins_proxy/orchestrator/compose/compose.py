@@ -19,13 +19,14 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jenkins_proxy.clients.docker import containers
+from jenkins_proxy.clients.docker import containers, host_addresses
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator import belongings, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
+from jenkins_proxy.orchestrator.belongings import Belonging
 from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject
@@ -240,8 +241,8 @@ class Compose(SurgeOrchestrator):
         inspected = [self._engine.inspect(container.id) for container in self.containers(service)]
         return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
 
-    def belongings(self) -> frozenset[str]:
-        return frozenset(one.id for one in belongings.of_project(self._engine, containers.PROJECT, self.project))
+    def belongings(self) -> dict[str, str]:
+        return {one.id: str(one) for one in belongings.of_project(self._engine, containers.PROJECT, self.project)}
 
     def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
         found = belongings.of_project(self._engine, containers.PROJECT, self.project)
@@ -251,6 +252,29 @@ class Compose(SurgeOrchestrator):
         # The engine gives a network's last address back a moment after its container is gone.
         left = belongings.remove_soon(self._engine, free, keep, deadline.within(timing.networks), timing.poll_min)
         return [str(one) for one in (*used, *left)]
+
+    def present_services(self) -> frozenset[str]:
+        return frozenset(container.service for container in self.containers())
+
+    def named_services(self, name: str) -> frozenset[str]:
+        inspected = ((c.service, self._engine.inspect(c.id)) for c in self.containers())
+        there = [(service, entry) for service, entry in inspected if entry and containers.publishes(entry)]
+        return frozenset(service for service, entry in there if containers.says_name(entry["Config"], name))
+
+    def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
+        made = {one.name for one in belongings.volumes(self._engine, containers.PROJECT, self.project)}
+        if services is not None:
+            users = [*(c for c in self.containers() if c.service in services), *more]
+            inspected = [self._engine.inspect(container.id) or {} for container in users]
+            made &= {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
+        return tuple(sorted(made))
+
+    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
+        found = [Belonging(belongings.VOLUME, name, name) for name in sorted(names)]
+        return [one.name for one in belongings.remove(self._engine, found, ())]
+
+    def node_addresses(self) -> tuple[str, ...]:
+        return () if self._several_nodes else host_addresses.of_engine(self._engine.endpoint, self._engine.info())
 
     def _words(self, *words: str, profiles: Sequence[str] | None = None) -> list[str]:
         # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.

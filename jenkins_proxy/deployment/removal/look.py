@@ -1,0 +1,231 @@
+"""What there is of a service: its project and containers, its route, and its entries in the registry.
+
+A branch that was deleted has left no compose file. So all is found by the engine's labels and by the registry, and
+files are read only where they are given, or where no project is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jenkins_proxy.clients.docker import containers
+from jenkins_proxy.clients.docker.containers import CONFIG_FILES
+from jenkins_proxy.clients.docker.engine import Engine
+from jenkins_proxy.deployment import matching
+from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.removal import plan
+from jenkins_proxy.deployment.removal.options import UndeployOptions
+from jenkins_proxy.deployment.removal.plan import Entries, Going
+from jenkins_proxy.deployment.steps import proxy_route
+from jenkins_proxy.deployment.strategies import colors
+from jenkins_proxy.deployment.strategies.base import UNDEPLOYING, DeployRecord
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Container, Route
+from jenkins_proxy.orchestrator import detect, project_name
+from jenkins_proxy.orchestrator.base import COLORS, Orchestrator, SurgeOrchestrator, SwarmOrchestrator, color_project
+from jenkins_proxy.orchestrator.compose.project_files import ProjectName, located, variables
+from jenkins_proxy.orchestrator.project import ComposeProject
+
+
+@dataclass(frozen=True)
+class Present:
+    """What there is, and what of it goes.
+
+    :ivar base: the orchestrator of the project.
+    :ivar targets: the services whose containers are the instances, and more that were asked for with them.
+    :ivar going: the services of the project that go.
+    :ivar containers: of these, in every state; of a stack's standby, too.
+    :ivar colored: the target's containers in the projects of its colors.
+    :ivar route: None where there is none, or the proxy is left alone.
+    :ivar entries: of the service and its colors in the registry.
+    :ivar known: whether it is known what the target needs.
+    :ivar standbys: the services of a stack that stand in for the targets.
+    """
+
+    base: Orchestrator
+    targets: tuple[str, ...]
+    going: Going
+    containers: tuple[Container, ...]
+    colored: tuple[Container, ...]
+    route: Route | None
+    entries: Entries
+    known: bool
+    standbys: tuple[str, ...] = ()
+
+    @property
+    def leaving(self) -> tuple[Container, ...]:
+        """All containers that go."""
+        return (*self.colored, *self.containers)
+
+    @property
+    def instances(self) -> tuple[Container, ...]:
+        """Those that users may meet."""
+        mine = {*self.targets, *self.standbys}
+        return (*self.colored, *(c for c in self.containers if c.service in mine))
+
+
+def project(options: UndeployOptions, context: Context, record: DeployRecord | None) -> ProjectName:
+    """The project to undeploy from.
+
+    1. the one that ``-p`` gives;
+    2. the one that a deploy would take, where there are files;
+    3. the one that a deploy, or an undeploy, which was broken off went into;
+    4. the one whose containers stand at the service's entries in the registry;
+    5. the one that a deploy would take.
+
+    :raises UsageError: when containers of several projects serve under the name.
+    """
+    if not options.project and not reads_files(options, context):
+        if record is not None:
+            return ProjectName(colors.place(context, record).project, "what was broken off went into it")
+        found = _serving_projects(options.service, context)
+        if len(found) > 1:
+            raise UsageError(
+                f"containers of several projects serve as {options.service}: {', '.join(sorted(found))}",
+                "name one of them with -p",
+            )
+        if found:
+            return ProjectName(found.pop(), f"its containers serve as {options.service}")
+    return project_name.resolve(
+        context.settings,
+        given=options.project,
+        service=options.service,
+        files=options.files,
+        wanted=options.orchestrator,
+    )
+
+
+def reads_files(options: UndeployOptions, context: Context) -> bool:
+    """Whether compose files say what there is: those that are given, or without a project those that compose finds."""
+    environ = variables(options.files, context.settings.docker_environment(), os.getcwd())
+    return bool(options.files or (not options.project and located(options.files, environ, os.getcwd())))
+
+
+def _serving_projects(service: str, context: Context) -> set[str]:
+    running = containers.running(Engine.from_settings(context.settings))
+    found = set()
+    for name in (service, *(f"{service}-{color}" for color in COLORS)):
+        for instance in context.registry.instances(name)[0]:
+            for container in running:
+                if instance.address in matching.addresses(container) and matching.may_name(instance, container):
+                    found.add(_base_project(container))
+    return found - {""}
+
+
+def _base_project(container: Container) -> str:
+    suffix = next((f"-{color}" for color in COLORS if container.project.endswith(f"-{color}")), "")
+    return container.project.removesuffix(suffix) if _is_color(container) else container.project
+
+
+def _is_color(container: Container) -> bool:
+    """Whether a container is of a project that a blue-green deploy has made: its file came by stdin."""
+    return os.path.basename(container.labels.get(CONFIG_FILES, "")) == "-"
+
+
+def orchestrator(options: UndeployOptions, context: Context, name: str) -> tuple[Orchestrator, ComposeProject | None]:
+    """The orchestrator of the project, and what the files say where they are read."""
+    if not reads_files(options, context):
+        return colors.orchestrator(context, name, options.orchestrator), None
+    found, _ = detect.choose_readable(
+        context.settings,
+        context.console,
+        project=name,
+        files=options.files,
+        wanted=options.orchestrator,
+        profiles=options.profiles,
+        targets=options.targets,
+    )
+    return found, found.validate()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked at, and for what.
+
+    :ivar base: the orchestrator of the project.
+    :ivar files: what they say; None where they are not read.
+    :ivar record: of a command in this project that was broken off.
+    """
+
+    options: UndeployOptions
+    context: Context
+    base: Orchestrator
+    files: ComposeProject | None
+    record: DeployRecord | None
+
+    def present(self) -> Present:
+        """Look at all of it.
+
+        :raises UsageError: when others need what goes, or serve under the same name.
+        """
+        options, base = self.options, self.base
+        route = proxy_route.current(self.context.proxy, options.service) if options.proxy else None
+        there = base.containers()
+        targets = self._targets(there)
+        standbys = {f"{name}-standby" for name in targets} if isinstance(base, SwarmOrchestrator) else set()
+        names = base.present_services() - standbys
+        graph = plan.merged(
+            plan.graph_of_labels(there),
+            plan.graph_of_files(self.files) if self.files else {},
+            self._broken_off(targets),
+        )
+        asked = [*targets, *options.sides, *(sorted(names) if options.with_sides else ())]
+        going = plan.going(list(dict.fromkeys(asked)), graph, names)
+        leaving = tuple(container for container in there if container.service in {*going.services, *standbys})
+        colored = tuple(c for color in COLORS for c in self._of_color(color) if c.service in targets)
+        entries = self._entries(route, (*colored, *leaving), colors_too=bool(colored))
+        if options.proxy and (route is not None or leaving or colored):
+            plan.refuse_shared(options.service, entries, base.project)
+        known = self.files is not None or any(plan.NEEDS in c.labels for c in there if c.service in targets)
+        standing = tuple(sorted(standbys & base.present_services()))
+        return Present(base, targets, going, leaving, colored, route, entries, known, standing)
+
+    def _entries(self, route: Route | None, leaving: Sequence[Container], *, colors_too: bool) -> Entries:
+        """The entries under the names that users are led by; under those of other colors only what goes."""
+        service, instances = self.options.service, self.context.registry.instances
+        led = dict.fromkeys([service, route.registry_name if route else service])
+        running, node = self.base.running_anywhere(), self.base.node_addresses()
+        found = plan.entries([i for name in led for i in instances(name)[0]], leaving, running, node)
+        if not (colors_too or self.record):
+            return found
+        more = [f"{service}-{color}" for color in COLORS if f"{service}-{color}" not in led]
+        colored = plan.entries([i for name in more for i in instances(name)[0]], leaving, running, node)
+        mine, stale = (*found.mine, *colored.mine), (*found.stale, *colored.stale)
+        return dataclasses.replace(found, mine=mine, stale=stale)
+
+    def _targets(self, there: Sequence[Container]) -> tuple[str, ...]:
+        """The services whose containers are the instances, and the others that were named with the first."""
+        options = self.options
+        first, *others = options.targets or ("",)
+        if self.files is not None:
+            target = self.files.target(first)
+            self.files.sides(target.name, options.sides, others=others)
+            return (target.name, *others)
+        if first:
+            return (first, *others)
+        if self.record is not None and self.record.target:
+            return (self.record.target,)
+        instances = self.context.registry.instances(options.service)[0]
+        serving = {
+            container.service
+            for container in there
+            if any(i.address in matching.addresses(container) and matching.may_name(i, container) for i in instances)
+        }
+        colored = {container.service for color in COLORS for container in self._of_color(color)}
+        return tuple(sorted(serving or colored or self.base.named_services(options.service)))
+
+    def _of_color(self, color: str) -> list[Container]:
+        base = self.base
+        if not isinstance(base, SurgeOrchestrator):
+            return []
+        name = color_project(base.project, color)
+        return [c for c in colors.orchestrator(self.context, name, base.name).containers() if _is_color(c)]
+
+    def _broken_off(self, targets: Sequence[str]) -> dict[str, set[str]]:
+        """What an undeploy that was broken off was to take along, whatever labels say by now."""
+        if self.record is None or self.record.phase != UNDEPLOYING:
+            return {}
+        return {target: set(self.record.others) - {target} for target in targets}

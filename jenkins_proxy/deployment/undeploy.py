@@ -1,0 +1,263 @@
+"""Taking a service away: its route, drained first, its containers, networks, entries in the registry, and records.
+
+What others need stays. Each step finds out what is there, so that a second run finishes what a first one has begun.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jenkins_proxy import validation
+from jenkins_proxy.clients.consul import rights
+from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.failure import resume
+from jenkins_proxy.deployment.failure.intent_log import IntentLog
+from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.removal import look, registry
+from jenkins_proxy.deployment.removal.look import Present
+from jenkins_proxy.deployment.removal.options import UndeployOptions
+from jenkins_proxy.deployment.steps import drain, lock, proxy_route
+from jenkins_proxy.deployment.steps import hold as holds
+from jenkins_proxy.deployment.strategies.base import UNDEPLOYING, DeployRecord
+from jenkins_proxy.errors import Problems, RegistryError, Stopped
+from jenkins_proxy.model import Container
+from jenkins_proxy.orchestrator.base import COLORS, Orchestrator, Snapshot, SurgeOrchestrator, color_project
+from jenkins_proxy.orchestrator.project import ComposeProject
+from jenkins_proxy.validation import few
+
+UNDEPLOY = "undeploy"
+_MANY = 1000
+
+
+def undeploy(options: UndeployOptions, context: Context, *, dry_run: bool = False) -> Outcome:
+    """Take a service away. One that is not there is no error.
+
+    :param dry_run: say what would go, and change nothing.
+    :return: what became of it, with what was removed and what is left, in words. Its error is a UsageError when others
+        need what would go or serve under the same name, a RemoteError when engine, registry or proxy does not answer,
+        or somebody holds the service or its lock, a DeployFailed when the tasks of a stack do not end in time.
+    """
+    outcome = Outcome(text="nothing was changed")
+    try:
+        _check(options, context)
+        log = IntentLog(context.registry, options.service)
+        named = look.project(options, context, log.read())
+        base, files = look.orchestrator(options, context, named.name)
+        context.console.step(f"using {base.name} {base.version}; project {named.name}: {named.reason}")
+        outcome = dataclasses.replace(outcome, orchestrator=base.name)
+        if dry_run:
+            found = _look(options, context, base, files, log)
+            return dataclasses.replace(outcome, plan=_show(found, options, context), text="")
+        with lock.of_deploy(context, options.service, base.place, options.lock_timeout) as held:
+            context = context.with_fresh_deadline().under(held.ensure_held)
+            found = _look(options, context, base, files, log)
+            return _Undeployment(options, context, log, found).run(outcome)
+    except (Exception, Stopped) as error:
+        return outcome.failed(error, context.phases.current)
+
+
+def _check(options: UndeployOptions, context: Context) -> None:
+    """Whether all that is needed is there: every problem in one answer."""
+    problems = Problems()
+    good = problems.gather(lambda: validation.check_service(options.service))
+    problems.gather(lambda: _check_registry(context))
+    if options.proxy and good:
+        # A dry run shows at once whether the daemon answers and takes our token.
+        problems.gather(lambda: context.proxy.remove_route(options.service, dry_run=True))
+    problems.raise_any()
+
+
+def _check_registry(context: Context) -> None:
+    if not context.registry.leader():
+        raise RegistryError(f"the registry at {context.settings.consul} has no leader", "see its log")
+    lacking = context.registry.missing_rights(rights.DEPLOY)
+    if lacking:
+        raise RegistryError(*rights.lack(rights.DEPLOY, lacking))
+
+
+def _look(
+    options: UndeployOptions, context: Context, base: Orchestrator, files: ComposeProject | None, log: IntentLog
+) -> Present:
+    """What there is now; a service that somebody holds on purpose is left to who does."""
+    left = resume.leftovers(log, context)
+    if left.hold is not None and left.kept and not left.hold.expired:
+        holds.refuse_kept(left.hold)
+    mine = {base.project, *(color_project(base.project, color) for color in COLORS)}
+    record = left.record if left.record is not None and left.record.project in mine else None
+    return look.Look(options, context, base, files, record).present()
+
+
+def _show(found: Present, options: UndeployOptions, context: Context) -> dict[str, Any]:
+    """Print what would go, and return it."""
+    plan = {
+        "route": found.route.as_dict() if found.route else None,
+        "services": list(found.going.services),
+        "containers": [container.name for container in found.leaving],
+        "networks": list(found.base.belongings().values()),
+        "volumes": list(_volumes(found)) if options.volumes else [],
+        "entries": [f"{instance.id} at {instance.address}" for instance in found.entries.gone],
+        "left": found.going.left(),
+    }
+    say = context.console.step
+    say("dry run: nothing is changed")
+    if found.route is not None:
+        say(f"drain and remove the route {proxy_route.describe(found.route)}")
+    for title, names in (
+        ("stop and remove", plan["containers"]),
+        ("remove, unless it is used by then:", plan["networks"]),
+        ("remove volume", plan["volumes"]),
+        ("wait for the registry to lose, or take out of it:", plan["entries"]),
+        ("it stays:", plan["left"]),
+    ):
+        if names:
+            say(f"{title} {few(names, _MANY)}")
+    if found.route is None and not found.going.services and not found.leaving and not found.entries.gone:
+        say(f"nothing of {options.service} is there")
+    return plan
+
+
+def _volumes(found: Present) -> tuple[str, ...]:
+    """The volumes of what goes; all of the project where nothing else of it is there."""
+    alone = not found.going.others and not found.going.kept
+    return found.base.volumes(None if alone else found.going.services, more=found.colored)
+
+
+@dataclass
+class _Undeployment:
+    """One undeploy, by the holder of the locks.
+
+    :ivar removed: what is gone so far, in words.
+    :ivar step: what is being done.
+    """
+
+    options: UndeployOptions
+    context: Context
+    log: IntentLog
+    found: Present
+    removed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    step: str = ""
+
+    def run(self, outcome: Outcome) -> Outcome:
+        service = self.options.service
+        try:
+            self._take_away()
+        except lock.LockLost as error:
+            return self._ended(outcome).failed(error, self.step, text="what is left is the other command's to decide")
+        except (Exception, Stopped) as error:
+            gone = f"gone: {few(self.removed)}; " if self.removed else ""
+            text = f"{gone}what else there is of {service} is left: undeploy {service} again takes it away"
+            return self._ended(outcome).failed(error, self.step, text=text)
+        there = f"; still there: {few(self.left, 10)}" if self.left else ""
+        if self.removed:
+            self.context.console.step(f"done: {service} is undeployed: {few(self.removed, 10)}{there}")
+        else:
+            self.context.console.step(f"nothing of {service} is there{there}")
+        return dataclasses.replace(self._ended(outcome), text="")
+
+    def _ended(self, outcome: Outcome) -> Outcome:
+        return dataclasses.replace(outcome, removed=tuple(self.removed), left=tuple(self.left))
+
+    def _take_away(self) -> None:
+        found, options = self.found, self.options
+        volumes = _volumes(found)
+        if found.leaving or found.going.services or found.route is not None:
+            self._begin()
+        if found.route is not None:
+            self.step = "remove the route"
+            self._remove_route()
+        self.step = "retire"
+        self._remove_containers()
+        self.left += found.going.left()
+        if found.going.others and not found.known and found.targets:
+            self.context.console.warning(
+                f"who needs {few(found.going.others)} is not in the labels of {found.base.name}: "
+                "-f with the compose file says it, --with-sides takes all of the project"
+            )
+        self.step = "remove networks"
+        self._remove_belongings()
+        self.step = "remove volumes"
+        self._remove_volumes(volumes if options.volumes else (), volumes)
+        self.step = "leave the registry"
+        self._leave_registry()
+        self.context.confirm()
+        if self.log.read() is not None:
+            self.log.end()
+
+    def _begin(self) -> None:
+        """Write down what goes: the containers that say so may be gone when a second run comes."""
+        found = self.found
+        first, *others = found.targets or ("",)
+        self.context.confirm()
+        self.log.begin(
+            DeployRecord(
+                strategy=UNDEPLOY,
+                phase=UNDEPLOYING,
+                project=found.base.project,
+                target=first,
+                old=tuple(sorted(container.id for container in found.leaving)),
+                since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                orchestrator=found.base.name,
+                others=tuple(dict.fromkeys([*others, *(n for n in found.going.services if n != first)])),
+            )
+        )
+
+    def _remove_route(self) -> None:
+        route, context = self.found.route, self.context
+        if route is None:
+            return
+        running = [container for container in self.found.instances if container.running]
+        if running:
+            drain.drain(context, route, running)
+        context.confirm()
+        context.proxy.remove_route(route.service)
+        self.removed.append(f"route {proxy_route.describe(route)}")
+        context.console.step(f"the proxy routes {route.service} no more")
+
+    def _remove_containers(self) -> None:
+        """The instances first, then each need, once nobody is there who needs it."""
+        found = self.found
+        if not isinstance(found.base, SurgeOrchestrator):
+            # A Swarm starts again what is only stopped.
+            for name in (*found.standbys, *found.going.services):
+                self.context.confirm()
+                self.context.console.step(f"removing service {name} of stack {found.base.project}")
+                found.base.restore([Snapshot(name)], deadline=self.context.deadline)
+                self.removed.append(f"service {name}")
+            return
+        self._end(found.base, found.instances)
+        for name in found.going.services:
+            self._end(found.base, [c for c in found.containers if c.service == name and c not in found.instances])
+
+    def _end(self, base: SurgeOrchestrator, containers: Sequence[Container]) -> None:
+        made = [container.id for container in containers] if self.options.volumes else []
+        drain.retire(self.context, base, None, containers, made=made)
+        self.removed += [f"container {container.name}" for container in containers]
+
+    def _remove_belongings(self) -> None:
+        base = self.found.base
+        before = base.belongings()
+        if before:
+            self.context.confirm()
+            left = base.remove_belongings((), deadline=self.context.deadline)
+            self.removed += [one for one in before.values() if one not in left]
+            self.left += left
+
+    def _remove_volumes(self, asked: Sequence[str], known: Sequence[str]) -> None:
+        left = list(known)
+        if asked:
+            self.context.confirm()
+            left = self.found.base.remove_volumes(asked, deadline=self.context.deadline)
+            self.removed += [f"volume {name}" for name in asked if name not in left]
+        self.left += [f"volume {name}" + ("" if asked else " (--volumes removes it)") for name in left]
+
+    def _leave_registry(self) -> None:
+        gone, left = registry.leave(self.context, self.found.entries.gone)
+        self.removed += [f"entry {instance.id}" for instance in gone]
+        others = [instance for _, instance in self.found.entries.others]
+        still = [*left, *others, *self.found.entries.elsewhere]
+        self.left += [f"entry {instance.id} at {instance.address}" for instance in still]
