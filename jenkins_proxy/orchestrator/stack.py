@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,10 +12,10 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import belongings, runner, stack_config, swarm_tasks, volumes
+from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
-from jenkins_proxy.orchestrator.belongings import Belonging
+from jenkins_proxy.orchestrator.belongings import KINDS, Belongings
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.orchestrator.runner import Runner
@@ -176,22 +175,16 @@ class Stack(SwarmOrchestrator):
         return volumes.unnamed(self._config["services"], service, self._engine, [])
 
     def belongings(self) -> dict[str, str]:
-        return {one.id: str(one) for one in self._belongings()}
-
-    def _belongings(self) -> list[Belonging]:
-        return belongings.of_project(self._engine, swarm_tasks.NAMESPACE, self.project, belongings.KINDS)
+        return self._belongings.by_id()
 
     def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        left: list[Belonging] = []
+        return self._belongings.remove(keep, deadline)
 
-        def gone() -> bool:
-            left[:] = belongings.remove(self._engine, self._belongings(), keep)
-            return not left
-
-        with contextlib.suppress(DeployFailed):
-            # A Swarm lets a network go a moment after the last task on it.
-            self._wait(gone, deadline.within(self._runner.timing.networks), "networks")
-        return [str(one) for one in left]
+    @property
+    def _belongings(self) -> Belongings:
+        timing = self._runner.timing
+        place = (self._engine, swarm_tasks.NAMESPACE, self.project)
+        return Belongings(*place, kinds=KINDS, seconds=timing.networks, pause=timing.poll_min)
 
     def present_services(self) -> frozenset[str]:
         return frozenset(self._specs())
@@ -206,19 +199,14 @@ class Stack(SwarmOrchestrator):
         return {entry["Spec"]["Name"].removeprefix(f"{self.project}_"): entry["Spec"] for entry in found}
 
     def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
-        made = {one.name for one in belongings.volumes(self._engine, swarm_tasks.NAMESPACE, self.project)}
-        if services is not None:
-            specs = [spec for name, spec in self._specs().items() if name in services]
-            made &= {source for spec in specs for source in swarm_tasks.mounted(spec)}
-        return tuple(sorted(made))
+        if services is None:
+            return self._belongings.volumes()
+        specs = [spec for name, spec in self._specs().items() if name in services]
+        return self._belongings.volumes({source for spec in specs for source in swarm_tasks.mounted(spec)})
 
     def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
-        found = [Belonging(belongings.VOLUME, name, name) for name in sorted(names)]
-        limit = deadline.within(self._runner.timing.networks)
         # A Swarm removes the containers of ended tasks a moment later.
-        return [
-            one.name for one in belongings.remove_soon(self._engine, found, (), limit, self._runner.timing.poll_min)
-        ]
+        return self._belongings.remove_volumes(names, deadline)
 
     def node_addresses(self) -> tuple[str, ...]:
         return ()

@@ -26,9 +26,12 @@ class Engine:
     def get(self, path, *, params):
         filters = json.loads(params["filters"])
         if path == "/containers/json":
-            return [{"Id": "c"}] if self.attached & set(filters["network"]) else []
+            ((_, asked),) = filters.items()
+            return [{"Id": "c"}] if self.attached & set(asked) else []
         kind = path.strip("/").removesuffix("s")
         found = [(key, name) for key, (of, name) in self.present.items() if of == kind]
+        if kind == "volume":
+            return {"Volumes": [{"Name": key} for key, _ in found] or None}
         if kind == "network":
             return [{"Id": key, "Name": name} for key, name in found]
         return [{"ID": key, "Spec": {"Name": name}} for key, name in found]
@@ -71,3 +74,20 @@ def test_what_a_project_has_made_goes(kind, present, more, left):
     assert orchestrator(kind, engine).remove_belongings({"old"}, deadline=Deadline(5)) == left
     assert "old" in engine.present
     assert len(engine.present) == 1 + len(left)
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "left", "there"),
+    [
+        (["books_data"], {}, [], {"books_more"}),
+        (["books_data", "books_more"], {"attached": ["books_data"]}, ["books_data"], {"books_data"}),
+        (["books_data", "gone"], {"refusals": {"books_data": 1}}, [], {"books_more"}),
+        ([], {}, [], {"books_data", "books_more"}),
+    ],
+)
+def test_volumes_go_that_nothing_uses(names, more, left, there):
+    engine = Engine({name: ("volume", name) for name in ("books_data", "books_more")}, **more)
+    books = orchestrator(COMPOSE_V2, engine)
+
+    assert books.remove_volumes(names, deadline=Deadline(5)) == left
+    assert set(books.volumes()) == there

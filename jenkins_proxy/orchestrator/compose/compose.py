@@ -22,11 +22,11 @@ from typing import Any
 from jenkins_proxy.clients.docker import containers, host_addresses
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import belongings, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
+from jenkins_proxy.orchestrator import volumes
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
-from jenkins_proxy.orchestrator.belongings import Belonging
+from jenkins_proxy.orchestrator.belongings import Belongings
 from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject
@@ -242,16 +242,17 @@ class Compose(SurgeOrchestrator):
         return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
 
     def belongings(self) -> dict[str, str]:
-        return {one.id: str(one) for one in belongings.of_project(self._engine, containers.PROJECT, self.project)}
+        return self._belongings.by_id()
 
     def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        found = belongings.of_project(self._engine, containers.PROJECT, self.project)
-        used = [one for one in found if one.id not in keep and belongings.in_use(self._engine, one.id)]
-        free = [one for one in found if one not in used]
+        return self._belongings.remove(keep, deadline)
+
+    @property
+    def _belongings(self) -> Belongings:
         timing = self._runner.timing
-        # The engine gives a network's last address back a moment after its container is gone.
-        left = belongings.remove_soon(self._engine, free, keep, deadline.within(timing.networks), timing.poll_min)
-        return [str(one) for one in (*used, *left)]
+        return Belongings(
+            self._engine, containers.PROJECT, self.project, seconds=timing.networks, pause=timing.poll_min
+        )
 
     def present_services(self) -> frozenset[str]:
         return frozenset(container.service for container in self.containers())
@@ -262,16 +263,15 @@ class Compose(SurgeOrchestrator):
         return frozenset(service for service, entry in there if containers.says_name(entry["Config"], name))
 
     def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
-        made = {one.name for one in belongings.volumes(self._engine, containers.PROJECT, self.project)}
-        if services is not None:
-            users = [*(c for c in self.containers() if c.service in services), *more]
-            inspected = [self._engine.inspect(container.id) or {} for container in users]
-            made &= {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
-        return tuple(sorted(made))
+        if services is None:
+            return self._belongings.volumes()
+        users = [*(c for c in self.containers() if c.service in services), *more]
+        inspected = [self._engine.inspect(container.id) or {} for container in users]
+        used = {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
+        return self._belongings.volumes(used)
 
     def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
-        found = [Belonging(belongings.VOLUME, name, name) for name in sorted(names)]
-        return [one.name for one in belongings.remove(self._engine, found, ())]
+        return self._belongings.remove_volumes(names, deadline)
 
     def node_addresses(self) -> tuple[str, ...]:
         return () if self._several_nodes else host_addresses.of_engine(self._engine.endpoint, self._engine.info())
