@@ -4,7 +4,7 @@ import groovy.transform.Field
 @Field final Map DEFAULTS = [
     service: '',       // required: the service's name in the registry
     project: '',       // compose project or stack ('': the one whose containers serve, else as for a deploy)
-    file: [],          // compose file, or several: who needs whom, where labels do not say it ([]: labels alone)
+    file: [],          // compose file, or several: who needs whom, where labels do not say it ([]: without)
     profile: [],       // compose profile, or several, to enable beside those of the target
     target: [],        // compose service whose containers are the instances ([]: the one that serves); more go with it
     side: [],          // other service of the project that goes, too, or several

@@ -50,8 +50,8 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="compose file, for what its labels on the engine do not say: with docker-compose 1.x and stacks, which "
-        "services need which; repeatable",
+        help="compose file, for what neither labels nor the last deploy say: which services need which, of what a "
+        "person has brought up with docker-compose 1.x or as a stack; repeatable",
     )
     group.add_argument("--profile", action="append", default=[], metavar="NAME", help="compose profile to enable")
     group.add_argument(

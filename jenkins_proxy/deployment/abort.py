@@ -9,6 +9,7 @@ from jenkins_proxy.deployment.context import Context, DeployOptions
 from jenkins_proxy.deployment.failure import first_deploy, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.removal import note
 from jenkins_proxy.deployment.steps import lock, proxy_route
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.errors import Stopped
@@ -51,6 +52,8 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
                 )
                 if record is not None and not left.promoted:
                     still = first_deploy.undo(record, context)
+                    if place is not None and not record.old:
+                        note.remove(context.registry, service, place.project)
             intent_log.end()
             route = proxy_route.if_reachable(context, service)
     except (Exception, Stopped) as error:

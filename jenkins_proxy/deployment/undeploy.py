@@ -5,6 +5,7 @@ What others need stays. Each step finds out what is there, so that a second run 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 from collections.abc import Sequence
@@ -18,15 +19,18 @@ from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.removal import look, registry
+from jenkins_proxy.deployment.removal import note as notes
 from jenkins_proxy.deployment.removal.look import Present
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.steps import drain, lock, proxy_route
 from jenkins_proxy.deployment.steps import hold as holds
+from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.deployment.strategies.base import UNDEPLOYING, DeployRecord
-from jenkins_proxy.errors import Problems, RegistryError, Stopped
+from jenkins_proxy.errors import JenkinsProxyError, Problems, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import COLORS, Orchestrator, Snapshot, SurgeOrchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject
+from jenkins_proxy.signals import undisturbed
 from jenkins_proxy.validation import few
 
 UNDEPLOY = "undeploy"
@@ -45,7 +49,7 @@ def undeploy(options: UndeployOptions, context: Context, *, dry_run: bool = Fals
     try:
         _check(options, context)
         log = IntentLog(context.registry, options.service)
-        named = look.project(options, context, log.read())
+        named = look.project(options, context, log.read(), notes.read(context.registry, options.service))
         base, files = look.orchestrator(options, context, named.name)
         context.console.step(f"using {base.name} {base.version}; project {named.name}: {named.reason}")
         outcome = dataclasses.replace(outcome, orchestrator=base.name)
@@ -87,8 +91,21 @@ def _look(
     if left.hold is not None and left.kept and not left.hold.expired:
         holds.refuse_kept(left.hold)
     mine = {base.project, *(color_project(base.project, color) for color in COLORS)}
-    record = left.record if left.record is not None and left.record.project in mine else None
-    return look.Look(options, context, base, files, record).present()
+    record = left.record
+    if record is not None and record.project not in mine:
+        raise UsageError(
+            f"a deploy of {options.service} into project {record.project} was broken off",
+            f"abort {options.service} puts that in order, or -p {record.project} undeploys it",
+        )
+    note = notes.read(context.registry, options.service)
+    mine_too = note if note is not None and note.project == base.project else None
+    found = look.Look(options, context, base, files, record, mine_too).present()
+    if note is not None and mine_too is None and not found.leaving and not found.going.services:
+        raise UsageError(
+            f"project {base.project} has nothing of {options.service}, which the last deploy put into {note.project}",
+            f"-p {note.project} undeploys that; remove {options.service} takes away the route alone",
+        )
+    return found
 
 
 def _show(found: Present, options: UndeployOptions, context: Context) -> dict[str, Any]:
@@ -149,8 +166,10 @@ class _Undeployment:
         except lock.LockLost as error:
             return self._ended(outcome).failed(error, self.step, text="what is left is the other command's to decide")
         except (Exception, Stopped) as error:
-            gone = f"gone: {few(self.removed)}; " if self.removed else ""
-            text = f"{gone}what else there is of {service} is left: undeploy {service} again takes it away"
+            self._look_again()
+            gone = f"gone: {few(self.removed, 10)}; " if self.removed else ""
+            there = few(self.left, 10) or f"what else there is of {service}"
+            text = f"{gone}still there: {there}; undeploy {service} again takes the rest away"
             return self._ended(outcome).failed(error, self.step, text=text)
         there = f"; still there: {few(self.left, 10)}" if self.left else ""
         if self.removed:
@@ -158,6 +177,18 @@ class _Undeployment:
         else:
             self.context.console.step(f"nothing of {service} is there{there}")
         return dataclasses.replace(self._ended(outcome), text="")
+
+    def _look_again(self) -> None:
+        """See what is gone and what is still there after a failure, as far as the engine says it."""
+        base, leaving = self.found.base, self.found.leaving
+        said, self.left = set(self.removed), []
+        with undisturbed(), contextlib.suppress(JenkinsProxyError):
+            there = {container.id for container in base.containers()}
+            for project in {container.project for container in self.found.colored}:
+                there |= {c.id for c in colors.orchestrator(self.context, project, base.name).containers()}
+            names = {container.id: f"container {container.name}" for container in leaving}
+            self.removed += [name for key, name in names.items() if key not in there and name not in said]
+            self.left = [*(name for key, name in names.items() if key in there), *base.belongings().values()]
 
     def _ended(self, outcome: Outcome) -> Outcome:
         return dataclasses.replace(outcome, removed=tuple(self.removed), left=tuple(self.left))
@@ -175,7 +206,7 @@ class _Undeployment:
         self.left += found.going.left()
         if found.going.others and not found.known and found.targets:
             self.context.console.warning(
-                f"who needs {few(found.going.others)} is not in the labels of {found.base.name}: "
+                f"what {few(found.targets)} needs of {few(found.going.others)} is in no label of {found.base.name}: "
                 "-f with the compose file says it, --with-sides takes all of the project"
             )
         self.step = "remove networks"
@@ -187,6 +218,7 @@ class _Undeployment:
         self.context.confirm()
         if self.log.read() is not None:
             self.log.end()
+        notes.remove(self.context.registry, self.options.service, self.found.base.project)
 
     def _begin(self) -> None:
         """Write down what goes: the containers that say so may be gone when a second run comes."""

@@ -13,11 +13,11 @@ from jenkins_proxy.deployment import undeploy
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.removal import plan
+from jenkins_proxy.deployment.removal import note, plan
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.steps import lock
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import UNDEPLOYING
+from jenkins_proxy.deployment.strategies.base import PROVING, UNDEPLOYING, DeployRecord
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DockerError, ProxyError, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Route
@@ -27,6 +27,7 @@ from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 
 ROUTE = Route("books-ms", ("/api",))
 LABELS = {plan.NEEDS: "db:service_started:true"}
+NOTHING = {plan.NEEDS: ""}
 FROM_STDIN = {"com.docker.compose.project.config_files": "-"}
 
 
@@ -131,9 +132,12 @@ def books(world, a_container, an_instance):
     """app serves as books-ms and needs db; web has nothing to do with it unless it needs db."""
 
     def make(*, web: bool = False, web_needs: str = "db", used=None):
-        found = [a_container("books_app_1", 32768, labels=LABELS), a_container("books_db_1", service="db")]
+        found = [
+            a_container("books_app_1", 32768, labels=LABELS),
+            a_container("books_db_1", service="db", labels=NOTHING),
+        ]
         if web:
-            labels = {plan.NEEDS: f"{web_needs}:service_started:true"} if web_needs else {}
+            labels = {plan.NEEDS: f"{web_needs}:service_started:true"} if web_needs else NOTHING
             found.append(a_container("books_web_1", 32769, service="web", labels=labels))
         compose = world.add(InMemoryCompose, "books", *found)
         compose.networks = {"n1": "network books_default"}
@@ -289,7 +293,8 @@ def test_without_the_proxy_the_route_stays(books, run, world):
     assert (world.calls, outcome.error, world.proxy.route) == ([ALL[0], *ALL[3:]], None, ROUTE)
 
 
-def test_both_colors_go(world, run, a_container, an_instance):
+@pytest.mark.parametrize("noted", [False, True])
+def test_both_colors_go(noted, world, run, a_container, an_instance):
     world.proxy.route = Route("books-ms", ("/api",), color="blue")
     base = world.add(InMemoryCompose, "books", a_container("books_db_1", service="db"))
     base.networks = {"n1": "network books_default"}
@@ -308,14 +313,19 @@ def test_both_colors_go(world, run, a_container, an_instance):
         or [one.present.remove(container) for one in world.projects.values() if container in one.present]
     )
 
+    if noted:
+        note.write(world.registry, "books-ms", note.Note("books", "app", {"app": ["db"], "db": []}))
+
     outcome, text = run()
 
     assert outcome.error is None, outcome.error
     gone = {call for call in world.calls if call.startswith("remove books")}
-    assert gone == {"remove books-blue_app_1", "remove books-green_app_1"}
+    needed = {"remove books_db_1"} if noted else set()
+    assert gone == {"remove books-blue_app_1", "remove books-green_app_1"} | needed
     assert world.calls[1] == "drain 10.0.0.1:32768"
-    assert outcome.left == ("service db", "network books_default")
-    assert "who needs db is not in the labels" in text
+    assert outcome.left == (() if noted else ("service db", "network books_default"))
+    assert ("what app needs of db is in no label of compose-v2: -f with the compose file" in text) is not noted
+    assert world.registry.keys == {}
 
 
 def test_a_stacks_services_go_with_their_standby(world, run, a_container, an_instance):
@@ -333,6 +343,51 @@ def test_a_stacks_services_go_with_their_standby(world, run, a_container, an_ins
     assert outcome.left == ()
 
 
+@pytest.mark.parametrize(("web_needs", "there"), [("", []), ("worker", ["worker", "web"])])
+def test_what_was_deployed_along_goes_along_unless_it_is_needed(books, run, world, a_container, web_needs, there):
+    compose = books(web=bool(web_needs), web_needs=web_needs)
+    compose.present.append(a_container("books_worker_1", service="worker", labels=NOTHING))
+    known = note.Note("books", "app", {"app": ["db"]}, ("worker",))
+    note.write(world.registry, "books-ms", known)
+    assert note.read(world.registry, "books-ms") == known
+
+    run()
+
+    assert sorted(container.service for container in compose.present) == sorted(there)
+
+
+def test_a_wrong_project_takes_no_route_away(books, run, world):
+    books()
+    world.registry.entries.clear()
+    note.write(world.registry, "books-ms", note.Note("books", "app"))
+
+    outcome, _ = run(project="boks")
+
+    assert outcome.error.message == "project boks has nothing of books-ms, which the last deploy put into books"
+    assert outcome.error.hint.startswith("-p books undeploys that")
+    assert world.calls == ["lock"]
+
+
+def test_what_was_broken_off_in_another_project_is_left(books, run, world):
+    books()
+    IntentLog(world.registry, "books-ms").begin(DeployRecord("rolling", PROVING, "other", "app"))
+    note.write(world.registry, "books-ms", note.Note("other", "app"))
+    keys = dict(world.registry.keys)
+
+    outcome, _ = run()
+
+    assert isinstance(outcome.error, UsageError)
+    assert "a deploy of books-ms into project other was broken off" in outcome.error.message
+    assert (world.calls, world.registry.keys) == (["lock"], keys)
+
+
+@pytest.mark.parametrize("value", [b"", b"nonsense", b"[]", b"{}", b'{"project": "a", "target": "b", "needs": []}'])
+def test_a_note_that_nobody_of_us_wrote_is_none(world, value):
+    world.registry.kv_put(note.NOTES + "books-ms", value)
+
+    assert note.read(world.registry, "books-ms") is None
+
+
 @pytest.mark.parametrize("failure", [Stopped("SIGTERM"), DockerError("the engine is away")])
 def test_a_second_run_finishes_what_a_first_one_has_begun(books, run, world, failure, monkeypatch):
     compose = books()
@@ -346,7 +401,8 @@ def test_a_second_run_finishes_what_a_first_one_has_begun(books, run, world, fai
     outcome, _ = run()
     assert outcome.error is failure
     assert outcome.text == (
-        "gone: route /api; what else there is of books-ms is left: undeploy books-ms again takes it away"
+        "gone: route /api, container books_app_1; still there: container books_db_1, network books_default; "
+        "undeploy books-ms again takes the rest away"
     )
     assert [container.name for container in compose.present] == ["books_db_1"]
     record = IntentLog(world.registry, "books-ms").read()

@@ -1,7 +1,7 @@
 """What there is of a service: its project and containers, its route, and its entries in the registry.
 
-A branch that was deleted has left no compose file. So all is found by the engine's labels and by the registry, and
-files are read only where they are given, or where no project is.
+A branch that was deleted has left no compose file. So all is found by the engine's labels and by the registry, with the
+note that the last deploy has left there, and files are read only where they are given, or where no project is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.removal import plan
+from jenkins_proxy.deployment.removal.note import Note
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.removal.plan import Entries, Going
 from jenkins_proxy.deployment.steps import proxy_route
@@ -67,14 +68,15 @@ class Present:
         return (*self.colored, *(c for c in self.containers if c.service in mine))
 
 
-def project(options: UndeployOptions, context: Context, record: DeployRecord | None) -> ProjectName:
+def project(options: UndeployOptions, context: Context, record: DeployRecord | None, note: Note | None) -> ProjectName:
     """The project to undeploy from.
 
     1. the one that ``-p`` gives;
     2. the one that a deploy would take, where there are files;
     3. the one that a deploy, or an undeploy, which was broken off went into;
     4. the one whose containers stand at the service's entries in the registry;
-    5. the one that a deploy would take.
+    5. the one of the last deploy;
+    6. the one that a deploy would take.
 
     :raises UsageError: when containers of several projects serve under the name.
     """
@@ -89,6 +91,8 @@ def project(options: UndeployOptions, context: Context, record: DeployRecord | N
             )
         if found:
             return ProjectName(found.pop(), f"its containers serve as {options.service}")
+        if note is not None:
+            return ProjectName(note.project, f"the last deploy of {options.service} went into it")
     return project_name.resolve(
         context.settings,
         given=options.project,
@@ -148,6 +152,7 @@ class Look:
     :ivar base: the orchestrator of the project.
     :ivar files: what they say; None where they are not read.
     :ivar record: of a command in this project that was broken off.
+    :ivar note: of the last deploy into it.
     """
 
     options: UndeployOptions
@@ -155,6 +160,7 @@ class Look:
     base: Orchestrator
     files: ComposeProject | None
     record: DeployRecord | None
+    note: Note | None = None
 
     def present(self) -> Present:
         """Look at all of it.
@@ -167,11 +173,7 @@ class Look:
         targets = self._targets(there)
         standbys = {f"{name}-standby" for name in targets} if isinstance(base, SwarmOrchestrator) else set()
         names = base.present_services() - standbys
-        graph = plan.merged(
-            plan.graph_of_labels(there),
-            plan.graph_of_files(self.files) if self.files else {},
-            self._broken_off(targets),
-        )
+        graph = self._graph(there, targets)
         asked = [*targets, *options.sides, *(sorted(names) if options.with_sides else ())]
         going = plan.going(list(dict.fromkeys(asked)), graph, names)
         leaving = tuple(container for container in there if container.service in {*going.services, *standbys})
@@ -179,9 +181,21 @@ class Look:
         entries = self._entries(route, (*colored, *leaving), colors_too=bool(colored))
         if options.proxy and (route is not None or leaving or colored):
             plan.refuse_shared(options.service, entries, base.project)
-        known = self.files is not None or any(plan.NEEDS in c.labels for c in there if c.service in targets)
-        standing = tuple(sorted(standbys & base.present_services()))
+        known, standing = all(name in graph for name in targets), tuple(sorted(standbys & base.present_services()))
         return Present(base, targets, going, leaving, colored, route, entries, known, standing)
+
+    def _graph(self, there: Sequence[Container], targets: Sequence[str]) -> dict[str, set[str]]:
+        """Who needs whom: files win over labels, and these over the note of the last deploy."""
+        noted = {name: set(needs) for name, needs in self.note.needs.items()} if self.note else {}
+        files = plan.graph_of_files(self.files) if self.files else {}
+        graph = {**noted, **plan.graph_of_labels(there), **files}
+        along = set(self.note.others) if self.note else set()
+        if self.record is not None and self.record.phase == UNDEPLOYING:
+            # An undeploy that was broken off was to take these.
+            along |= set(self.record.others)
+        for target in targets if along else ():
+            graph[target] = (graph.get(target) or set()) | (along - {target})
+        return graph
 
     def _entries(self, route: Route | None, leaving: Sequence[Container], *, colors_too: bool) -> Entries:
         """The entries under the names that users are led by; under those of other colors only what goes."""
@@ -208,6 +222,8 @@ class Look:
             return (first, *others)
         if self.record is not None and self.record.target:
             return (self.record.target,)
+        if self.note is not None:
+            return (self.note.target,)
         instances = self.context.registry.instances(options.service)[0]
         serving = {
             container.service
@@ -223,9 +239,3 @@ class Look:
             return []
         name = color_project(base.project, color)
         return [c for c in colors.orchestrator(self.context, name, base.name).containers() if _is_color(c)]
-
-    def _broken_off(self, targets: Sequence[str]) -> dict[str, set[str]]:
-        """What an undeploy that was broken off was to take along, whatever labels say by now."""
-        if self.record is None or self.record.phase != UNDEPLOYING:
-            return {}
-        return {target: set(self.record.others) - {target} for target in targets}

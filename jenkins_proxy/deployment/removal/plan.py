@@ -1,7 +1,7 @@
 """Which services and which entries of the registry go with a service. Pure: data in, data out.
 
-The target goes, and what it needs and nobody else does. Who needs what is in the compose files, and compose v2 writes
-it into the labels of its containers; docker-compose 1.x and a stack do not.
+The target goes, and what it needs and nobody else does. Who needs what is in the compose files, in the labels that
+compose v2 writes, and in the note of the last deploy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Going:
     """The services of a project that go.
 
     :ivar services: in the order in which they end: each before what it needs.
-    :ivar kept: what they need and another one needs, too, by that other one.
+    :ivar kept: what they need and stays, with the reason: another one needs it, too, or may.
     :ivar others: the services that have nothing to do with it.
     """
 
@@ -36,7 +36,7 @@ class Going:
 
     def left(self) -> list[str]:
         """What stays of the project, in words."""
-        needed = [f"service {name}, which {who} needs" for name, who in sorted(self.kept.items())]
+        needed = [f"service {name}, which {why}" for name, why in sorted(self.kept.items())]
         return [*needed, *(f"service {name}" for name in self.others)]
 
 
@@ -44,8 +44,9 @@ def graph_of_labels(containers: Iterable[Container]) -> dict[str, set[str]]:
     """What services need, by what compose v2 has written of them: ``db:service_started:true,cache:…``."""
     graph: dict[str, set[str]] = {}
     for container in containers:
-        needs = [entry.partition(":")[0] for entry in container.labels.get(NEEDS, "").split(",")]
-        graph.setdefault(container.service, set()).update(name for name in needs if name)
+        if NEEDS in container.labels:
+            needs = [entry.partition(":")[0] for entry in container.labels[NEEDS].split(",")]
+            graph.setdefault(container.service, set()).update(name for name in needs if name)
     return graph
 
 
@@ -54,16 +55,11 @@ def graph_of_files(project: ComposeProject) -> dict[str, set[str]]:
     return {name: {*service.needs, *service.sharers} for name, service in project.services.items()}
 
 
-def merged(*graphs: Graph) -> dict[str, set[str]]:
-    """What any of them says."""
-    names = {name for graph in graphs for name in graph}
-    return {name: {need for graph in graphs for need in graph.get(name, ())} for name in names}
-
-
 def going(asked: Sequence[str], graph: Graph, present: Collection[str]) -> Going:
     """The services that go.
 
     :param asked: those that are asked for: the targets first.
+    :param graph: a service that is not in it may need anything.
     :param present: the services that have containers.
     :raises UsageError: when another one that is there needs one of those.
     """
@@ -77,8 +73,11 @@ def going(asked: Sequence[str], graph: Graph, present: Collection[str]) -> Going
             f"{other} needs {name}, and is there: it would be left without",
             f"--side {other} takes it along, --with-sides all of the project",
         )
-    services = [name for name in _in_order(graph, asked) if name in present and name not in needed_by]
-    kept = {name: needed_by[name] for name in wanted if name in needed_by and name in present}
+    kept = {name: f"{needed_by[name]} needs" for name in wanted if name in needed_by and name in present}
+    unknown = [name for name in others if name not in graph]
+    if unknown:
+        kept = {**{name: f"{unknown[0]} may need" for name in wanted - set(asked) if name in present}, **kept}
+    services = [name for name in _in_order(graph, asked) if name in present and name not in kept]
     return Going(tuple(services), kept, tuple(others))
 
 

@@ -21,14 +21,20 @@ SHOP = {"app": ["db", "cache"], "web": ["db"], "db": ["init"], "worker": []}
         pytest.param(
             ["app"],
             ["app", "db", "cache", "init", "web"],
-            Going(("app", "cache"), {"db": "web", "init": "web"}, ("web",)),
+            Going(("app", "cache"), {"db": "web needs", "init": "web needs"}, ("web",)),
             id="not what a neighbour needs",
         ),
         pytest.param(["app"], ["app", "worker"], Going(("app",), {}, ("worker",)), id="not who is beside it"),
-        pytest.param(["app"], ["web", "db"], Going((), {"db": "web"}, ("web",)), id="a second run"),
+        pytest.param(["app"], ["web", "db"], Going((), {"db": "web needs"}, ("web",)), id="a second run"),
         pytest.param(["app"], ["db"], Going(("db",)), id="a second run after a first that was stopped"),
         pytest.param(["app", "web"], ["app", "web", "db"], Going(("app", "web", "db")), id="two targets share a need"),
         pytest.param(["db", "app", "web"], ["app", "web", "db"], Going(("app", "web", "db")), id="with what needs it"),
+        pytest.param(
+            ["app"],
+            ["app", "db", "new"],
+            Going(("app",), {"db": "new may need"}, ("new",)),
+            id="not what one may need of which nothing is known",
+        ),
         pytest.param([], ["worker"], Going((), {}, ("worker",)), id="no target is known"),
         pytest.param(["app"], [], Going(), id="nothing is there"),
     ],
@@ -60,11 +66,11 @@ def test_who_needs_whom_by_labels_and_by_files(a_container):
     app = a_container("app", service="app", labels={plan.NEEDS: "db:service_started:true,cache:service_healthy:false"})
     vpn = Service("vpn", needs=frozenset({"dns"}), sharers=("app",))
 
-    labels = plan.graph_of_labels([app, a_container("db", service="db", labels={plan.NEEDS: ""})])
+    # What v1 has made has no such label.
+    others = [a_container("db", service="db", labels={plan.NEEDS: ""}), a_container("old", service="old")]
+    assert plan.graph_of_labels([app, *others]) == {"app": {"db", "cache"}, "db": set()}
     files = plan.graph_of_files(ComposeProject("books", {"vpn": vpn, "app": Service("app")}))
-
-    assert labels == {"app": {"db", "cache"}, "db": set()}
-    assert plan.merged(labels, files) == {"app": {"db", "cache"}, "db": set(), "vpn": {"dns", "app"}}
+    assert files == {"vpn": {"dns", "app"}, "app": set()}
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def test_a_service_goes_and_its_neighbours_users_lose_nothing(shop, wait_for):
     assert f"nothing of {shop.name} is there" in again.text
 
 
-def test_all_of_a_branchs_project_goes_with_its_volumes_when_asked(project, tmp_path):
+def test_both_colors_go_with_what_they_need_and_volumes_when_asked(project):
     project.compose(1, volumes=["data:/data"])
     file = project.folder / "docker-compose.yml"
     file.write_text(json.dumps({**json.loads(file.read_text()), "volumes": {"data": {}}}))
@@ -108,11 +108,11 @@ def test_all_of_a_branchs_project_goes_with_its_volumes_when_asked(project, tmp_
     assert project.containers(project=f"{project.name}-blue")
     file.unlink()
 
-    planned = project.run("undeploy", "--volumes", "--with-sides", "--dry-run", compose=False)
+    planned = project.run("undeploy", "--volumes", "--dry-run", compose=False)
     assert planned.report["status"] == "planned", planned.text
     assert planned.report["plan"]["volumes"] == [f"{project.name}_data"]
     assert project.get()[0] == 200
-    gone = project.run("undeploy", "--volumes", "--with-sides", compose=False)
+    gone = project.run("undeploy", "--volumes", compose=False)
 
     assert gone.code == 0, gone.text
     assert gone.report["left"] == [], gone.text
