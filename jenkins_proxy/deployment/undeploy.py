@@ -10,7 +10,6 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul import rights
@@ -18,7 +17,7 @@ from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.removal import look, registry
+from jenkins_proxy.deployment.removal import look, registry, show
 from jenkins_proxy.deployment.removal import note as notes
 from jenkins_proxy.deployment.removal.look import Present
 from jenkins_proxy.deployment.removal.options import UndeployOptions
@@ -34,7 +33,6 @@ from jenkins_proxy.signals import undisturbed
 from jenkins_proxy.validation import few
 
 UNDEPLOY = "undeploy"
-_MANY = 1000
 
 
 def undeploy(options: UndeployOptions, context: Context, *, dry_run: bool = False) -> Outcome:
@@ -55,7 +53,7 @@ def undeploy(options: UndeployOptions, context: Context, *, dry_run: bool = Fals
         outcome = dataclasses.replace(outcome, orchestrator=base.name)
         if dry_run:
             found = _look(options, context, base, files, log)
-            return dataclasses.replace(outcome, plan=_show(found, options, context), text="")
+            return dataclasses.replace(outcome, plan=show.show(found, options, context), text="")
         with lock.of_deploy(context, options.service, base.place, options.lock_timeout) as held:
             context = context.with_fresh_deadline().under(held.ensure_held)
             found = _look(options, context, base, files, log)
@@ -106,41 +104,6 @@ def _look(
             f"-p {note.project} undeploys that; remove {options.service} takes away the route alone",
         )
     return found
-
-
-def _show(found: Present, options: UndeployOptions, context: Context) -> dict[str, Any]:
-    """Print what would go, and return it."""
-    plan = {
-        "route": found.route.as_dict() if found.route else None,
-        "services": list(found.going.services),
-        "containers": [container.name for container in found.leaving],
-        "networks": list(found.base.belongings().values()),
-        "volumes": list(_volumes(found)) if options.volumes else [],
-        "entries": [f"{instance.id} at {instance.address}" for instance in found.entries.gone],
-        "left": found.going.left(),
-    }
-    say = context.console.step
-    say("dry run: nothing is changed")
-    if found.route is not None:
-        say(f"drain and remove the route {proxy_route.describe(found.route)}")
-    for title, names in (
-        ("stop and remove", plan["containers"]),
-        ("remove, unless it is used by then:", plan["networks"]),
-        ("remove volume", plan["volumes"]),
-        ("wait for the registry to lose, or take out of it:", plan["entries"]),
-        ("it stays:", plan["left"]),
-    ):
-        if names:
-            say(f"{title} {few(names, _MANY)}")
-    if found.route is None and not found.going.services and not found.leaving and not found.entries.gone:
-        say(f"nothing of {options.service} is there")
-    return plan
-
-
-def _volumes(found: Present) -> tuple[str, ...]:
-    """The volumes of what goes; all of the project where nothing else of it is there."""
-    alone = not found.going.others and not found.going.kept
-    return found.base.volumes(None if alone else found.going.services, more=found.colored)
 
 
 @dataclass
@@ -195,15 +158,19 @@ class _Undeployment:
 
     def _take_away(self) -> None:
         found, options = self.found, self.options
-        volumes = _volumes(found)
+        volumes = found.volumes()
         if found.leaving or found.going.services or found.route is not None:
             self._begin()
+        if found.routed:
+            self.context.console.warning(
+                f"users of {few(found.routed)} are led to what goes: undeploy that, too, or remove its route"
+            )
         if found.route is not None:
             self.step = "remove the route"
             self._remove_route()
         self.step = "retire"
         self._remove_containers()
-        self.left += found.going.left()
+        self.left += found.staying()
         if found.going.others and not found.known and found.targets:
             self.context.console.warning(
                 f"what {few(found.targets)} needs of {few(found.going.others)} is in no label of {found.base.name}: "
@@ -285,7 +252,9 @@ class _Undeployment:
             self.context.confirm()
             left = self.found.base.remove_volumes(asked, deadline=self.context.deadline)
             self.removed += [f"volume {name}" for name in asked if name not in left]
-        self.left += [f"volume {name}" + ("" if asked else " (--volumes removes it)") for name in left]
+        elif left:
+            self.context.console.step(f"the volumes stay: {few(left)}; --volumes takes them along")
+        self.left += [f"volume {name}" for name in left]
 
     def _leave_registry(self) -> None:
         gone, left = registry.leave(self.context, self.found.entries.gone)

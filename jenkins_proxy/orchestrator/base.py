@@ -200,7 +200,7 @@ class Orchestrator(abc.ABC):
     def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
         """The names of the volumes that the project has made; of a stack, those on the manager.
 
-        :param services: only those that their containers use; None means all.
+        :param services: only those that their containers use, those with a generated name too; None means all.
         :param more: containers of other projects that may use them, too: those of a color.
         """
 

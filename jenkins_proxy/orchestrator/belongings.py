@@ -79,8 +79,11 @@ class Belongings:
 
     def remove_volumes(self, names: Collection[str], deadline: Deadline) -> list[str]:
         """Remove volumes, and return the names of those that are still there."""
-        left = self._let_go(lambda: [Belonging(VOLUME, name, name) for name in self.volumes(names)], deadline)
-        return [one.name for one in left]
+
+        def there() -> list[Belonging]:
+            return [Belonging(VOLUME, name, name) for name in sorted(names) if self.engine.find(f"/volumes/{name}")]
+
+        return [one.name for one in self._let_go(there, deadline)]
 
     @property
     def _filter(self) -> str:

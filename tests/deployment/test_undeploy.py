@@ -72,6 +72,14 @@ class Proxy:
 
     def __init__(self, world) -> None:
         self.world, self.route = world, ROUTE
+        self.others: dict[str, int] = {}
+
+    def routes(self):
+        there = {"books-ms": 32768, **self.others}
+        return [
+            {"service": name, "instances": [{"address": "10.0.0.1", "port": port, "serving": True}]}
+            for name, port in there.items()
+        ]
 
     def get_route(self, _service):
         return {"route": self.route.as_dict()} if self.route else None
@@ -224,8 +232,13 @@ def test_neighbours_keep_what_they_need(books, run, world, web_needs, gone, left
 
 def test_with_sides_all_of_the_project_goes(books, run, world):
     books(web=True)
+    world.proxy.others = {"shop-web": 32769, "another": 32770}
 
-    assert run(with_sides=True)[0].left == ()
+    outcome, text = run(with_sides=True)
+
+    # Its own undeploy removes that.
+    assert outcome.left == ("route of shop-web",)
+    assert "users of shop-web are led to what goes" in text
     assert world.projects["books"].present == []
 
 
@@ -251,12 +264,14 @@ def test_a_dry_run_changes_nothing(books, run, world):
 @pytest.mark.parametrize("volumes", [True, False])
 def test_volumes_stay_unless_they_are_asked_for(books, run, world, volumes):
     books(web=True, used={"app": ["books_data"], "web": ["books_theirs"]})
+    assert ("volume books_data" in run(dry_run=True, volumes=volumes)[0].plan["left"]) is not volumes
 
-    outcome, _ = run(volumes=volumes)
+    outcome, text = run(volumes=volumes)
 
     asked = ["remove volumes books_data"] if volumes else []
     assert [call for call in world.calls if "remove volumes" in call] == asked
-    assert ("volume books_data (--volumes removes it)" in outcome.left) is not volumes
+    assert ("volume books_data" in outcome.left) is not volumes
+    assert ("the volumes stay: books_data; --volumes takes them along" in text) is not volumes
     assert ("remove books_app_1 with its volumes" in world.calls) is volumes
     assert "volume books_theirs" not in "".join(outcome.left)
 

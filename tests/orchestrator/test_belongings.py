@@ -36,6 +36,9 @@ class Engine:
             return [{"Id": key, "Name": name} for key, name in found]
         return [{"ID": key, "Spec": {"Name": name}} for key, name in found]
 
+    def find(self, path):
+        return self.present.get(path.rpartition("/")[2])
+
     def delete(self, path):
         key = path.rpartition("/")[2]
         if self.refusals.get(key, 0):

@@ -17,7 +17,7 @@ def deleteDir() { println 'deleteDir' }
 def git(Map where) { println "git ${where.url}" }
 def withEnv(List environment, body) { environment.each { println it }; body() }
 def echo(text) { println text }
-def error(text) { println "error ${text}"; System.exit(0) }
+def error(text) { println "error ${text}"; throw new IllegalStateException(text) }
 def catchError(body) { try { body() } catch (Exception failed) { println "failed ${failed.message}" } }
 def undeployWithProxy(Map config) {
     println "undeploy ${config}"
@@ -81,24 +81,24 @@ def test_what_it_undeploys_it_undeploys_with_the_options(script):
 
 
 @pytest.fixture(scope="module")
-def run(groovy, script, tmp_path_factory):
-    """``run(branches, projects)`` is what the job does where the repository and the engine show these."""
-
-    def ran(branches, projects) -> list[str]:
-        file = tmp_path_factory.mktemp("groovy") / "job.groovy"
-        listed = {"BRANCHES": branches, "PROJECTS": projects}
+def ran(groovy, script, tmp_path_factory) -> list[list[str]]:
+    """What the job does: with these branches, and where the repository shows none. Both in one JVM."""
+    folder = tmp_path_factory.mktemp("groovy")
+    runs = []
+    for number, branches in enumerate((BRANCHES, ("", ""))):
+        listed = {"BRANCHES": branches, "PROJECTS": PROJECTS}
         fields = [f"{name} = {render.groovy(chr(10).join(lines))}" for name, lines in listed.items()]
-        body = script.partition("_\n")[2]
-        file.write_text("\n".join([*fields, STEPS, body]))
-        done = subprocess.run([groovy, str(file)], check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        file = folder / f"job{number}.groovy"
+        file.write_text("\n".join([*fields, STEPS, script.partition("_\n")[2]]))
+        runs.append(f"try {{ evaluate(new File('{file}')) }} catch (IllegalStateException failed) {{}}\nprintln '---'")
+    (folder / "both.groovy").write_text("\n".join(runs))
+    done = subprocess.run([groovy, str(folder / "both.groovy")], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [part.splitlines() for part in done.stdout.split("---\n")]
 
-    return ran
 
-
-def test_what_runs_of_branches_that_are_gone_goes_and_nothing_else(run):
-    lines = run(BRANCHES, PROJECTS)
+def test_what_runs_of_branches_that_are_gone_goes_and_nothing_else(ran):
+    lines = ran[0]
 
     gone = [re.search(r"project:([^,]+)", line)[1] for line in lines if line.startswith("undeploy ")]
     assert gone == [f"books-ms-branch-{name}" for name in ("feature-x", "locked", "gone", "stack")]
@@ -106,5 +106,5 @@ def test_what_runs_of_branches_that_are_gone_goes_and_nothing_else(run):
     assert lines[:2] == ["deleteDir", "git https://git.example.com/books-ms.git"]
 
 
-def test_a_repository_without_branches_undeploys_nothing(run):
-    assert run(["", ""], PROJECTS)[-1] == "error the repository shows no branch: nothing is undeployed"
+def test_a_repository_without_branches_undeploys_nothing(ran):
+    assert ran[1][-1] == "error the repository shows no branch: nothing is undeployed"

@@ -44,6 +44,7 @@ class Present:
     :ivar entries: of the service and its colors in the registry.
     :ivar known: whether it is known what the target needs.
     :ivar standbys: the services of a stack that stand in for the targets.
+    :ivar routed: the other services whose routes lead to containers that go.
     """
 
     base: Orchestrator
@@ -55,6 +56,7 @@ class Present:
     entries: Entries
     known: bool
     standbys: tuple[str, ...] = ()
+    routed: tuple[str, ...] = ()
 
     @property
     def leaving(self) -> tuple[Container, ...]:
@@ -66,6 +68,15 @@ class Present:
         """Those that users may meet."""
         mine = {*self.targets, *self.standbys}
         return (*self.colored, *(c for c in self.containers if c.service in mine))
+
+    def volumes(self) -> tuple[str, ...]:
+        """The volumes of what goes; all of the project where nothing else of it is there."""
+        alone = not self.going.others and not self.going.kept
+        return self.base.volumes(None if alone else self.going.services, more=self.colored)
+
+    def staying(self) -> list[str]:
+        """What is not to go, in words."""
+        return [*self.going.left(), *(f"route of {name}" for name in self.routed)]
 
 
 def project(options: UndeployOptions, context: Context, record: DeployRecord | None, note: Note | None) -> ProjectName:
@@ -182,7 +193,19 @@ class Look:
         if options.proxy and (route is not None or leaving or colored):
             plan.refuse_shared(options.service, entries, base.project)
         known, standing = all(name in graph for name in targets), tuple(sorted(standbys & base.present_services()))
-        return Present(base, targets, going, leaving, colored, route, entries, known, standing)
+        routed = self._routed((*colored, *leaving))
+        return Present(base, targets, going, leaving, colored, route, entries, known, standing, routed)
+
+    def _routed(self, leaving: Sequence[Container]) -> tuple[str, ...]:
+        """The other services whose users are led to what goes, as by another port of it."""
+        if not self.options.proxy or not leaving:
+            return ()
+        going = {address for container in leaving for address in matching.addresses(container)}
+        return tuple(
+            answer["service"]
+            for answer in self.context.proxy.routes()
+            if answer["service"] != self.options.service and not going.isdisjoint(proxy_route.serving(answer))
+        )
 
     def _graph(self, there: Sequence[Container], targets: Sequence[str]) -> dict[str, set[str]]:
         """Who needs whom: files win over labels, and these over the note of the last deploy."""

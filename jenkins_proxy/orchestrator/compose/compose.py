@@ -268,7 +268,7 @@ class Compose(SurgeOrchestrator):
         users = [*(c for c in self.containers() if c.service in services), *more]
         inspected = [self._engine.inspect(container.id) or {} for container in users]
         used = {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
-        return self._belongings.volumes(used)
+        return tuple(sorted({*self._belongings.volumes(used), *filter(volumes.is_generated, used)}))
 
     def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
         return self._belongings.remove_volumes(names, deadline)

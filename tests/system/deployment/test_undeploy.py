@@ -90,7 +90,7 @@ def test_a_service_goes_and_its_neighbours_users_lose_nothing(shop, wait_for):
     assert services(shop) == {"web", "db"}
     assert gone.report["status"] == "done"
     assert {"service web", "service db, which web needs", f"network {shop.name}_default"} < set(gone.report["left"])
-    assert f"volume {shop.name}_data (--volumes removes it)" in gone.report["left"]
+    assert f"volume {shop.name}_data" in gone.report["left"]
     assert volumes(shop) == [f"{shop.name}_data"]
     assert shop.machine.registry.instances(shop.name)[0] == []
     assert shop.machine.registry.kv_list(f"jenkins-proxy/deploys/{shop.name}") == []
