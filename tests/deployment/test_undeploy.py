@@ -13,7 +13,7 @@ from jenkins_proxy.deployment import undeploy
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
-from jenkins_proxy.deployment.removal import note, plan
+from jenkins_proxy.deployment.removal import look, note, plan
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.steps import lock
 from jenkins_proxy.deployment.strategies import colors
@@ -21,7 +21,7 @@ from jenkins_proxy.deployment.strategies.base import PROVING, UNDEPLOYING, Deplo
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DockerError, ProxyError, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.orchestrator.project import ComposeProject
+from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 
@@ -380,6 +380,23 @@ def test_a_wrong_project_takes_no_route_away(books, run, world):
 
     assert outcome.error.message == "project boks has nothing of books-ms, which the last deploy put into books"
     assert outcome.error.hint.startswith("-p books undeploys that")
+    assert world.calls == ["lock"]
+
+
+@pytest.mark.parametrize("targets", [(), ("app",)])
+def test_the_files_of_another_folder_take_no_other_service_away(books, run, world, monkeypatch, targets):
+    compose = books()
+    world.registry.entries.clear()
+    files = ComposeProject("books", {"app": Service("app", ports=(Port(8080),)), "db": Service("db")})
+    monkeypatch.setattr(look, "orchestrator", lambda *_words: (compose, files))
+
+    outcome, _ = run(targets=targets)
+
+    if targets:
+        assert outcome.error is None, outcome.error
+        return
+    assert outcome.error.message == "app of project books is not known as books-ms"
+    assert outcome.error.hint.endswith("--target app says that this one is meant")
     assert world.calls == ["lock"]
 
 

@@ -240,21 +240,40 @@ class Look:
         if self.files is not None:
             target = self.files.target(first)
             self.files.sides(target.name, options.sides, others=others)
+            if not first and any(c.service == target.name for c in there):
+                self._check_meant(target.name, there)
             return (target.name, *others)
         if first:
             return (first, *others)
-        if self.record is not None and self.record.target:
-            return (self.record.target,)
-        if self.note is not None:
-            return (self.note.target,)
-        instances = self.context.registry.instances(options.service)[0]
+        return self._known_targets(there)
+
+    def _check_meant(self, target: str, there: Sequence[Container]) -> None:
+        """Refuse what the files call the target where nothing says that it is this service: it may be another's folder.
+
+        :raises UsageError: with how to say that it is meant.
+        """
+        known = self._known_targets(there)
+        if target not in known:
+            name = self.options.service
+            other = f"; {', '.join(known)} is" if known else ""
+            raise UsageError(
+                f"{target} of project {self.base.project} is not known as {name}{other}",
+                f"-p names the project of {name}; --target {target} says that this one is meant",
+            )
+
+    def _known_targets(self, there: Sequence[Container]) -> tuple[str, ...]:
+        """The services that are this one in the registry, by whoever knows it."""
+        for written in (self.record, self.note):
+            if written is not None and written.target:
+                return (written.target,)
+        instances = self.context.registry.instances(self.options.service)[0]
         serving = {
             container.service
             for container in there
             if any(i.address in matching.addresses(container) and matching.may_name(i, container) for i in instances)
         }
         colored = {container.service for color in COLORS for container in self._of_color(color)}
-        return tuple(sorted(serving or colored or self.base.named_services(options.service)))
+        return tuple(sorted(serving or colored or self.base.named_services(self.options.service)))
 
     def _of_color(self, color: str) -> list[Container]:
         base = self.base
