@@ -16,12 +16,13 @@ from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Read
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome, Users
+from jenkins_proxy.deployment.removal import note
 from jenkins_proxy.deployment.steps import drain, probe
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
-from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, Stopped
+from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, RegistryError, Stopped
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.orchestrator.project import COMPLETED, ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
@@ -362,7 +363,7 @@ def test_a_daemon_that_cannot_count_is_one_line(deployment, context, verified, m
     assert "WARNING: users are not counted meanwhile: it is older" in context.console._stream.getvalue()
 
 
-def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment):
+def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment, context):
     begun = deployment(route=None)
 
     ended = begun.finish(begun.replace(Outcome()))
@@ -370,6 +371,20 @@ def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment):
     assert ended.error is None
     assert ended.addresses == [Address("10.0.0.1", 32768)]
     assert begun.intent_log.read() is None
+    # An undeploy may come without the files.
+    assert note.read(context.registry, "books-ms") == note.Note("books", "app", {"app": []})
+
+
+def test_a_registry_that_takes_no_note_fails_no_deploy(deployment, monkeypatch):
+    begun = deployment(route=None)
+    served = begun.replace(Outcome())
+
+    def refuse(*_words):
+        raise RegistryError("Permission denied")
+
+    monkeypatch.setattr(note, "write", refuse)
+
+    assert begun.finish(served).error is None
 
 
 def test_what_fails_once_the_new_ones_serve_is_not_reverted(deployment, monkeypatch):
