@@ -400,6 +400,17 @@ def test_the_files_of_another_folder_take_no_other_service_away(books, run, worl
     assert world.calls == ["lock"]
 
 
+def test_a_target_that_is_misspelt_takes_nothing_away(books, run, world):
+    compose = books()
+
+    outcome, text = run(targets=("ap",))
+
+    assert "project books has no ap: app, db" in text
+    assert "the registry leads users of books-ms also to books_app_1 of project books" in outcome.error.message
+    assert outcome.error.hint == "--target app takes it along"
+    assert len(compose.present) == 2
+
+
 def test_what_was_broken_off_in_another_project_is_left(books, run, world):
     books()
     IntentLog(world.registry, "books-ms").begin(DeployRecord("rolling", PROVING, "other", "app"))

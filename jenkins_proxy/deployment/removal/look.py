@@ -184,11 +184,14 @@ class Look:
         targets = self._targets(there)
         standbys = {f"{name}-standby" for name in targets} if isinstance(base, SwarmOrchestrator) else set()
         names = base.present_services() - standbys
+        colored = tuple(c for color in COLORS for c in self._of_color(color) if c.service in targets)
         graph = self._graph(there, targets)
         asked = [*targets, *options.sides, *(sorted(names) if options.with_sides else ())]
+        absent = [name for name in (*options.targets, *options.sides) if name not in names]
+        if absent and names and not colored:
+            self.context.console.step(f"project {base.project} has no {', '.join(absent)}: {', '.join(sorted(names))}")
         going = plan.going(list(dict.fromkeys(asked)), graph, names)
         leaving = tuple(container for container in there if container.service in {*going.services, *standbys})
-        colored = tuple(c for color in COLORS for c in self._of_color(color) if c.service in targets)
         entries = self._entries(route, (*colored, *leaving), colors_too=bool(colored))
         if options.proxy and (route is not None or leaving or colored):
             plan.refuse_shared(options.service, entries, base.project)

@@ -170,9 +170,11 @@ def refuse_shared(service: str, found: Entries, project: str) -> None:
     if serving:
         container, instance = serving[0]
         where = f" of project {container.project}" if container.project else ""
+        hint = f"undeploy that one with -p {container.project}" if container.project else f"stop {container.name} first"
+        if container.project == project:
+            hint = f"--target {container.service} takes it along"
         raise UsageError(
-            f"the registry leads users of {service} also to {container.name}{where} at {instance.address}",
-            f"undeploy that one with -p {container.project}" if container.project else f"stop {container.name} first",
+            f"the registry leads users of {service} also to {container.name}{where} at {instance.address}", hint
         )
     passing = [instance for instance in found.elsewhere if matching.passes(instance)]
     if passing:
