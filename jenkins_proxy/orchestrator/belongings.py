@@ -6,6 +6,7 @@ a stack can never be given another content.
 
 from __future__ import annotations
 
+import abc
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -135,3 +136,21 @@ class Belongings:
         except DockerError:
             return False
         return True
+
+
+class WithBelongings(abc.ABC):
+    """What each orchestrator does with these in the same way; described in :mod:`jenkins_proxy.orchestrator.base`."""
+
+    @property
+    @abc.abstractmethod
+    def _belongings(self) -> Belongings:
+        """Those of the project."""
+
+    def belongings(self) -> dict[str, str]:
+        return self._belongings.by_id()
+
+    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        return self._belongings.remove(keep, deadline)
+
+    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
+        return self._belongings.remove_volumes(names, deadline)

@@ -15,7 +15,7 @@ from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
-from jenkins_proxy.orchestrator.belongings import KINDS, Belongings
+from jenkins_proxy.orchestrator.belongings import KINDS, Belongings, WithBelongings
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.orchestrator.runner import Runner
@@ -30,7 +30,7 @@ class _NotYet(Exception):
     """The cluster still works on it."""
 
 
-class Stack(SwarmOrchestrator):
+class Stack(WithBelongings, SwarmOrchestrator):
     """A stack; the methods are described in :mod:`jenkins_proxy.orchestrator.base`.
 
     Its services must publish their port in host mode: an ingress port is the same on every node and says nothing of
@@ -174,12 +174,6 @@ class Stack(SwarmOrchestrator):
         self.validate()
         return volumes.unnamed(self._config["services"], service, self._engine, [])
 
-    def belongings(self) -> dict[str, str]:
-        return self._belongings.by_id()
-
-    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        return self._belongings.remove(keep, deadline)
-
     @property
     def _belongings(self) -> Belongings:
         timing = self._runner.timing
@@ -203,10 +197,6 @@ class Stack(SwarmOrchestrator):
             return self._belongings.volumes()
         specs = [spec for name, spec in self._specs().items() if name in services]
         return self._belongings.volumes({source for spec in specs for source in swarm_tasks.mounted(spec)})
-
-    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
-        # A Swarm removes the containers of ended tasks a moment later.
-        return self._belongings.remove_volumes(names, deadline)
 
     def node_addresses(self) -> tuple[str, ...]:
         return ()

@@ -26,7 +26,7 @@ from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator import volumes
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
-from jenkins_proxy.orchestrator.belongings import Belongings
+from jenkins_proxy.orchestrator.belongings import Belongings, WithBelongings
 from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject
@@ -37,7 +37,7 @@ from jenkins_proxy.retry import Deadline
 _HASH = "com.docker.compose.config-hash"
 
 
-class Compose(SurgeOrchestrator):
+class Compose(WithBelongings, SurgeOrchestrator):
     """A compose project; the methods are described in :mod:`jenkins_proxy.orchestrator.base`."""
 
     def __init__(
@@ -241,12 +241,6 @@ class Compose(SurgeOrchestrator):
         inspected = [self._engine.inspect(container.id) for container in self.containers(service)]
         return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
 
-    def belongings(self) -> dict[str, str]:
-        return self._belongings.by_id()
-
-    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        return self._belongings.remove(keep, deadline)
-
     @property
     def _belongings(self) -> Belongings:
         timing = self._runner.timing
@@ -269,9 +263,6 @@ class Compose(SurgeOrchestrator):
         inspected = [self._engine.inspect(container.id) or {} for container in users]
         used = {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
         return tuple(sorted({*self._belongings.volumes(used), *filter(volumes.is_generated, used)}))
-
-    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
-        return self._belongings.remove_volumes(names, deadline)
 
     def node_addresses(self) -> tuple[str, ...]:
         return () if self._several_nodes else host_addresses.of_engine(self._engine.endpoint, self._engine.info())
