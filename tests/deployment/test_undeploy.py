@@ -28,7 +28,6 @@ from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 ROUTE = Route("books-ms", ("/api",))
 LABELS = {plan.NEEDS: "db:service_started:true"}
 NOTHING = {plan.NEEDS: ""}
-FROM_STDIN = {"com.docker.compose.project.config_files": "-"}
 
 
 class Registry:
@@ -315,10 +314,10 @@ def test_both_colors_go(noted, world, run, a_container, an_instance):
     base.networks = {"n1": "network books_default"}
     for color, port in (("blue", 32768), ("green", 32769)):
         name = f"books-{color}_app_1"
-        made = a_container(name, port, project=f"books-{color}", labels=FROM_STDIN)
+        made = a_container(name, port, project=f"books-{color}", labels={"SERVICE_NAME": f"books-ms-{color}"})
         world.add(InMemoryCompose, f"books-{color}", made)
         world.registry.entries[f"books-ms-{color}"] = [an_instance(port, id=f"n:{name}:8080")]
-    # Not ours: its file has a name.
+    # Not ours: it says another name.
     theirs = a_container("books-green_other_1", project="books-green", service="other", labels={})
     world.projects["books-green"].present.append(theirs)
     for one in ("blue", "green"):

@@ -7,12 +7,12 @@ note that the last deploy has left there, and files are read only where they are
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.clients.docker import containers
-from jenkins_proxy.clients.docker.containers import CONFIG_FILES
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment.context import Context
@@ -120,24 +120,20 @@ def reads_files(options: UndeployOptions, context: Context) -> bool:
 
 
 def _serving_projects(service: str, context: Context) -> set[str]:
+    """The projects whose containers stand at the entries of the service; of a color's, the base project."""
     running = containers.running(Engine.from_settings(context.settings))
     found = set()
-    for name in (service, *(f"{service}-{color}" for color in COLORS)):
-        for instance in context.registry.instances(name)[0]:
-            for container in running:
-                if instance.address in matching.addresses(container) and matching.may_name(instance, container):
-                    found.add(_base_project(container))
+    for color in ("", *COLORS):
+        suffix = f"-{color}" if color else ""
+        for instance in context.registry.instances(f"{service}{suffix}")[0]:
+            found |= {
+                container.project.removesuffix(suffix)
+                for container in running
+                if container.project.endswith(suffix)
+                and instance.address in matching.addresses(container)
+                and matching.may_name(instance, container)
+            }
     return found - {""}
-
-
-def _base_project(container: Container) -> str:
-    suffix = next((f"-{color}" for color in COLORS if container.project.endswith(f"-{color}")), "")
-    return container.project.removesuffix(suffix) if _is_color(container) else container.project
-
-
-def _is_color(container: Container) -> bool:
-    """Whether a container is of a project that a blue-green deploy has made: its file came by stdin."""
-    return os.path.basename(container.labels.get(CONFIG_FILES, "")) == "-"
 
 
 def orchestrator(options: UndeployOptions, context: Context, name: str) -> tuple[Orchestrator, ComposeProject | None]:
@@ -184,7 +180,7 @@ class Look:
         targets = self._targets(there)
         standbys = {f"{name}-standby" for name in targets} if isinstance(base, SwarmOrchestrator) else set()
         names = base.present_services() - standbys
-        colored = tuple(c for color in COLORS for c in self._of_color(color) if c.service in targets)
+        colored = tuple(container for container in self._of_colors if container.service in targets)
         graph = self._graph(there, targets)
         asked = [*targets, *options.sides, *(sorted(names) if options.with_sides else ())]
         absent = [name for name in (*options.targets, *options.sides) if name not in names]
@@ -275,12 +271,15 @@ class Look:
             for container in there
             if any(i.address in matching.addresses(container) and matching.may_name(i, container) for i in instances)
         }
-        colored = {container.service for color in COLORS for container in self._of_color(color)}
+        colored = {container.service for container in self._of_colors}
         return tuple(sorted(serving or colored or self.base.named_services(self.options.service)))
 
-    def _of_color(self, color: str) -> list[Container]:
-        base = self.base
-        if not isinstance(base, SurgeOrchestrator):
-            return []
-        name = color_project(base.project, color)
-        return [c for c in colors.orchestrator(self.context, name, base.name).containers() if _is_color(c)]
+    @functools.cached_property
+    def _of_colors(self) -> list[Container]:
+        """The containers of its colors: each is in a project of its own, and says the color in its name."""
+        base, found = self.base, []
+        for color in COLORS if isinstance(base, SurgeOrchestrator) else ():
+            project = colors.orchestrator(self.context, color_project(base.project, color), base.name)
+            named = project.named_services(f"{self.options.service}-{color}")
+            found += [container for container in project.containers() if container.service in named]
+        return found
