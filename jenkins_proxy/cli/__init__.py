@@ -27,6 +27,7 @@ COMMANDS = {
     "scale": "change the number of instances of a service",
     "reconfigure": "route a running service",
     "remove": "remove a service's route",
+    "undeploy": "take a service away: its route, containers, networks and entries",
     "rollback": "switch a blue-green service back to its other color",
     "wait": "wait until the registry shows passing instances of a service",
     "status": "show services, instances and routes",

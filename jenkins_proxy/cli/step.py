@@ -87,8 +87,8 @@ def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]
     :param reason: why it failed, or empty.
     :param report: the command's report; empty when there is none.
     :return: ``key=value`` lines: ``exit``, ``reason``, some of the report's values, ``instances`` as ``host:port,…``,
-        ``timings.<phase>`` in seconds, ``candidate.<name>`` of a deploy that is held, and ``description`` for the
-        build's page where something was changed.
+        ``timings.<phase>`` in seconds, ``candidate.<name>`` of a deploy that is held, ``left`` of an undeploy, and
+        ``description`` for the build's page where something was changed.
     """
     instances = [str(Address(instance["address"], instance["port"])) for instance in report.get("instances") or ()]
     values = {"exit": code, "reason": reason, **{key: report[key] for key in _COPIED if key in report}}
@@ -97,6 +97,8 @@ def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]
         values.update({f"timings.{phase}": seconds for phase, seconds in (report.get("timings") or {}).items()})
     for name, value in (report.get("candidate") or {}).items():
         values[f"candidate.{name}"] = ",".join(value) if isinstance(value, list) else value
+    if "left" in report:
+        values["left"] = "; ".join(report["left"])
     if report.get("status") == "done":
         values["description"] = _description(report, len(instances))
     # A newline in a value would begin a line of its own.
@@ -104,6 +106,8 @@ def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]
 
 
 def _description(report: Mapping[str, Any], count: int) -> str:
+    if "removed" in report:
+        return f"{report['service']}: {'undeployed' if report['removed'] else 'not there'}"
     words = [f"{report['service']}:"]
     if count:
         words.append(f"{count} instance{'s' if count > 1 else ''}")

@@ -50,9 +50,8 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
 
     :param route: the one to serve; None leaves the proxy alone.
     """
-    if args.project == "":  # a variable that somebody forgot
-        raise UsageError("-p is empty", "name a project, or leave -p out")
-    targets = _targets(args.target)
+    check_project(args)
+    named = targets(args.target)
     return DeployOptions(
         service=args.service,
         project=args.project or "",
@@ -60,8 +59,8 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         files=tuple(args.file),
         route=route,
         route_given=frozenset(_route_values(args)),
-        target=targets[0] if targets else "",
-        others=targets[1:],
+        target=named[0] if named else "",
+        others=named[1:],
         given=frozenset(name for name in _FROM_FILE if getattr(args, name, None) is not None),
         orchestrator=args.orchestrator,
         settle=args.settle,
@@ -69,6 +68,12 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         check=check(args),
         max_errors=args.max_errors,
     )
+
+
+def check_project(args: argparse.Namespace) -> None:
+    """:raises UsageError: for an empty ``-p``: a variable that somebody forgot."""
+    if args.project == "":
+        raise UsageError("-p is empty", "name a project, or leave -p out")
 
 
 def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOptions:
@@ -101,7 +106,7 @@ def _route_values(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _targets(given: Sequence[str]) -> tuple[str, ...]:
+def targets(given: Sequence[str]) -> tuple[str, ...]:
     """The compose services that are named, each once: ``app,worker`` is two.
 
     :raises UsageError: for an empty name among them.

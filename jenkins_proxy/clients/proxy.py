@@ -92,9 +92,13 @@ class ProxyClient:
             raise self._foreign("it sent no list of routes")
         return routes
 
-    def remove_route(self, service: str, *, timeout: float = 30.0) -> bool:
-        """Take a route away. Returns whether there was one."""
-        return self._call("DELETE", _path(service), timeout, absent=True).status_code != 404
+    def remove_route(self, service: str, *, dry_run: bool = False, timeout: float = 30.0) -> bool:
+        """Take a route away, and a hold with it. Returns whether there was one.
+
+        :param dry_run: change nothing; whether the daemon would do it is known then.
+        """
+        query = {"dryRun": dry_run}
+        return self._call("DELETE", _path(service), timeout, query=query, absent=True).status_code != 404
 
     def drain(self, service: str, addresses: Iterable[Address], timeout: float, stream_timeout: float = 5.0) -> int:
         """Send no new request to these instances, and come back when none is in flight on them.

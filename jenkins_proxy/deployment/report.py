@@ -56,6 +56,8 @@ class Report:
             data["users"] = dataclasses.asdict(outcome.users)
         if outcome.failing:
             data["failing"] = [container.as_dict() for container in outcome.failing]
+        if outcome.removed is not None:
+            data["removed"], data["left"] = list(outcome.removed), list(outcome.left)
         if outcome.plan is not None:
             data["plan"] = outcome.plan
         return data

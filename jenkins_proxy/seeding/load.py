@@ -12,10 +12,20 @@ from typing import Any
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.seeding import schema, yaml_positions
-from jenkins_proxy.seeding.spec import Folder, Git, Job, Parameter, Scm, Service, Spec, Template, View
+from jenkins_proxy.seeding.spec import (
+    TEMPLATES,
+    UNDEPLOY_GONE,
+    Folder,
+    Git,
+    Job,
+    Parameter,
+    Scm,
+    Service,
+    Spec,
+    Template,
+    View,
+)
 from jenkins_proxy.seeding.yaml_positions import Document
-
-TEMPLATES = ("deploy", "scale", "remove")
 
 
 def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
@@ -117,6 +127,12 @@ class _Builder:
             raise self._document.error((*at, "options"), "options are for jobs from a template", at_key=True)
         if service and "template" in data:  # the schema has templates only among the jobs of a service
             name = data["template"]
+            if name == UNDEPLOY_GONE and service.git is None:
+                raise self._document.error(
+                    (*at, "template"),
+                    f"{name} needs a git of the service {service.name}: its branches are those that are not gone",
+                    "give git: {url: …} beside the service's name",
+                )
             return Template(name, service, data.get("options", {}), self._template_file(name, (*at, "template")))
         if kinds == ["scm"]:
             return self._scm(data["scm"], (*at, "scm"), service)

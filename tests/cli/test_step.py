@@ -170,3 +170,17 @@ def test_stopped(start, proxy):
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (143, "")
     assert "stopped by SIGTERM" in stderr
+
+
+@pytest.mark.parametrize(
+    ("removed", "left", "expected"),
+    [
+        (["route /api"], ["service web", "network x"], ("books-ms: undeployed", "service web; network x")),
+        ([], [], ("books-ms: not there", "")),
+    ],
+)
+def test_an_undeploy_says_what_is_left(removed, left, expected):
+    report = {"service": "books-ms", "status": "done", "url": "", "instances": [], "removed": removed, "left": left}
+    lines = dict(line.split("=", 1) for line in answer_lines(0, "", report))
+
+    assert (lines["description"], lines["left"]) == expected

@@ -83,6 +83,7 @@ def test_the_steps_are_these():
         "scaleWithProxy": "scale",
         "reconfigureProxy": "reconfigure",
         "removeFromProxy": "remove",
+        "undeployWithProxy": "undeploy",
         "rollbackProxy": "rollback",
     }
 

@@ -250,6 +250,37 @@ def test_remove(outcome):
 
 
 @case(
+    "undeployWithProxy",
+    {
+        "service": "books-ms",
+        "project": "books-ms-x",
+        "volumes": True,
+        "withSides": False,
+        "side": ["db"],
+        "stage": True,
+    },
+    answer="exit=0\nservice=books-ms\nstatus=done\nleft=service web; network x\ndescription=books-ms: undeployed\n",
+)
+def test_undeploy(outcome):
+    assert options(outcome) == {"service": "books-ms", "project": "books-ms-x", "volumes": True, "side": ["db"]}
+    assert call(outcome, "sh")["arguments"][0]["label"] == "jenkins-proxy undeploy books-ms"
+    assert outcome["result"]["left"] == "service web; network x"
+    assert outcome["description"] == "books-ms: undeployed"
+
+
+@case("undeployWithProxy", {"service": None, "volumes": None, "path": "/", "drain": {}})
+def test_what_an_undeploy_refuses(outcome):
+    first, *others = outcome["error"].split("; ")
+    assert first.startswith("undeployWithProxy: unknown parameter(s) path (known: ")
+    assert sorted(others) == ["drain takes a text, not [:]", "missing parameter(s) service", f"volumes {NULL}"]
+
+
+@case("undeployWithProxy", {"service": "books-ms"}, block="passes")
+def test_an_undeploy_takes_no_block(outcome):
+    assert outcome["error"].startswith("undeployWithProxy takes no block: undeployWithProxy(service: 'books-ms')")
+
+
+@case(
     "deployWithProxy",
     {
         **BOOKS,
