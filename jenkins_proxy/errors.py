@@ -167,6 +167,11 @@ class Problems:
         for message, error in others._found.items():
             self._found.setdefault(message, error)
 
+    @property
+    def messages(self) -> list[str]:
+        """Of all that were gathered, in that order."""
+        return list(self._found)
+
     def raise_any(self) -> None:
         """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""
         found = sorted(self._found.values(), key=lambda error: error.exit_code)

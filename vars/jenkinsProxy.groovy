@@ -16,6 +16,9 @@ import groovy.transform.Field
 Map call(String step, String command, Map defaults, List required, config, block) {
     Map checked = jenkinsProxyKeys(step, defaults, required, config, block)
     Map settings = checked.settings
+    if (checked.problems) {
+        error(step + ': ' + (checked.problems + valueProblems(command, checked)).join('; '))
+    }
     needAgent(step)
     Closure run = { String name, Map options -> execute(step, name, options, settings) }
     Closure test = block ?: (settings.test ? { candidate -> shell(settings) } : null)
@@ -42,6 +45,27 @@ void needAgent(String step) {
     if (unix == false) {
         error("${step} needs an agent with a POSIX shell, and this one runs Windows")
     }
+}
+
+// What jenkins-proxy has against the values of a call whose keys are wrong, where there is an agent to ask: one build
+// shows all that is to be mended.
+List valueProblems(String command, Map checked) {
+    try {
+        if (!isUnix()) {
+            return []
+        }
+    } catch (Exception missing) {
+        return []
+    }
+    return withEnv(environment(command, checked.options, checked.settings) + ['JENKINS_PROXY_CHECK=values']) {
+        answerOf(tool('check', checked.settings)).problems
+    }
+}
+
+// Becomes jenkins-proxy on the agent, with what the environment says: its answer in lines.
+String tool(String command, Map settings) {
+    return sh(label: titleOf(command, settings), script: libraryResource('jenkins_proxy/jenkins/step.sh'),
+              returnStdout: true, encoding: 'UTF-8')
 }
 
 // The name is unique: parallel branches share a workspace, and a build may deploy a service twice.
@@ -114,9 +138,7 @@ Map execute(String step, String command, Map options, Map settings) {
     Map answer
     withEnv(environment(command, options + [report: report], settings)) {
         try {
-            answer = answerOf(sh(label: titleOf(command, settings),
-                                 script: libraryResource('jenkins_proxy/jenkins/step.sh'),
-                                 returnStdout: true, encoding: 'UTF-8'))
+            answer = answerOf(tool(command, settings))
         } catch (Exception failure) {
             try {
                 keepReport(report, settings)
@@ -134,7 +156,7 @@ Map execute(String step, String command, Map options, Map settings) {
     if (answer.description) {
         currentBuild.description = describe(currentBuild.description, answer.description)
     }
-    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'problems', 'description']) } + [report: report]
 }
 
 // One entry a service, its last: a build may deploy, scale and roll back the same one.
@@ -174,12 +196,14 @@ void shell(Map settings) {
 
 // key=value lines of jenkins_proxy/cli/step.py: the sandbox has no JSON parser.
 Map answerOf(String lines) {
-    Map answer = [exit: '0', instances: [], timings: [:]]
+    Map answer = [exit: '0', problems: [], instances: [], timings: [:]]
     (lines ?: '').split('\n').each { line ->
         int at = line.indexOf('=')
         String key = at < 0 ? '' : line.substring(0, at)
         String value = line.substring(at + 1)
-        if (key == 'instances') {
+        if (key == 'problem') {
+            answer.problems << value
+        } else if (key == 'instances') {
             answer.instances = value.tokenize(',')
         } else if (key.startsWith('candidate.')) {
             String name = key.substring('candidate.'.length())

@@ -15,7 +15,9 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
-    parser.add_argument("amount", metavar="N|+N|-N", help="number of instances, or how many more or fewer")
+    parser.add_argument(
+        "amount", type=values.amount, metavar="N|+N|-N", help="number of instances, or how many more or fewer"
+    )
     parser.add_argument("--allow-empty", action="store_true", help="allow N to be 0")
     arguments.add_compose(parser)
     arguments.add_route(parser)

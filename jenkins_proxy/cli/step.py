@@ -25,6 +25,7 @@ from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Address
 
 VARIABLE = "JENKINS_PROXY_STEP"
+_CHECK = "JENKINS_PROXY_CHECK"
 _COPIED = ("service", "status", "strategy", "orchestrator", "url")
 
 
@@ -60,7 +61,11 @@ def main(argv: Sequence[str]) -> int:
     """
     # The script starts Python in /, so that it does not import a folder jenkins_proxy of the workspace.
     os.chdir(os.environ.pop(VARIABLE))
-    console = _StepConsole(argv[0] if argv and argv[0] in cli.COMMANDS else "deploy")
+    command = argv[0] if argv and argv[0] in cli.COMMANDS else "deploy"
+    console = _StepConsole(command)
+    if os.environ.pop(_CHECK, ""):
+        print("\n".join(["exit=0", *(f"problem={_line(text)}" for text in cli.value_problems(command, os.environ))]))
+        return 0
 
     def work() -> int:
         with logged_in(os.environ, console):
@@ -99,8 +104,12 @@ def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]
         values[f"candidate.{name}"] = ",".join(value) if isinstance(value, list) else value
     if report.get("status") == "done":
         values["description"] = _description(report, len(instances))
-    # A newline in a value would begin a line of its own.
-    return [f"{key}={' '.join(str(value).split())}" for key, value in values.items()]
+    return [f"{key}={_line(value)}" for key, value in values.items()]
+
+
+def _line(value: Any) -> str:
+    """The value as text in one line: what follows a line's end would be taken for a line of its own."""
+    return " ".join(str(value).split())
 
 
 def _description(report: Mapping[str, Any], count: int) -> str:

@@ -131,6 +131,13 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def amount(text: str) -> str:
+    """A number of instances, or of how many more or fewer: ``3``, ``+2``, ``-1``."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of instances: give 3, +2 or -1")
+    return text
+
+
 def positive(text: str) -> int:
     """A whole number above 0."""
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) == 0:

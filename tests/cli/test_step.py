@@ -104,9 +104,10 @@ def start(proxy, tmp_path):
     """``start(values)`` removes a route as the script of a step does: from /, for the folder tmp_path."""
     started = []
 
-    def run(values: dict) -> subprocess.Popen:
+    def run(values: dict, **more: str) -> subprocess.Popen:
         environment = {
             **os.environ,
+            **more,
             "JENKINS_PROXY_STEP": str(tmp_path),
             "JENKINS_PROXY_PARAMS": json.dumps(values),
             "JENKINS_PROXY_URL": f"http://127.0.0.1:{proxy.server_port}",
@@ -160,6 +161,20 @@ def test_refused(start, proxy):
 def test_a_service_called_help(start):
     stdout, _ = start({"service": "--help"}).communicate(timeout=30)
     assert stdout.startswith("exit=2\nreason=")
+
+
+def test_values_are_checked_and_nothing_is_run(start, proxy):
+    values = {"service": "books\nms", "drain": "5"}
+    stdout, stderr = start(values, JENKINS_PROXY_CHECK="values").communicate(timeout=30)
+    assert (stderr, proxy.asked.is_set()) == ("", False)
+    first, *problems = stdout.splitlines()
+    assert first == "exit=0"
+    assert [line.partition(" ")[0] for line in problems] == ["problem=remove:", "problem=service"], problems
+
+
+def test_good_values_have_no_problems(start, proxy):
+    stdout, _ = start({"service": "books-ms"}, JENKINS_PROXY_CHECK="values").communicate(timeout=30)
+    assert (stdout, proxy.asked.is_set()) == ("exit=0\n", False)
 
 
 def test_stopped(start, proxy):

@@ -18,7 +18,7 @@ INTERNAL = ("jenkinsProxy", "jenkinsProxyCandidates", "jenkinsProxyKeys")
 STEPS = [path for path in ALL if path.stem not in INTERNAL]
 GO_ON = ("promote", "abort")
 # What is more than a number, or where 0 is a value and not the absence of one.
-TEXTS = ("batch", "batchDelay", "checkPath", "checkStatus", "drain", "drainStreams", "maxErrors")
+TEXTS = ("amount", "batch", "batchDelay", "checkPath", "checkStatus", "drain", "drainStreams", "maxErrors")
 every_file = pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 every_step = pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
 

@@ -63,15 +63,22 @@ def options_of(shell: dict) -> dict:
     return values
 
 
-# What a step refuses: everything at once, before anything runs.
+# What a step refuses: everything at once, before anything is done.
+
+WRONG = {
+    "sevice": "books-ms",
+    "pull": "yes",
+    "dryRun": 1,
+    "timeout": "soon",
+    "file": [{}],
+    "target": True,
+    "lock": ["a"],
+}
 
 
-@case(
-    "deployWithProxy",
-    {"sevice": "books-ms", "pull": "yes", "dryRun": 1, "timeout": "soon", "file": [{}], "target": True, "lock": ["a"]},
-)
+@case("deployWithProxy", WRONG, agent="none")
 def test_everything_wrong_is_told_at_once(outcome):
-    assert steps(outcome) == ["error"]
+    assert steps(outcome) == ["isUnix", "error"]
     first, *others = outcome["error"].split("; ")
     assert first.startswith("deployWithProxy: unknown parameter(s) sevice (known: dockerHost, ")
     assert sorted(others) == [
@@ -83,6 +90,33 @@ def test_everything_wrong_is_told_at_once(outcome):
         "target takes a text or a list of texts, not true",
         "timeout takes a number, not 'soon'",
     ]
+
+
+@case(
+    "deployWithProxy",
+    {**WRONG, "strategy": "bluegreen", "path": "api", "proxyTokenCredentialsId": "proxy", "python": "python3.12"},
+    answer="exit=0\nproblem=strategy takes auto, rolling, not 'bluegreen'\nproblem=path 'api' is not a path\n",
+)
+def test_wrong_values_are_told_with_wrong_keys_where_an_agent_can_say_them(outcome):
+    assert steps(outcome) == ["isUnix", "withEnv", "libraryResource", "sh", "error"], "no secret is bound for it"
+    environment = call(outcome, "sh")["environment"]
+    assert (environment["JENKINS_PROXY_CHECK"], environment["JENKINS_PROXY_COMMAND"]) == ("values", "deploy")
+    assert environment["JENKINS_PROXY_PYTHON"] == "python3.12"
+    # What is told already is not asked about.
+    assert json.loads(environment["JENKINS_PROXY_PARAMS"]) == {"strategy": "bluegreen", "path": "api"}
+    assert outcome["error"].startswith("deployWithProxy: unknown parameter(s) sevice (known: ")
+    assert "; lock takes a text, not [a]; " in outcome["error"]
+    assert outcome["error"].endswith("; strategy takes auto, rolling, not 'bluegreen'; path 'api' is not a path")
+
+
+@case("deployWithProxy", WRONG, agent="windows")
+def test_on_windows_wrong_keys_are_told_alone(outcome):
+    assert steps(outcome) == ["isUnix", "error"]
+
+
+@case("deployWithProxy", WRONG, answer="exit=2\nreason=python3 is not a Python 3.11 or newer; …\n")
+def test_without_jenkins_proxy_on_the_agent_wrong_keys_are_told_alone(outcome):
+    assert outcome["error"].endswith("; timeout takes a number, not 'soon'")
 
 
 @case("deployWithProxy", {"service": "", "path": [], "noProxy": False})

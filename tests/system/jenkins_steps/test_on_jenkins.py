@@ -122,6 +122,17 @@ def test_everything_wrong_is_told_before_an_agent_is_needed(any_job):
     )
 
 
+def test_wrong_keys_and_wrong_values_are_told_in_one_build(any_job):
+    done = any_job.build(f"""node {{
+        deployWithProxy(sevice: 'books-ms', pull: 'yes', strategy: 'bluegreen', checkTimeout: 0.0001,
+            python: '{sys.executable}')
+    }}""")
+    assert done.result == "FAILURE"
+    assert done.error.startswith("ERROR: deployWithProxy: unknown parameter(s) sevice (known: ")
+    for told in ("pull takes true or false, not 'yes'", "strategy takes auto, ", "checkTimeout: '0.0001'"):
+        assert told in done.error
+
+
 def test_without_an_agent(any_job):
     done = any_job.build("removeFromProxy(service: 'books-ms')")
     assert done.error == "ERROR: removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"
