@@ -158,7 +158,7 @@ class Problems:
             self._found.setdefault(error.message, error)
             return None
 
-    def keep(self, error: UsageError) -> None:
+    def keep(self, error: UsageError | RemoteError) -> None:
         """Add one."""
         self._found.setdefault(error.message, error)
 

@@ -21,10 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.seeding import library as libraries
 from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.library import Library
+from jenkins_proxy.seeding.needs import library as libraries
+from jenkins_proxy.seeding.needs.library import Library
 
 BOOKS = "/api/v1/books"
 JOBS = ("deploy-to-swarm-without-proxy", "deploy-to-swarm-with-proxy", "scale-to-swarm-with-proxy")

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy.errors import JenkinsServerError, UsageError
-from jenkins_proxy.seeding import library, node
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.library import Library
+from jenkins_proxy.seeding.needs import library, node
+from jenkins_proxy.seeding.needs.library import Library
 
 EVERYTHING = """
 seed: {name}
@@ -220,6 +220,36 @@ def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> No
         "repository https://example.com/it's.git -> https://example.com/other.git",
     )
     assert kept.startswith("[v2, true, false, https://example.com/other.git, reg, 1]")
+
+
+def test_a_library_that_is_there_is_seen_by_who_may_read_jobs(jenkins: JenkinsServer, name: str) -> None:
+    """So the nightly run of somebody who is no administrator prints no code for one."""
+    try:
+        library.register(jenkins, Library(name, "main", "https://example.com/it's.git"), dry_run=False)
+        assert library.visible(jenkins, name) == [name]
+    finally:
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
+            all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
+    assert library.visible(jenkins, name) == []
+
+
+def test_what_jobs_need_is_looked_up_before_anything_is_written(
+    jenkins: JenkinsServer, seed, name: str, tmp_path: Path
+) -> None:
+    remote = tmp_path / "library"
+    remote.mkdir()
+    for words in ("init -q -b main", "-c user.name=a -c user.email=a@example.com commit -q --allow-empty -m all"):
+        subprocess.run(["git", "-C", str(remote), *words.split()], check=True)
+    text = (
+        f"seed: {name}\nlibrary: {name}@1.0.0\n"
+        f"services: [{{name: s, folder: {name}, agent: {name}, jobs: [{{template: deploy}}]}}]\n"
+    )
+    code, shown, _ = seed("--library", f"file://{remote}", text=text)
+    assert code == 2
+    assert f"the library {name} has no version 1.0.0 in file://{remote}, which has main" in shown
+    assert f"has no node and no cloud with the label {name}, which {name}/deploy-s runs on" in shown
+    assert not [one for one in jenkins.listing() if one.path.startswith(name)]
+    assert library.visible(jenkins, name) == []
 
 
 def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
