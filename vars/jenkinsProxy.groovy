@@ -68,10 +68,18 @@ String tool(String command, Map settings) {
               returnStdout: true, encoding: 'UTF-8')
 }
 
+// Where the report and its summary are, in the workspace's temporary folder: a workspace is for what a build makes.
 // The name is unique: parallel branches share a workspace, and a build may deploy a service twice.
-String reportName(String command, service) {
-    String safe = service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
-    return 'jenkins-proxy-' + command + '-' + safe + '-' + UUID.randomUUID().toString().substring(0, 8) + '.json'
+Map filesOf(String command, Map settings) {
+    String folder = pwd(tmp: true) + '/jenkins-proxy'
+    String name = 'jenkins-proxy-' + command + '-' + safe(settings.service) + '-' +
+        UUID.randomUUID().toString().substring(0, 8)
+    return [folder: folder, name: name, report: settings.report ?: folder + '/' + name + '.json',
+            summary: folder + '/' + name + '.html']
+}
+
+String safe(service) {
+    return service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
 }
 
 // Joined with +: Jenkins warns of a GString here whose value is also some credential's.
@@ -79,6 +87,7 @@ List environment(String command, Map options, Map settings) {
     List tls = settings.dockerCredentialsId ? ['DOCKER_TLS_VERIFY=1'] : []
     return tls + ['JENKINS_PROXY_VERSION=' + VERSION, 'JENKINS_PROXY_COMMAND=' + command,
                   'JENKINS_PROXY_PARAMS=' + JsonOutput.toJson(options), 'JENKINS_PROXY_IMAGE=' + settings.image,
+                  'JENKINS_PROXY_SERVICE=' + safe(settings.service),
                   'JENKINS_PROXY_PIP_SPEC=' + settings.pipSpec, 'JENKINS_PROXY_PYTHON=' + settings.python,
                   'JENKINS_PROXY_IMAGE_REGISTRY=' + settings.imageRegistry]
 }
@@ -134,21 +143,22 @@ def dockerCertificate(String id) {
 }
 
 Map execute(String step, String command, Map options, Map settings) {
-    String report = settings.report ?: reportName(command, settings.service)
+    Map files = filesOf(command, settings)
     Map answer
-    withEnv(environment(command, options + [report: report], settings)) {
+    withEnv(environment(command, options + [report: files.report], settings) +
+            ['JENKINS_PROXY_SUMMARY=' + files.summary]) {
         try {
             answer = answerOf(tool(command, settings))
         } catch (Exception failure) {
             try {
-                keepReport(report, settings)
+                keepReport(files, settings)
             } catch (Exception lost) {
                 // Where the agent is gone, its own reason is the one to show.
-                echo("${step}: the report ${report} is not kept: ${lost.message}")
+                echo("${step}: the report ${files.report} is not kept: ${lost.message}")
             }
             throwExplained(step, settings, failure)
         }
-        keepReport(report, settings)
+        keepReport(files, settings)
     }
     if (answer.exit != '0') {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
@@ -156,7 +166,7 @@ Map execute(String step, String command, Map options, Map settings) {
     if (answer.description) {
         currentBuild.description = describe(currentBuild.description, answer.description)
     }
-    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'problems', 'description']) } + [report: report]
+    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'problems', 'description']) } + [report: files.report]
 }
 
 // One entry a service, its last: a build may deploy, scale and roll back the same one.
@@ -172,9 +182,16 @@ String describe(String before, String entry) {
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.
-void keepReport(String report, Map settings) {
-    if (settings.archive && fileExists(report)) {
-        archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+void keepReport(Map files, Map settings) {
+    if (!settings.archive || !fileExists(files.report)) {
+        return
+    }
+    if (settings.report) {
+        archiveArtifacts(artifacts: settings.report, allowEmptyArchive: true)
+    }
+    // What is archived has to be below the current folder.
+    dir(files.folder) {
+        archiveArtifacts(artifacts: files.name + '.*', allowEmptyArchive: true)
     }
 }
 

@@ -21,7 +21,7 @@ import groovy.transform.Field
     proxy: '',       // the proxy's API: http://proxy:8081 (else JENKINS_PROXY_URL)
     entry: '',       // the users' URL of the proxy: http://proxy (else JENKINS_PROXY_ENTRY)
     config: '',      // settings file (else jenkins-proxy.yml in the workspace, if present)
-    report: '',      // file for the report ('': a new name for each call)
+    report: '',      // file for the report ('': in the workspace's temporary folder)
 ]
 // … and what only Jenkins knows.
 @Field final Map JENKINS = [

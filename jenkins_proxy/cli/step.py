@@ -26,6 +26,7 @@ from jenkins_proxy.model import Address
 
 VARIABLE = "JENKINS_PROXY_STEP"
 _CHECK = "JENKINS_PROXY_CHECK"
+_SERVICE = "JENKINS_PROXY_SERVICE"
 _COPIED = ("service", "status", "strategy", "orchestrator", "url")
 
 
@@ -34,8 +35,8 @@ class _StepConsole(Console):
 
     reason = ""
 
-    def __init__(self, command: str) -> None:
-        super().__init__()
+    def __init__(self, command: str, service: str) -> None:
+        super().__init__(service=service)
         self._keys = functools.cache(lambda: step_words.keys(command))
 
     def step(self, text: str) -> None:
@@ -62,7 +63,8 @@ def main(argv: Sequence[str]) -> int:
     # The script starts Python in /, so that it does not import a folder jenkins_proxy of the workspace.
     os.chdir(os.environ.pop(VARIABLE))
     command = argv[0] if argv and argv[0] in cli.COMMANDS else "deploy"
-    console = _StepConsole(command)
+    # Branches of `parallel` share one console.
+    console = _StepConsole(command, os.environ.pop(_SERVICE, ""))
     if os.environ.pop(_CHECK, ""):
         print("\n".join(["exit=0", *(f"problem={_line(text)}" for text in cli.value_problems(command, os.environ))]))
         return 0

@@ -139,6 +139,13 @@ def test_done(start, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["service"] == "books-ms"
 
 
+def test_each_line_names_the_service_where_several_write_to_one_console(start, proxy):
+    proxy.status = 401
+    stdout, stderr = start({"service": "books-ms"}, JENKINS_PROXY_SERVICE="books-ms").communicate(timeout=30)
+    assert stdout.startswith("exit=4\n")
+    assert {line[:27] for line in stderr.splitlines()} == {"[jenkins-proxy] [books-ms] "}
+
+
 def test_the_reports_json_does_not_get_between_the_lines(start):
     stdout, _ = start({"service": "books-ms"}).communicate(timeout=30)
     assert stdout == "exit=0\nreason=\n"

@@ -15,7 +15,7 @@ class BuildFailed extends RuntimeException {
 class Recorder {
     static final List STEPS = ['isUnix', 'sh', 'libraryResource', 'fileExists', 'archiveArtifacts', 'withEnv', 'stage',
                                'lock', 'withCredentials', 'string', 'usernamePassword', 'dockerCert', 'zip', 'error', 'echo',
-                               'maskPasswords']
+                               'maskPasswords', 'pwd', 'dir']
     File checkout
     Map given                 // what the case wants of the world
     List calls = []           // each step: its name, its arguments, the environment that it has
@@ -66,6 +66,7 @@ class Recorder {
                 if (given.agent == 'gone') { throw new BuildFailed('cannot connect to the agent') }
                 return given.report != false
             case 'sh': return shell(plain[0])
+            case 'pwd': return plain[0].tmp ? '/agent/books@tmp' : '/agent/books'
             case 'error': throw new BuildFailed(plain[0].toString())
             case 'withEnv': return within(plain[0].collectEntries { it.toString().split('=', 2) as List }, body)
             case 'withCredentials':

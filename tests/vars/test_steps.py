@@ -367,13 +367,22 @@ def test_without_docker_commons_the_certificate_is_a_zip(outcome):
 
 @case("deployWithProxy", BOOKS)
 def test_only_what_is_asked_for_surrounds_it(outcome):
-    assert steps(outcome) == ["isUnix", "withEnv", "libraryResource", "sh", "fileExists", "archiveArtifacts"]
+    assert steps(outcome) == [
+        "isUnix",
+        "pwd",
+        "withEnv",
+        "libraryResource",
+        "sh",
+        "fileExists",
+        "dir",
+        "archiveArtifacts",
+    ]
     assert "DOCKER_TLS_VERIFY" not in call(outcome, "sh")["environment"]
 
 
 @case("deployWithProxy", {**BOOKS, "stage": True, "lock": True, "consulTokenCredentialsId": "consul"})
 def test_stage_and_lock_have_names_of_their_own(outcome):
-    assert steps(outcome)[:5] == ["isUnix", "stage", "lock", "withCredentials", "withEnv"]
+    assert steps(outcome)[:6] == ["isUnix", "stage", "lock", "withCredentials", "pwd", "withEnv"]
     assert call(outcome, "stage")["arguments"] == ["jenkins-proxy deploy books-ms"]
     assert call(outcome, "lock")["arguments"] == [{"resource": "jenkins-proxy books-ms"}]
 
@@ -407,7 +416,13 @@ def test_returns_a_plain_map(outcome):
         "instances": ["10.0.0.1:32768", "[fd00::1]:32769"],
         "timings": {"bring_up": 2.25, "total": 3.5},
     }
-    assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": report, "allowEmptyArchive": True}]
+    folder, _, name = report.rpartition("/")
+    assert folder == "/agent/books@tmp/jenkins-proxy", "what a build makes is in its workspace, and nothing of ours"
+    assert re.fullmatch(r"jenkins-proxy-deploy-books-ms-[0-9a-f]{8}\.json", name)
+    assert call(outcome, "dir")["arguments"] == [folder]
+    kept = name.replace(".json", ".*")
+    assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": kept, "allowEmptyArchive": True}]
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_SUMMARY"] == report.replace(".json", ".html")
     assert outcome["description"] == "books-ms: 2 instances at http://proxy/api/v1/books"
 
 
@@ -464,10 +479,19 @@ def test_a_report_of_the_callers_own(outcome):
     assert "archiveArtifacts" not in steps(outcome)
 
 
+@case("deployWithProxy", {**BOOKS, "report": "out/report.json"}, answer=ANSWER)
+def test_a_report_of_the_callers_own_is_kept_as_well(outcome):
+    kept = [one["arguments"][0]["artifacts"] for one in outcome["calls"] if one["step"] == "archiveArtifacts"]
+    assert kept[0] == "out/report.json"
+    assert re.fullmatch(r"jenkins-proxy-deploy-books-ms-[0-9a-f]{8}\.\*", kept[1])
+
+
 @case("deployWithProxy", {"service": "../a b/$x", "path": "/"}, answer=ANSWER)
 def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
-    name = outcome["result"]["report"]
+    name = outcome["result"]["report"].rpartition("/")[2]
     assert name.startswith("jenkins-proxy-deploy-.._a_b__x-") and name.endswith(".json")
+    # The same in each line of the console, where branches of `parallel` write side by side.
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_SERVICE"] == ".._a_b__x"
 
 
 @case("scaleWithProxy", {"service": "books-ms", "amount": 2}, answer="killed")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,8 +51,8 @@ class Ended:
 
     @property
     def console(self) -> list[str]:
-        """A followed build's console, without what Jenkins says of each step."""
-        lines = [line[2:] for line in self.text.splitlines() if line.startswith("< ")]
+        """A followed build's console, without what Jenkins says of each step, and the service at each line of ours."""
+        lines = [re.sub(r"^\[[\w.-]+\] ", "", line[2:]) for line in self.text.splitlines() if line.startswith("< ")]
         return [line for line in lines if not line.startswith("[Pipeline]")]
 
 

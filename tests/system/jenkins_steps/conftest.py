@@ -144,7 +144,15 @@ class Ended:
         return self.server.json(self.server.call("GET", f"{self.path}/api/json", doing="read"))
 
     def artifact(self, name: str) -> dict:
+        """:param name: of a report, or its path."""
+        name = name.rpartition("/")[2]
         return self.server.json(self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of"))
+
+    @property
+    def reports(self) -> list[dict]:
+        """The reports that are kept with the build."""
+        names = [one["relativePath"] for one in self.about["artifacts"]]
+        return [self.artifact(name) for name in names if name.endswith(".json")]
 
     @property
     def error(self) -> str:

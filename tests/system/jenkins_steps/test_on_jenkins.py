@@ -36,7 +36,7 @@ def test_scripted(any_job, services):
     assert books.get() in (404, 503)
     # One entry a service: the last.
     assert done.about["description"] == f"{books.name}: not routed"
-    assert len(done.about["artifacts"]) == 3
+    assert len(done.reports) == 3
     assert done.artifact(result["report"])["status"] == "done"
 
 
@@ -71,6 +71,7 @@ def test_parallel_branches_in_one_workspace(any_job, services):
             books: {{ results.books = {books.deploy()} }},
             users: {{ results.users = {users.deploy()} }})
         echo "BOTH ${{results.books.service}} ${{results.users.service}}"
+        echo "WORKSPACE ${{sh(script: 'ls -A', returnStdout: true).trim().tokenize('\\n')}}"
         echo "REPORTS ${{results.values()*.report.toSet().size()}}"
     }}""")
     assert done.result == "SUCCESS", "\n".join(done.lines)
@@ -78,7 +79,12 @@ def test_parallel_branches_in_one_workspace(any_job, services):
     assert done.value("REPORTS") == "2"
     assert (books.get(), users.get()) == (200, 200)
     assert {part.split(":")[0] for part in done.about["description"].split("; ")} == {books.name, users.name}
-    assert len(done.about["artifacts"]) == 2
+    assert len(done.reports) == 2
+    # Whose line is whose.
+    for service in (books, users):
+        assert f"[jenkins-proxy] [{service.name}] * jenkins-proxy 1.0.0: deploy {service.name}" in done.lines
+    assert not [line for line in done.lines if line.startswith("[jenkins-proxy] *")]
+    assert done.value("WORKSPACE") == "[]", "reports are in the build, not in the workspace"
 
 
 def test_credentials_reach_the_command_and_nobody_else(any_job, folder: str, secret: str, tmp_path: Path):
@@ -175,9 +181,9 @@ def test_a_failed_deploy_fails_the_build_with_one_line(any_job, services):
     assert re.fullmatch(rf"ERROR: deployWithProxy: .*{books.name}.* \(exit code 3\)", done.error), done.lines
     # The same line as the command's own, with the reasons above it.
     said = done.error.removeprefix("ERROR: deployWithProxy: ").removesuffix(" (exit code 3)")
-    assert f"[jenkins-proxy] ERROR: {said}" in done.lines
-    (artifact,) = done.about["artifacts"]
-    assert done.artifact(artifact["relativePath"])["error"]["message"] == said
+    assert f"[jenkins-proxy] [{books.name}] ERROR: {said}" in done.lines
+    (report,) = done.reports
+    assert report["error"]["message"] == said
     assert done.about["description"] is None
 
 
@@ -195,8 +201,8 @@ def test_an_aborted_deploy_cleans_up_and_the_next_one_converges(any_job, service
     text = "\n".join(done.lines)
     assert re.search(r"ERROR: stopped by SIGTERM during \w+; ", text)
     # The report was kept after the command had ended: Jenkins waited for it.
-    (artifact,) = done.about["artifacts"]
-    assert done.artifact(artifact["relativePath"])["status"] == "stopped"
+    (report,) = done.reports
+    assert report["status"] == "stopped"
     assert books.get() in (404, 503)
     again = any_job.build(f"node {{ {books.deploy()} }}")
     assert again.result == "SUCCESS", "\n".join(again.lines)
