@@ -122,6 +122,9 @@ def withSecrets(Map settings, Closure body) {
     if (settings.proxyTokenCredentialsId) {
         bindings << string(credentialsId: settings.proxyTokenCredentialsId, variable: 'JENKINS_PROXY_TOKEN')
     }
+    if (settings.notifyCredentialsId) {
+        bindings << string(credentialsId: settings.notifyCredentialsId, variable: 'JENKINS_PROXY_NOTIFY')
+    }
     if (settings.imageRegistryCredentialsId) {
         bindings << usernamePassword(credentialsId: settings.imageRegistryCredentialsId,
             usernameVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_USER',
@@ -145,8 +148,7 @@ def dockerCertificate(String id) {
 Map execute(String step, String command, Map options, Map settings) {
     Map files = filesOf(command, settings)
     Map answer
-    withEnv(environment(command, options + [report: files.report], settings) +
-            ['JENKINS_PROXY_SUMMARY=' + files.summary]) {
+    withEnv(environment(command, options + [report: files.report], settings) + places(files, settings)) {
         try {
             answer = answerOf(tool(command, settings))
         } catch (Exception failure) {
@@ -156,17 +158,46 @@ Map execute(String step, String command, Map options, Map settings) {
                 // Where the agent is gone, its own reason is the one to show.
                 echo("${step}: the report ${files.report} is not kept: ${lost.message}")
             }
+            tell(step, settings, [status: 'failed', reason: failure.message])
             throwExplained(step, settings, failure)
         }
         keepReport(files, settings)
     }
+    tell(step, settings, answer.exit == '0' ? resultOf(answer, files) : [status: 'failed', reason: answer.reason])
     if (answer.exit != '0') {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
         currentBuild.description = describe(currentBuild.description, answer.description)
     }
+    return resultOf(answer, files)
+}
+
+Map resultOf(Map answer, Map files) {
     return answer.findAll { key, value -> !(key in ['exit', 'reason', 'problems', 'description']) } + [report: files.report]
+}
+
+// Variables for what is written besides the report.
+List places(Map files, Map settings) {
+    String url = settings.notify instanceof String ? settings.notify : ''
+    return ['JENKINS_PROXY_REPORTS=' + files.folder] + (url ? ['JENKINS_PROXY_NOTIFY=' + url] : []) +
+        (settings.archive ? ['JENKINS_PROXY_SUMMARY=' + files.summary] : [])
+}
+
+// A deploy is what it is, whatever becomes of the news of it; but who stops the build meanwhile stops it.
+void tell(String step, Map settings, Map result) {
+    if (!(settings.notify instanceof Closure)) {
+        return
+    }
+    Closure notify = settings.notify
+    try {
+        notify([service: settings.service] + result)
+    } catch (Throwable failure) {
+        if (failure.toString().contains('FlowInterruptedException')) {
+            throw failure
+        }
+        echo("${step}: notify failed: ${failure.message ?: failure}")
+    }
 }
 
 // One entry a service, its last: a build may deploy, scale and roll back the same one.

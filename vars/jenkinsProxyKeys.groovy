@@ -36,6 +36,8 @@ import groovy.transform.Field
     dockerCredentialsId: '',         // client certificate for TLS to dockerHost
     consulTokenCredentialsId: '',    // secret text: token for the registry
     proxyTokenCredentialsId: '',     // secret text: token for the proxy's API
+    notify: '',                      // URL that gets the report as JSON, or a closure that gets the result
+    notifyCredentialsId: '',         // secret text: that URL
 ]
 // Aliases of keys, where a step has no key of that name: first the parameters of Docker Flow: Proxy.
 @Field final Map ALIASES = [serviceName: 'service', servicePath: 'path', serviceDomain: 'domain',
@@ -158,12 +160,15 @@ String wanted(String key, value, standard) {
     if (standard instanceof Number) {
         return value.toString() ==~ /\d+(\.\d+)?/ ? '' : 'a number'
     }
-    if (key in ['stage', 'lock'] && value instanceof Boolean) {
+    if (key in ['stage', 'lock'] && value instanceof Boolean || key == 'notify' && value instanceof Closure) {
         return ''
     }
     List items = standard instanceof List && value instanceof List ? value : [value]
     if (items.every { it instanceof String }) {
         return ''
+    }
+    if (key == 'notify') {
+        return 'a URL or a closure'
     }
     return standard instanceof List ? 'a text or a list of texts' : 'a text'
 }

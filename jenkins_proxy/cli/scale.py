@@ -43,5 +43,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         context = values.context(args, settings, console, phases)
         return scale(options, args.amount, context, allow_empty=args.allow_empty)
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

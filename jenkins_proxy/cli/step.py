@@ -16,17 +16,20 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jenkins_proxy import cli
-from jenkins_proxy.cli import step_params, step_words
+from jenkins_proxy import cli, settings
+from jenkins_proxy.cli import step_params, step_summary, step_words
 from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
-from jenkins_proxy.errors import Stopped
+from jenkins_proxy.errors import JenkinsProxyError, Stopped
 from jenkins_proxy.model import Address
 
 VARIABLE = "JENKINS_PROXY_STEP"
 _CHECK = "JENKINS_PROXY_CHECK"
 _SERVICE = "JENKINS_PROXY_SERVICE"
+_SUMMARY = "JENKINS_PROXY_SUMMARY"
+_JOB = "JOB_URL"
 _COPIED = ("service", "status", "strategy", "orchestrator", "url")
 
 
@@ -73,8 +76,11 @@ def main(argv: Sequence[str]) -> int:
         with logged_in(os.environ, console):
             return cli.dispatch(list(argv), console)
 
+    summary = os.environ.pop(_SUMMARY, "")
     with contextlib.redirect_stdout(io.StringIO()):
         code = cli.guarded(work, console)
+    if summary:
+        _summarize(summary, console)
     if code == Stopped.exit_code:
         return code
     print("\n".join(answer_lines(code, console.reason, _report() if code == 0 else {})))
@@ -83,8 +89,36 @@ def main(argv: Sequence[str]) -> int:
 
 def _report() -> Mapping[str, Any]:
     path = json.loads(os.environ.get(step_params.VARIABLE) or "{}").get("report")
-    report: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    there = path and Path(path).is_file()
+    report: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8")) if there else {}
     return report
+
+
+def _summarize(path: str, console: Console) -> None:
+    """Write the page for people beside the report, where there is one, and say where the build will have it."""
+    try:
+        report = _report()
+        if report:
+            Path(path).write_text(step_summary.render(report, _links(report)), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        console.warning(f"no summary of the report: {error}")
+        return
+    build = os.environ.get("BUILD_URL")
+    if report and build:
+        console.step(f"summary: {build.rstrip('/')}/artifact/{Path(path).name}")
+
+
+def _links(report: Mapping[str, Any]) -> dict[str, str]:
+    values = json.loads(os.environ.get(step_params.VARIABLE) or "{}")
+    links = {"releases before this one": os.environ[_JOB]} if os.environ.get(_JOB) else {}
+    with contextlib.suppress(JenkinsProxyError):  # the command has told what is wrong with them
+        proxy = settings.resolve({"proxy": values.get("proxy")}, file=values.get("config") or "").proxy
+        links = {
+            "the proxy's page": f"{proxy}/",
+            "what the proxy has of it": f"{proxy}/v1/routes/{quote(str(report['service']), safe='')}",
+            **links,
+        }
+    return links
 
 
 def answer_lines(code: int, reason: str, report: Mapping[str, Any]) -> list[str]:

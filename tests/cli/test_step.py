@@ -151,6 +151,34 @@ def test_the_reports_json_does_not_get_between_the_lines(start):
     assert stdout == "exit=0\nreason=\n"
 
 
+def test_a_summary_for_people_is_beside_the_report(start, tmp_path):
+    more = {"BUILD_URL": "http://jenkins/job/a/7/", "JOB_URL": "http://jenkins/job/a/"}
+    values = {"service": "books-ms", "report": "report.json"}
+    process = start(values, JENKINS_PROXY_SUMMARY=str(tmp_path / "x.html"), **more)
+    _, stderr = process.communicate(timeout=30)
+    page = (tmp_path / "x.html").read_text()
+    assert "<h1>books-ms: done</h1>" in page
+    assert 'releases before this one: <a href="http://jenkins/job/a/">' in page
+    assert "/v1/routes/books-ms" in page
+    assert stderr.endswith("[jenkins-proxy] * summary: http://jenkins/job/a/7/artifact/x.html\n")
+
+
+def test_a_summary_that_cannot_be_written_fails_nothing(start, tmp_path):
+    process = start({"service": "books-ms", "report": "report.json"}, JENKINS_PROXY_SUMMARY="/nowhere/x.html")
+    stdout, stderr = process.communicate(timeout=30)
+    assert stdout.startswith("exit=0\n")
+    assert "WARNING: no summary of the report: " in stderr
+
+
+def test_the_report_goes_to_whom_the_environment_names(start, proxy):
+    """The stand-in for the proxy refuses it, as it takes no POST: that fails nothing, and shows nothing of the URL."""
+    url = f"http://127.0.0.1:{proxy.server_port}/hunter2"
+    stdout, stderr = start({"service": "books-ms"}, JENKINS_PROXY_NOTIFY=url).communicate(timeout=60)
+    assert stdout.startswith("exit=0\n")
+    assert f"WARNING: http://127.0.0.1:{proxy.server_port} was not notified: it answered 501" in stderr
+    assert "hunter2" not in stderr
+
+
 def test_refused(start, proxy):
     proxy.status = 401
     process = start({"service": "books-ms", "report": "report.json"})

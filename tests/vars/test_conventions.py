@@ -174,7 +174,8 @@ def described(known: dict[str, tuple[str, str]]) -> list[str]:
     kinds = {"''": "text", "[]": "text or list", "0": "number"}
     lines = []
     for key, (default, meaning) in known.items():
-        kind = "true or text" if key in ("stage", "lock") else kinds.get(default, f"default: {default.strip(chr(39))}")
+        special = {"stage": "true or text", "lock": "true or text", "notify": "text or closure"}
+        kind = special.get(key) or kinds.get(default, f"default: {default.strip(chr(39))}")
         lines.append(f"    {key} ({kind}) - {meaning}")
     return lines
 

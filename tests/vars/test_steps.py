@@ -509,6 +509,59 @@ def test_an_agent_that_is_gone_is_what_the_build_ends_with(outcome):
     assert call(outcome, "echo")["arguments"][0].endswith("is not kept: cannot connect to the agent")
 
 
+# Who is told.
+
+
+@case("deployWithProxy", {**BOOKS, "notify": "https://hooks.example.com/x"}, answer=ANSWER)
+def test_a_url_is_told_by_the_command(outcome):
+    shell = call(outcome, "sh")
+    assert shell["environment"]["JENKINS_PROXY_NOTIFY"] == "https://hooks.example.com/x"
+    assert options(outcome) == BOOKS, "it is no option: ps would show it"
+
+
+@case("removeFromProxy", {"service": "books-ms", "notifyCredentialsId": "hook"})
+def test_a_url_of_a_credential(outcome):
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_NOTIFY"] == "the secret hook"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, answer=ANSWER)
+def test_a_closure_is_told_what_the_step_returns(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told == outcome["result"]
+    assert "JENKINS_PROXY_NOTIFY" not in call(outcome, "sh")["environment"]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "fails"}}, answer=ANSWER)
+def test_a_closure_that_fails_fails_nothing(outcome):
+    assert outcome["result"]["status"] == "done"
+    assert call(outcome, "echo")["arguments"] == ["deployWithProxy: notify failed: no such channel"]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "misspells"}}, answer=ANSWER)
+def test_a_closure_with_a_mistake_fails_nothing(outcome):
+    assert outcome["result"]["status"] == "done"
+    assert "No such DSL method 'shh'" in call(outcome, "echo")["arguments"][0]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, answer="exit=3\nreason=not passing\n")
+def test_a_closure_is_told_of_a_failure(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told == {"service": "books-ms", "status": "failed", "reason": "not passing"}
+    assert outcome["error"] == "deployWithProxy: not passing (exit code 3)"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, shell="aborted")
+def test_a_closure_is_told_of_an_aborted_deploy(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told["status"] == "failed"
+    assert outcome["error"] == "script returned exit code 143"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": True}, agent="none")
+def test_nobody_can_be_told_by_true(outcome):
+    assert outcome["error"] == "deployWithProxy: notify takes a URL or a closure, not true"
+
+
 # A test in between: held, tested, promoted; or aborted.
 
 HELD = """exit=0

@@ -13,7 +13,7 @@ python=${JENKINS_PROXY_PYTHON:-python3}
 venv=$cache/$version
 mismatch=
 # The folder for reports, of which those of the last week stay.
-reports=${JENKINS_PROXY_SUMMARY:+${JENKINS_PROXY_SUMMARY%/*}}
+reports=${JENKINS_PROXY_REPORTS:-}
 case $python in
     /*) ;;
     */*) python=$directory/$python ;;

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.server
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import uuid
@@ -128,6 +131,14 @@ def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factor
 
 
 @dataclass(frozen=True)
+class Page:
+    """A summary."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """A build that has ended.
 
@@ -153,6 +164,15 @@ class Ended:
         """The reports that are kept with the build."""
         names = [one["relativePath"] for one in self.about["artifacts"]]
         return [self.artifact(name) for name in names if name.endswith(".json")]
+
+    @property
+    def pages(self) -> list[Page]:
+        """The summaries that are kept with the build."""
+        names = [one["relativePath"] for one in self.about["artifacts"]]
+        return [Page(name, self._read(name)) for name in names if name.endswith(".html")]
+
+    def _read(self, name: str) -> str:
+        return self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of").text
 
     @property
     def error(self) -> str:
@@ -223,6 +243,34 @@ class Job:
         # Its answer sends us to a page that is not there while it restarts.
         with pytest.raises(Refused, match="503"):
             self._server.call("POST", "restart", doing="restart")
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whoever is notified. :ivar reports: paths, each with the report that came."""
+
+    url: str
+    reports: list[tuple[str, dict]]
+
+
+@pytest.fixture
+def told():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            reports.append((self.path, json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    reports: list[tuple[str, dict]] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Told(f"http://127.0.0.1:{server.server_port}", reports)
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(params=["sandboxed", "trusted"])

@@ -40,26 +40,41 @@ def test_scripted(any_job, services):
     assert done.artifact(result["report"])["status"] == "done"
 
 
-def test_declarative_without_a_script_block(any_job, services, secret):
+def test_declarative_without_a_script_block(any_job, services, secret, told):
     books = services()
-    call = books.deploy(stage="true")
+    call = books.deploy(stage="true", notify=f"'{told.url}/{secret}'")
     done = any_job.build(f"""pipeline {{
         agent any
         environment {{ VERSION = '2' }}
         stages {{ stage('Deploy') {{ steps {{
             {call.replace("deployWithProxy(", "deployWithProxy ")[:-1]}
-            reconfigureProxy {books.arguments(path=f"'/{books.name}'", probePath=f"'/{books.name}/'")}
+            reconfigureProxy {
+        books.arguments(
+            path=f"'/{books.name}'",
+            probePath=f"'/{books.name}/'",
+            notify="{ report -> echo \"TOLD ${report.service} ${report.status}\"; error('no channel') }",
+        )
+    }
         }} }} }}
         post {{ always {{ echo "POST ${{currentBuild.currentResult}}" }} }}
     }}""")
     assert done.result == "SUCCESS", "\n".join(done.lines)
     assert done.value("POST") == "SUCCESS"
+    assert done.value("TOLD") == f"{books.name} done"
+    assert "reconfigureProxy: notify failed: no channel" in done.lines
+    # The page for people, as Jenkins serves it: in a sandbox without scripts and styles.
+    (page,) = [one for one in done.pages if "deploy: start the containers" in one.text]
+    assert f"<h1>{books.name}: done</h1>" in page.text
+    assert f'<a href="{books.machine["entry"]}/{books.name}">' in page.text
+    assert not re.search("<(script|style|img)|style=| on[a-z]+=", page.text)
+    assert [line for line in done.lines if line.endswith(f"/{page.name}") and "* summary: http" in line]
     assert books.get() == 200
     (container,) = books.containers()
     environment = subprocess.run(
         [books.docker, "inspect", "-f", "{{.Config.Env}}", container], capture_output=True, text=True, check=True
     ).stdout
     assert "VERSION=2" in environment
+    assert [(path, report["status"]) for path, report in told.reports] == [(f"/{secret}", "done")]
     assert secret not in environment
 
 

@@ -30,9 +30,8 @@ def test_each_line_names_the_service_and_reports_of_last_month_go(agent, tmp_pat
     for name, days in kinds.items():
         (reports / name).touch()
         os.utime(reports / name, (time.time() - days * 86400,) * 2)
-    summary = str(reports / "jenkins-proxy-deploy-b-2.html")
     done = agent.run(
-        JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_SERVICE="books-ms", JENKINS_PROXY_SUMMARY=summary
+        JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_SERVICE="books-ms", JENKINS_PROXY_REPORTS=str(reports)
     )
     assert done.ran
     assert {line[:27] for line in done.console} == {"[jenkins-proxy] [books-ms] "}
@@ -40,9 +39,9 @@ def test_each_line_names_the_service_and_reports_of_last_month_go(agent, tmp_pat
 
 
 def test_the_folder_for_reports_is_made(agent, tmp_path: Path):
-    summary = str(tmp_path / "a b@tmp/jenkins-proxy/x.html")
-    assert agent.run(JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_SUMMARY=summary).ran
-    assert (tmp_path / "a b@tmp/jenkins-proxy").is_dir()
+    reports = tmp_path / "a b@tmp/jenkins-proxy"
+    assert agent.run(JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_REPORTS=str(reports)).ran
+    assert reports.is_dir()
 
 
 def test_installed_in_another_version_is_not_taken(agent, filled: Path):
