@@ -26,6 +26,7 @@ from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.needs import library as libraries
 from jenkins_proxy.seeding.needs.library import Library
+from tests.fixtures.shared import together
 
 BOOKS = "/api/v1/books"
 JOBS = ("deploy-to-swarm-without-proxy", "deploy-to-swarm-with-proxy", "scale-to-swarm-with-proxy")
@@ -39,6 +40,16 @@ def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
 all.libraries = all.libraries.findAll { it.name != 'jenkins-proxy' }
 return
 """
+
+
+@pytest.fixture(autouse=True)
+def jenkins_stays(request, tmp_path_factory):
+    """Jenkins is not restarted by another worker meanwhile."""
+    if "alone_with_jenkins" in request.fixturenames:
+        yield
+        return
+    with together(tmp_path_factory, "jenkins"):
+        yield
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -277,15 +278,52 @@ def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: s
     assert (done.result, begun.is_set(), "over" in shown) == ("SUCCESS", True, True)
 
 
-def test_five_hundred_jobs_are_read_again_without_a_write(seed, name: str) -> None:
-    text = f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n" + "".join(
-        f"- {{name: j{number}, folder: {name}, script: echo 'x'}}\n" for number in range(500)
-    )
-    assert seed(text=text)[2]["counts"]["create"] == 501
-    assert seed("--connections", "4", text=text)[2]["counts"] == {
-        "create": 0,
-        "change": 0,
-        "keep": 501,
-        "delete": 0,
-        "refuse": 0,
+# What people set on Jenkins' screens, on the jobs of a folder in turn: nothing of it is for a seed.
+_THEIRS = """import hudson.triggers.Trigger
+import org.jenkinsci.plugins.workflow.job.properties.*
+def set = [
+    {{ it.quietPeriod = 7 }},
+    {{ it.makeDisabled(true) }},
+    {{ it.displayName = 'Books & more' }},
+    {{ it.addProperty(new jenkins.model.BuildDiscarderProperty(new hudson.tasks.LogRotator(5, 6, 7, 8))) }},
+    {{ it.addProperty(new DisableConcurrentBuildsJobProperty()) }},
+    {{ it.addProperty(new DurabilityHintJobProperty(
+        org.jenkinsci.plugins.workflow.flow.FlowDurabilityHint.PERFORMANCE_OPTIMIZED)) }},
+    {{ it.definition.scm.extensions.add(new hudson.plugins.git.extensions.impl.CloneOption(true, '', 3)) }},
+    {{ it.definition.scm.browser = new hudson.plugins.git.browser.GitLab('https://git.example.com') }},
+    {{ it.addTrigger(new jenkins.triggers.ReverseBuildTrigger('nothing')) }},
+]
+Jenkins.get().getItem('{name}').items.eachWithIndex {{ job, at -> set[at % set.size()](job); job.save() }}
+return"""
+_CONFIGS = "Jenkins.get().getItem('{name}').items.each {{ println it.name + ' ' + it.configFile.asString().bytes.encodeBase64() }}"
+
+
+def test_two_hundred_jobs_keep_what_others_set(jenkins: JenkinsServer, seed, name: str) -> None:
+    def text(branch: str) -> str:
+        jobs = "".join(
+            f"- {{name: j{number}, folder: {name}, scm: {{url: 'file:///nowhere', branch: {branch}}}}}\n"
+            for number in range(200)
+        )
+        return f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n{jobs}"
+
+    def configs() -> dict[str, str]:
+        lines = jenkins.run_script(_CONFIGS.format(name=name)).splitlines()
+        return {job: base64.b64decode(xml).decode() for job, xml in (line.split(" ") for line in lines)}
+
+    assert seed("--no-checks", text=text("master"))[2]["counts"]["create"] == 201
+    assert jenkins.run_script(_THEIRS.format(name=name)) == ""
+    before = configs()
+    assert len(before) == 200
+    kept = {"create": 0, "change": 0, "keep": 201, "delete": 0, "refuse": 0}
+    assert seed("--connections", "4", text=text("master"))[2]["counts"] == kept
+    assert configs() == before, "nothing was written"
+    assert seed(text=text("main"))[2]["counts"] == {**kept, "change": 200, "keep": 1}
+    after = configs()
+    assert {job: _lines(xml) for job, xml in after.items()} == {
+        job: _lines(xml.replace("<name>master</name>", "<name>main</name>")) for job, xml in before.items()
     }
+
+
+def _lines(config: str) -> list[str]:
+    """A config.xml, whatever the order in which Jenkins writes properties."""
+    return sorted(line.strip() for line in config.splitlines())

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -26,6 +27,7 @@ import pytest
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
+from tests.fixtures.shared import together
 
 # What Jenkins says when a step does what it should not.
 COMPLAINTS = (
@@ -96,6 +98,27 @@ folder.save()
 """
 
 
+# Looks at a build that often: most take no longer than a few seconds.
+POLL = 0.15
+
+
+@pytest.fixture
+def alone_with_jenkins(tmp_path_factory):
+    """No other worker uses Jenkins: it may be restarted."""
+    with together(tmp_path_factory, "jenkins", alone=True):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def jenkins_stays(request, tmp_path_factory):
+    """Jenkins is not restarted by another worker meanwhile."""
+    if "alone_with_jenkins" in request.fixturenames:
+        yield
+        return
+    with together(tmp_path_factory, "jenkins"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def secret() -> str:
     """The token of the proxy that is deployed to: what no console may show."""
@@ -103,9 +126,10 @@ def secret() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(jenkins) -> JenkinsServer:
+def server(jenkins, tmp_path_factory) -> JenkinsServer:
     made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
-    made.connect()
+    with together(tmp_path_factory, "jenkins"):
+        made.connect()
     return made
 
 
@@ -118,16 +142,18 @@ def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factor
         shutil.copytree(repository / part, library / part)
     for words in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@example.com commit -q -m library"):
         subprocess.run(["git", "-C", str(library), *words.split()], check=True)
-    assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for part in ("ca.pem", "cert.pem", "key.pem"):
             archive.writestr(part, f"the {part}")
     certificates = base64.b64encode(packed.getvalue()).decode()
-    assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
+    with together(tmp_path_factory, "jenkins"):
+        assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
+        assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
     yield name
-    server.delete(FOLDER, name)
-    assert server.run_script(FORGET.format(name=name)) == ""
+    with together(tmp_path_factory, "jenkins"):
+        server.delete(FOLDER, name)
+        assert server.run_script(FORGET.format(name=name)) == ""
 
 
 @dataclass(frozen=True)
@@ -213,7 +239,7 @@ class Job:
             on_line(line)
 
         queued = start(self._server, self._path, {})
-        done = follow(self._server, queued, show, lambda text: None)
+        done = follow(self._server, queued, show, lambda text: None, sleep=lambda _: time.sleep(POLL))
         text = "\n".join(lines)
         assert not [complaint for complaint in COMPLAINTS if complaint in text], text
         assert self._secret not in text
@@ -276,6 +302,18 @@ def told():
 @pytest.fixture(params=["sandboxed", "trusted"])
 def any_job(server, folder, secret, wait_for, request) -> Job:
     return Job(server, folder, request.param, secret, wait_for)
+
+
+@pytest.fixture
+def new_job(jenkins, folder, secret, wait_for):
+    """``new_job("trusted")`` is a job for a thread of its own."""
+
+    def make(library: str) -> Job:
+        server = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
+        server.connect()
+        return Job(server, folder, library, secret, wait_for)
+
+    return make
 
 
 @pytest.fixture
@@ -358,6 +396,16 @@ class Service:
             + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
             + ")"
         )
+
+    def start(self, token: str) -> None:
+        """Deploy version 1 without Jenkins, which takes a third of the time."""
+        self.deploy()
+        argv = [sys.executable, "-m", "jenkins_proxy", "deploy", self.name, "--path", f"/{self.name}"]
+        argv += ["-f", str(self.folder / f"{self.name}.yml"), "--check-path", f"/{self.name}/"]
+        argv += [word for name, url in self.machine.items() for word in (f"--{name}", url)]
+        environment = {**os.environ, "JENKINS_PROXY_TOKEN": token}
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
 
     def scale(self, amount: str) -> str:
         return "scaleWithProxy(" + self.arguments(scale=amount, file=f"'{self.folder / self.name}.yml'") + ")"
