@@ -295,7 +295,9 @@ def set = [
 ]
 Jenkins.get().getItem('{name}').items.eachWithIndex {{ job, at -> set[at % set.size()](job); job.save() }}
 return"""
-_CONFIGS = "Jenkins.get().getItem('{name}').items.each {{ println it.name + ' ' + it.configFile.asString().bytes.encodeBase64() }}"
+_CONFIGS = """Jenkins.get().getItem('{name}').items.each {{
+    println it.name + ' ' + it.configFile.asString().bytes.encodeBase64()
+}}"""
 
 
 def test_two_hundred_jobs_keep_what_others_set(jenkins: JenkinsServer, seed, name: str) -> None:

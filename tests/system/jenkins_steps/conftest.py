@@ -239,7 +239,13 @@ class Job:
             on_line(line)
 
         queued = start(self._server, self._path, {})
-        done = follow(self._server, queued, show, lambda text: None, sleep=lambda _: time.sleep(POLL))
+        done = follow(
+            self._server,
+            queued,
+            show,
+            lambda text: None,
+            sleep=lambda seconds: time.sleep(POLL if seconds < 1 else seconds),
+        )
         text = "\n".join(lines)
         assert not [complaint for complaint in COMPLAINTS if complaint in text], text
         assert self._secret not in text
