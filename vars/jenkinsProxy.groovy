@@ -51,15 +51,21 @@ void needAgent(String step) {
 // shows all that is to be mended.
 List valueProblems(String command, Map checked) {
     try {
-        if (!isUnix()) {
-            return []
+        return !isUnix() ? [] : withEnv(environment(command, checked.options, checked.settings) +
+                                        ['JENKINS_PROXY_CHECK=values']) {
+            answerOf(tool('check', checked.settings)).problems
         }
-    } catch (Exception missing) {
-        return []
+    } catch (Exception failure) {
+        if (isInterruption(failure)) {
+            throw failure
+        }
+        return []  // without an agent, or with one that goes away
     }
-    return withEnv(environment(command, checked.options, checked.settings) + ['JENKINS_PROXY_CHECK=values']) {
-        answerOf(tool('check', checked.settings)).problems
-    }
+}
+
+// Whether somebody stopped the build: that is not to be swallowed.
+boolean isInterruption(failure) {
+    return failure.toString().contains('FlowInterruptedException')
 }
 
 // Becomes jenkins-proxy on the agent, with what the environment says: its answer in lines.
@@ -193,7 +199,7 @@ void tell(String step, Map settings, Map result) {
     try {
         notify([service: settings.service] + result)
     } catch (Throwable failure) {
-        if (failure.toString().contains('FlowInterruptedException')) {
+        if (isInterruption(failure)) {
             throw failure
         }
         echo("${step}: notify failed: ${failure.message ?: failure}")

@@ -109,6 +109,11 @@ def test_wrong_values_are_told_with_wrong_keys_where_an_agent_can_say_them(outco
     assert outcome["error"].endswith("; strategy takes auto, rolling, not 'bluegreen'; path 'api' is not a path")
 
 
+@case("deployWithProxy", WRONG, agent="gone")
+def test_where_the_agent_goes_away_wrong_keys_are_told_alone(outcome):
+    assert outcome["error"].endswith("; timeout takes a number, not 'soon'")
+
+
 @case("deployWithProxy", WRONG, agent="windows")
 def test_on_windows_wrong_keys_are_told_alone(outcome):
     assert steps(outcome) == ["isUnix", "error"]

@@ -297,7 +297,8 @@ Jenkins.get().getItem('{name}').items.eachWithIndex {{ job, at -> set[at % set.s
 return"""
 _CONFIGS = """Jenkins.get().getItem('{name}').items.each {{
     println it.name + ' ' + it.configFile.asString().bytes.encodeBase64()
-}}"""
+}}
+return"""
 
 
 def test_two_hundred_jobs_keep_what_others_set(jenkins: JenkinsServer, seed, name: str) -> None:
