@@ -295,7 +295,9 @@ def set = [
 ]
 Jenkins.get().getItem('{name}').items.eachWithIndex {{ job, at -> set[at % set.size()](job); job.save() }}
 return"""
+# In Jenkins' own form, which a config.xml has once an item was saved.
 _CONFIGS = """Jenkins.get().getItem('{name}').items.each {{
+    it.save()
     println it.name + ' ' + it.configFile.asString().bytes.encodeBase64()
 }}
 return"""
