@@ -44,12 +44,14 @@ return
 
 @pytest.fixture(autouse=True)
 def jenkins_stays(request, tmp_path_factory):
-    """Jenkins is not restarted by another worker meanwhile."""
-    if "alone_with_jenkins" in request.fixturenames:
+    """Jenkins is not restarted by another worker meanwhile, and no library is put into all of its builds."""
+    with together(tmp_path_factory, "jenkins", alone="alone_with_jenkins" in request.fixturenames):
         yield
-        return
-    with together(tmp_path_factory, "jenkins"):
-        yield
+
+
+@pytest.fixture
+def alone_with_jenkins():
+    """No other worker uses Jenkins: the test changes what all builds have."""
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> N
 _LIBRARIES = "org.jenkinsci.plugins.workflow.libs.GlobalLibraries"
 
 
-def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> None:
+def test_the_library_is_registered_once(alone_with_jenkins, jenkins: JenkinsServer, name: str) -> None:
     wanted = Library(name, "main", "https://example.com/it's.git")
     try:
         outcomes = [library.register(jenkins, wanted, dry_run=dry_run).symbol for dry_run in (True, False, False)]

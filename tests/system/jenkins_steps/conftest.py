@@ -24,6 +24,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
@@ -103,16 +104,33 @@ POLL = 0.15
 
 
 @pytest.fixture
-def alone_with_jenkins(tmp_path_factory):
-    """No other worker uses Jenkins: it may be restarted."""
-    with together(tmp_path_factory, "jenkins", alone=True):
-        yield
+def restart_jenkins(jenkins, tmp_path_factory, wait_for):
+    """``restart_jenkins()`` restarts it once no other worker's test uses it, and comes back when it is up."""
+    server = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
+
+    def started() -> str:
+        """When its process began; empty while there is none that answers."""
+        with contextlib.suppress(JenkinsServerError):
+            server.connect()
+            return server.run_script("println java.lang.management.ManagementFactory.runtimeMXBean.startTime")
+        time.sleep(0.5)
+        return ""
+
+    def restart() -> None:
+        with together(tmp_path_factory, "jenkins", alone=True):
+            before = started()
+            # Its answer sends us to a page that is not there while it restarts.
+            with pytest.raises(Refused, match="503"):
+                server.call("POST", "restart", doing="restart")
+            wait_for(lambda: started() not in ("", before), "Jenkins to come back", seconds=200)
+
+    return restart
 
 
 @pytest.fixture(autouse=True)
 def jenkins_stays(request, tmp_path_factory):
     """Jenkins is not restarted by another worker meanwhile."""
-    if "alone_with_jenkins" in request.fixturenames:
+    if "restart_jenkins" in request.fixturenames:  # it waits for the others, and would wait for itself
         yield
         return
     with together(tmp_path_factory, "jenkins"):
@@ -270,11 +288,6 @@ class Job:
             return False
 
         self._wait_for(answered, "the build to ask")
-
-    def restart_jenkins(self) -> None:
-        # Its answer sends us to a page that is not there while it restarts.
-        with pytest.raises(Refused, match="503"):
-            self._server.call("POST", "restart", doing="restart")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Restart:
     seen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._all_there = threading.Barrier(self.builds, self.restart, timeout=120)
+        self._all_there = threading.Barrier(self.builds, self.restart, timeout=250)
 
     def watch(self, point: str, resumed: Callable[[], None]) -> Callable[[str], None]:
         """What a build does at its point, and when it goes on."""
@@ -53,7 +53,7 @@ class Restart:
 
 
 @pytest.fixture
-def executors(alone_with_jenkins, server):
+def executors(server):
     """One for each build: the built-in node of a new Jenkins has two."""
     before = server.run_script("println Jenkins.get().numExecutors")
     server.run_script("Jenkins.get().setNumExecutors(4)\nreturn")
@@ -61,11 +61,11 @@ def executors(alone_with_jenkins, server):
     server.run_script(f"Jenkins.get().setNumExecutors({before})\nreturn")
 
 
-def test_builds_outlive_a_restart_of_jenkins(executors, new_job, services, secret):
+def test_builds_outlive_a_restart_of_jenkins(executors, restart_jenkins, new_job, services, secret):
     deploying, inputs = services(), {"sandboxed": services(), "trusted": services()}
     jobs = {name: new_job(name) for name in inputs}
-    worker, stopper = new_job("sandboxed"), new_job("sandboxed")
-    restart = Restart(stopper.restart_jenkins, builds=3)
+    worker = new_job("sandboxed")
+    restart = Restart(restart_jenkins, builds=3)
 
     def proceed(name: str) -> Callable[[], None]:
         def go_on() -> None:
