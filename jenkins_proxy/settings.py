@@ -52,6 +52,7 @@ SETTINGS = (
     SettingSpec("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
     SettingSpec("token", "JENKINS_PROXY_TOKEN", secret=True),
     SettingSpec("candidate_key", "JENKINS_PROXY_CANDIDATE_KEY", secret=True),
+    SettingSpec("notify", "JENKINS_PROXY_NOTIFY", secret=True),
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jenkins_proxy.clients.notification import Notifier
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Statuses
 from jenkins_proxy.deployment.phases import Phases
@@ -16,6 +17,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import Settings
+from jenkins_proxy.signals import undisturbed
 
 TIMEOUT = 120.0
 """The usual time limit of a command, in seconds."""
@@ -38,6 +40,27 @@ def context(args: argparse.Namespace, settings: Settings, console: Console, phas
     )
     seconds = TIMEOUT if args.timeout is None else args.timeout
     return Context.from_settings(settings, console, seconds, phases, timing)
+
+
+def notifier(settings: Settings, console: Console) -> Callable[[Mapping[str, Any]], None] | None:
+    """What tells the URL of the settings the report of a command; None where there is none.
+
+    :raises UsageError: for one that is no address.
+    """
+    if not settings.notify:
+        return None
+    to = Notifier(settings.notify)
+
+    def tell(report: Mapping[str, Any]) -> None:
+        # What was done is done, and is not to be called stopped.
+        with undisturbed():
+            reason = to.tell(report)
+        if reason:
+            console.warning(f"{to.name} was not notified: {reason}")
+        else:
+            console.step(f"notified {to.name}")
+
+    return tell
 
 
 def route(args: argparse.Namespace) -> Route:
@@ -134,6 +157,13 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
     return int(text)
+
+
+def amount(text: str) -> str:
+    """A number of instances, or of how many more or fewer: ``3``, ``+2``, ``-1``."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of instances: give 3, +2 or -1")
+    return text
 
 
 def positive(text: str) -> int:

@@ -188,16 +188,17 @@ class _Deployment:
     def finish(self, outcome: Outcome) -> Outcome:
         """Take the old containers away: users meet the new ones, and from here on the way leads forward only."""
         try:
-            self.held.ensure_held()
-            self.intent_log.proven()
-            final = self.strategy.finish(self.candidates)
-            if final:
-                outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
-            self.strategy.sides.forget()
-            if self.candidates is not None:
-                self.candidates.end(self.context)
-            self.intent_log.end()
-            self._note()
+            with self.context.phases.phase("retire"):
+                self.held.ensure_held()
+                self.intent_log.proven()
+                final = self.strategy.finish(self.candidates)
+                if final:
+                    outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+                self.strategy.sides.forget()
+                if self.candidates is not None:
+                    self.candidates.end(self.context)
+                self.intent_log.end()
+                self._note()
         except (Exception, Stopped) as error:
             return outcome.failed(error, "retire", text=_FORWARD)
         return outcome

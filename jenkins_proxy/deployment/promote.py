@@ -147,12 +147,13 @@ class _Promotion(abc.ABC):
                 return outcome.failed(lost, phase)
         outcome = dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route), text="")
         try:
-            self.held.ensure_held()
-            self.intent_log.proven()
-            final = self.retire()
-            if final is not None:
-                outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
-            self.intent_log.end()
+            with context.phases.phase("retire"):
+                self.held.ensure_held()
+                self.intent_log.proven()
+                final = self.retire()
+                if final is not None:
+                    outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+                self.intent_log.end()
         except (Exception, Stopped) as error:
             return outcome.failed(error, "retire", text=_FORWARD)
         return outcome

@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.seeding import config_xml
 from jenkins_proxy.seeding.items import FOLDER, JOB, VIEW, Item, marked
@@ -18,12 +18,15 @@ from jenkins_proxy.seeding.spec import UNDEPLOY_GONE, Folder, Job, Scm, Spec, Te
 def items(spec: Spec) -> list[Item]:
     """Everything in the order in which it can be created: folders, parents first; jobs; views.
 
-    :raises UsageError: for a template that cannot be rendered.
+    :raises UsageError: for templates that cannot be rendered, all of them.
     """
     environment = _environment()
+    problems = Problems()
+    jobs = [problems.gather(functools.partial(_job, environment, spec, job)) for job in spec.jobs]
+    problems.raise_any()
     return [
         *(_folder(environment, spec, folder) for folder in spec.folders),
-        *(_job(environment, spec, job) for job in spec.jobs),
+        *(job for job in jobs if job),
         *(_view(environment, spec, view) for view in spec.views),
     ]
 

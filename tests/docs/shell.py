@@ -19,6 +19,7 @@ _OTHERS = (
     "apt-get",
     "cd",
     "consul",
+    "cp",
     "docker",
     "export",
     "git",
@@ -28,7 +29,9 @@ _OTHERS = (
     "openssl",
     "source",
     "systemctl",
+    "sudo",
     "tee",
+    "useradd",
 )
 _SEPARATORS = {";", "&", "&&", "|", "||"}
 _API, _REGISTRY = ":8081", ":8500"
