@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hmac
 import logging
+import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy import state_dir
+from jenkins_proxy.proxy.access.callers import ClientRoles
+from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
@@ -88,18 +92,28 @@ class Options:
     :ivar haproxy: what holds for HAProxy: where users enter, its timeouts.
     :ivar embedded: None when a Consul is given.
     :ivar connections: how many connections to the registry are held at most.
+    :ivar tokens: what callers of the API may present.
+    :ivar certificates: whom client certificates of the API stand for; None where they are not asked for.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
+    :ivar own_token: what the daemon itself presents to the embedded registry, which knows no other such token.
     """
 
     listen: Address
     haproxy: render.Options
     embedded: Embedded | None
     state_dir: Path
-    token: str = ""
+    tokens: Tokens = Tokens()
+    certificates: ClientRoles | None = None
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()
     timing: Timing = Timing()
+    own_token: str = field(default_factory=functools.partial(secrets.token_hex, 32), repr=False)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether callers of the API need a token or a certificate."""
+        return bool(self.tokens) or self.certificates is not None
 
 
 async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) -> None:
@@ -175,7 +189,12 @@ def _api(
 ) -> web.Application:
     service, timing = controller.service, options.timing
     about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
-    authenticator = Authenticator(options.token, options.names, loopback=is_loopback(options.listen.host))
+    authenticator = Authenticator(
+        options.tokens,
+        options.names,
+        loopback=is_loopback(options.listen.host),
+        certificates=options.certificates,
+    )
     waiter = RouteWaiter(service, waiter_client, timing)
     return application(
         authenticator,
@@ -198,7 +217,7 @@ def _concerns_operator(record: logging.LogRecord) -> bool:
 @contextlib.asynccontextmanager
 async def _embedded_registry(options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
-    owner = Owner(options.token, _OWN_KEYS) if options.token else None
+    owner = Owner(functools.partial(_owns, options), _OWN_KEYS) if options.guarded else None
     folder = options.state_dir / "registry"
     limit = ConnectionLimit("the embedded registry", connection_limit.share(_SERVERS))
     registry = EmbeddedRegistry(folder, settings.consul_token, names=options.names, owner=owner, limit=limit)
@@ -209,9 +228,17 @@ async def _embedded_registry(options: Options, embedded: Embedded, settings: Set
         await registry.stop()
 
 
+def _owns(options: Options, presented: str) -> bool:
+    """Whether a token opens everything in the embedded registry: the daemon's, or one that may change routes."""
+    return hmac.compare_digest(presented.encode("utf-8", "surrogateescape"), options.own_token.encode()) or (
+        options.tokens.may_change(presented)
+    )
+
+
 def _client(url: str, settings: Settings, options: Options, connections: int) -> AsyncConsul:
     if options.embedded:
-        return AsyncConsul(url, options.token or settings.consul_token, connections=connections)
+        token = options.own_token if options.guarded else settings.consul_token
+        return AsyncConsul(url, token, connections=connections)
     return AsyncConsul.from_settings(settings, connections=connections)
 
 

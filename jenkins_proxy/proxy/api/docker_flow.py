@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
@@ -43,7 +44,7 @@ class DockerFlow:
                 app.router.add_get(spelling, handler, allow_head=handler == self.ping)
                 app.router.add_post(spelling, handler)
 
-    @guarded
+    @guarded(Role.CHANGE)
     async def reconfigure(self, request: web.Request) -> web.Response:
         """200 only when HAProxy serves the route with at least one live instance, or with ``allowEmpty=true``."""
         query = _NO_PARAMETERS
@@ -59,7 +60,7 @@ class DockerFlow:
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""
         return _json(docker_flow_params.answer(message, echo=call.echo))
 
-    @guarded
+    @guarded(Role.CHANGE)
     async def remove(self, request: web.Request) -> web.Response:
         """200 also for a service without a route, as Docker Flow: Proxy answers."""
         query = _NO_PARAMETERS
@@ -76,7 +77,7 @@ class DockerFlow:
             return _failed(error, query)
         return _json(docker_flow_params.answer(message, echo={"ServiceName": service}))
 
-    @guarded
+    @guarded(Role.CHANGE)
     async def reload(self, _request: web.Request) -> web.Response:
         """An empty 200, as Docker Flow: Proxy answers."""
         try:
@@ -85,7 +86,7 @@ class DockerFlow:
             return _failed(error)
         return web.Response()
 
-    @guarded
+    @guarded(Role.READ)
     async def config(self, _request: web.Request) -> web.Response:
         """The haproxy.cfg that runs."""
         # Whoever knows the key can ask which instance answered.

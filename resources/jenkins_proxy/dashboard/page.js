@@ -1,4 +1,4 @@
-// The page: reads /v1/state, and again whenever /v1/events tells of a change. Every value goes in as text, never as HTML.
+// The page: reads /v1/state, and again whenever /v1/events tells of a change (access.js asks). Every value goes in as text, never as HTML.
 'use strict'
 
 const INTERVAL = 2000 // milliseconds between two looks at the traffic, while the page is seen
@@ -28,7 +28,7 @@ const KINDS = {
 
 const rates = []
 const rows = new Map()
-let source = null
+let following = false
 let settling = null
 let loading = false
 let again = false
@@ -70,11 +70,11 @@ async function load () {
   loading = true
   const query = new URLSearchParams({ search: $('search').value, trouble: $('trouble').checked })
   try {
-    const answer = await fetch('/v1/state?' + query, { cache: 'no-store' })
-    if (!answer.ok) throw new Error('HTTP ' + answer.status)
-    show(await answer.json())
+    show(await (await ask('/v1/state?' + query)).json())
+    offerSignIn(null)
   } catch (error) {
-    pill('serving', 'bad', 'The daemon does not answer')
+    if (error.status === 401) offerSignIn(error, load)
+    pill('serving', 'bad', error instanceof Refused ? 'Refused: ' + error.message : 'The daemon does not answer')
   }
   loading = false
   if (again) { again = false; soon() }
@@ -88,9 +88,13 @@ function show (state) {
   showDaemon(state)
   showTotals(state.totals)
   showServices(state)
-  if (source === null) {
+  if (!following) {
+    following = true
     state.events.forEach((event) => showEvent(event, false))
-    follow(state.position)
+    follow(state.position,
+      () => { pill('live', 'good', 'Live'); soon() },
+      (event) => { showEvent(event, true); soon() },
+      () => pill('live', 'warn', 'Connecting again'))
   }
 }
 
@@ -256,13 +260,6 @@ function showEvent (event, fresh) {
   $('events').prepend(item)
   while ($('events').children.length > MOST_EVENTS) $('events').lastElementChild.remove()
   $('quiet').hidden = true
-}
-
-function follow (position) {
-  source = new EventSource('/v1/events?after=' + encodeURIComponent(position))
-  source.onopen = () => { pill('live', 'good', 'Live'); soon() }
-  source.onerror = () => pill('live', 'warn', 'Connecting again')
-  source.onmessage = (message) => { showEvent(JSON.parse(message.data), true); soon() }
 }
 
 $('search').addEventListener('input', soon)
