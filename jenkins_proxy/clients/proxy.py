@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from jenkins_proxy import tls
 from jenkins_proxy.errors import ProxyError, root_cause
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
@@ -35,16 +36,27 @@ class ProxyClient:
     :param url: of the API: ``http://127.0.0.1:8081``.
     :param token: sent as a bearer token; may be empty.
     :param cacert: a file with the authority to trust for https; the system's when empty.
+    :param client_cert: a file with a certificate to show; empty for none.
+    :param client_key: the file with its key; empty when the certificate's file holds it, too.
     """
 
-    def __init__(self, url: str, token: str = "", cacert: str = "") -> None:
+    def __init__(
+        self, url: str, token: str = "", cacert: str = "", *, client_cert: str = "", client_key: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._cacert = cacert
+        self._client_cert, self._client_key = client_cert, client_key
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        return cls(settings.proxy, settings.token, settings.proxy_cacert)
+        return cls(
+            settings.proxy,
+            settings.token,
+            settings.proxy_cacert,
+            client_cert=settings.proxy_client_cert,
+            client_key=settings.proxy_client_key,
+        )
 
     def close(self) -> None:
         """Close the kept-alive connections."""
@@ -61,6 +73,16 @@ class ProxyClient:
         # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
         session.trust_env = False
         session.verify = self._cacert or True
+        if self._client_cert:
+            # Read here first: requests would call a damaged file an untrusted proxy.
+            tls.client_context(
+                self._cacert,
+                self._client_cert,
+                self._client_key,
+                what="the certificates for the proxy's API",
+                hint="JENKINS_PROXY_CACERT, JENKINS_PROXY_CLIENT_CERT and JENKINS_PROXY_CLIENT_KEY name PEM files",
+            )
+            session.cert = (self._client_cert, self._client_key) if self._client_key else self._client_cert
         session.headers["Accept"] = "application/json"
         if self._token:
             session.headers["Authorization"] = f"Bearer {self._token}"
@@ -242,10 +264,10 @@ class ProxyClient:
         try:
             answer = retry(lambda: self._reach(once), deadline.within(_RESTART_SECONDS), retriable)
         except _Unreachable as error:
-            raise ProxyError(
-                f"no proxy daemon answers at {self.url}: {error}",
-                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens",
-            ) from error
+            hint = "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens"
+            if self._client_cert:
+                hint += "; it may also refuse the certificate in JENKINS_PROXY_CLIENT_CERT"
+            raise ProxyError(f"no proxy daemon answers at {self.url}: {error}", hint) from error
         except requests.Timeout as error:
             raise ProxyError(
                 f"the proxy at {self.url} did not answer {method} {path} within {timeout:g} s",
@@ -273,13 +295,13 @@ class ProxyClient:
             raise self._foreign(root_cause(error)) from error
 
     def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
+        refusal = _error(answer)
         if answer.status_code == 401:
-            reason = "wrong token" if self._token else "a token is needed"
+            reason = refusal["message"] if refusal else "wrong token" if self._token else "a token is needed"
             return ProxyError(
                 f"the proxy at {self.url} refused {what}: {reason}",
-                "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",
+                "set JENKINS_PROXY_TOKEN to a token that the daemon knows, or show a JENKINS_PROXY_CLIENT_CERT",
             )
-        refusal = _error(answer)
         if refusal:
             verb = "refused" if answer.status_code < 500 else "could not do"
             return ProxyError(f"the proxy {verb} {what}: {refusal['message']}", str(refusal.get("hint") or ""))

@@ -141,10 +141,10 @@ class Authenticator:
     def _role_denial(self, request: web.Request, needed: Role) -> AccessDenied | None:
         caller = self.caller(request)
         if caller.role is None and caller.shown != CERTIFICATE:
-            said = "wrong token" if "Authorization" in request.headers and self._tokens else "a token is needed"
-            return AccessDenied(
-                said, _HOW if self._tokens else "show a client certificate of the daemon's authority", 401
-            )
+            if not self._tokens:
+                return AccessDenied("a client certificate is needed", "JENKINS_PROXY_CLIENT_CERT names its file", 401)
+            said = "wrong token" if "Authorization" in request.headers else "a token is needed"
+            return AccessDenied(said, _HOW, 401)
         if caller.role is None:
             return AccessDenied(
                 f"the client certificate of {caller.name!r} has no role here",
