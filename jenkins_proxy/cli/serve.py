@@ -25,7 +25,7 @@ from jenkins_proxy.signals import call_when_stopped
 from jenkins_proxy.validation import shown
 
 if TYPE_CHECKING:
-    from jenkins_proxy.proxy.daemon import Embedded, Options
+    from jenkins_proxy.proxy.options import Embedded, Options
 
 _LOG = logging.getLogger(__name__)
 
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
-    from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
+    from jenkins_proxy.proxy.options import Options
 
     for option, value in (("--registry-listen", args.registry_listen), ("--ip", args.ip)):
         if value and settings.given("consul"):
@@ -166,7 +166,7 @@ def _max_header(given: int | None, environ: Mapping[str, str]) -> int:
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:
     from jenkins_proxy.clients.docker import endpoint
-    from jenkins_proxy.proxy.daemon import Embedded
+    from jenkins_proxy.proxy.options import Embedded
 
     listen = daemon_arguments.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
     safe = bool(settings.consul_token) or args.insecure

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -47,6 +49,8 @@ class ProxyClient:
         self._token = token
         self._cacert = cacert
         self._client_cert, self._client_key = client_cert, client_key
+        # The calls of one command are found together in the daemon's audit.
+        self._run, self._calls = uuid.uuid4().hex[:12], itertools.count(1)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -252,11 +256,18 @@ class ProxyClient:
 
         deadline = Deadline(timeout)
         params = {key: str(value).lower() for key, value in (query or {}).items() if value}
+        headers = {"X-Request-ID": f"{self._run}-{next(self._calls)}"}
 
         def once() -> requests.Response:
             limits = (min(_CONNECT_SECONDS, max(deadline.remaining, 0.1)), max(deadline.remaining, 0.1))
             return self._session.request(
-                method, self.url + path, params=params, json=body, timeout=limits, allow_redirects=False
+                method,
+                self.url + path,
+                params=params,
+                json=body,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
             )
 
         # A POST may have been carried out although its answer was lost; the others can be repeated.
@@ -264,10 +275,11 @@ class ProxyClient:
         try:
             answer = retry(lambda: self._reach(once), deadline.within(_RESTART_SECONDS), retriable)
         except _Unreachable as error:
-            hint = "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens"
-            if self._client_cert:
-                hint += "; it may also refuse the certificate in JENKINS_PROXY_CLIENT_CERT"
-            raise ProxyError(f"no proxy daemon answers at {self.url}: {error}", hint) from error
+            raise ProxyError(
+                f"no proxy daemon answers at {self.url}: {error}",
+                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens"
+                + self._of_certificate,
+            ) from error
         except requests.Timeout as error:
             raise ProxyError(
                 f"the proxy at {self.url} did not answer {method} {path} within {timeout:g} s",
@@ -285,7 +297,7 @@ class ProxyClient:
         except requests.exceptions.SSLError as error:
             raise ProxyError(
                 f"no trust in the proxy at {self.url}: {root_cause(error)}",
-                "set JENKINS_PROXY_CACERT to the file with its authority",
+                "set JENKINS_PROXY_CACERT to the file with its authority" + self._of_certificate,
             ) from error
         except requests.ConnectionError as error:
             raise _Unreachable(root_cause(error)) from error
@@ -293,6 +305,11 @@ class ProxyClient:
             raise
         except requests.RequestException as error:
             raise self._foreign(root_cause(error)) from error
+
+    @property
+    def _of_certificate(self) -> str:
+        """What more may be the reason where TLS breaks off: which side did it shows by chance."""
+        return "; it may also refuse the certificate in JENKINS_PROXY_CLIENT_CERT" if self._client_cert else ""
 
     def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
         refusal = _error(answer)

@@ -125,6 +125,31 @@ def test_what_the_owner_alone_writes(embed, token, method, path, allowed):
     assert status("wrong") == (403 if not allowed or token else status(token))
 
 
+def test_the_owner_is_told_who_writes_its_keys(embed):
+    told = []
+    owner = Owner(
+        lambda presented: presented == "0wner",
+        ("own/routes/",),
+        told=lambda presented, request, status: told.append((presented, request.method, request.path, status)),
+    )
+    registry = embed(owner=owner)
+    for method, path, presented in (
+        ("PUT", "own/routes/evil", ""),
+        ("PUT", "own/routes/books", "0wner"),
+        ("GET", "own/routes/books", "0wner"),
+        ("PUT", "other", "0wner"),
+        ("DELETE", "own?recurse", "wrong"),
+    ):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)) as connection:
+            connection.request(method, f"/v1/kv/{path}", headers={"X-Consul-Token": presented} if presented else {})
+            connection.getresponse().read()
+    assert told == [
+        ("", "PUT", "/v1/kv/own/routes/evil", 403),
+        ("0wner", "PUT", "/v1/kv/own/routes/books", 200),
+        ("wrong", "DELETE", "/v1/kv/own", 403),
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "open_"),
     [

@@ -18,6 +18,7 @@ from jenkins_proxy.consul_server.api.about import AboutApi
 from jenkins_proxy.consul_server.api.agent_api import AgentApi
 from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
@@ -118,7 +119,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         EventStream(Mock(), Mock()),
         app.Meta(Mock()),
     )
-    return tuple(_endpoints(app.application(Authenticator(Tokens()), *parts)))
+    return tuple(_endpoints(app.application(Authenticator(Tokens()), Audit(), *parts)))
 
 
 @functools.cache

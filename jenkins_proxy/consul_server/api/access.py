@@ -29,14 +29,19 @@ _OPEN = "/v1/status/"
 
 @dataclass(frozen=True)
 class Owner:
-    """Who alone may write some keys, and whatever else there is.
+    """Who writes some keys, and whatever else there is.
 
     :ivar accepts: whether what a caller presents is the owner's.
     :ivar prefixes: of its keys.
+    :ivar alone: whether nobody else may write them.
+    :ivar told: is called after each call that writes one of the keys, or tried to: what the caller presented, the
+        request, and the status of the answer.
     """
 
     accepts: Callable[[str], bool]
     prefixes: tuple[str, ...]
+    alone: bool = True
+    told: Callable[[str, web.Request, int], None] | None = None
 
     def has(self, request: web.Request) -> bool:
         """Whether a writing call changes one of these keys."""
@@ -69,7 +74,7 @@ class Access:
         presented = _presented(request)
         if self._owner is not None and self._owner.accepts(presented):
             return
-        if writes and self._owner and self._owner.has(request):
+        if writes and self._owner and self._owner.alone and self._owner.has(request):
             raise ConsulError(403, "Permission denied: this key leads users, and is written by the proxy alone")
         if self._token:
             if hmac.compare_digest(presented.encode("utf-8", "surrogateescape"), self._token.encode()):
@@ -90,6 +95,14 @@ class Access:
                 f"Permission denied: called by the unknown host name {name[:80]!r}; serve's option "
                 "--allow-host makes it known",
             )
+
+    def tell(self, request: web.Request, status: int) -> None:
+        """Tell the owner of keys that one was written.
+
+        :param status: of the answer.
+        """
+        if self._owner and self._owner.told and request.method != "GET" and self._owner.has(request):
+            self._owner.told(_presented(request), request, status)
 
 
 def _presented(request: web.Request) -> str:

@@ -20,6 +20,7 @@
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
     GET    /v1/events                 (r) server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
+    GET    /v1/audit                  (r) who changed what: the last ?limit=N, newest first
     GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
     GET    /                              the page
@@ -37,9 +38,11 @@ from typing import Protocol
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
 from jenkins_proxy.proxy.api.openapi.document import document
+from jenkins_proxy.proxy.api.recording import Recorder
 from jenkins_proxy.proxy.models import ConflictError, NotCountedError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -58,11 +61,14 @@ class Part(Protocol):
         """Register them."""
 
 
-def application(authenticator: Authenticator, *parts: Part) -> web.Application:
+def application(authenticator: Authenticator, audit: Audit, *parts: Part) -> web.Application:
     """All of the API."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, middleware(authenticator)])
+    recorder = Recorder(audit, authenticator)
+    app = web.Application(
+        client_max_size=MAX_BODY, middlewares=[recorder.middleware(), _errors, middleware(authenticator)]
+    )
     app.on_response_prepare.append(_headers)
-    for part in parts:
+    for part in (recorder, *parts):
         part.add_to(app)
     return app
 

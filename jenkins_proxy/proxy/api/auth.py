@@ -46,17 +46,19 @@ class Guard:
     :ivar role: which they need, where callers have roles.
     :ivar pages: whether a web page's request is let through where they have none: what is only read is kept from the
         page by its browser.
+    :ivar action: what is changed, for the audit; empty for a call that is not recorded.
     """
 
     role: Role
     pages: bool = False
+    action: str = ""
 
 
-def guarded(role: Role, *, pages: bool = False) -> Callable[[AnyHandler], AnyHandler]:
+def guarded(role: Role, *, pages: bool = False, action: str = "") -> Callable[[AnyHandler], AnyHandler]:
     """Mark a handler. The arguments are those of :class:`Guard`."""
 
     def mark(handler: AnyHandler) -> AnyHandler:
-        vars(handler)["guard"] = Guard(role, pages)
+        vars(handler)["guard"] = Guard(role, pages, action)
         return handler
 
     return mark

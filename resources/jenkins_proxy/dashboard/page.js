@@ -5,6 +5,7 @@ const INTERVAL = 2000 // milliseconds between two looks at the traffic, while th
 const SETTLE = 120 // milliseconds: a scale by ten is one look, not ten
 const HISTORY = 60
 const MOST_EVENTS = 100
+const MOST_CHANGES = 20
 const MOST_DOTS = 24
 
 const KINDS = {
@@ -70,8 +71,10 @@ async function load () {
   loading = true
   const query = new URLSearchParams({ search: $('search').value, trouble: $('trouble').checked })
   try {
-    show(await (await ask('/v1/state?' + query)).json())
+    const answer = await ask('/v1/state?' + query)
     offerSignIn(null)
+    show(await answer.json())
+    showChanges(await (await ask('/v1/audit?limit=' + MOST_CHANGES)).json())
   } catch (error) {
     if (error.status === 401) offerSignIn(error, load)
     pill('serving', 'bad', error instanceof Refused ? 'Refused: ' + error.message : 'The daemon does not answer')
@@ -260,6 +263,20 @@ function showEvent (event, fresh) {
   $('events').prepend(item)
   while ($('events').children.length > MOST_EVENTS) $('events').lastElementChild.remove()
   $('quiet').hidden = true
+}
+
+function showChanges (audit) {
+  $('unchanged').hidden = audit.changes.length > 0
+  $('changes').replaceChildren(...audit.changes.map((change) => {
+    const item = element('li')
+    const when = element('time', '', clock.format(change.time * 1000))
+    when.dateTime = new Date(change.time * 1000).toISOString()
+    const what = element('span', 'what')
+    what.append(element('b', '', change.caller), ' ', element('span', 'mono', change.peer), ' ' + change.action + ' ',
+      element('b', '', change.service), ' ', element('span', 'kind ' + (change.status < 400 ? 'good' : 'bad'), change.status))
+    item.append(when, what, element('span', 'detail', change.request_id))
+    return item
+  }))
 }
 
 $('search').addEventListener('input', soon)

@@ -12,6 +12,7 @@ from aiohttp import web
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
@@ -45,6 +46,7 @@ async def call(proxy_service, consul_url):
         runner = app.runner(
             app.application(
                 authenticator,
+                Audit(),
                 Routes(proxy_service, waiter, authenticator),
                 DockerFlow(proxy_service, waiter),
                 dashboard,

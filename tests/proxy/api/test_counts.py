@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
@@ -16,7 +17,7 @@ PATH = "/v1/routes/books-ms/count"
 @pytest.fixture
 async def client(counting):
     async with TestClient(
-        TestServer(app.application(Authenticator(Tokens(change_token("secret"))), UserCounts(counting)))
+        TestServer(app.application(Authenticator(Tokens(change_token("secret"))), Audit(), UserCounts(counting)))
     ) as client:
         yield client
 

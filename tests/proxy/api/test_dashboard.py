@@ -15,6 +15,7 @@ from aiohttp import web
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit, AuditEntry
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.access.tokens import Token, Tokens, change_token
 from jenkins_proxy.proxy.api import app
@@ -47,7 +48,12 @@ def tokens() -> Tokens:
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log, stream, tokens):
+def audit() -> Audit:
+    return Audit()
+
+
+@pytest.fixture
+async def url(proxy_service, served, event_log, stream, tokens, audit):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -61,7 +67,7 @@ async def url(proxy_service, served, event_log, stream, tokens):
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about)
-    runner = app.runner(app.application(Authenticator(tokens), dashboard, stream, app.Meta(proxy_service)))
+    runner = app.runner(app.application(Authenticator(tokens), audit, dashboard, stream, app.Meta(proxy_service)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -274,7 +280,9 @@ async def browser(chromium: str, tmp_path: Path):
         process.stderr.close()
 
 
-async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_service, served, event_log) -> None:
+async def test_a_live_event_changes_the_page(
+    browser: Browser, url: str, proxy_service, served, event_log, audit
+) -> None:
     await browser.send("Page.navigate", url=url + "/")
     await browser.until(
         "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
@@ -293,10 +301,14 @@ async def test_a_live_event_changes_the_page(browser: Browser, url: str, proxy_s
     assert hostile in await browser.value("document.body.textContent")
     assert await browser.value("document.images.length") == 0
 
+    audit.record(AuditEntry(2.5, "4f1c", hostile, "", "10.0.0.7", "put route", "shop", 200))
     proxy_service.proxy = ProxyState(
         7, serving=True, routes=(), registry_lost_since=1.0, problem="the registry is away"
     )
     event_log.add(Event(3.0, "registry-lost"))
+    await browser.until("document.querySelectorAll('#changes li').length === 1")
+    told = await browser.value("document.querySelector('#changes li .what').textContent")
+    assert told == f"{hostile} 10.0.0.7 put route shop 200"
     await browser.until("document.getElementById('registry').textContent.startsWith('Registry away for ')")
     assert await browser.value("document.getElementById('problem').textContent") == "the registry is away"
     assert browser.complaints == []

@@ -11,6 +11,7 @@ import yarl
 from aiohttp import web
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
@@ -79,6 +80,7 @@ async def url(proxy_service, hold_service, counting):
         runner = app.runner(
             app.application(
                 authenticator,
+                Audit(),
                 Routes(proxy_service, waiter, authenticator),
                 HoldRoutes(hold_service),
                 UserCounts(counting),
@@ -160,7 +162,7 @@ async def test_forms_that_were_bugs(url, kind, form, status):
 
 
 async def test_without_a_token_a_broken_origin_is_a_page(proxy_service):
-    runner = app.runner(app.application(Authenticator(Tokens()), DockerFlow(proxy_service, None)))
+    runner = app.runner(app.application(Authenticator(Tokens()), Audit(), DockerFlow(proxy_service, None)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0])

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
@@ -50,6 +51,7 @@ async def application(proxy_service, hold_service, counting) -> web.Application:
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     return app.application(
         authenticator,
+        Audit(),
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
         UserCounts(counting),
@@ -149,6 +151,8 @@ def test_the_document_holds_together() -> None:
         ("DELETE", "/v1/routes/absent", None, 404),
         ("GET", "/v1/state", None, 200),
         ("GET", "/v1/state?limit=x", None, 400),
+        ("GET", "/v1/audit", None, 200),
+        ("GET", "/v1/audit?limit=x", None, 400),
         ("GET", "/healthz", None, 200),
         ("GET", "/v1/openapi.json", None, 200),
         ("GET", f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/a", None, 200),

@@ -42,10 +42,11 @@ _EVENT_POSITION = (
     Parameter("after", "The ID of an event: what came after it is sent first.", TEXT),
     Parameter("Last-Event-ID", "The same, as browsers send it.", TEXT, "header"),
 )
+_LIMIT = Parameter("limit", "How many.", {"type": "integer", "minimum": 0, "maximum": 1000, "default": 100})
 _STATE_QUERY = (
     Parameter("search", "Only routes whose service, paths or domains hold this text.", TEXT),
     Parameter("trouble", "Only routes in trouble.", _FLAG),
-    Parameter("limit", "How many routes.", {"type": "integer", "minimum": 0, "maximum": 1000, "default": 100}),
+    _LIMIT,
 )
 
 
@@ -111,6 +112,15 @@ def operations() -> Iterator[Operation]:
         "What the page shows.",
         "State",
         parameters=_STATE_QUERY,
+        role=Role.READ,
+        errors=(400,),
+    )
+    yield Operation(
+        "get",
+        "/v1/audit",
+        "Who changed what: the last changes that were asked for, the newest first.",
+        "Audit",
+        parameters=(_LIMIT,),
         role=Role.READ,
         errors=(400,),
     )
