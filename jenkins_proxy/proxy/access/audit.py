@@ -28,7 +28,7 @@ class AuditEntry:
 
     :ivar time: when it was answered, in seconds since 1970.
     :ivar caller: the name of the token, the common name of the certificate, or ``anonymous``.
-    :ivar shown: how the caller is known: ``token``, ``certificate``, or empty.
+    :ivar credential: how the caller is known: ``token``, ``certificate``, or empty.
     :ivar peer: the address that it came from.
     :ivar action: what was asked: ``put route``; with ``(dry run)`` where nothing was to be changed.
     :ivar service: which; empty where it concerns all.
@@ -38,7 +38,7 @@ class AuditEntry:
     time: float
     request_id: str
     caller: str
-    shown: str
+    credential: str
     peer: str
     action: str
     service: str
@@ -50,10 +50,12 @@ class AuditEntry:
 
         :param more: the other fields.
         """
-        return cls(caller=caller.name, shown=caller.shown, service=service[:_SHOWN], peer=peer or "a socket", **more)
+        return cls(
+            caller=caller.name, credential=caller.credential, service=service[:_SHOWN], peer=peer or "a socket", **more
+        )
 
     def __str__(self) -> str:
-        who = f"{self.caller} ({self.shown})" if self.shown else self.caller
+        who = f"{self.caller} ({self.credential})" if self.credential else self.caller
         what = f"{self.action} {self.service}".rstrip()
         return f"audit: {who} from {self.peer}: {what}: {self.status} [{self.request_id}]"
 

@@ -30,12 +30,12 @@ class Caller:
     """Who sent a request.
 
     :ivar name: of the token, or the common name of the certificate.
-    :ivar shown: how the caller is known: :data:`TOKEN`, :data:`CERTIFICATE`, or empty.
+    :ivar credential: how the caller is known: :data:`TOKEN`, :data:`CERTIFICATE`, or empty.
     :ivar role: None for who may nothing that needs one.
     """
 
     name: str
-    shown: str = ""
+    credential: str = ""
     role: Role | None = None
 
 

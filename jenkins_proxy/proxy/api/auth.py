@@ -142,7 +142,7 @@ class Authenticator:
 
     def _role_denial(self, request: web.Request, needed: Role) -> AccessDenied | None:
         caller = self.caller(request)
-        if caller.role is None and caller.shown != CERTIFICATE:
+        if caller.role is None and caller.credential != CERTIFICATE:
             if not self._tokens:
                 return AccessDenied("a client certificate is needed", "JENKINS_PROXY_CLIENT_CERT names its file", 401)
             said = "wrong token" if "Authorization" in request.headers else "a token is needed"
@@ -154,7 +154,7 @@ class Authenticator:
             )
         if not caller.role.covers(needed):
             return AccessDenied(
-                f"the {caller.shown} {caller.name!r} may only read, and this call changes something",
+                f"the {caller.credential} {caller.name!r} may only read, and this call changes something",
                 "use one with the role `change`",
             )
         return None

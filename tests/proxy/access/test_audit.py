@@ -32,7 +32,7 @@ def test_a_change_is_a_line_with_fields(caplog) -> None:
     said = TextFormatter().format(changed)
     assert said.endswith("INFO    audit: ci (token) from 10.0.0.7: put route books-ms: 200 [4f1c]")
     line = json.loads(JsonFormatter().format(changed))
-    fields = ("logger", "level", "caller", "shown", "peer", "action", "service", "status", "request_id")
+    fields = ("logger", "level", "caller", "credential", "peer", "action", "service", "status", "request_id")
     assert tuple(line[name] for name in fields) == (
         "jenkins_proxy.audit", "info", "ci", "token", "10.0.0.7", "put route", "books-ms", 200, "4f1c",
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_an_id_is_made_where_none_is_given(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("presented", "key", "caller", "shown"),
+    ("presented", "key", "caller", "credential"),
     [
         ("the-daemons-own", "routes/books", None, ""),
         ("changer", "routes/books", "ci", "token"),
@@ -91,11 +91,13 @@ def test_an_id_is_made_where_none_is_given(given: str) -> None:
         ("", "routes/evil", "anonymous", ""),
     ],
 )
-def test_writes_of_the_registrys_keys_are_recorded(presented: str, key: str, caller: str | None, shown: str) -> None:
+def test_writes_of_the_registrys_keys_are_recorded(
+    presented: str, key: str, caller: str | None, credential: str
+) -> None:
     audit = Audit()
     tokens = Tokens([Token(Role.READ, "reader", "dashboard"), Token(Role.CHANGE, "changer", "ci")])
     keys = RegistryKeys(tokens, "the-daemons-own", "registrys", audit, unrecorded=("proxies/",))
     keys.told(presented, make_mocked_request("PUT", f"/v1/kv/{key}", headers={"X-Request-ID": "4f1c"}), 200)
-    found = [(one.caller, one.shown, one.action, one.service, one.request_id) for one in audit.latest(10)]
-    assert found == ([(caller, shown, "registry put", key, "4f1c")] if caller else [])
+    found = [(one.caller, one.credential, one.action, one.service, one.request_id) for one in audit.latest(10)]
+    assert found == ([(caller, credential, "registry put", key, "4f1c")] if caller else [])
     assert keys.opens(presented) is (presented in ("the-daemons-own", "changer"))

@@ -76,7 +76,7 @@ async def test_a_change_is_recorded_with_its_result(client, audit, method, path,
     answer = await client.request(method, path, headers=headers, **more)
     assert (answer.status, answer.headers["X-Request-ID"]) == (status, "build-7")
     (entry,) = audit.latest(10)
-    assert (entry.caller, entry.shown, entry.peer) == ("ci", "token", "127.0.0.1")
+    assert (entry.caller, entry.credential, entry.peer) == ("ci", "token", "127.0.0.1")
     assert (entry.action, entry.service, entry.status, entry.request_id) == (action, service, status, "build-7")
 
 
