@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ssl
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,26 @@ def test_tokens_come_from_files_and_from_the_environment(tmp_path: Path, monkeyp
 def test_what_cannot_work_is_named(words: list[str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         resolve(*words)
+
+
+def test_certificates(loopback_certificate) -> None:
+    cert, key, ca = (
+        str(file) for file in (loopback_certificate.cert, loopback_certificate.key, loopback_certificate.ca)
+    )
+    assert resolve().tls is None
+    assert resolve("--tls-cert", cert, "--tls-key", key).tls.verify_mode == ssl.CERT_NONE
+    asking = resolve("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", ca, "--client-role", "ci=read")
+    assert (asking.tls.verify_mode, asking.certificates.roles, asking.guarded) == (
+        ssl.CERT_OPTIONAL,
+        {"ci": "read"},
+        True,
+    )
+    for words, says in (
+        (["--tls-cert", "/absent.pem"], "cannot use the certificate /absent.pem"),
+        (["--tls-cert", cert], "cannot use the certificate"),
+        (["--tls-cert", key, "--tls-key", cert], "cannot use the certificate"),
+        (["--tls-cert", cert, "--tls-key", key, "--tls-client-ca", key], "cannot use the clients' authority"),
+    ):
+        with pytest.raises(UsageError, match=says) as caught:
+            resolve(*words)
+        assert caught.value.message.isprintable()
