@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from jenkins_proxy import tls
 from jenkins_proxy.errors import ProxyError, root_cause
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline, retry
@@ -78,19 +77,24 @@ class ProxyClient:
         session.trust_env = False
         session.verify = self._cacert or True
         if self._client_cert:
-            # Read here first: requests would call a damaged file an untrusted proxy.
-            tls.client_context(
-                self._cacert,
-                self._client_cert,
-                self._client_key,
-                what="the certificates for the proxy's API",
-                hint="JENKINS_PROXY_CACERT, JENKINS_PROXY_CLIENT_CERT and JENKINS_PROXY_CLIENT_KEY name PEM files",
-            )
+            self._check_certificate()
             session.cert = (self._client_cert, self._client_key) if self._client_key else self._client_cert
         session.headers["Accept"] = "application/json"
         if self._token:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session
+
+    def _check_certificate(self) -> None:
+        """Read it: requests would call a damaged file an untrusted proxy. :raises UsageError: when it is one."""
+        from jenkins_proxy import tls  # here, as few commands need it, and TLS takes its time to load
+
+        tls.client_context(
+            self._cacert,
+            self._client_cert,
+            self._client_key,
+            what="the certificates for the proxy's API",
+            hint="JENKINS_PROXY_CACERT, JENKINS_PROXY_CLIENT_CERT and JENKINS_PROXY_CLIENT_KEY name PEM files",
+        )
 
     def put_route(
         self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, timeout: float = 30.0

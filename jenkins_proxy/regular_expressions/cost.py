@@ -27,7 +27,7 @@ _COMPLICATED = "it is too complicated to be sure"
 class Cost:
     """What an expression costs.
 
-    :ivar danger: why it may take too long for some path of :data:`LONGEST` bytes; empty where it does not.
+    :ivar danger: why it may take too long for some path of as many bytes as are compared; empty where it does not.
     :ivar steep: whether it costs more than a path's length times a few: then longer paths are kept from it.
     """
 
