@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy import validation
+from jenkins_proxy.errors import JenkinsProxyError, UsageError, root_cause
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
-from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.query import Query
 
+SECRETS = Path("/run/secrets")
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
 _NO_ROUTE = "there was no such route"
@@ -23,11 +27,15 @@ _NO_PARAMETERS = Query(())
 
 
 class DockerFlow:
-    """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500."""
+    """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500.
 
-    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter) -> None:
+    :param secrets: the folder with the files of users that calls name.
+    """
+
+    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, secrets: Path = SECRETS) -> None:
         self._service = proxy_service
         self._waiter = waiter
+        self._secrets = secrets
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
@@ -49,7 +57,8 @@ class DockerFlow:
         query = _NO_PARAMETERS
         try:
             query = await _query(request)
-            call = docker_flow_params.parse_reconfigure(query)
+            # In a thread: passwords in clear are hashed, each for some hundredths of a second.
+            call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret)
             if call.dry_run:
                 state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
@@ -90,6 +99,13 @@ class DockerFlow:
         """The haproxy.cfg that runs."""
         # Whoever knows the key can ask which instance answered.
         return web.Response(text=self._service.config().replace(self._service.probe_key, "<hidden>"))
+
+    def _secret(self, name: str) -> str:
+        path = self._secrets / f"dfp_users_{validation.check(validation.NAME, 'usersSecret', name)}"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"usersSecret {name}: {path} cannot be read: {root_cause(error)}") from error
 
     async def ping(self, _request: web.Request) -> web.Response:
         return _json(docker_flow_params.answer())

@@ -8,15 +8,18 @@ service and is not supported is refused instead of ignored; errors are ``applica
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jenkins_proxy import validation
+from jenkins_proxy import docker_flow, validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.api.params import FALSE, Query, wait_seconds
-from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, Kind, RouteOption, check_route
+from jenkins_proxy.passwords import sha512_hash
+from jenkins_proxy.proxy.api.params import wait_seconds
+from jenkins_proxy.query import Query
+from jenkins_proxy.route_option import Kind, RouteOption
+from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, check_route
 
 MANDATORY = (
     "The following queries are mandatory: (serviceName and servicePath) or "
@@ -24,43 +27,20 @@ MANDATORY = (
 )
 NAME_MANDATORY = "The serviceName query is mandatory"
 
-_TEMPLATE = "a template would put raw text into HAProxy's configuration"
-_AUTH = "it would restrict who reaches the service, and jenkins-proxy cannot; serving it open instead would be wrong"
-_TLS = "jenkins-proxy does not terminate TLS yet"
-_MODE = "only HTTP services of the registry are routed"
-REFUSED = {
-    **dict.fromkeys(
-        ("consulTemplateFePath", "consulTemplateBePath", "templateFePath", "templateBePath", "backendExtra"), _TEMPLATE
-    ),
-    **dict.fromkeys(
-        (
-            "users",
-            "usersSecret",
-            "usersPassEncrypted",
-            "ignoreAuthorization",
-            "allowedMethods",
-            "deniedMethods",
-            "denyHttp",
-            "servicePathExclude",
-            "serviceHeader",
-            "userAgent",
-            "verifyClientSsl",
-        ),
-        _AUTH,
-    ),
-    **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "httpsOnly", "sslVerifyNone"), _TLS),
-    **dict.fromkeys(("reqMode", "srcPort", "isDefaultBackend"), _MODE),
-    **dict.fromkeys(("reqRepSearch", "reqRepReplace", "reqPathSearchReplace"), "use reqPathSearch and reqPathReplace"),
-}
-# What a caller who means "the default" may send along with a refused name.
-_HARMLESS = ("", "http", *FALSE)
+
+def no_secret(name: str) -> str:
+    """Where there are no secrets. :raises UsageError: always."""
+    raise UsageError(f"usersSecret {name[:40]!r}: there is no such secret")
+
+
 _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
 _KNOWN = {
-    *(option.docker_flow for option in _OPTIONS),
-    *REFUSED,
+    *(name for option in _OPTIONS for name in (option.docker_flow, option.docker_flow_old) if name),
+    *docker_flow.REFUSED,
+    *docker_flow.USERS_WORDS,
+    docker_flow.MATCH_ALL,
     *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun"),
 }
-_MAX_DESTINATIONS = 10
 
 
 @dataclass(frozen=True)
@@ -80,17 +60,13 @@ class Reconfigure:
     dry_run: bool
 
 
-def parse_reconfigure(query: Query) -> Reconfigure:
+def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret) -> Reconfigure:
     """Read a call of ``reconfigure``.
 
+    :param secret: the text of the file of users that ``usersSecret`` names.
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
-    for name, reason in REFUSED.items():
-        if name in query and query.text(name) not in _HARMLESS:
-            raise UsageError(f"{name} is not supported: {reason}")
-    values = {option.name: _value(query, option) for option in _OPTIONS}
-    values["paths"] += _indexed_paths(query)
-    values["outbound_hostname"] = _outbound(query)
+    values = docker_flow.fields(query, _OPTIONS, sha512_hash, secret)
     if not values["service"] or not (values["paths"] or values["domains"]):
         raise UsageError(MANDATORY)
     route = Route(**values)
@@ -150,38 +126,15 @@ def answer(message: str = "", *, good: bool = True, echo: Mapping[str, Any] | No
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _value(query: Query, option: RouteOption) -> Any:
-    """The value of one field of the route; its default where the parameter is missing or empty."""
-    if option.kind is Kind.LIST:
-        return query.list(option.docker_flow)
-    if option.kind is Kind.FLAG:
-        return query.flag(option.docker_flow)
-    text = query.text(option.docker_flow)
-    return option.parse(text) if text else option.default
-
-
-def _indexed_paths(query: Query) -> tuple[str, ...]:
-    """The paths of ``servicePath.1`` to ``.10``, up to the first gap."""
-    result: tuple[str, ...] = ()
-    for number in range(1, _MAX_DESTINATIONS + 1):
-        paths = query.list(f"servicePath.{number}")
-        if not paths:
-            break
-        result += paths
-    return result
-
-
-def _outbound(query: Query) -> str:
-    """``outboundHostname``, with the port from ``port`` where it has none."""
-    host, port = query.text("outboundHostname"), query.text("port")
-    return f"{host}:{port}" if host and port and ":" not in host else host
-
-
 def _ignored(query: Query) -> tuple[str, ...]:
-    known = {*_KNOWN, *(f"servicePath.{number}" for number in range(1, _MAX_DESTINATIONS + 1))}
     # The registry knows each instance's port; only an outbound host needs one.
-    without_meaning = {"mode"} if query.text("outboundHostname") else {"mode", "port"}
-    return tuple(name[:40] for name in query if name not in known or (name in without_meaning and query.text(name)))
+    outbound = any(docker_flow.unindexed(name) == "outboundHostname" and query.text(name) for name in query)
+    without_meaning = {"mode"} if outbound else {"mode", "port"}
+    return tuple(
+        name[:40]
+        for name in query
+        if (known := docker_flow.unindexed(name)) not in _KNOWN or (known in without_meaning and query.text(name))
+    )
 
 
 def echo(query: Query) -> dict[str, Any]:
@@ -189,12 +142,13 @@ def echo(query: Query) -> dict[str, Any]:
 
     :raises UsageError: when a flag is neither true nor false, or a parameter is given twice.
     """
-    paths = query.list("servicePath") + _indexed_paths(query)
+    indexes = docker_flow.destinations(query)
+    paths = [path for index in indexes for path in query.list(f"servicePath.{index}" if index else "servicePath")]
     return {
         **{option.docker_flow_answer: _repeated(query, option) for option in _OPTIONS if option.docker_flow_answer},
         "Mode": query.text("mode"),
         "Distribute": query.flag("distribute"),
-        "ServiceDest": [{"Port": query.text("port"), "Path": list(paths) or None, "SrcPort": 0}],
+        "ServiceDest": [{"Port": query.text("port"), "Path": paths or None, "SrcPort": 0}],
     }
 
 

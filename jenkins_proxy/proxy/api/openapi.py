@@ -8,7 +8,8 @@ from typing import Any
 
 from jenkins_proxy import __version__
 from jenkins_proxy.proxy.api.openapi_schemas import reference, schemas
-from jenkins_proxy.route_options import OPTIONS, Kind
+from jenkins_proxy.route_option import Kind
+from jenkins_proxy.route_options import OPTIONS
 
 JSON = "application/json"
 DOCKER_FLOW = "/v1/docker-flow-proxy"

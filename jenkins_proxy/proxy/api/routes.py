@@ -10,11 +10,12 @@ from aiohttp import web
 
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import Authenticator, guarded
-from jenkins_proxy.proxy.api.params import Query, wait_seconds
+from jenkins_proxy.proxy.api.params import wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.query import Query
 
 _DRAIN = 30.0
 _STREAMS = 5.0

@@ -57,6 +57,16 @@ class ServerChange:
 
     @property
     def commands(self) -> tuple[str, ...]:
+        if not self.route.session_type or ServerState.SERVING not in (self.before, self.after):
+            return self._server_commands
+        # Users who stay at their instance come when it serves, and no more once it does not.
+        entry = f"map {candidate_map.FILE} {candidate_map.cookie_key(self.route, self.address)}"
+        if self.after is ServerState.SERVING:
+            return (*self._server_commands, f"add {entry} {server_name(self.address)}")
+        return (f"del {entry}", *self._server_commands)
+
+    @property
+    def _server_commands(self) -> tuple[str, ...]:
         server = f"{backend_name(self.service)}/{server_name(self.address)}"
         if self.after is None:
             return f"set server {server} state maint", f"del server {server}"

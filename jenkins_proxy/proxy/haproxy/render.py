@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 import jinja2
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.http_values import FETCHES, parse_header
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
@@ -153,6 +155,7 @@ class Renderer:
 
 
 _VERSION = "@version@"
+_EXPRESSION = re.compile(rf"(%\[(?:{'|'.join(FETCHES)})\])")
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         slots=candidate_map.SLOTS,
         candidate_header=CANDIDATE_HEADER,
         no_host=route_table.NO_HOST,
+        part_of_host=route_table.PART_OF_HOST,
         no_route=route_table.NO_ROUTE,
         probe_file=PROBE_FILE,
         probe_header=PROBE_HEADER,
@@ -230,6 +234,8 @@ def _block(backend: Backend) -> str:
         servers=servers,
         counted_map=ring.COUNTED_MAP,
         check=route_check(backend.route),
+        candidates=candidate_map.FILE,
+        parse_header=lambda text: parse_header(text, "header"),
     )
 
 
@@ -249,6 +255,7 @@ def _template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds)
+    environment.filters.update(log_format=log_format, literal=literal)
     return environment.get_template(name)
 
 
@@ -257,6 +264,19 @@ def quoted(value: str) -> str:
     if "'" in value or not value.isascii() or not value.isprintable():
         raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
     return f"'{value}'"
+
+
+def log_format(value: str) -> str:
+    """A header's value, in which only ``%[...]`` of a few fetches has a meaning (section 8.2.6)."""
+    literals = _EXPRESSION.split(value)
+    # Every second part is an expression, as it is in parentheses.
+    escaped = (part if number % 2 else part.replace("%", "%%") for number, part in enumerate(literals))
+    return literal("".join(escaped))
+
+
+def literal(value: str) -> str:
+    """As :func:`quoted`, for texts that may have strong quotes themselves."""
+    return "\\'".join(quoted(part) for part in value.split("'"))
 
 
 def argument(value: str) -> str:

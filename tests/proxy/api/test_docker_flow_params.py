@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from jenkins_proxy import docker_flow
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.api import docker_flow_params
-from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.query import Query
+from tests.fixtures.route_values import SHA512
 
 BOOKS = [("serviceName", "books-ms"), ("servicePath", "/api/v1/books")]
 
@@ -58,10 +60,10 @@ def test_a_service_outside_has_a_port_beside_its_host_or_in_it(pairs, hostname: 
 
 
 def test_what_means_nothing_here_is_named() -> None:
-    assert parse(("port", "8080"), ("mode", "swarm"), ("sessionType", "sticky"), ("mode", "swarm")).ignored == (
+    assert parse(("port", "8080"), ("mode", "swarm"), ("replicas", "3"), ("mode", "swarm")).ignored == (
         "port",
         "mode",
-        "sessionType",
+        "replicas",
     )
 
 
@@ -79,10 +81,54 @@ def test_a_domain_is_enough_as_in_the_final_version() -> None:
     assert parse(("serviceDomain", "a.com"), base=BOOKS[:1]).route == Route("books-ms", (), ("a.com",))
 
 
-@pytest.mark.parametrize("name", sorted(docker_flow_params.REFUSED))
+@pytest.mark.parametrize("name", sorted(docker_flow.REFUSED))
 def test_what_cannot_be_honoured_safely_is_refused_with_a_reason(name: str) -> None:
     assert fails((name, "something")).startswith(f"{name} is not supported: ")
+    assert fails((f"{name}.3", "something")).startswith(f"{name}.3 is not supported: ")
     assert parse((name, "")).ignored == ()
+
+
+def test_passwords_are_hashed_and_the_same_call_is_the_same_route() -> None:
+    calls = [parse(("users", "ann:secret, bob:other")).route.users for _ in range(2)]
+    assert calls[0] == calls[1]
+    assert [user.split("$")[:2] for user in calls[0]] == [["ann:", "6"], ["bob:", "6"]]
+    assert "secret" not in str(calls)
+    # Another user and another service have another salt.
+    assert len({user.split("$")[2] for user in calls[0]}) == 2
+    assert parse(("users", f"ann:{SHA512}"), ("usersPassEncrypted", "true")).route.users == (f"ann:{SHA512}",)
+
+
+def test_users_of_a_secret() -> None:
+    def secret(name: str) -> str:
+        return {"team": f"ann:{SHA512}\nbob:{SHA512}\n\n"}[name]
+
+    def users(*pairs: tuple[str, str]) -> tuple[str, ...]:
+        query = Query([*BOOKS, ("usersSecret", "team"), ("usersPassEncrypted", "true"), *pairs])
+        return docker_flow_params.parse_reconfigure(query, secret).route.users
+
+    assert users() == (f"ann:{SHA512}", f"bob:{SHA512}")
+    assert users(("users", "bob")) == (f"bob:{SHA512}",)
+
+
+def test_a_password_stands_in_no_error() -> None:
+    for given in (("users", "ann:se\tcret"), ("users", "a b:secret"), ("users", "ann:" + "secret" * 50)):
+        assert "cret" not in fails(given)
+    assert "cret" not in fails(("users", "ann:secret"), ("usersPassEncrypted", "true"))
+    assert fails(("users", "ann")).startswith("users ann: there is no password")
+
+
+def test_destinations_that_differ_in_their_paths_are_one_route() -> None:
+    pairs = [("port.1", "80"), ("servicePath.1", "/a"), ("servicePath.2", "/b,/a"), ("allowedMethods", "GET")]
+    route = parse(*pairs, ("allowedMethods.1", "GET"), base=BOOKS[:1]).route
+    assert (route.paths, route.allowed_methods) == (("/a", "/b"), ("GET",))
+
+
+@pytest.mark.parametrize(
+    "pair", [("allowedMethods.1", "GET"), ("userAgent.2", "x"), ("port.2", "81"), ("users.1", "a:b")]
+)
+def test_what_only_some_destinations_restrict_is_not_passed_over(pair) -> None:
+    pairs = [("servicePath.1", "/a"), ("port.1", "80"), ("servicePath.2", "/b")]
+    assert f" differ in {pair[0][:-2]}: " in fails(*pairs, pair, base=BOOKS[:1])
 
 
 @pytest.mark.parametrize(
