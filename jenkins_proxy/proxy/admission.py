@@ -23,8 +23,8 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
             else (f"{key.domain} {key.path_type} {key.path}".strip())
         )
         raise ConflictError(
-            f"{where} belongs to the route of {other.service}",
-            f"remove that route first, or give {route.service} another path or domain",
+            f"{where} of {route.service} belongs to the route of {other.service}",
+            f"give {route.service} another path or domain, remove that route first, or take it over by takeOver=true",
         )
 
 

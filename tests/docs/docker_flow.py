@@ -45,6 +45,7 @@ TAKEN = {
     "distribute": ("true", "taken and repeated in the answer; all proxies converge on the routes in any case"),
     "wait": ("30", "ours: seconds to wait for the first instance (30; 300 at the most)"),
     "allowEmpty": ("true", "ours: also without a live instance"),
+    "takeOver": ("true", "ours: take paths and domains from the routes of other services"),
     "dryRun": ("true", "ours: change nothing, show what would change"),
 }
 # Parameters that only go along with others.
@@ -64,7 +65,7 @@ srcHttpsPort timeoutServer timeoutTunnel userDef allowedMethods compressionAlgo 
 httpsOnly httpsRedirectCode redirectFromDomain redirectWhenHttpProto redirectUnlessHttpsProto serviceDomainAlgo
 serviceHeader servicePathExclude sessionType sslVerifyNone userAgent usersSecret usersPassEncrypted verifyClientSsl
 balanceGroup checkTcp clitcpka serviceGroup timeoutClient addHeader setHeader serviceDomainMatchAll
-wait allowEmpty dryRun
+wait allowEmpty takeOver dryRun
 """
 
 

@@ -41,9 +41,15 @@ class StandIn:
             raise failure
 
     async def put(
-        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, wait: float | None = None
+        self,
+        route: Route,
+        *,
+        allow_empty: bool = False,
+        dry_run: bool = False,
+        wait: float | None = None,
+        take_over: bool = False,
     ) -> RouteState:
-        self._called("put", route, allow_empty, dry_run)
+        self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:
             self.routes[route.service] = state

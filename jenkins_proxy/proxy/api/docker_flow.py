@@ -59,10 +59,11 @@ class DockerFlow:
             query = await _query(request)
             # In a thread: passwords in clear are hashed, each for some hundredths of a second.
             call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret)
+            options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
-                state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
+                state = await self._service.put(call.route, dry_run=True, **options)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
-            await self._waiter.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
+            await self._waiter.put(call.route, wait=call.wait, **options)
         except JenkinsProxyError as error:
             return _failed(error, query)
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""

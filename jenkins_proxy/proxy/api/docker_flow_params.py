@@ -39,7 +39,7 @@ _KNOWN = {
     *docker_flow.REFUSED,
     *docker_flow.USERS_WORDS,
     docker_flow.MATCH_ALL,
-    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun"),
+    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver"),
 }
 
 
@@ -50,6 +50,7 @@ class Reconfigure:
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
     :ivar wait: seconds to wait for a first instance.
+    :ivar take_over: whether paths and domains are taken from the routes of other services.
     """
 
     route: Route
@@ -58,6 +59,7 @@ class Reconfigure:
     wait: float
     allow_empty: bool
     dry_run: bool
+    take_over: bool
 
 
 def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret) -> Reconfigure:
@@ -77,6 +79,7 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret) ->
         ignored=_ignored(query),
         wait=wait_seconds(query),
         allow_empty=query.flag("allowEmpty"),
+        take_over=query.flag("takeOver"),
         dry_run=query.flag("dryRun"),
     )
 

@@ -100,6 +100,7 @@ def _failure(status: int, schema: str) -> dict[str, Any]:
 
 _SERVICE = Parameter("service", "The service's name.", _TEXT, "path", required=True)
 _DRY_RUN = Parameter("dryRun", "Change nothing, and say what would be.", _FLAG)
+_TAKE_OVER = Parameter("takeOver", "Take paths and domains from the routes of other services.", _FLAG)
 _ALLOW_EMPTY = Parameter("allowEmpty", "Take the route although no instance is live.", _FLAG)
 _WAIT = Parameter(
     "wait",
@@ -120,6 +121,7 @@ _RECONFIGURE = (
     Parameter("port", "The port of outboundHostname.", _TEXT),
     _WAIT,
     _ALLOW_EMPTY,
+    _TAKE_OVER,
     _DRY_RUN,
 )
 _REMOVE = (Parameter("serviceName", "The service whose route goes.", _TEXT, required=True), _DRY_RUN)
@@ -145,7 +147,14 @@ def operations() -> Iterator[Operation]:
         "/v1/routes/{service}",
         "Make a route serve; answers when HAProxy serves it.",
         "RouteState",
-        parameters=(_SERVICE, _WAIT, _ALLOW_EMPTY, _DRY_RUN, Parameter("diff", "Add what it changes.", _FLAG)),
+        parameters=(
+            _SERVICE,
+            _WAIT,
+            _ALLOW_EMPTY,
+            _TAKE_OVER,
+            _DRY_RUN,
+            Parameter("diff", "Add what it changes.", _FLAG),
+        ),
         body="RouteBody",
         guarded=True,
         errors=(400, 409, 503),

@@ -57,11 +57,12 @@ class Routes:
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
         route = bodies.route(bodies.service_of(request), await bodies.json_object(request))
+        options = {"allow_empty": query.flag("allowEmpty"), "take_over": query.flag("takeOver")}
         if query.flag("dryRun"):
-            state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
+            state = await self._service.put(route, dry_run=True, **options)
         else:
             before = self._service.text() if query.flag("diff") else ""
-            state = await self._waiter.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
+            state = await self._waiter.put(route, wait=wait_seconds(query), **options)
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
