@@ -46,23 +46,28 @@ Hash = Callable[[str, str, str], str]
 
 
 def fields(
-    query: Query, options: tuple[RouteOption, ...], make_hash: Hash, secret: Callable[[str], str]
+    query: Query,
+    options: tuple[RouteOption, ...],
+    make_hash: Hash,
+    secret: Callable[[str], str],
+    separator: str = ",",
 ) -> dict[str, Any]:
     """The fields of the route that the parameters give, and the defaults of those that they do not.
 
     :param options: those with a parameter of Docker Flow: Proxy.
     :param make_hash: for passwords in clear.
     :param secret: the text of the file of users that ``usersSecret`` names.
+    :param separator: what stands between the items of a list, unless the option says it itself.
     :raises UsageError: for what is refused or contradicts itself.
     """
     _refuse(query)
-    found = [_destination(query, options, index) for index in destinations(query)]
+    found = [_destination(query, options, index, separator) for index in destinations(query)]
     values = found[0]
     for other in found[1:]:
         values = _merged(values, other, options)
     if query.flag(MATCH_ALL) and not values["domain_algo"]:
         values["domain_algo"] = "hdr_dom(host)"
-    values["users"] = _users(query, values["users"], values["service"], make_hash, secret)
+    values["users"] = users(query, values["users"], values["service"], make_hash, secret)
     del values["port"]
     return values
 
@@ -107,8 +112,8 @@ def _refuse(query: Query) -> None:
             raise UsageError(f"{name} is not supported: {reason}")
 
 
-def _destination(query: Query, options: tuple[RouteOption, ...], index: int) -> dict[str, Any]:
-    values = {option.name: _value(query, option, index) for option in options}
+def _destination(query: Query, options: tuple[RouteOption, ...], index: int, separator: str) -> dict[str, Any]:
+    values = {option.name: _value(query, option, index, separator) for option in options}
     port = index and query.text(f"port.{index}") or query.text("port")
     host = values["outbound_hostname"]
     return {
@@ -119,11 +124,15 @@ def _destination(query: Query, options: tuple[RouteOption, ...], index: int) -> 
     }
 
 
-def _value(query: Query, option: RouteOption, index: int) -> Any:
+def _value(query: Query, option: RouteOption, index: int, separator: str) -> Any:
     """The value of one field of the route; its default where the parameter is missing or empty."""
     name = next((name for name in _names(option, index) if query.texts(name)), option.docker_flow)
     if option.kind is Kind.LIST:
-        return tuple(item for text in query.texts(name) for item in option.items(text, option.docker_flow_separators))
+        return tuple(
+            item
+            for text in query.texts(name)
+            for item in option.items(text, option.docker_flow_separators.replace(",", separator))
+        )
     if option.kind is Kind.FLAG:
         return query.flag(name)
     text = query.text(name)
@@ -155,22 +164,26 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any], options: tuple[Rou
     return {**one, "paths": tuple(dict.fromkeys((*one["paths"], *other["paths"])))}
 
 
-def _users(
+def users(
     query: Query, given: tuple[str, ...], service: str, make_hash: Hash, secret: Callable[[str], str]
 ) -> tuple[str, ...]:
-    """``name:hash`` of each user. Those without a password have that of the secret."""
+    """``name:hash`` of each user. Those without a password have that of the secret.
+
+    :param given: texts with the users.
+    :raises UsageError: for what is no user, and for one without a password.
+    """
     hashed = query.flag("usersPassEncrypted")
     name = query.text("usersSecret")
     known = dict(_pairs(secret(name), "usersSecret")) if name else {}
     wanted = dict(_pairs(",".join(given), "users")) or known
     if len(wanted) > MAX_VALUES:
         raise UsageError(f"users: {len(wanted)} values: {MAX_VALUES} at the most are allowed")
-    users = {user: password or known.get(user, "") for user, password in wanted.items()}
-    without = [user for user, password in users.items() if not password]
+    passwords = {user: password or known.get(user, "") for user, password in wanted.items()}
+    without = [user for user, password in passwords.items() if not password]
     if without:
         raise UsageError(f"users {few(without)}: there is no password", "write name:password")
     return tuple(
-        f"{user}:{password if hashed else make_hash(password, service, user)}" for user, password in users.items()
+        f"{user}:{password if hashed else make_hash(password, service, user)}" for user, password in passwords.items()
     )
 
 

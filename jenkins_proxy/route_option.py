@@ -89,9 +89,12 @@ class RouteOption:
         return LABEL_PREFIX + self.cli.lstrip("-") if self.labelled else ""
 
     def items(self, text: str, separators: str = ",") -> tuple[str, ...]:
-        """The items of a list in a text, empty ones included; ``\\,`` is a comma within an item."""
-        parts = re.split(rf"(?<!\\)[{separators}]", text)
-        return tuple(part.replace("\\,", ",").strip(" ") for part in parts)
+        """The items of a list in a text, empty ones included; ``\\,`` is a comma within an item.
+
+        :param separators: each of these signs stands between two items.
+        """
+        parts = re.split(rf"(?<!\\)[{re.escape(separators)}]", text)
+        return tuple(re.sub(rf"\\([{re.escape(separators)}])", r"\1", part).strip(" ") for part in parts)
 
     def parse(self, text: str) -> Any:
         """The value that a text stands for. Where it stands for none, the text itself, which :attr:`check` refuses."""

@@ -135,6 +135,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy import validation
+    from jenkins_proxy.proxy import container_environ
     from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
 
@@ -150,15 +151,19 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
     daemon_arguments.check_exposure(
         listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure
     )
+    environ = container_environ.read(os.environ)
+    binds = tuple(daemon_arguments.bind(value) for value in args.bind) or environ.binds or ("*:80",)
     return Options(
         listen=listen,
         haproxy=render.Options(
-            tuple(daemon_arguments.bind(value) for value in args.bind or ["*:80"]),
+            binds,
             render.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
             max_header=_max_header(args.max_header, os.environ),
+            route_defaults=environ.defaults,
         ),
+        separator=environ.separator,
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
@@ -209,7 +214,10 @@ def _state_dir() -> Path:
 
 def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
+    from jenkins_proxy.proxy import container_environ
 
+    for warning in container_environ.warnings(os.environ):
+        _LOG.warning("%s", warning)
     listening = [(options.listen, options.token)]
     if options.embedded:
         listening.append((options.embedded.listen, settings.consul_token))

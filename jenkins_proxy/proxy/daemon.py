@@ -88,6 +88,7 @@ class Options:
     :ivar haproxy: what holds for HAProxy: where users enter, its timeouts.
     :ivar embedded: None when a Consul is given.
     :ivar connections: how many connections to the registry are held at most.
+    :ivar separator: between the items of a list, in calls of Docker Flow: Proxy.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     """
 
@@ -99,6 +100,7 @@ class Options:
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()
+    separator: str = ","
     timing: Timing = Timing()
 
 
@@ -182,7 +184,7 @@ def _api(
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
-        DockerFlow(service, waiter),
+        DockerFlow(service, waiter, options.separator),
         Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from jenkins_proxy.docker_flow import REFUSED
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
+from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
 from jenkins_proxy.query import Query
 from jenkins_proxy.route_options import OPTIONS
 from tests.fixtures.route_values import TEXTS
@@ -94,4 +95,8 @@ def tables(table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> di
         "taken": table(("parameter", "meaning"), taken),
         "refused": table(("parameters", "reason"), [(", ".join(names), reason) for reason, names in reasons.items()]),
         "ignored": ", ".join(ignored) + ".\n",
+        "environment": table(("variable", "gives"), [(f"`{name}`", text) for name, text in HONOURED.items()]),
+        "environment-passed-over": table(
+            ("variable", "reason"), [(f"`{name}`", reason) for name, reason in PASSED_OVER.items()]
+        ),
     }

@@ -1,6 +1,7 @@
 """Who may do what through the API.
 
-With a token, whatever changes something or shows a secret needs it as ``Authorization: Bearer``. Without one, whoever
+With a token, whatever changes something or shows a secret needs it as ``Authorization: Bearer``, or as the password of
+basic authentication, which is how Docker Flow: Swarm Listener's URLs can hold it. Without one, whoever
 reaches the port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the attacker is a web
 page in a browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin,
 Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
@@ -11,6 +12,7 @@ daemon listens on loopback alone, not to a Host that an attacker's DNS may have 
 
 from __future__ import annotations
 
+import base64
 import hmac
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
@@ -93,8 +95,11 @@ class Authenticator:
         given = request.headers.get("Authorization", "")
         scheme, _, token = given.partition(" ")
         # A scheme's letters are of any case (RFC 9110, section 11.1).
-        good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._expected)
-        if good and scheme.lower() == "bearer":
+        kind = scheme.lower()
+        text = _password(token) if kind == "basic" else token.encode("utf-8", "surrogateescape")
+        # A browser sends the first by itself once it knows it, also for a page of another site.
+        known = (kind == "basic" and not _sent_by_a_page(request)) or kind == "bearer"
+        if hmac.compare_digest(text, self._expected) and known:
             return None
         said = "wrong token" if given else "a token is needed"
         return AccessDenied(said, "send JENKINS_PROXY_TOKEN's value as `Authorization: Bearer`", 401)
@@ -117,6 +122,14 @@ def middleware(authenticator: Authenticator) -> Middleware:
         return await handler(request)
 
     return checked
+
+
+def _password(credentials: str) -> bytes:
+    """The password of basic authentication (RFC 7617); empty where there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def _host_of(origin: str) -> str:

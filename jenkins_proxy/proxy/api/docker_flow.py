@@ -14,12 +14,12 @@ from jenkins_proxy import validation
 from jenkins_proxy.errors import JenkinsProxyError, UsageError, root_cause
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
+from jenkins_proxy.proxy.container_environ import SECRETS
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.query import Query
 
-SECRETS = Path("/run/secrets")
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
 _NO_ROUTE = "there was no such route"
@@ -29,12 +29,16 @@ _NO_PARAMETERS = Query(())
 class DockerFlow:
     """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500.
 
+    :param separator: what stands between the items of a list.
     :param secrets: the folder with the files of users that calls name.
     """
 
-    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, secrets: Path = SECRETS) -> None:
+    def __init__(
+        self, proxy_service: ProxyService, waiter: RouteWaiter, separator: str = ",", secrets: Path = SECRETS
+    ) -> None:
         self._service = proxy_service
         self._waiter = waiter
+        self._separator = separator
         self._secrets = secrets
 
     def add_to(self, app: web.Application) -> None:
@@ -58,7 +62,7 @@ class DockerFlow:
         try:
             query = await _query(request)
             # In a thread: passwords in clear are hashed, each for some hundredths of a second.
-            call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret)
+            call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret, self._separator)
             options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
                 state = await self._service.put(call.route, dry_run=True, **options)

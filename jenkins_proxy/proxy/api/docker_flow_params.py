@@ -62,13 +62,14 @@ class Reconfigure:
     take_over: bool
 
 
-def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret) -> Reconfigure:
+def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, separator: str = ",") -> Reconfigure:
     """Read a call of ``reconfigure``.
 
     :param secret: the text of the file of users that ``usersSecret`` names.
+    :param separator: what stands between the items of a list.
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
-    values = docker_flow.fields(query, _OPTIONS, sha512_hash, secret)
+    values = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
     if not values["service"] or not (values["paths"] or values["domains"]):
         raise UsageError(MANDATORY)
     route = Route(**values)

@@ -17,8 +17,9 @@ import jinja2
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.http_values import FETCHES, parse_header
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
+from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
@@ -64,6 +65,7 @@ class Options:
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
     :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
+    :ivar route_defaults: what holds for every route that does not say otherwise.
     :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
         itself: about 15 kB.
     """
@@ -74,6 +76,7 @@ class Options:
     user: str = ""
     group: str = ""
     max_header: int = 0
+    route_defaults: RouteDefaults = route_defaults.NONE
 
     @property
     def rewrite_size(self) -> int:
@@ -140,6 +143,9 @@ class Renderer:
     def render(self, backends: Iterable[Backend], version: int) -> Rendered:
         """As :func:`render`."""
         ordered = sorted(backends, key=lambda backend: backend.route.service)
+        defaults = self._options.route_defaults
+        if defaults != route_defaults.NONE:
+            ordered = [defaults.backend(backend) for backend in ordered]
         layouts = [backend.layout for backend in ordered]
         if layouts != self._layouts:
             self._maps, self._head = _head(ordered, self._options)
