@@ -26,7 +26,7 @@ REFUSED = {
     ),
     "verifyClientSsl": _AUTH,
     **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "sslVerifyNone"), _TLS),
-    **dict.fromkeys(("reqMode", "srcPort"), _MODE),
+    **dict.fromkeys(("reqMode",), _MODE),
     **dict.fromkeys(("reqRepSearch", "reqRepReplace"), _OLD_REWRITE),
 }
 """Parameters that are refused, and why."""
@@ -51,25 +51,37 @@ def fields(
     make_hash: Hash,
     secret: Callable[[str], str],
     separator: str = ",",
-) -> dict[str, Any]:
-    """The fields of the route that the parameters give, and the defaults of those that they do not.
+) -> list[dict[str, Any]]:
+    """The fields of the routes that the parameters give, and the defaults of those that they do not.
+
+    Destinations that differ in their paths alone are one route. Others are a route each, of the service that
+    Registrator makes of each port where a container has several: ``books-ms-8081``.
 
     :param options: those with a parameter of Docker Flow: Proxy.
     :param make_hash: for passwords in clear.
     :param secret: the text of the file of users that ``usersSecret`` names.
     :param separator: what stands between the items of a list, unless the option says it itself.
+    :return: one at the least.
     :raises UsageError: for what is refused or contradicts itself.
     """
     _refuse(query)
-    found = [_destination(query, options, index, separator) for index in destinations(query)]
-    values = found[0]
-    for other in found[1:]:
-        values = _merged(values, other, options)
-    if query.flag(MATCH_ALL) and not values["domain_algo"]:
-        values["domain_algo"] = "hdr_dom(host)"
-    values["users"] = users(query, values["users"], values["service"], make_hash, secret)
-    del values["port"]
-    return values
+    groups: list[dict[str, Any]] = []
+    for index in destinations(query):
+        values = _destination(query, options, index, separator)
+        same = next((own for own in groups if not _differing(own, values, options)), None)
+        if same is None:
+            groups.append(values)
+        else:
+            same["paths"] = tuple(dict.fromkeys((*same["paths"], *values["paths"])))
+            same["port"] = same["port"] or values["port"]
+    if len(groups) > 1:
+        _name_each(groups, options)
+    for values in groups:
+        if query.flag(MATCH_ALL) and not values["domain_algo"]:
+            values["domain_algo"] = "hdr_dom(host)"
+        values["users"] = users(query, values["users"], values["service"], make_hash, secret)
+        del values["port"]
+    return groups
 
 
 def given(query: Query, options: tuple[RouteOption, ...]) -> set[str]:
@@ -147,21 +159,28 @@ def _names(option: RouteOption, index: int) -> Iterator[str]:
             yield name
 
 
-def _merged(one: Mapping[str, Any], other: Mapping[str, Any], options: tuple[RouteOption, ...]) -> dict[str, Any]:
-    """Two destinations as one: they may differ in their paths.
-
-    :raises UsageError: when they differ in more.
-    """
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any], options: tuple[RouteOption, ...]) -> list[str]:
+    """The parameters in which two destinations differ, beside their paths."""
     names = {option.name: option.docker_flow for option in options if option.name != "paths"}
-    differing = [name for field, name in names.items() if one[field] != other[field]]
-    if one["port"] and other["port"] and one["port"] != other["port"]:
-        differing.append("port")
-    if differing:
+    ports = ["port"] if one["port"] and other["port"] and one["port"] != other["port"] else []
+    return [*ports, *(name for field, name in names.items() if one[field] != other[field])]
+
+
+def _name_each(groups: list[dict[str, Any]], options: tuple[RouteOption, ...]) -> None:
+    """Give each of several destinations the name of its own service.
+
+    :raises UsageError: when two have one port: they would be one service with two routes.
+    """
+    service, ports = groups[0]["service"], [values["port"] for values in groups]
+    if "" in ports or len(set(ports)) < len(ports):
+        differing = few(_differing(groups[0], groups[1], options))
         raise UsageError(
-            f"the destinations of {one['service']} differ in {few(differing)}: they may differ in servicePath",
-            "give each a service of its own in the registry, and a route of its own",
+            f"destinations of {service} differ in {differing}, and not each has a port of its own",
+            "give each its port, or in the registry a service of its own",
         )
-    return {**one, "paths": tuple(dict.fromkeys((*one["paths"], *other["paths"])))}
+    for values in groups:
+        http_values.check_port(values["port"], "port")
+        values |= {"service": f"{service}-{values['port']}", "part_of": service}
 
 
 def users(

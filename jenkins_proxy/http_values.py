@@ -37,6 +37,7 @@ _SALT = r"(?:rounds=(?P<rounds>[1-9][0-9]{3,4})\$)?[./A-Za-z0-9]{1,16}"
 _HASH = re.compile(
     rf"\$(?:5\${_SALT}\$[./A-Za-z0-9]{{43}}|6\${_SALT.replace('<rounds', '<more')}\$[./A-Za-z0-9]{{86}})"
 )
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 HASH_HINT = "hash it with: openssl passwd -6"
 
 
@@ -54,7 +55,7 @@ class Header:
 
 
 def parse_header(text: Any, parameter: str) -> Header:
-    """``X-Name value`` or ``X-Name: value``, perhaps with ``if { ssl_fc }`` behind it.
+    """``X-Name value`` or ``X-Name: value``, perhaps in double quotes, and with ``if { ssl_fc }`` behind it.
 
     :raises UsageError: for anything else, for a header that HAProxy needs itself, and for a value that shows more of it
         than a connection's addresses.
@@ -67,6 +68,9 @@ def parse_header(text: Any, parameter: str) -> Header:
     condition = _CONDITION.fullmatch(value)
     if condition:
         value, secure = condition["value"], (condition["word"] == "if") is not bool(condition["no"])
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        # As in a line of HAProxy's configuration, where a value with spaces stands in quotes.
+        value = value[1:-1].replace('\\"', '"')
     _check_value(value, text, parameter)
     return Header(_header_name(match["name"], text, parameter), value, secure)
 
@@ -127,6 +131,12 @@ def check_user(text: Any, parameter: str) -> None:
             f"{_MAX_ROUNDS} at the most are allowed",
             HASH_HINT,
         )
+
+
+def check_port(text: Any, parameter: str) -> None:
+    """A port, or nothing. :raises UsageError: for anything else."""
+    if text != "" and not (isinstance(text, str) and _PORT.fullmatch(text) and int(text) < 65536):
+        raise not_allowed(parameter, text, "a port from 1 to 65535")
 
 
 def check_user_name(name: Any, parameter: str) -> None:

@@ -151,6 +151,8 @@ class Route:
     compression_algo: str = ""
     compression_type: tuple[str, ...] = ()
     check_tcp: bool = False
+    src_port: str = ""
+    part_of: str = ""
 
     @property
     def registry_name(self) -> str:

@@ -6,7 +6,7 @@ import contextlib
 
 from jenkins_proxy import http_values, validation
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.route_option import Kind, RouteOption, list_of, one_of
+from jenkins_proxy.route_option import Kind, RouteOption, list_of, one_of, optional
 
 DOMAIN_ALGOS = ("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)")
 STICKY = "sticky-server"
@@ -223,5 +223,21 @@ OPTIONS = (
         "an instance is ready once it takes connections, whatever it answers",
         "--check-tcp",
         "checkTcp",
+    ),
+    RouteOption(
+        "src_port",
+        Kind.TEXT,
+        "the port at which requests come in, one of those that the daemon's --bind gives (default: any)",
+        http_values.check_port,
+        "--src-port",
+        "PORT",
+        docker_flow="srcPort",
+        labelled=True,
+    ),
+    RouteOption(
+        "part_of",
+        Kind.TEXT,
+        "the service of a call of Docker Flow: Proxy that has several destinations, of which this is one",
+        optional(validation.NAME),
     ),
 )

@@ -250,7 +250,11 @@ def _docker_flow_labels(route: Route, labels: Mapping[str, str]) -> dict[str, An
     query = Query([(name, text) for name, text in pairs if name != "serviceName"] + [("serviceName", route.service)])
     options = tuple(option for option in OPTIONS if option.docker_flow)
     try:
-        values = docker_flow.fields(query, options, _no_clear_text, _no_secret)
+        values, *more = docker_flow.fields(query, options, _no_clear_text, _no_secret)
+        if more:
+            raise UsageError(
+                "port: a deploy has one route", "leave the labels with an index out, or deploy without them"
+            )
         names = docker_flow.given(query, options) - {"service", "color"}
         for option in options:
             if option.name in names:

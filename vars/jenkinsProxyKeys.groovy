@@ -38,6 +38,7 @@ import groovy.transform.Field
     compressionAlgo: '',              // compresses answers for clients that take it
     compressionType: [],              // content types that are compressed (default: all)
     checkTcp: false,                  // an instance is ready once it takes connections, whatever it answers
+    srcPort: '',                      // the port at which requests come in, one of those that the daemon's --bind gives (default: any)
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [

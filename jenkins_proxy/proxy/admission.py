@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.holds import Hold
@@ -25,6 +26,15 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
         raise ConflictError(
             f"{where} of {route.service} belongs to the route of {other.service}",
             f"give {route.service} another path or domain, remove that route first, or take it over by takeOver=true",
+        )
+
+
+def refuse_unbound(route: Route, ports: Collection[str]) -> None:
+    """:raises UsageError: when the route is for requests at a port where no request can come in."""
+    if route.src_port and route.src_port not in ports:
+        raise UsageError(
+            f"no request comes in at port {route.src_port}: the proxy listens at {', '.join(sorted(ports))}",
+            f"start the daemon with --bind *:{route.src_port} as well",
         )
 
 

@@ -89,6 +89,7 @@ class ProxyService:
         """
         begin = time.monotonic()
         service = route.service
+        admission.refuse_unbound(route, self._haproxy.options.ports)
         taken = self._taken(route) if take_over else {}
         admission.refuse_conflict(route, (own for own in self._desired.all_routes if own.service not in taken))
         if not dry_run:
@@ -139,6 +140,10 @@ class ProxyService:
             if self._desired.put_route(StoredRoute(left, version)):
                 self._discovery.route_changed(service)
             await self._loop.reconcile([service])
+
+    def parts(self, service: str) -> list[str]:
+        """The services whose routes are destinations of this one."""
+        return [name for name, stored in self._desired.routes.items() if stored.route.part_of == service]
 
     async def remove(self, service: str) -> bool:
         """Take a route away; False when there was none.

@@ -41,12 +41,15 @@ TAKEN = {
     "serviceDomainMatchAll": ("true", "the old name of `serviceDomainAlgo=hdr_dom(host)`"),
     "servicePath.1": (
         "/api/v1/authors",
-        "further paths, up to `servicePath.10`, to the first gap; destinations may differ in nothing else",
+        "destinations, up to `servicePath.10`, to the first gap; every parameter takes an index",
     ),
     "distribute": ("true", "taken and repeated in the answer; all proxies converge on the routes in any case"),
     "wait": ("30", "ours: seconds to wait for the first instance (30; 300 at the most)"),
     "allowEmpty": ("true", "ours: also without a live instance"),
     "takeOver": ("true", "ours: take paths and domains from the routes of other services"),
+    "port": ("8080", "of `outboundHostname`, or what tells the destinations of a service apart"),
+    "port.1": ("8080", "the same of one destination"),
+    "srcPort.1": ("80", "`srcPort` of one destination"),
     "dryRun": ("true", "ours: change nothing, show what would change"),
 }
 # Parameters that only go along with others.

@@ -11,6 +11,7 @@ from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.models import (
+    ConflictError,
     InstanceState,
     NotCountedError,
     NotRoutedError,
@@ -23,13 +24,15 @@ from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
 
 
 class StandIn:
-    """The proxy service's methods over a dictionary. ``failure`` is raised by the next call that changes something."""
+    """The proxy service's methods over a dictionary. ``failure`` is raised by the next call that changes something,
+    and a route of the service ``failing`` has no instance."""
 
     def __init__(self) -> None:
         self.probe_key = "the-probe-key"
         self.routes: dict[str, RouteState] = {}
         self.calls: list[tuple] = []
         self.failure: Exception | None = None
+        self.failing = ""
         self.proxy = ProxyState(version=7, serving=True, routes=())
         self.called = asyncio.Event()
 
@@ -50,10 +53,15 @@ class StandIn:
         take_over: bool = False,
     ) -> RouteState:
         self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
+        if route.service == self.failing:
+            raise ConflictError(f"no live instance of {self.failing}")
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:
             self.routes[route.service] = state
         return state
+
+    def parts(self, service: str) -> list[str]:
+        return [name for name, state in self.routes.items() if state.route.part_of == service]
 
     def text(self) -> str:
         return "\n".join(self.routes)

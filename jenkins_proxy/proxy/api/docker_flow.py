@@ -65,13 +65,33 @@ class DockerFlow:
             call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret, self._separator)
             options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
-                state = await self._service.put(call.route, dry_run=True, **options)
-                return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
-            await self._waiter.put(call.route, wait=call.wait, **options)
+                states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]
+                diff = "\n".join(state.diff for state in states)
+                return _json(docker_flow_params.answer(f"{_DRY_RUN}{diff}", echo=call.echo))
+            await self._put(call)
         except JenkinsProxyError as error:
             return _failed(error, query)
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""
         return _json(docker_flow_params.answer(message, echo=call.echo))
+
+    async def _put(self, call: docker_flow_params.Reconfigure) -> None:
+        """Put every route of a call, or leave all as they were."""
+        names = [route.service for route in call.routes]
+        before = {name: self._service.route(name) for name in names}
+        done: list[str] = []
+        try:
+            for route in call.routes:
+                done.append(route.service)
+                await self._waiter.put(route, wait=call.wait, allow_empty=call.allow_empty, take_over=call.take_over)
+        except JenkinsProxyError:
+            # The last one has changed nothing.
+            for name in done[:-1]:
+                state = before[name]
+                await (self._service.put(state.route, allow_empty=True) if state else self._service.remove(name))
+            raise
+        for name in {call.service, *self._service.parts(call.service)} - set(names):
+            if name != call.service or len(names) > 1:
+                await self._service.remove(name)
 
     @guarded
     async def remove(self, request: web.Request) -> web.Response:
@@ -83,7 +103,8 @@ class DockerFlow:
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
             else:
-                message = "" if await self._service.remove(service) else _NO_ROUTE
+                gone = [await self._service.remove(name) for name in (service, *self._service.parts(service))]
+                message = "" if any(gone) else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE
         except JenkinsProxyError as error:

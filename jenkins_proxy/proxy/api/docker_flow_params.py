@@ -47,13 +47,16 @@ _KNOWN = {
 class Reconfigure:
     """A call of ``reconfigure``, parsed.
 
+    :ivar service: the name in the call.
+    :ivar routes: one, or one for each destination that differs from the others in more than its paths.
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
     :ivar wait: seconds to wait for a first instance.
     :ivar take_over: whether paths and domains are taken from the routes of other services.
     """
 
-    route: Route
+    service: str
+    routes: tuple[Route, ...]
     echo: Mapping[str, Any]
     ignored: tuple[str, ...]
     wait: float
@@ -69,13 +72,15 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, se
     :param separator: what stands between the items of a list.
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
-    values = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
-    if not values["service"] or not (values["paths"] or values["domains"]):
+    found = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
+    if not query.text("serviceName") or not all(values["paths"] or values["domains"] for values in found):
         raise UsageError(MANDATORY)
-    route = Route(**values)
-    check_route(route, DOCKER_FLOW_WORDS)
+    routes = tuple(Route(**values) for values in found)
+    for route in routes:
+        check_route(route, DOCKER_FLOW_WORDS)
     return Reconfigure(
-        route,
+        query.text("serviceName"),
+        routes,
         echo=echo(query),
         ignored=_ignored(query),
         wait=wait_seconds(query),
@@ -133,7 +138,9 @@ def answer(message: str = "", *, good: bool = True, echo: Mapping[str, Any] | No
 def _ignored(query: Query) -> tuple[str, ...]:
     # The registry knows each instance's port; only an outbound host needs one.
     outbound = any(docker_flow.unindexed(name) == "outboundHostname" and query.text(name) for name in query)
-    without_meaning = {"mode"} if outbound else {"mode", "port"}
+    # But where destinations are told apart by it, it names their services.
+    several = len(docker_flow.destinations(query)) > 1
+    without_meaning = {"mode"} if outbound or several else {"mode", "port"}
     return tuple(
         name[:40]
         for name in query
@@ -146,13 +153,22 @@ def echo(query: Query) -> dict[str, Any]:
 
     :raises UsageError: when a flag is neither true nor false, or a parameter is given twice.
     """
-    indexes = docker_flow.destinations(query)
-    paths = [path for index in indexes for path in query.list(f"servicePath.{index}" if index else "servicePath")]
     return {
         **{option.docker_flow_answer: _repeated(query, option) for option in _OPTIONS if option.docker_flow_answer},
         "Mode": query.text("mode"),
         "Distribute": query.flag("distribute"),
-        "ServiceDest": [{"Port": query.text("port"), "Path": paths or None, "SrcPort": 0}],
+        "ServiceDest": [_destination(query, index) for index in docker_flow.destinations(query)],
+    }
+
+
+def _destination(query: Query, index: int) -> dict[str, Any]:
+    """A destination as the answer repeats it; what has no index is the default."""
+    own = f".{index}" if index else ""
+    port = query.text(f"srcPort{own}") or query.text("srcPort")
+    return {
+        "Port": query.text(f"port{own}") or query.text("port"),
+        "Path": list(query.list(f"servicePath{own}") or query.list("servicePath")) or None,
+        "SrcPort": int(port) if port.isascii() and port.isdecimal() else 0,
     }
 
 

@@ -79,6 +79,11 @@ class Options:
     route_defaults: RouteDefaults = route_defaults.NONE
 
     @property
+    def ports(self) -> frozenset[str]:
+        """Where requests come in."""
+        return frozenset(bind.rpartition(":")[2] for bind in self.binds)
+
+    @property
     def rewrite_size(self) -> int:
         """The part of a buffer, in bytes, that is left for headers that HAProxy adds."""
         return 2048

@@ -45,6 +45,7 @@ class ConditionKind(StrEnum):
     AGENT = "agent"
     OTHER_PATH = "other path"
     HOST = "host"
+    PORT = "port"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,8 @@ def _conditions(route: Route) -> Iterator[Condition]:
         yield Condition(ConditionKind.HEADER, name, (value,))
     if route.user_agent:
         yield Condition(ConditionKind.AGENT, "", route.user_agent)
+    if route.src_port:
+        yield Condition(ConditionKind.PORT, "", (route.src_port,))
     if route.path_exclude:
         yield Condition(ConditionKind.OTHER_PATH, route.path_type, route.path_exclude)
 

@@ -283,6 +283,25 @@ async def test_a_password_is_told_to_nobody_and_its_hash_to_who_has_the_token(ca
     assert "ann:<hidden>" in str(answers[-1])
 
 
+async def test_several_destinations_come_and_go_together(call, proxy_service) -> None:
+    two = f"{PREFIX}/reconfigure?serviceName=foo&servicePath=/&port.1=80&port.2=81&userAgent.2=x&wait=0"
+    status, answer = await call("GET", two)
+    assert (status, answer["ServiceName"], list(proxy_service.routes)) == (200, "foo", ["foo-80", "foo-81"])
+    # Another destination in place of one.
+    await call("GET", two.replace("port.2=81", "port.2=82"))
+    assert list(proxy_service.routes) == ["foo-80", "foo-82"]
+    # What fails at the second leaves the first as it was.
+    before = dict(proxy_service.routes)
+    proxy_service.failing = "foo-83"
+    status, answer = await call("GET", two.replace("port.2=81", "port.2=83").replace("servicePath=/", "servicePath=/b"))
+    assert (status, {name: own.route for name, own in proxy_service.routes.items()}) == (
+        409,
+        {name: own.route for name, own in before.items()},
+    )
+    await call("GET", f"{PREFIX}/remove?serviceName=foo")
+    assert list(proxy_service.routes) == []
+
+
 async def test_remove_answers_200_as_ever(call) -> None:
     await call("GET", ARTICLE)
     status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms")

@@ -61,7 +61,7 @@ def by_json(fields: dict[str, str]) -> Route:
 def by_docker_flow(fields: dict[str, str]) -> Route:
     pairs = [(NAMED[name].docker_flow, text) for name, text in {**BASE, **fields}.items()]
     pairs += [("serviceName", "books-ms"), ("usersPassEncrypted", "true")]
-    return docker_flow_params.parse_reconfigure(Query(pairs)).route
+    return docker_flow_params.parse_reconfigure(Query(pairs)).routes[0]
 
 
 def by_labels(fields: dict[str, str]) -> Route:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 
 import pytest
@@ -32,6 +33,7 @@ ROUTES = (
     Route("deeper", ("/part/not/but",), path_exclude=("/part/not/but/x",)),
     Route("exactly", ("/one",), path_type="path", service_header=("X-Version:3",)),
     Route("ends", (".png",), path_type="path_end", user_agent=("iphone",)),
+    Route("port", ("/port",), src_port="1"),
     Route("twice", ("/twice",), req_path_search_replace="^/twice,/v1:/a/,/b/"),
     Route(
         "headers",
@@ -86,6 +88,7 @@ REQUESTS = (
     ("localhost", "/part/not/but", "GET", {}, "deeper"),
     ("localhost", "/part/not/but/x", "GET", {}, "plain"),
     ("localhost", "/part/not/but/x", "GET", {"User-Agent": "Android"}, "phone"),
+    ("localhost", "/port", "GET", {}, "plain"),
     ("localhost", "/one", "GET", {"X-Version": "3"}, "exactly"),
     ("localhost", "/one", "GET", {}, "plain"),
     ("localhost", "/a.png", "GET", {"User-Agent": "iPhone"}, "ends"),
@@ -96,12 +99,14 @@ REQUESTS = (
 @pytest.mark.usefixtures("haproxy")
 async def test_options_do_what_they_say(free_port, origin, ask, tmp_path):
     port = free_port()
-    options = Options(binds=(f"127.0.0.1:{port}",))
+    another = free_port()
+    options = Options(binds=(f"127.0.0.1:{port}", f"127.0.0.1:{another}"))
     origins = {route.service: await origin(route.service) for route in ROUTES}
     first, second, candidate = [await origin(name) for name in ("first", "second", "candidate")]
     states = {first.address: ServerState.SERVING, second.address: ServerState.SERVING}
     sticky = Backend(STICKY, {**states, candidate.address: ServerState.CANDIDATE})
-    backends = [*(Backend.serving(route, [origins[route.service].address]) for route in ROUTES), sticky]
+    routes = [dataclasses.replace(route, src_port=str(another)) if route.src_port else route for route in ROUTES]
+    backends = [*(Backend.serving(route, [origins[route.service].address]) for route in routes), sticky]
     child = HAProxy(options, tmp_path / "run")
     await child.start(render(backends, options, 1), 1, "the-key")
     try:
@@ -112,6 +117,8 @@ async def test_options_do_what_they_say(free_port, origin, ask, tmp_path):
             location = answer.headers.get("location", "")
             found.append((host, path, method, headers, (seen, location) if location else seen))
         assert found == list(REQUESTS)
+
+        assert (await ask(another, "/port")).body == "port"
 
         # The login is the proxy's: the service learns no password.
         assert not any("authorization" in headers for headers in origins["users"].headers)
