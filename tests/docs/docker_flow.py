@@ -13,6 +13,7 @@ from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
 from jenkins_proxy.query import Query
 from jenkins_proxy.route_options import OPTIONS
+from tests.docs.docker_flow_exchanges import DIFFERENCES
 from tests.fixtures.route_values import TEXTS
 
 _MINIMUM = {"serviceName": "books-ms", "servicePath": "/api/v1/books"}
@@ -98,6 +99,7 @@ def tables(table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> di
         "taken": table(("parameter", "meaning"), taken),
         "refused": table(("parameters", "reason"), [(", ".join(names), reason) for reason, names in reasons.items()]),
         "ignored": ", ".join(ignored) + ".\n",
+        "differences": table(("there", "here"), DIFFERENCES.values()),
         "environment": table(("variable", "gives"), [(f"`{name}`", text) for name, text in HONOURED.items()]),
         "environment-passed-over": table(
             ("variable", "reason"), [(f"`{name}`", reason) for name, reason in PASSED_OVER.items()]
