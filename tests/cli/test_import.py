@@ -68,7 +68,8 @@ def test_keys_of_2016():
         KvPair(f"docker-flow/{key}", value.encode(), 1)
         for key, value in {
             "books-ms/path": "/api/v1/books,/b", "books-ms/domain": "", "books-ms/skipcheck": "true",
-            "books-ms/color": "blue", "books-ms/scale": "3", "other/color": "green", "tmpl/path": "/t", "tmpl/consultemplatefepath": "/fe.tmpl",
+            "books-ms/color": "blue", "books-ms/scale": "3", "other/color": "green",
+            "tmpl/path": "/t", "tmpl/consultemplatefepath": "/fe.tmpl",
         }.items()
     ]  # fmt: skip
     books, tmpl = from_keys(pairs, "docker-flow")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from jenkins_proxy.model import Address, Route
+from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 
@@ -49,16 +49,16 @@ def text(backends: Iterable[Backend]) -> str:
     )
 
 
-def cookie_key(route: Route, address: Address) -> str:
+def cookie_key(service: str, address: Address) -> str:
     """The key of a server, of a route that keeps users at their instance."""
-    return f"{backend_name(route.service)}/{hashlib.sha256(server_name(address).encode()).hexdigest()}"
+    return f"{backend_name(service)}/{hashlib.sha256(server_name(address).encode()).hexdigest()}"
 
 
 def _cookies(backend: Backend) -> dict[str, str]:
     if not backend.route.session_type:
         return {}
     serving = backend.addresses(ServerState.SERVING)
-    return {cookie_key(backend.route, address): server_name(address) for address in serving}
+    return {cookie_key(backend.route.service, address): server_name(address) for address in serving}
 
 
 def commands(before: KeyedAccess | None, after: KeyedAccess | None) -> Iterator[str]:

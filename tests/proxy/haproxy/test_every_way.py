@@ -11,7 +11,7 @@ import pytest
 from jenkins_proxy.cli import reconfigure, step_params, values
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import bodies, docker_flow_params
-from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.render import Options, render
 from jenkins_proxy.query import Query
 from jenkins_proxy.route_option import Kind
@@ -117,3 +117,27 @@ def test_haproxy_takes_every_accepted_value(haproxy_says):
     rendered = render([Backend.serving(route, [Address("10.0.0.1", 80)]) for route in routes], Options(), 1)
     code, output = haproxy_says(rendered)
     assert (code, "WARNING" in output) == (0, False), output
+
+
+def test_a_deploy_may_change_every_option_and_its_candidates_meet_the_new_ones(haproxy_says):
+    """A held route with all options in place of one without, and the other way round."""
+    full = {name: texts[-1] for name, texts in TEXTS.items() if name not in ("ignore_authorization", "src_port")}
+    plain, every = Route("books-ms", ("/api",), ("example.com",)), parsed(full)
+    candidate = Address("10.0.0.2", 80)
+    servers = {Address("10.0.0.1", 80): ServerState.SERVING, candidate: ServerState.CANDIDATE}
+    for before, after in ((plain, every), (every, plain)):
+        keyed = KeyedAccess("0123abcd", "ab" * 32, after, {candidate: candidate})
+        rendered = render([Backend(before, servers, keyed)], Options(), 1)
+        code, output = haproxy_says(rendered)
+        assert (code, "WARNING" in output) == (0, False), output
+        block = rendered.config.partition("\nbackend books-ms-be")[2]
+        keyed_only, users_only = " if { var(txn.held) -m str books-ms-be }", " if !{ var(txn.held) -m str books-ms-be }"
+        condition = keyed_only if after is every else users_only
+        assert f"    http-request del-header X-Forwarded-For{condition}\n" in block
+        # Whoever has the key of the deploy needs no login; users need one as their own route says.
+        assert ("http_auth(" in block) is (before is every)
+        # The cookies of users lead to what serves, and not to the candidate.
+        cookies = [
+            line for line in rendered.runtime_maps["candidates.map"].splitlines() if line.startswith("books-ms-be/")
+        ]
+        assert [line.partition(" ")[2] for line in cookies] == (["10.0.0.1:80"] if before is every else [])
