@@ -101,6 +101,8 @@ def check_header(text: Any, parameter: str) -> None:
 def check_header_name(name: Any, parameter: str) -> None:
     """:raises UsageError: for what is no name of a header that may be deleted."""
     _header_name(check(HEADER_NAME, parameter, name), name, parameter)
+    if name.lower() == "host":
+        raise not_allowed(parameter, name, "another header: no request is without this one")
 
 
 def check_header_match(text: Any, parameter: str) -> None:

@@ -241,6 +241,7 @@ HASH = SHA512.partition("$6$")[2]
         ),
         ({"set_res_header": ("X-Jenkins-Proxy-Instance x",)}, "set_res_header "),
         ({"del_req_header": ("Transfer-Encoding",)}, "del_req_header "),
+        ({"del_req_header": ("Host",)}, "del_req_header 'Host' is not allowed"),
         ({"add_req_header": ("X-A %[env(CONSUL_HTTP_TOKEN)]",)}, "add_req_header "),
         ({"add_req_header": ("X-A b if { src 10.0.0.1 }",)}, "add_req_header "),
         ({"add_req_header": ("X-A b\r\nX-B: c",)}, "add_req_header "),

@@ -45,6 +45,7 @@ def text(backends: Iterable[Backend]) -> str:
     return "".join(
         f"{key} {value}\n"
         for backend in backends
+        if backend.keyed or backend.route.session_type
         for key, value in sorted((entries(backend.keyed) | _cookies(backend)).items())
     )
 

@@ -166,6 +166,11 @@ class Renderer:
 
 
 _VERSION = "@version@"
+_SPECIAL = tuple(
+    ["redirect_from_domain", "https_only", "redirect_when_http_proto", "redirect_unless_https_proto", "deny_http"]
+    + ["allowed_methods", "denied_methods", "users"]
+    + [f"{verb}_{side}_header" for verb in ("add", "set", "del") for side in ("req", "res")]
+)
 _EXPRESSION = re.compile(rf"(%\[(?:{'|'.join(FETCHES)})\])")
 
 
@@ -238,16 +243,23 @@ def _block(backend: Backend) -> str:
         for address, state in sorted(backend.servers.items())
         if state is not ServerState.DRAINING
     ]
+    held = backend.held_route
     return _template("backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
-        held=backend.held_route or backend.route,
+        special=_is_special(backend.route) or (held is not None and _is_special(held)),
+        held=held or backend.route,
         servers=servers,
         counted_map=ring.COUNTED_MAP,
         check=route_check(backend.route),
         candidates=candidate_map.FILE,
         parse_header=lambda text: parse_header(text, "header"),
     )
+
+
+def _is_special(route: Route) -> bool:
+    """Whether a route has rules of its own for requests or answers."""
+    return any(getattr(route, name) for name in _SPECIAL)
 
 
 def _options(backend: Backend, state: ServerState) -> str:

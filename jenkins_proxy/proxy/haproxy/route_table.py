@@ -207,7 +207,8 @@ def conflict(route: Route, others: Iterable[Route]) -> tuple[Key, Route] | None:
 
 def table(routes: Iterable[Route]) -> Table:
     """The search for these routes. A key that several routes hold leads to the first in order."""
-    found: dict[str, dict[Key, str]] = {EXACT: {}, PREFIX: {}}
+    maps: dict[str, dict[str, str]] = {EXACT: {}, PREFIX: {}}
+    conditional: dict[str, dict[str, dict[Key, str]]] = {EXACT: {}, PREFIX: {}}
     depths: dict[int, set[str]] = {}
     rules: dict[Key, Rule] = {}
     default = NO_ROUTE
@@ -218,13 +219,13 @@ def table(routes: Iterable[Route]) -> Table:
                 default = backend if default == NO_ROUTE else default
                 continue
             depths.setdefault(key.depth, set()).add(key.path_type)
-            if key.path_type in found and key.depth != PART_OF_HOST:
-                found[key.path_type].setdefault(key, backend)
-            else:
+            if key.path_type not in maps or key.depth == PART_OF_HOST:
                 rules.setdefault(key, Rule(key, backend))
-    maps, groups = {}, {}
-    for kind in (EXACT, PREFIX):
-        maps[kind], groups[kind] = _map_and_groups(found[kind], kind)
+            elif key.conditions:
+                conditional[key.path_type].setdefault(_map_key(key.text), {}).setdefault(key, backend)
+            else:
+                maps[key.path_type].setdefault(_map_key(key.text), backend)
+    groups = {kind: _groups(maps[kind], conditional[kind], kind) for kind in maps}
     ordered = sorted(rules.values(), key=_rule_rank)
     levels = tuple(
         Level(
@@ -239,24 +240,23 @@ def table(routes: Iterable[Route]) -> Table:
     return Table(levels, maps[EXACT], maps[PREFIX], default)
 
 
-def _map_and_groups(found: Mapping[Key, str], kind: str) -> tuple[dict[str, str], list[Group]]:
-    """The entries of a map of paths, and the groups among them in the order in which they are asked."""
-    held: dict[str, list[Key]] = {}
-    for key in found:
-        held.setdefault(_map_key(key.text), []).append(key)
-    conditional = sorted(
-        (text for text, own in held.items() if any(key.conditions for key in own)), key=lambda text: (-len(text), text)
-    )
-    names = {text: f"{kind}.{number}" for number, text in enumerate(conditional)}
-    entries = {text: names.get(text) or found[own[0]] for text, own in held.items()}
+def _groups(entries: dict[str, str], conditional: Mapping[str, Mapping[Key, str]], kind: str) -> list[Group]:
+    """The groups of a map of paths, in the order in which they are asked; its entries come to lead to them.
+
+    :param entries: the backends of routes without conditions, by the text of their key.
+    :param conditional: the backends of the others.
+    """
+    # The longer key first: what none of its routes takes goes on to a shorter one.
+    texts = sorted(conditional, key=lambda text: (-len(text), text))
+    plain = {text: entries[text] for text in texts if text in entries}
+    entries.update({text: f"{kind}.{number}" for number, text in enumerate(texts)})
     groups = []
-    for text in conditional:
-        own = sorted(held[text], key=_demands, reverse=True)
-        plain = [found[key] for key in own if not key.conditions]
-        choices = tuple((key.conditions, found[key]) for key in own if key.conditions)
-        otherwise = plain[0] if plain else _shorter(text, entries) if kind == PREFIX else ""
-        groups.append(Group(names[text], own[0].depth, choices, otherwise))
-    return entries, groups
+    for text in texts:
+        own = sorted(conditional[text].items(), key=lambda item: _demands(item[0]), reverse=True)
+        choices = tuple((key.conditions, backend) for key, backend in own)
+        otherwise = plain.get(text) or (_shorter(text, entries) if kind == PREFIX else "")
+        groups.append(Group(entries[text], own[0][0].depth, choices, otherwise))
+    return groups
 
 
 def _shorter(text: str, entries: Mapping[str, str]) -> str:
@@ -269,17 +269,16 @@ def _rank(depth: int) -> tuple[int, int]:
     return {0: (0, 0), PART_OF_HOST: (2, 0), NO_HOST: (3, 0)}.get(depth, (1, -depth))
 
 
-def _demands(key: Key) -> tuple[int, bool]:
+def _demands(key: Key) -> int:
     """How much a key demands of a request. Paths that it does not take say nothing of those that it does."""
-    return sum(one.kind is not ConditionKind.OTHER_PATH for one in key.conditions), bool(key.conditions)
+    return sum(one.kind is not ConditionKind.OTHER_PATH for one in key.conditions)
 
 
 def _rule_rank(rule: Rule) -> tuple[int, int, int, bool]:
     """Equal paths, irregular ones, then longer before shorter prefixes; of each, those with more conditions first."""
     key = rule.key
     kind = 0 if key.path_type == EXACT else 2 if key.path_type == PREFIX else 1
-    demands, conditional = _demands(key)
-    return kind, -len(key.path) if key.path_type == PREFIX else 0, -demands, not conditional
+    return kind, -len(key.path) if key.path_type == PREFIX else 0, -_demands(key), not key.conditions
 
 
 def _map_key(text: str) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import pytest
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, render
 from tests.fixtures.route_values import HEADER, SHA512
@@ -107,6 +107,11 @@ async def test_options_do_what_they_say(free_port, origin, ask, tmp_path):
     sticky = Backend(STICKY, {**states, candidate.address: ServerState.CANDIDATE})
     routes = [dataclasses.replace(route, src_port=str(another)) if route.src_port else route for route in ROUTES]
     backends = [*(Backend.serving(route, [origins[route.service].address]) for route in routes), sticky]
+    # A deploy of the service with users has put its candidate beside the server.
+    held = backends[1].with_server(candidate.address, ServerState.CANDIDATE)
+    key_sha256 = hashlib.sha256(b"the-deploys-key").hexdigest()
+    access = KeyedAccess("0123abcd", key_sha256, held.route, {candidate.address: candidate.address})
+    backends[1] = dataclasses.replace(held, keyed=access)
     child = HAProxy(options, tmp_path / "run")
     await child.start(render(backends, options, 1), 1, "the-key")
     try:
@@ -119,6 +124,11 @@ async def test_options_do_what_they_say(free_port, origin, ask, tmp_path):
         assert found == list(REQUESTS)
 
         assert (await ask(another, "/port")).body == "port"
+
+        # The deploy of a service is let past its login, and not past that of another.
+        key = {"X-Jenkins-Proxy-Candidate": "the-deploys-key"}
+        assert (await ask(port, "/users", **key)).body == "candidate"
+        assert (await ask(port, "/denied", **key)).status == 403
 
         # The login is the proxy's: the service learns no password.
         assert not any("authorization" in headers for headers in origins["users"].headers)
