@@ -18,7 +18,6 @@ from jenkins_proxy.validation import few
 _TEMPLATE = "a template would put raw text into HAProxy's configuration"
 _AUTH = "it would restrict who reaches the service, and jenkins-proxy cannot; serving it open instead would be wrong"
 _TLS = "jenkins-proxy does not terminate TLS yet"
-_MODE = "only HTTP services of the registry are routed"
 _OLD_REWRITE = "use reqPathSearchReplace"
 REFUSED = {
     **dict.fromkeys(
@@ -26,7 +25,6 @@ REFUSED = {
     ),
     "verifyClientSsl": _AUTH,
     **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "sslVerifyNone"), _TLS),
-    **dict.fromkeys(("reqMode",), _MODE),
     **dict.fromkeys(("reqRepSearch", "reqRepReplace"), _OLD_REWRITE),
 }
 """Parameters that are refused, and why."""
@@ -133,6 +131,8 @@ def _destination(query: Query, options: tuple[RouteOption, ...], index: int, sep
         "outbound_hostname": f"{host}:{port}" if host and port and ":" not in host else host,
         "users": query.texts(f"users.{index}") or query.texts("users"),
         "port": port,
+        # It is the default, and so the same as none.
+        "req_mode": "" if values["req_mode"] == "http" else values["req_mode"],
     }
 
 

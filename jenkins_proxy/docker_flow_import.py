@@ -18,8 +18,8 @@ _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
 _PARAMETERS = {
     name.lower(): name
     for name in (*(option.docker_flow for option in _OPTIONS), *docker_flow.REFUSED, "port")
-    if name not in ("users", "reqMode")
-} | {"reqmode": "reqMode"}
+    if name != "users"
+}
 _KEYS = {
     "path": "servicePath",
     "domain": "serviceDomain",

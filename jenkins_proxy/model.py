@@ -152,6 +152,7 @@ class Route:
     compression_type: tuple[str, ...] = ()
     check_tcp: bool = False
     src_port: str = ""
+    req_mode: str = ""
     part_of: str = ""
 
     @property
@@ -174,6 +175,11 @@ class Route:
         if plain:
             return plain[0]
         return f"www{self.domains[0][1:]}" if self.domains else ""
+
+    @property
+    def tcp(self) -> bool:
+        """Whether it is about connections, and not about HTTP's requests."""
+        return self.req_mode in ("tcp", "sni")
 
     @property
     def request_headers(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from jenkins_proxy.route_option import Kind, RouteOption, list_of, one_of, optio
 DOMAIN_ALGOS = ("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)")
 STICKY = "sticky-server"
 COMPRESSIONS = ("gzip", "deflate", "raw-deflate", "identity")
+MODES = ("http", "tcp", "sni")
 REDIRECT_CODES = ("301", "302", "303", "307", "308")
 
 
@@ -227,12 +228,20 @@ OPTIONS = (
     RouteOption(
         "src_port",
         Kind.TEXT,
-        "the port at which requests come in, one of those that the daemon's --bind gives (default: any)",
+        "the port at which requests come in, one of those that the daemon's --bind or --tcp-bind gives (default: any)",
         http_values.check_port,
         "--src-port",
         "PORT",
         docker_flow="srcPort",
         labelled=True,
+    ),
+    _choice(
+        "req_mode",
+        "what is routed: requests of HTTP, connections by their port alone (tcp), or by port and TLS name (sni)",
+        cli="--req-mode",
+        docker_flow="reqMode",
+        choices=MODES,
+        metavar="MODE",
     ),
     RouteOption(
         "part_of",

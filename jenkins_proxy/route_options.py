@@ -167,6 +167,10 @@ OPTIONS = (
     ),
     *route_http_options.OPTIONS,
 )
+_OF_CONNECTIONS = {
+    *("service", "color", "acl_name", "skip_check", "outbound_hostname", "slow_start", "timeout_server"),
+    *("timeout_tunnel", "check_tcp", "src_port", "req_mode", "part_of"),
+}
 CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}
 DOCKER_FLOW_WORDS = {option.name: option.docker_flow or option.name for option in OPTIONS}
 
@@ -183,7 +187,9 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     for name in ("paths", "path_exclude"):
         for path in getattr(route, name):
             validation.check_path(path, route.path_type, word[name])
-    if not route.paths and not route.domains and not route.is_default_backend:
+    if route.tcp:
+        _check_tcp(route, word)
+    elif not route.paths and not route.domains and not route.is_default_backend:
         raise UsageError(
             f"the route of {route.service} has neither a path nor a domain",
             f"give {word['paths']} or {word['domains']}, or both",
@@ -193,6 +199,19 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
         raise UsageError(f"{word['req_path_replace']} {shown} is given without {word['req_path_search']}")
     _check_redirects(route, word)
     _check_users(route, word)
+
+
+def _check_tcp(route: Route, word: Mapping[str, str]) -> None:
+    """:raises UsageError: when a route of connections lacks what tells them apart, or has what only requests have."""
+    mode = f"{word['req_mode']} {route.req_mode}"
+    without = [] if route.src_port else [word["src_port"]]
+    without += [word["domains"]] if route.req_mode == "sni" and not route.domains else []
+    if without:
+        raise UsageError(f"{mode} is given without {' and '.join(without)}")
+    fit = _OF_CONNECTIONS | ({"domains"} if route.req_mode == "sni" else set())
+    unfit = [word[o.name] for o in OPTIONS if o.name not in fit and getattr(route, o.name) != o.default]
+    if unfit:
+        raise UsageError(f"{mode} goes without {validation.few(unfit)}: a connection is no request")
 
 
 def _check_redirects(route: Route, word: Mapping[str, str]) -> None:

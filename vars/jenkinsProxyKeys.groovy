@@ -38,7 +38,8 @@ import groovy.transform.Field
     compressionAlgo: '',              // compresses answers for clients that take it
     compressionType: [],              // content types that are compressed (default: all)
     checkTcp: false,                  // an instance is ready once it takes connections, whatever it answers
-    srcPort: '',                      // the port at which requests come in, one of those that the daemon's --bind gives (default: any)
+    srcPort: '',                      // the port at which requests come in, one of those that the daemon's --bind or --tcp-bind gives (default: any)
+    reqMode: '',                      // what is routed: requests of HTTP, connections by their port alone (tcp), or by port and TLS name (sni)
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [

@@ -13,7 +13,7 @@ import logging
 import os
 import pwd
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -73,6 +73,13 @@ def _add_entry(parser: argparse.ArgumentParser) -> None:
     entry = parser.add_argument_group("users' connections")
     entry.add_argument(
         "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
+    )
+    entry.add_argument(
+        "--tcp-bind",
+        action="append",
+        default=[],
+        metavar="H:P",
+        help="where connections come in that routes of the modes tcp and sni lead on; repeatable (default: nowhere)",
     )
     entry.add_argument(
         "--hard-stop-after",
@@ -162,6 +169,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             *_user(),
             max_header=_max_header(args.max_header, os.environ),
             route_defaults=environ.defaults,
+            tcp_binds=_tcp_binds(args.tcp_bind, binds),
         ),
         separator=environ.separator,
         embedded=None if settings.given("consul") else _embedded(args, settings),
@@ -171,6 +179,16 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )
+
+
+def _tcp_binds(given: Sequence[str], binds: Sequence[str]) -> tuple[str, ...]:
+    """:raises UsageError: for a port that HTTP has, or that is given twice."""
+    found = [daemon_arguments.bind(value, "--tcp-bind") for value in given]
+    ports = [bind.rpartition(":")[2] for bind in (*binds, *found)]
+    twice = sorted({port for port in ports if ports.count(port) > 1} & {bind.rpartition(":")[2] for bind in found})
+    if twice:
+        raise UsageError(f"--tcp-bind: port {twice[0]} is given twice", "a port is HTTP's or not, and of one address")
+    return tuple(found)
 
 
 def _max_header(given: int | None, environ: Mapping[str, str]) -> int:

@@ -29,12 +29,25 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
         )
 
 
-def refuse_unbound(route: Route, ports: Collection[str]) -> None:
-    """:raises UsageError: when the route is for requests at a port where no request can come in."""
-    if route.src_port and route.src_port not in ports:
+def refuse_unbound(route: Route, ports: Collection[str], tcp_ports: Collection[str]) -> None:
+    """:raises UsageError: when the route is for a port where nothing of its kind can come in.
+
+    Routes open no port: one that is taken would keep HAProxy from every later change.
+    """
+    what, bound = ("connection", tcp_ports) if route.tcp else ("request", ports)
+    if route.src_port and route.src_port not in bound:
         raise UsageError(
-            f"no request comes in at port {route.src_port}: the proxy listens at {', '.join(sorted(ports))}",
-            f"start the daemon with --bind *:{route.src_port} as well",
+            f"no {what} comes in at port {route.src_port}: the proxy listens at {', '.join(sorted(bound)) or 'none'}",
+            f"start the daemon with {'--tcp-bind' if route.tcp else '--bind'} *:{route.src_port} as well",
+        )
+
+
+def refuse_candidates(route: Route) -> None:
+    """:raises ConflictError: when no key can lead to what a deploy starts: it stands in a request's header."""
+    if route.tcp:
+        raise ConflictError(
+            f"the route of {route.service} is one of connections, and candidates are proven by requests",
+            "deploy and scale it with --no-proxy; the proxy follows its instances",
         )
 
 

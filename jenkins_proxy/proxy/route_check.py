@@ -57,7 +57,7 @@ def route_check(route: Route) -> RouteCheck | None:
     """
     if route.skip_check:
         return None
-    if route.check_tcp:
+    if route.check_tcp or route.tcp:
         return RouteCheck("", "", route.host, _any)
     if route.check_path:
         return RouteCheck("GET", rewritten(route, route.check_path), route.host, _good, lasting=True)

@@ -89,7 +89,7 @@ class ProxyService:
         """
         begin = time.monotonic()
         service = route.service
-        admission.refuse_unbound(route, self._haproxy.options.ports)
+        admission.refuse_unbound(route, self._haproxy.options.ports, self._haproxy.options.tcp_ports)
         taken = self._taken(route) if take_over else {}
         admission.refuse_conflict(route, (own for own in self._desired.all_routes if own.service not in taken))
         if not dry_run:

@@ -47,11 +47,11 @@ TWO = {
     "ServiceName": "two",
     "ServiceDest": [{"ServicePath": ["/a"], "Port": str(port), "SrcPort": port} for port in (80, 81)],
 }
-TCP = {"ServiceName": "redis", "ServiceDest": [{"Port": "6379", "SrcPort": 6379, "ReqMode": "tcp"}]}
+TLS = {"ServiceName": "redis", "ServiceDest": [{"Port": "6379", "SrcPort": 6379, "HttpsPort": 443}]}
 
 
 def test_services_of_the_last_version():
-    moved, redis, two = from_json({"go-demo": GO, "redis": TCP, "two": TWO})
+    moved, redis, two = from_json({"go-demo": GO, "redis": TLS, "two": TWO})
     (route,) = moved.routes
     assert route.users[0].startswith("ann:$6$")
     assert route == Route(
@@ -60,7 +60,7 @@ def test_services_of_the_last_version():
         set_res_header=("Cache-Control no-cache, no-store",),
     )  # fmt: skip
     assert [(one.service, one.src_port) for one in two.routes] == [("two-80", "80"), ("two-81", "81")]
-    assert redis == Imported("redis", (), "reqMode is not supported: only HTTP services of the registry are routed")
+    assert redis == Imported("redis", (), "httpsPort is not supported: jenkins-proxy does not terminate TLS yet")
 
 
 def test_keys_of_2016():
@@ -84,7 +84,7 @@ def old_proxy():
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self._send({"go-demo": GO, "redis": TCP} if self.path.endswith("config?type=json") else {})
+            self._send({"go-demo": GO, "redis": TLS} if self.path.endswith("config?type=json") else {})
 
         def do_PUT(self):
             put.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
@@ -113,7 +113,7 @@ def test_it_shows_first_and_moves_when_told(old_proxy, capsys):
     assert main(["import", "--from", url]) == 1
     told = capsys.readouterr().out
     assert "go-demo: moves: paths /demo, domains a.org, " in told
-    assert "redis: does not move: reqMode is not supported" in told
+    assert "redis: does not move: httpsPort is not supported" in told
     assert "s3cret" not in told
     assert put == []
 

@@ -27,7 +27,10 @@ DIFFERENCES = {
     "raw-text": ("templates and `backendExtra` are put into the configuration", "400"),
     "reload": ("JSON, in the last version", "an empty 200, as in 2016"),
     "session-type": ("another `sessionType` means none", "400"),
-    "tcp": ("`reqMode` may be `tcp` or `sni`", "400: only HTTP is routed"),
+    "tcp-port": (
+        "`srcPort` opens a port, in the modes `tcp` and `sni`",
+        "400 unless `serve --tcp-bind` has opened it",
+    ),
     "test-message": (
         "`/v1/test` and `/v2/test` say `Test v1`, `Test v2`, in the last version",
         "no message, as in 2016",
@@ -133,7 +136,11 @@ EXCHANGES = (
         OK,
         route={"paths": ("/demo/hello", "/demo/person")},
     ),
-    differs("tcp", "reconfigure?serviceName=redis&port=6379&srcPort=6379&reqMode=tcp"),
+    Exchange(
+        "reconfigure?serviceName=redis&srcPort=6379&reqMode=tcp", OK, route={"req_mode": "tcp", "src_port": "6379"}
+    ),
+    differs("tcp-port", "reconfigure?serviceName=closed&srcPort=6380&reqMode=tcp"),
+    Exchange("reconfigure?serviceName=redis&port=6379&reqMode=tcp", REFUSED),
     Exchange(f"{DEMO}&reqMode=http", OK),
     differs("tls", f"{DEMO}&serviceCert=my-cert"),
     differs("tls", f"{DEMO}&verifyClientSsl=true"),

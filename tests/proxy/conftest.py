@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.proxy.admission import refuse_unbound
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.models import (
@@ -33,6 +34,7 @@ class StandIn:
         self.calls: list[tuple] = []
         self.failure: Exception | None = None
         self.failing = ""
+        self.tcp_ports: set[str] = set()
         self.proxy = ProxyState(version=7, serving=True, routes=())
         self.called = asyncio.Event()
 
@@ -53,6 +55,7 @@ class StandIn:
         take_over: bool = False,
     ) -> RouteState:
         self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
+        refuse_unbound(route, {route.src_port}, self.tcp_ports)
         if route.service == self.failing:
             raise ConflictError(f"no live instance of {self.failing}")
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)

@@ -73,7 +73,7 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, se
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
     found = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
-    if not query.text("serviceName") or not all(values["paths"] or values["domains"] for values in found):
+    if not query.text("serviceName") or not all(map(_leads_somewhere, found)):
         raise UsageError(MANDATORY)
     routes = tuple(Route(**values) for values in found)
     for route in routes:
@@ -88,6 +88,10 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, se
         take_over=query.flag("takeOver"),
         dry_run=query.flag("dryRun"),
     )
+
+
+def _leads_somewhere(values: Mapping[str, Any]) -> bool:
+    return bool(values["paths"] or values["domains"] or values["req_mode"] in ("tcp", "sni"))
 
 
 def parse_remove(query: Query) -> str:

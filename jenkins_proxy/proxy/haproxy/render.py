@@ -63,6 +63,7 @@ class Options:
     """What holds for the whole of HAProxy.
 
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
+    :ivar tcp_binds: the same, of connections that are not HTTP's.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
     :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
     :ivar route_defaults: what holds for every route that does not say otherwise.
@@ -76,12 +77,18 @@ class Options:
     user: str = ""
     group: str = ""
     max_header: int = 0
+    tcp_binds: tuple[str, ...] = ()
     route_defaults: RouteDefaults = route_defaults.NONE
 
     @property
     def ports(self) -> frozenset[str]:
         """Where requests come in."""
         return frozenset(bind.rpartition(":")[2] for bind in self.binds)
+
+    @property
+    def tcp_ports(self) -> frozenset[str]:
+        """Where connections come in that are not HTTP's."""
+        return frozenset(bind.rpartition(":")[2] for bind in self.tcp_binds)
 
     @property
     def rewrite_size(self) -> int:
@@ -211,6 +218,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         candidates=candidate_map.FILE,
         slots=candidate_map.SLOTS,
         candidate_header=CANDIDATE_HEADER,
+        tcp=[(bind, route_table.connections(public.values(), bind.rpartition(":")[2])) for bind in options.tcp_binds],
         no_host=route_table.NO_HOST,
         part_of_host=route_table.PART_OF_HOST,
         no_route=route_table.NO_ROUTE,
@@ -244,7 +252,7 @@ def _block(backend: Backend) -> str:
         if state is not ServerState.DRAINING
     ]
     held = backend.held_route
-    return _template("backend.cfg.j2").render(
+    return _template("tcp.cfg.j2" if backend.route.tcp else "backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
         special=_is_special(backend.route) or (held is not None and _is_special(held)),

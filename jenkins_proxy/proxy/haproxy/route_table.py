@@ -29,6 +29,8 @@ EXACT = "path"
 PREFIX = "path_beg"
 NO_HOST = -1
 PART_OF_HOST = -2
+CONNECTIONS = "port"
+"""In place of a path type: of the key that the connections of a TCP port have."""
 DEFAULT = "default_backend"
 """In place of a path type: of the key that every request has which no route is for."""
 NO_ROUTE = "no-route"
@@ -153,6 +155,9 @@ def in_order(routes: Iterable[Route]) -> list[Route]:
 
 def keys(route: Route) -> Iterator[Key]:
     """What requests must look like to reach the route."""
+    if route.tcp:
+        yield from (Key(NO_HOST, name, CONNECTIONS, route.src_port) for name in _names(route))
+        return
     # With domains alone, every path.
     anything = [(PREFIX, "/")] if route.domains else []
     paths = [(route.path_type, path) for path in route.paths] or anything
@@ -215,6 +220,8 @@ def table(routes: Iterable[Route]) -> Table:
     for route in in_order(routes):
         backend = backend_name(route.service)
         for key in keys(route):
+            if key.path_type == CONNECTIONS:
+                continue
             if key.path_type == DEFAULT:
                 default = backend if default == NO_ROUTE else default
                 continue
@@ -238,6 +245,27 @@ def table(routes: Iterable[Route]) -> Table:
         for depth in sorted(depths, key=_rank)
     )
     return Table(levels, maps[EXACT], maps[PREFIX], default)
+
+
+def connections(routes: Iterable[Route], port: str) -> list[tuple[str, str]]:
+    """The names in TLS that lead to a backend, at a TCP port, in the order in which they are looked for.
+
+    :return: names and backends: ``a.org`` is a name, ``.a.org`` the end of one, and the empty one, the last, is all.
+    """
+    found: dict[str, str] = {}
+    for route in in_order(routes):
+        for name in _names(route) if route.tcp and route.src_port == port else ():
+            found.setdefault(name, backend_name(route.service))
+    return sorted(found.items(), key=lambda item: (not item[0], item[0].startswith("."), -len(item[0]), item[0]))
+
+
+def _names(route: Route) -> Iterator[str]:
+    """The names in TLS that lead to a route of connections: of a domain itself and of all below it; empty for any."""
+    for domain in route.domains:
+        bare = domain.removeprefix("*.").lower()
+        yield from (f".{bare}",) if domain.startswith("*.") else (bare, f".{bare}")
+    if not route.domains:
+        yield ""
 
 
 def _groups(entries: dict[str, str], conditional: Mapping[str, Mapping[Key, str]], kind: str) -> list[Group]:

@@ -15,6 +15,7 @@ from tests.docs.docker_flow_exchanges import DIFFERENCES, EXCHANGES, Answer
 @pytest.fixture
 async def client(proxy_service):
     proxy_service.failing = "dead"
+    proxy_service.tcp_ports = {"6379"}
     application = app.application(
         Authenticator(""), DockerFlow(proxy_service, RouteWaiter(proxy_service, registry=None))
     )

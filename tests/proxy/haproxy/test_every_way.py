@@ -97,9 +97,9 @@ def test_the_same_option_is_the_same_configuration_by_every_way(name):
         for way in ways:
             assert text(way(fields)) == wanted, way.__name__
         traces.add(wanted)
-    # An option that leaves no trace would be the same by every way, too. These two are about order and about readiness.
+    # An option that leaves no trace would be the same by every way, too. These are about order, readiness, the default.
     without = text(parsed(WITH.get(name, {})))
-    assert (traces != {without}) is (name not in ("acl_name", "check_tcp"))
+    assert (traces != {without}) is (name not in ("acl_name", "check_tcp", "req_mode"))
 
 
 def test_haproxy_takes_every_accepted_value(haproxy_says):
