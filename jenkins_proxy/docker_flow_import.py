@@ -106,7 +106,7 @@ def _text(value: Any) -> str:
         return "true" if value else ""
     if isinstance(value, Mapping):
         # A User-Agent with its ACL's name, or headers by their names.
-        return _text(value["Value"]) if "Value" in value else ",".join(f"{key}:{own}" for key, own in value.items())
+        return _text(value["Value"] if "Value" in value else [f"{key}:{own}" for key, own in value.items()])
     if isinstance(value, list):
         return ",".join(str(item).replace(",", "\\,") for item in value)
     return str(value) if value else ""

@@ -121,8 +121,10 @@ class DockerFlow:
         return web.Response()
 
     @guarded
-    async def config(self, _request: web.Request) -> web.Response:
-        """The haproxy.cfg that runs."""
+    async def config(self, request: web.Request) -> web.Response:
+        """The haproxy.cfg that runs; with ``type=json`` the routes, as Docker Flow: Proxy's last version lists them."""
+        if request.query.get("type") == "json":
+            return web.json_response(docker_flow_params.services([own.route for own in self._service.state().routes]))
         # Whoever knows the key can ask which instance answered.
         return web.Response(text=self._service.config().replace(self._service.probe_key, "<hidden>"))
 

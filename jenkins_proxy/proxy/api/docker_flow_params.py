@@ -8,7 +8,7 @@ service and is not supported is refused instead of ignored; errors are ``applica
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,47 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, se
         take_over=query.flag("takeOver"),
         dry_run=query.flag("dryRun"),
     )
+
+
+_OF_A_SERVICE = {
+    *("ServiceName", "AclName", "ServiceColor", "SkipCheck", "IsDefaultBackend", "ServiceDomainAlgo", "SessionType"),
+    *("ReqPathSearch", "ReqPathReplace", "CompressionAlgo", "CompressionType"),
+    *("RedirectWhenHttpProto", "RedirectUnlessHttpsProto", "Users"),
+    *(f"{verb}{side}Header" for verb in ("Add", "Set", "Del") for side in ("Req", "Res")),
+}
+"""The fields that its last version has once for a service; the others stand in each destination."""
+
+
+def services(routes: Iterable[Route]) -> dict[str, Any]:
+    """Routes as ``config?type=json`` of the last version lists its services: by name, with Go's field names."""
+    return {route.service: _service(route) for route in sorted(routes, key=lambda route: route.service)}
+
+
+def _service(route: Route) -> dict[str, Any]:
+    fields = {f"{o.docker_flow[0].upper()}{o.docker_flow[1:]}": _go_value(route, o) for o in _OPTIONS}
+    place = {"Port": "", **{name: value for name, value in fields.items() if name not in _OF_A_SERVICE}}
+    return {**{name: value for name, value in fields.items() if name in _OF_A_SERVICE}, "ServiceDest": [place]}
+
+
+def _go_value(route: Route, option: RouteOption) -> Any:
+    value = getattr(route, option.name)
+    match option.name:
+        case "users":
+            pairs = (user.partition(":") for user in value)
+            value = [{"Username": name, "Password": hashed, "PassEncrypted": True} for name, _, hashed in pairs] or None
+        case "service_header":
+            value = dict(header.split(":", 1) for header in value)
+        case "user_agent":
+            value = {"Value": list(value), "AclName": "_".join(value)}
+        case "compression_type":
+            value = " ".join(value)
+        case "src_port":
+            value = int(value or 0)
+        case _ if option.kind is Kind.SECONDS:
+            value = f"{value:g}" if value else ""
+        case _ if option.kind is Kind.LIST:
+            value = list(value) or None
+    return value
 
 
 def _leads_somewhere(values: Mapping[str, Any]) -> bool:

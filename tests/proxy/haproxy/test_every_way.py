@@ -9,6 +9,7 @@ import json
 import pytest
 
 from jenkins_proxy.cli import reconfigure, step_params, values
+from jenkins_proxy.docker_flow_import import from_json
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import bodies, docker_flow_params
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
@@ -75,8 +76,15 @@ def by_docker_flow_labels(fields: dict[str, str]) -> Route:
     )
 
 
+def by_list_of_services(fields: dict[str, str]) -> Route:
+    """As it is listed for others, and read by whoever imports it."""
+    listed = json.loads(json.dumps(docker_flow_params.services([parsed(fields)])))
+    ((route,),) = [one.routes for one in from_json(listed)]
+    return route
+
+
 WAYS = (by_command_line, by_step, by_json, by_labels)
-WAYS_OF_DOCKER_FLOW = (by_docker_flow, by_docker_flow_labels)
+WAYS_OF_DOCKER_FLOW = (by_docker_flow, by_docker_flow_labels, by_list_of_services)
 
 
 def text(route: Route) -> str:
