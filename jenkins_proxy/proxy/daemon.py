@@ -147,7 +147,7 @@ def _api(
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
-        DockerFlow(service, waiter),
+        DockerFlow(service, waiter, options.separator),
         Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),
