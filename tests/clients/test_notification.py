@@ -11,6 +11,7 @@ import time
 import pytest
 import trustme
 
+from jenkins_proxy import cli
 from jenkins_proxy.clients.notification import Notifier, Timing
 from jenkins_proxy.errors import UsageError
 
@@ -113,3 +114,25 @@ def test_what_is_no_address_is_refused_and_not_shown(url: str) -> None:
         Notifier(url)
     assert caught.value.message == "JENKINS_PROXY_NOTIFY is no http:// or https:// address"
     assert "hunter2" not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["deploy", "books-ms", "--path", "/"],
+        ["promote", "books-ms"],
+        ["abort", "books-ms"],
+        ["scale", "books-ms", "3"],
+        ["reconfigure", "books-ms", "--path", "/"],
+        ["remove", "books-ms"],
+        ["rollback", "books-ms"],
+        ["undeploy", "books-ms"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_every_command_that_changes_a_service_tells(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Seen by what it refuses before it begins."""
+    monkeypatch.setenv("JENKINS_PROXY_NOTIFY", "hunter2")
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert "JENKINS_PROXY_NOTIFY is no http:// or https:// address" in said and "hunter2" not in said

@@ -138,7 +138,7 @@ def test_with_the_articles_own_lines(empty_jenkins, seed, build, machine, demo, 
     assert f"+ curl {url}" in console
     # curl's progress may stand in the middle of the answer.
     text = "".join(line for line in console[console.index(f"+ curl {url}") :] if not re.match(r"\s*(\d|%|Dload)", line))
-    answer = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    answer, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
     assert (answer["Status"], answer["ServiceName"]) == ("OK", demo.name)
     assert machine.head() == "HTTP/1.1 200 OK"
 
