@@ -6,7 +6,7 @@ import argparse
 
 from jenkins_proxy.cli.values import TIMEOUT, positive, seconds, statuses, time_limit, whole
 from jenkins_proxy.deployment.context import AUTO, HOLD_TIMEOUT, STRATEGIES, Check
-from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.deployment.timing import ALL, PROXIES, Timing
 from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_options import OPTIONS, Kind, RouteOption
 
@@ -159,6 +159,7 @@ def add_check(parser: argparse.ArgumentParser, *, path: bool = False) -> None:
 
 def add_users(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("users meanwhile")
+    add_proxies(group)
     group.add_argument(
         "--drain",
         type=seconds,
@@ -179,6 +180,16 @@ def add_users(parser: argparse.ArgumentParser) -> None:
         default=None,
         metavar="N",
         help="fail when more of the users' requests than N have failed meanwhile (default: they are only counted)",
+    )
+
+
+def add_proxies(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--proxies",
+        default=ALL,
+        choices=PROXIES,
+        help="all: wait until every live proxy serves a change; any: until the asked one does. Who lags is named "
+        f"(default: {ALL})",
     )
 
 

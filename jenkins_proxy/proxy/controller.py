@@ -92,6 +92,7 @@ class Controller:
             connections=connections,
             timing=timing,
         )
+        peers = Peers(hold_store, name)
         self._counter = UserCounter(haproxy, self.tasks, timing)
         self.counting = Counting(
             registry,
@@ -112,6 +113,7 @@ class Controller:
             applier=self._applier,
             haproxy=haproxy,
             tasks=self.tasks,
+            peers=peers,
             probe_key=read_probe_key(state_dir / "probe.key"),
             timing=timing,
         )
@@ -122,7 +124,7 @@ class Controller:
             store=hold_store,
             discovery=self._discovery,
             applier=self._applier,
-            peers=Peers(hold_store, name),
+            peers=peers,
             timing=timing,
         )
 

@@ -25,14 +25,17 @@ class RouteWaiter:
         self._registry = registry
         self._max_query = timing.first_instance_query
 
-    async def put(self, route: Route, *, allow_empty: bool = False, wait: float = 0.0) -> RouteState:
+    async def put(
+        self, route: Route, *, allow_empty: bool = False, wait: float = 0.0, proxies: float | None = None
+    ) -> RouteState:
         """As :meth:`ProxyService.put`, and when there is no live instance, again when the first one comes.
 
         :param wait: seconds to wait for it, and for its answer.
+        :param proxies: as of :meth:`ProxyService.put`.
         """
         deadline = Deadline(wait)
         try:
-            return await self._service.put(route, allow_empty=allow_empty, wait=wait)
+            return await self._service.put(route, allow_empty=allow_empty, wait=wait, proxies=proxies)
         except NotReadyError:
             raise
         except ConflictError:
@@ -40,7 +43,7 @@ class RouteWaiter:
             await self._service.put(route, allow_empty=True, dry_run=True)
             if not await self._wait_for_instance(route, deadline):
                 raise
-        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining)
+        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining, proxies=proxies)
 
     async def _wait_for_instance(self, route: Route, deadline: Deadline) -> bool:
         index = 0

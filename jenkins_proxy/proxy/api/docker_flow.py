@@ -69,7 +69,7 @@ class DockerFlow:
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
             else:
-                message = "" if await self._service.remove(service) else _NO_ROUTE
+                message = "" if (await self._service.remove(service)).removed else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE
         except JenkinsProxyError as error:

@@ -8,6 +8,8 @@ from typing import Any
 
 from jenkins_proxy import __version__
 from jenkins_proxy.proxy.api.openapi_schemas import reference, schemas
+from jenkins_proxy.proxy.api.params import MAX_PROXIES
+from jenkins_proxy.proxy.timing import Timing
 from jenkins_proxy.route_options import OPTIONS, Kind
 
 JSON = "application/json"
@@ -105,6 +107,11 @@ _WAIT = Parameter(
     "Seconds to wait for a first instance.",
     {"type": "number", "minimum": 0, "maximum": 300, "default": 30},
 )
+_PROXIES = Parameter(
+    "proxies",
+    "Seconds to wait until every live proxy serves the change.",
+    {"type": "number", "minimum": 0, "maximum": MAX_PROXIES, "default": Timing().proxies_wait},
+)
 _RECONFIGURE = (
     *(
         Parameter(
@@ -144,7 +151,14 @@ def operations() -> Iterator[Operation]:
         "/v1/routes/{service}",
         "Make a route serve; answers when HAProxy serves it.",
         "RouteState",
-        parameters=(_SERVICE, _WAIT, _ALLOW_EMPTY, _DRY_RUN, Parameter("diff", "Add what it changes.", _FLAG)),
+        parameters=(
+            _SERVICE,
+            _WAIT,
+            _PROXIES,
+            _ALLOW_EMPTY,
+            _DRY_RUN,
+            Parameter("diff", "Add what it changes.", _FLAG),
+        ),
         body="RouteBody",
         guarded=True,
         errors=(400, 409, 503),
@@ -154,7 +168,7 @@ def operations() -> Iterator[Operation]:
         "/v1/routes/{service}",
         "Take a route away.",
         "Removal",
-        parameters=(_SERVICE, _DRY_RUN),
+        parameters=(_SERVICE, _PROXIES, _DRY_RUN),
         guarded=True,
         errors=(400, 404, 503),
     )
@@ -167,7 +181,7 @@ def operations() -> Iterator[Operation]:
             f"/v1/routes/{{service}}/{verb}",
             text,
             "RouteState",
-            parameters=(_SERVICE,),
+            parameters=(_SERVICE, _PROXIES),
             body=body,
             guarded=True,
             errors=(400, 404, 503),
@@ -207,7 +221,7 @@ def _holds() -> Iterator[Operation]:
             f"/v1/routes/{{service}}/{verb}",
             f"{text} Answers when every live proxy does, or names those that lag.",
             "HoldState",
-            parameters=(_SERVICE,),
+            parameters=(_SERVICE,) if verb == "promote" else (_SERVICE, _PROXIES),
             body=body,
             guarded=True,
             errors=(400, 404, 409, 503) if method == "post" else (400, 409, 503),
@@ -217,7 +231,7 @@ def _holds() -> Iterator[Operation]:
         "/v1/routes/{service}/hold",
         "End a hold. The route of one that is promoted becomes the service's.",
         "HoldState",
-        parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", _TEXT)),
+        parameters=(_SERVICE, _PROXIES, Parameter("id", "Only the hold with this ID.", _TEXT)),
         guarded=True,
         errors=(400, 503),
     )
