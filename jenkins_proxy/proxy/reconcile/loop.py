@@ -89,6 +89,11 @@ class ReconcileLoop:
         self._force = True
         self._wake.set()
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is known to be wrong with what HAProxy runs."""
+        return not self._force and not self.problem
+
     def haproxy_died(self, reason: str) -> None:
         """HAProxy ended by itself. It starts again from its file, which may be a moment behind: a reload mends that."""
         self._events.publish("haproxy-died", detail=reason)
