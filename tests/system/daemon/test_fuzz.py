@@ -22,14 +22,14 @@ BOOKS = Backend.serving(
 @pytest.mark.parametrize("seed", [pytest.param(20261128, id="the same calls"), pytest.param(None, id="fresh ones")])
 async def test_whatever_is_called_it_answers_and_stays_servable(seed, make_daemon, haproxy):
     seed = random.randrange(10**9) if seed is None else seed
-    print(f"again with: bash tests/benchmarks/run fuzz --seed {seed} --calls 200")
+    print(f"again with: bash tests/benchmarks/run fuzz --seed {seed} --calls 120")
     daemon = make_daemon()
     daemon.start()
     target = fuzz.Target(daemon.api, daemon.registry, daemon.state / "haproxy", haproxy)
     for name, calls in (("api", fuzz.api_calls), ("registry", fuzz.registry_calls)):
-        result = await fuzz.run(name, itertools.islice(calls(seed, 200), 200), target, seed)
+        result = await fuzz.run(name, itertools.islice(calls(seed, 120), 120), target, seed)
         assert result.wrong == [], result.line()
-        assert result.statuses[200] > 20
+        assert result.statuses[200] > 12
         assert result.checked == 1
     assert "Traceback" not in daemon.said
 
