@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
-from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.deployment.timing import GLANCE, Timing
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
@@ -135,10 +135,13 @@ class DeployOptions:
 
 
 class Laggards:
-    """The proxies that have not followed a change in time. Each is named once a command."""
+    """The proxies that have not followed a change in time. Each is named once a command.
+
+    :ivar named: those that were.
+    """
 
     def __init__(self) -> None:
-        self._named: set[str] = set()
+        self.named: set[str] = set()
 
     def report(self, console: Console, answer: Mapping[str, Any], seconds: float) -> None:
         """Name those that lag, in one line.
@@ -146,8 +149,8 @@ class Laggards:
         :param answer: the proxy daemon's, to the change.
         :param seconds: for which they were waited for.
         """
-        lagging = {name for name, state in (answer.get("proxies") or {}).items() if state != "serves"} - self._named
-        self._named |= lagging
+        lagging = {name for name, state in (answer.get("proxies") or {}).items() if state != "serves"} - self.named
+        self.named |= lagging
         if lagging:
             console.warning(
                 f"after {seconds:g} s not yet served by {few(sorted(lagging))}: each goes on by itself, and serves its "
@@ -183,9 +186,14 @@ class Context:
         """The same for who holds a lock, which ``confirm`` looks after."""
         return dataclasses.replace(self, confirm=confirm)
 
+    @property
+    def proxies_seconds(self) -> float:
+        """How long to wait for the other proxies: who was named once is not waited for again."""
+        return min(self.timing.proxies, GLANCE) if self.laggards.named else self.timing.proxies
+
     def report_laggards(self, answer: Mapping[str, Any], seconds: float | None = None) -> None:
         """Name the proxies that have not followed within ``timing.proxies``, or ``seconds``, by the daemon's answer."""
-        self.laggards.report(self.console, answer, self.timing.proxies if seconds is None else seconds)
+        self.laggards.report(self.console, answer, self.proxies_seconds if seconds is None else seconds)
 
     def with_deadline(self, deadline: Deadline) -> Context:
         """The same with another time limit."""

@@ -216,5 +216,13 @@ def test_a_proxy_that_lags_is_named_once_in_one_line(capsys):
     context.report_laggards({"proxies": {"one": "serves", "three": "lags", "two": "lags"}})
     context.with_fresh_deadline().report_laggards({"proxies": {"two": "lags", "one": "serves"}}, 30)
     context.report_laggards({})
+    assert context.proxies_seconds == 0.5
     (line,) = capsys.readouterr().err.splitlines()
     assert "after 0.5 s not yet served by three, two" in line
+
+
+def test_a_proxy_that_was_named_is_not_waited_for_again():
+    context = Context.from_settings(settings.resolve({}), Console(), 10)
+    assert context.proxies_seconds == 10
+    context.report_laggards({"proxies": {"two": "lags"}})
+    assert context.proxies_seconds == 0.5

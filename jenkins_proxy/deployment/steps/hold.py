@@ -172,7 +172,7 @@ def put(
         timeout=seconds,
         replace=replace,
         before=proven,
-        proxies=context.timing.proxies,
+        proxies=context.proxies_seconds,
     )
     context.report_laggards(answer)
     return Hold(
@@ -201,7 +201,7 @@ def end(context: Context, service: str, hold_id: str) -> dict[str, Any]:
     :return: the daemon's answer.
     """
     context.confirm()
-    answer: dict[str, Any] = context.proxy.end_hold(service, hold_id, proxies=context.timing.proxies)
+    answer: dict[str, Any] = context.proxy.end_hold(service, hold_id, proxies=context.proxies_seconds)
     context.report_laggards(answer)
     return answer
 
@@ -226,4 +226,4 @@ def promote(context: Context, hold: Hold, addresses: list[Address], keep: list[A
 def demote(context: Context, hold: Hold) -> None:
     """Lead users back to those of before, while these still run."""
     context.confirm()
-    context.report_laggards(context.proxy.demote(hold.route.service, hold.id, proxies=context.timing.proxies))
+    context.report_laggards(context.proxy.demote(hold.route.service, hold.id, proxies=context.proxies_seconds))

@@ -32,6 +32,7 @@ async def test_whatever_is_called_it_answers_and_stays_servable(seed, make_daemo
         assert result.statuses[200] > 12
         assert result.checked == 1
     assert "Traceback" not in daemon.said
+    assert "drift repaired" not in daemon.said
 
 
 @pytest.mark.parametrize(
