@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
@@ -18,6 +19,7 @@ from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 _MAINTENANCE = 0x1 | 0x2 | 0x4 | 0x20
 _CHECK_ENABLED = 0x4
 _STOPPED = 0
+_COLUMNS = ("srv_name", "srv_addr", "srv_port", "srv_op_state", "srv_admin_state", "srv_uweight", "srv_check_state")
 
 
 @dataclass(frozen=True)
@@ -44,23 +46,30 @@ def show(service: str) -> str:
 
 
 def parse_servers(text: str) -> dict[str, ServerRow]:
-    """The answer to :func:`show`: the servers by name; none for a backend that is not there."""
+    """The answer to :func:`show`: the servers by name; none for a backend that is not there.
+
+    :raises ProxyError: for a form that does not tell what is looked at.
+    """
     lines = text.splitlines()
-    header = next((line for line in lines if line.startswith("# ")), "")
-    names = header.removeprefix("# ").split()
-    rows = (dict(zip(names, line.split(), strict=False)) for line in lines[lines.index(header) + 1 :] if header)
-    return {
-        row["srv_name"]: ServerRow(
-            row["srv_addr"],
-            row["srv_port"],
-            int(row["srv_op_state"]),
-            int(row["srv_admin_state"]),
-            int(row["srv_uweight"]),
-            int(row["srv_check_state"]),
-        )
-        for row in rows
-        if row.keys() >= {"srv_name", "srv_port"}
-    }
+    header = next((number for number, line in enumerate(lines) if line.startswith("# ")), None)
+    if header is None:
+        return {}
+    names = lines[header].removeprefix("# ").split()
+    if not set(_COLUMNS) <= set(names):
+        raise ProxyError(f"HAProxy shows its servers in an unknown form: {lines[header][:80]}")
+    name, address, port, operational, administrative, weight, check = (names.index(column) for column in _COLUMNS)
+    rows = {}
+    for words in map(str.split, lines[header + 1 :]):
+        if len(words) > port:
+            rows[words[name]] = ServerRow(
+                words[address],
+                words[port],
+                int(words[operational]),
+                int(words[administrative]),
+                int(words[weight]),
+                int(words[check]),
+            )
+    return rows
 
 
 def servers(backend: Backend, rows: Mapping[str, ServerRow]) -> Iterator[str]:
@@ -98,8 +107,11 @@ def _server(backend: Backend, address: Address, state: ServerState, row: ServerR
 
 
 def _same(address: Address, row: ServerRow) -> bool:
+    if row.port != str(address.port):
+        return False
     try:
-        return ipaddress.ip_address(row.address) == ipaddress.ip_address(address.host) and row.port == str(address.port)
+        # Of one of version 6 there are several ways to write it.
+        return row.address == address.host or ipaddress.ip_address(row.address) == ipaddress.ip_address(address.host)
     except ValueError:
         return False
 

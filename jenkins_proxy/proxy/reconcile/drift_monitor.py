@@ -19,7 +19,7 @@ from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.validation import few
 
-_AT_ONCE = 50
+_AT_ONCE = 20
 """Backends that are asked for at once: changes wait meanwhile, and the answer has to be held."""
 
 

@@ -9,6 +9,7 @@ import signal
 
 import pytest
 
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.applier import Applier
@@ -43,6 +44,7 @@ def row(**other: object) -> drift.ServerRow:
         (ServerState.CANDIDATE, row(weight=0), []),
         (ServerState.CANDIDATE, row(), ["has weight 1 instead of 0"]),
         (ServerState.SERVING, row(address="10.9.9.9"), ["leads to 10.9.9.9:1"]),
+        (ServerState.SERVING, row(address="010.0.0.1"), ["leads to 010.0.0.1:1"]),
         (ServerState.SERVING, row(port="80"), ["leads to 10.0.0.1:80"]),
         (ServerState.SERVING, row(address="-"), ["leads to -:1"]),
         (ServerState.SERVING, row(check=2), ["is checked no more"]),
@@ -56,6 +58,17 @@ def test_a_server(state: ServerState, found: drift.ServerRow | None, says: list[
     assert list(drift.servers(Backend(BOOKS, {A: state}), rows)) == [
         f"server books-be/10.0.0.1:1 {what}" for what in says
     ]
+
+
+def test_answers_without_servers():
+    assert drift.parse_servers("Can't find backend.\n") == {}
+    with pytest.raises(ProxyError, match="unknown form"):
+        drift.parse_servers("2\n# be_id srv_name\n1 a\n")
+
+
+def test_an_address_of_version_6_is_the_same_however_it_is_written():
+    backend = Backend.serving(BOOKS, [Address("2001:db8:0::1", 1)])
+    assert list(drift.servers(backend, {"2001:db8:0::1:1": row(address="2001:db8::1")})) == []
 
 
 def test_a_server_that_nobody_checks_or_nobody_knows():
