@@ -6,6 +6,7 @@ import groovy.transform.Field
     file: [],          // compose file, or several: a stack needs it again
     project: '',       // compose project or stack ('': as compose finds it, else the service's name)
     orchestrator: '',  // compose-v2, compose-v1 or stack ('': detected)
+    proxies: '',       // all or any: which live proxies must serve a change before the step goes on ('': all)
     timeout: 0,        // time limit of the whole command in seconds (0: 120)
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
 ]

@@ -28,6 +28,7 @@ import groovy.transform.Field
     drain: '',         // seconds that requests get to end on an old instance before it is stopped ('': 30)
     drainStreams: '',  // seconds that websockets and streams get ('': 5)
     maxErrors: '',     // requests of users that may fail meanwhile ('': any number)
+    proxies: '',       // all or any: which live proxies must serve a change before the step goes on ('': all)
     checkStatus: '',   // statuses that prove an instance ('': 200-399,401,403)
     checkHost: '',     // host name to request when verifying ('': the first of domain)
     checkTimeout: 0,   // seconds within which each new instance must prove itself (0: 30, or the start_period)

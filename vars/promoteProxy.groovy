@@ -15,6 +15,7 @@ import groovy.transform.Field
     drain: '',         // seconds that requests get to end on an old instance before it is stopped ('': 30)
     drainStreams: '',  // seconds that websockets and streams get ('': 5)
     maxErrors: '',     // requests of users that may fail meanwhile ('': any number)
+    proxies: '',       // all or any: which live proxies must serve a change before the step goes on ('': all)
     lockTimeout: 0,    // seconds to wait while another deploy of the service runs
 ]
 

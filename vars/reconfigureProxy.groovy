@@ -11,6 +11,7 @@ import groovy.transform.Field
     checkTimeout: 0,    // seconds within which each new instance must prove itself (0: 30)
     checkCount: 0,      // number of answers in a row that prove an instance (0: 1)
     allowEmpty: false,  // route the service even when no instance passes its checks
+    proxies: '',        // all or any: which live proxies must serve a change before the step goes on ('': all)
     timeout: 0,         // time limit of the whole command in seconds (0: 120)
 ]
 

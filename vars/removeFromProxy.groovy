@@ -3,6 +3,7 @@ import groovy.transform.Field
 
 @Field final Map DEFAULTS = [
     service: '',  // required: the service's name in the registry
+    proxies: '',  // all or any: which live proxies must serve a change before the step goes on ('': all)
 ]
 
 Map call(config = [:], block = null) {

@@ -6,7 +6,7 @@ import argparse
 
 from jenkins_proxy.cli.values import TIMEOUT, positive, seconds, statuses, time_limit, whole
 from jenkins_proxy.deployment.context import AUTO, HOLD_TIMEOUT, STRATEGIES, Check
-from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.deployment.timing import ALL, PROXIES, Timing
 from jenkins_proxy.orchestrator import base
 from jenkins_proxy.route_option import Kind, RouteOption
 from jenkins_proxy.route_options import OPTIONS
@@ -160,6 +160,7 @@ def add_check(parser: argparse.ArgumentParser, *, path: bool = False) -> None:
 
 def add_users(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("users meanwhile")
+    add_proxies(group)
     add_drain(group)
     group.add_argument(
         "--max-errors",
@@ -185,6 +186,16 @@ def add_drain(group: argparse._ActionsContainer) -> None:
         default=Timing().drain_streams,
         metavar="SECONDS",
         help=f"of that for websockets and streams, which are cut then (default: {Timing().drain_streams:g})",
+    )
+
+
+def add_proxies(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--proxies",
+        default=ALL,
+        choices=PROXIES,
+        help="all: wait until every live proxy serves a change; any: until the asked one does. Who lags is named "
+        f"(default: {ALL})",
     )
 
 

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-empty", action="store_true", help="route the service even when no instance passes its checks"
     )
+    arguments.add_proxies(parser)
     arguments.add_timeout(parser)
     arguments.add_report(parser)
 

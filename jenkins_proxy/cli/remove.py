@@ -7,14 +7,17 @@ import argparse
 from jenkins_proxy import validation
 from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment.context import Laggards
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.report import run_reported
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
+    arguments.add_proxies(parser)
     arguments.add_report(parser)
 
 
@@ -23,10 +26,12 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         from jenkins_proxy.clients.proxy import ProxyClient
 
         validation.check_service(args.service)
+        seconds = Timing().for_proxies(args.proxies).proxies
         with phases.phase("reconfigure"):
-            removed = ProxyClient.from_settings(settings).remove_route(args.service)
-        what = "routes it no more" if removed else "had no route of it"
+            answer = ProxyClient.from_settings(settings).remove_route(args.service, proxies=seconds)
+        what = "had no route of it" if answer is None else "routes it no more"
         console.step(f"{args.service}: the proxy {what}")
+        Laggards().report(console, answer or {}, seconds)
         return Outcome()
 
     tell = values.notifier(settings, console)

@@ -12,7 +12,7 @@ from jenkins_proxy.clients.notification import Notifier
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Statuses
 from jenkins_proxy.deployment.phases import Phases
-from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.deployment.timing import ALL, Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_option import Kind
@@ -38,7 +38,7 @@ def context(args: argparse.Namespace, settings: Settings, console: Console, phas
     usual = Timing()
     timing = Timing(
         drain=getattr(args, "drain", usual.drain), drain_streams=getattr(args, "drain_streams", usual.drain_streams)
-    )
+    ).for_proxies(getattr(args, "proxies", ALL))
     seconds = TIMEOUT if args.timeout is None else args.timeout
     return Context.from_settings(settings, console, seconds, phases, timing)
 

@@ -97,17 +97,25 @@ class ProxyClient:
         )
 
     def put_route(
-        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, timeout: float = 30.0
+        self,
+        route: Route,
+        *,
+        allow_empty: bool = False,
+        dry_run: bool = False,
+        timeout: float = 30.0,
+        proxies: float = 0.0,
     ) -> dict[str, Any]:
         """Make the route so, and come back when HAProxy serves it.
 
         :param allow_empty: also without an instance that takes traffic.
         :param dry_run: change nothing; the answer has ``diff`` and ``conflicts``.
-        :param timeout: seconds for the whole call; most of it the daemon may wait for a first instance.
-        :return: ``service, route, version, instances, probe, applied, timings`` as the API documents them.
+        :param timeout: seconds for the call; most of it the daemon may wait for a first instance.
+        :param proxies: seconds beyond that, for the other live proxies to serve it as well.
+        :return: ``service, route, version, instances, probe, applied, timings, proxies`` as the API documents them.
         """
         query = {"allowEmpty": allow_empty, "dryRun": dry_run, "diff": dry_run, "wait": f"{timeout * _WAIT_SHARE:g}"}
-        answer = self._call("PUT", _path(route.service), timeout, query=query, body=route.as_dict())
+        query |= _waiting(proxies)
+        answer = self._call("PUT", _path(route.service), timeout + proxies, query=query, body=route.as_dict())
         return self._object(answer)
 
     def get_route(self, service: str) -> dict[str, Any] | None:
@@ -122,29 +130,43 @@ class ProxyClient:
             raise self._foreign("it sent no list of routes")
         return routes
 
-    def remove_route(self, service: str, *, dry_run: bool = False, timeout: float = 30.0) -> bool:
-        """Take a route away, and a hold with it. Returns whether there was one.
+    def remove_route(
+        self, service: str, *, dry_run: bool = False, timeout: float = 30.0, proxies: float = 0.0
+    ) -> dict[str, Any] | None:
+        """Take a route away, and a hold with it.
 
         :param dry_run: change nothing; whether the daemon would do it is known then.
+        :param timeout: seconds for the call.
+        :param proxies: seconds beyond that, for the other live proxies to serve it no more.
+        :return: ``proxies``: how far each is; None when there was no route.
         """
-        query = {"dryRun": dry_run}
-        return self._call("DELETE", _path(service), timeout, query=query, absent=True).status_code != 404
+        query = {"dryRun": dry_run, **_waiting(proxies)}
+        answer = self._call("DELETE", _path(service), timeout + proxies, query=query, absent=True)
+        return None if answer.status_code == 404 else self._object(answer)
 
-    def drain(self, service: str, addresses: Iterable[Address], timeout: float, stream_timeout: float = 5.0) -> int:
+    def drain(
+        self,
+        service: str,
+        addresses: Iterable[Address],
+        timeout: float,
+        stream_timeout: float = 5.0,
+        *,
+        proxies: float = 0.0,
+    ) -> dict[str, Any]:
         """Send no new request to these instances, and come back when none is in flight on them.
 
         :param timeout: seconds that the daemon may wait for requests in flight; then it answers 503, and the
             instances stay drained.
         :param stream_timeout: seconds that it may wait for streams (upgraded connections, and answers without a
             length); then it cuts them.
-        :return: how many streams were cut.
+        :param proxies: seconds beyond that, for the other live proxies to send them none either.
+        :return: as :meth:`put_route`; ``cut`` says how many streams were cut.
         """
-        answer = self._draining("drain", service, addresses, timeout, stream_timeout=stream_timeout)
-        return int(answer.get("cut", 0))
+        return self._draining("drain", service, addresses, timeout, proxies, stream_timeout=stream_timeout)
 
-    def resume(self, service: str, addresses: Iterable[Address]) -> dict[str, Any]:
-        """Send requests to drained instances again."""
-        return self._draining("resume", service, addresses, _READ_SECONDS)
+    def resume(self, service: str, addresses: Iterable[Address], *, proxies: float = 0.0) -> dict[str, Any]:
+        """Send requests to drained instances again. Parameters and answer are those of :meth:`drain`."""
+        return self._draining("resume", service, addresses, _READ_SECONDS, proxies)
 
     def hold(
         self,
@@ -155,6 +177,7 @@ class ProxyClient:
         timeout: float = 1800.0,
         replace: str = "",
         before: Iterable[Address] | None = None,
+        proxies: float = 0.0,
     ) -> dict[str, Any]:
         """Keep from users what joins the service from now on: only requests with the key reach it.
 
@@ -164,6 +187,7 @@ class ProxyClient:
         :param timeout: seconds after which anybody may replace the hold.
         :param replace: the ID of a hold that this one may take the place of.
         :param before: the addresses that are proven; those that serve now when it is None.
+        :param proxies: seconds to wait for the other live proxies.
         :return: ``id, serving, before, phase, since, until, holder, proxies`` as the API documents them.
         :raises ProxyError: somebody else holds the service; the text says who, since when, and how to end it.
         """
@@ -172,7 +196,8 @@ class ProxyClient:
             body["replace"] = replace
         if before is not None:
             body["before"] = [str(address) for address in before]
-        return self._object(self._call("PUT", f"{_path(route.service)}/hold", _HOLD_SECONDS, body=body))
+        path, query = f"{_path(route.service)}/hold", _waiting(proxies)
+        return self._object(self._call("PUT", path, _HOLD_SECONDS, query=query, body=body))
 
     def promote(
         self,
@@ -197,16 +222,22 @@ class ProxyClient:
         }
         return self._object(self._call("POST", f"{_path(service)}/promote", timeout + _HOLD_SECONDS, body=body))
 
-    def demote(self, service: str, hold_id: str) -> dict[str, Any]:
-        """Let users meet those of before again, while they still run."""
-        return self._object(self._call("POST", f"{_path(service)}/demote", _HOLD_SECONDS, body={"id": hold_id}))
+    def demote(self, service: str, hold_id: str, *, proxies: float = 0.0) -> dict[str, Any]:
+        """Let users meet those of before again, while they still run.
 
-    def end_hold(self, service: str, hold_id: str = "") -> dict[str, Any]:
+        :param proxies: seconds to wait for the other live proxies.
+        """
+        path, body = f"{_path(service)}/demote", {"id": hold_id}
+        return self._object(self._call("POST", path, _HOLD_SECONDS, query=_waiting(proxies), body=body))
+
+    def end_hold(self, service: str, hold_id: str = "", *, proxies: float = 0.0) -> dict[str, Any]:
         """End a hold; the route of a promoted one becomes the service's. That there is none is no error.
 
         :param hold_id: only the hold with this ID; empty: any.
+        :param proxies: seconds to wait for the other live proxies.
         """
-        return self._object(self._call("DELETE", f"{_path(service)}/hold", _HOLD_SECONDS, query={"id": hold_id}))
+        query = {"id": hold_id, **_waiting(proxies)}
+        return self._object(self._call("DELETE", f"{_path(service)}/hold", _HOLD_SECONDS, query=query))
 
     def count_users(self, service: str, identity: str) -> None:
         """Count the requests of users from now on, in all proxies; an earlier count of the service ends.
@@ -238,10 +269,11 @@ class ProxyClient:
         return health
 
     def _draining(
-        self, verb: str, service: str, addresses: Iterable[Address], timeout: float, **more: float
+        self, verb: str, service: str, addresses: Iterable[Address], timeout: float, proxies: float, **more: float
     ) -> dict[str, Any]:
         body = {"addresses": [str(address) for address in addresses], "timeout": timeout, **more}
-        return self._object(self._call("POST", f"{_path(service)}/{verb}", timeout + _ANSWER_SECONDS, body=body))
+        path, seconds = f"{_path(service)}/{verb}", timeout + proxies + _ANSWER_SECONDS
+        return self._object(self._call("POST", path, seconds, query=_waiting(proxies), body=body))
 
     def _users(self, answer: requests.Response) -> dict[str, Any]:
         users = self._object(answer).get("users")
@@ -347,6 +379,10 @@ class ProxyClient:
 
 class _Unreachable(Exception):
     """Nothing answered: worth another try."""
+
+
+def _waiting(proxies: float) -> dict[str, str]:
+    return {"proxies": f"{proxies:g}"}
 
 
 def _path(service: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
-from jenkins_proxy.deployment.timing import Timing
+from jenkins_proxy.deployment.timing import GLANCE, Timing
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.settings import Settings
+from jenkins_proxy.validation import few
 
 if TYPE_CHECKING:  # an HTTP library takes longer to load than all that comes before a command's first line
     from jenkins_proxy.clients.consul.client import Consul
@@ -133,6 +134,30 @@ class DeployOptions:
     max_errors: int | None = None
 
 
+class Laggards:
+    """The proxies that have not followed a change in time. Each is named once a command.
+
+    :ivar named: those that were.
+    """
+
+    def __init__(self) -> None:
+        self.named: set[str] = set()
+
+    def report(self, console: Console, answer: Mapping[str, Any], seconds: float) -> None:
+        """Name those that lag, in one line.
+
+        :param answer: the proxy daemon's, to the change.
+        :param seconds: for which they were waited for.
+        """
+        lagging = {name for name, state in (answer.get("proxies") or {}).items() if state != "serves"} - self.named
+        self.named |= lagging
+        if lagging:
+            console.warning(
+                f"after {seconds:g} s not yet served by {few(sorted(lagging))}: each goes on by itself, and serves its "
+                "users as before until then"
+            )
+
+
 def _needs_no_lock() -> None:
     """Nothing is held."""
 
@@ -143,6 +168,7 @@ class Context:
 
     :ivar phases: the stopwatch, which also knows the phase that runs.
     :ivar timing: how long the parts may take.
+    :ivar laggards: the proxies that lag behind what the command changes.
     :ivar confirm: called before each change: it raises LockLost once another command had the lock of this one.
     """
 
@@ -153,11 +179,21 @@ class Context:
     deadline: Deadline
     phases: Phases = field(default_factory=Phases)
     timing: Timing = Timing()
+    laggards: Laggards = field(default_factory=Laggards)
     confirm: Callable[[], None] = _needs_no_lock
 
     def under(self, confirm: Callable[[], None]) -> Context:
         """The same for who holds a lock, which ``confirm`` looks after."""
         return dataclasses.replace(self, confirm=confirm)
+
+    @property
+    def proxies_seconds(self) -> float:
+        """How long to wait for the other proxies: who was named once is not waited for again."""
+        return min(self.timing.proxies, GLANCE) if self.laggards.named else self.timing.proxies
+
+    def report_laggards(self, answer: Mapping[str, Any], seconds: float | None = None) -> None:
+        """Name the proxies that have not followed within ``timing.proxies``, or ``seconds``, by the daemon's answer."""
+        self.laggards.report(self.console, answer, self.proxies_seconds if seconds is None else seconds)
 
     def with_deadline(self, deadline: Deadline) -> Context:
         """The same with another time limit."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+
+ALL, ANY = "all", "any"
+PROXIES = (ALL, ANY)
+GLANCE = 0.5
+"""Seconds that the other proxies get where nobody waits for them: who is as fast as the asked one is not named."""
 
 
 @dataclass(frozen=True)
@@ -13,6 +19,8 @@ class Timing:
     :ivar lead_back: for the revert's first call of the proxy, before the containers are looked after.
     :ivar registry_back: within a revert, for a registry that does not answer.
     :ivar put_route: for one call of the proxy that changes a route.
+    :ivar proxies: for every live proxy to serve a change; ``proxies_promoted`` where users are let in. Who has not by
+        then is named, and the command goes on.
     :ivar drain: for the requests in flight of an instance that is drained; it gets ``drain_min`` of that whatever time
         is left. Of that ``drain_streams`` for connections that never end by themselves: websockets and streams.
     :ivar lock_ttl: after which the registry gives up a session that is not renewed. Consul allows no less than 10 s,
@@ -36,6 +44,8 @@ class Timing:
     lead_back: float = 5.0
     registry_back: float = 10.0
     put_route: float = 30.0
+    proxies: float = 10.0
+    proxies_promoted: float = 30.0
     drain: float = 30.0
     drain_min: float = 5.0
     drain_streams: float = 5.0
@@ -52,3 +62,12 @@ class Timing:
     hopeless: float = 3.0
     diagnosis: float = 5.0
     inventory: float = 5.0
+
+    def for_proxies(self, whose: str) -> Timing:
+        """The same for who waits for all proxies, or for any: the one that is asked.
+
+        :param whose: one of :data:`PROXIES`.
+        """
+        if whose == ALL:
+            return self
+        return dataclasses.replace(self, proxies=GLANCE, proxies_promoted=GLANCE)

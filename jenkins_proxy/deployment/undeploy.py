@@ -212,8 +212,7 @@ class _Undeployment:
         running = [container for container in self.found.instances if container.running]
         if running:
             drain.drain(context, route, running)
-        context.confirm()
-        context.proxy.remove_route(route.service)
+        proxy_route.put_back(context, route.service, None)
         self.removed.append(f"route {proxy_route.describe(route)}")
         context.console.step(f"the proxy routes {route.service} no more")
 

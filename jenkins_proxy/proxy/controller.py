@@ -28,6 +28,7 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_service import HoldService
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.drift_monitor import DriftMonitor
 from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
 from jenkins_proxy.proxy.reconcile.hold_monitor import HoldMonitor
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
@@ -79,6 +80,7 @@ class Controller:
             self._desired, self._applier, events=self.events, heartbeat=self._heartbeat, timing=timing
         )
         self._hold_monitor = HoldMonitor(self._desired, self._loop, haproxy, timing)
+        self._drift_monitor = DriftMonitor(self._loop, self._applier, haproxy, events=self.events, timing=timing)
         self._persistence = Persistence(self._desired, cache)
         self._discovery = Discovery(
             registry,
@@ -92,6 +94,7 @@ class Controller:
             connections=connections,
             timing=timing,
         )
+        peers = Peers(hold_store, name)
         self._counter = UserCounter(haproxy, self.tasks, timing)
         self.counting = Counting(
             registry,
@@ -112,6 +115,7 @@ class Controller:
             applier=self._applier,
             haproxy=haproxy,
             tasks=self.tasks,
+            peers=peers,
             probe_key=read_probe_key(state_dir / "probe.key"),
             timing=timing,
         )
@@ -122,7 +126,7 @@ class Controller:
             store=hold_store,
             discovery=self._discovery,
             applier=self._applier,
-            peers=Peers(hold_store, name),
+            peers=peers,
             timing=timing,
         )
 
@@ -145,6 +149,7 @@ class Controller:
             self._persistence.run,
             self._heartbeat.run,
             self._hold_monitor.run,
+            self._drift_monitor.run,
             self.counting.run,
         ):
             self.tasks.keep(work.__qualname__, work)

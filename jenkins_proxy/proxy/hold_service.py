@@ -22,12 +22,12 @@ from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.diff import means
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.holds import Hold, Holder, proven
-from jenkins_proxy.proxy.models import NONE, ConflictError, NotRoutedError
+from jenkins_proxy.proxy.models import NONE, ConflictError, NotRoutedError, Progress
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.held_backend import restored_backend
 from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
-from jenkins_proxy.proxy.reconcile.peers import Peers, Progress
+from jenkins_proxy.proxy.reconcile.peers import Peers
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -92,8 +92,10 @@ class HoldService:
         self._peers = peers
         self._wait = timing.proxies_wait
 
-    async def begin(self, request: HoldRequest) -> HoldState:
+    async def begin(self, request: HoldRequest, proxies: float | None = None) -> HoldState:
         """Keep from users what joins a service from now on.
+
+        :param proxies: seconds to wait for the other proxies; None: ``timing.proxies_wait``.
 
         The same call again answers with the same hold, which the key identifies.
 
@@ -123,7 +125,7 @@ class HoldService:
             return hold
 
         held = await self._store.change(service, change)
-        return await self._serve(service, held, self._wait, running=running)
+        return await self._serve(service, held, proxies, running=running)
 
     async def promote(
         self, service: str, hold_id: str, addresses: Sequence[Address], keep: Sequence[Address], timeout: float
@@ -147,16 +149,20 @@ class HoldService:
         held = await self._store.change(service, change)
         return await self._serve(service, held, timeout, running=running)
 
-    async def demote(self, service: str, hold_id: str) -> HoldState:
-        """Let users meet what served before the hold began, and nobody else. Raises as :meth:`promote`."""
+    async def demote(self, service: str, hold_id: str, proxies: float | None = None) -> HoldState:
+        """Let users meet what served before the hold began, and nobody else. Raises as :meth:`promote`.
+
+        :param proxies: as of :meth:`begin`.
+        """
         running = self._applier.running.get(service)
         held = await self._store.change(service, lambda stored: _own(stored, service, hold_id).demote())
-        return await self._serve(service, held, self._wait, running=running)
+        return await self._serve(service, held, proxies, running=running)
 
-    async def end(self, service: str, hold_id: str = "") -> HoldState:
+    async def end(self, service: str, hold_id: str = "", proxies: float | None = None) -> HoldState:
         """End a hold; that there is none, or another one than is named, is no error.
 
         :param hold_id: empty for any.
+        :param proxies: as of :meth:`begin`.
         """
         current = await self._store.change(service, lambda stored: stored)
         if current is None or hold_id not in ("", current.id):
@@ -170,10 +176,11 @@ class HoldService:
             await self._adopt_route(current)
         ended = current.id
         left = await self._store.change(service, lambda stored: None if stored and stored.id == ended else stored)
-        state = await self._serve(service, left, self._wait, running=running)
+        state = await self._serve(service, left, proxies, running=running)
         outlived = self._desired.outlived_drains(service)
         if outlived:  # of the color of before, whose instances nobody follows any more
-            self._desired.put_drains(service, await self._routes.change_drains(service, remove=outlived))
+            drained_ids, _index = await self._routes.change_drains(service, remove=outlived)
+            self._desired.put_drains(service, drained_ids)
         return state
 
     async def _adopt_route(self, hold: Hold) -> None:
@@ -223,7 +230,7 @@ class HoldService:
         self,
         service: str,
         hold: Hold | None,
-        timeout: float,
+        proxies: float | None,
         *,
         running: Backend | None,
     ) -> HoldState:
@@ -244,7 +251,11 @@ class HoldService:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
         seconds = time.monotonic() - begin
         applied = means(running, self._applier.running.get(service))
-        return HoldState(hold, await self._peers.wait(timeout), applied, seconds)
+        # Before users are let in, nobody of them is to be served.
+        served = service if hold is None or hold.promoted else ""
+        return HoldState(
+            hold, await self._peers.wait_holds(served, self._wait if proxies is None else proxies), applied, seconds
+        )
 
 
 def _own(stored: Hold | None, service: str, hold_id: str) -> Hold:

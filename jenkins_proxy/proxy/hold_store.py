@@ -12,7 +12,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 
-from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.holds import Hold, Holds, parse_hold, parse_holds
@@ -67,15 +66,7 @@ class HoldStore:
         """Write a hold to a store that lost it. :return: the one that is stored then, which may be another's."""
         return await self.change(hold.service, lambda stored: stored or hold)
 
-    async def proxies(self, *, index: int = 0, wait: float = 0.0) -> tuple[Mapping[str, Mapping[str, int]], int]:
-        """What each live proxy says that it serves, by its name; as :meth:`holds`."""
+    async def proxies(self, *, index: int = 0, wait: float = 0.0) -> tuple[Mapping[str, bytes], int]:
+        """The document of each live proxy, by its name; as :meth:`holds`."""
         pairs, index = await self._registry.kv_watch(PROXIES, index=index, wait=wait)
-        return {pair.key[len(PROXIES) :]: _document(pair.value) for pair in pairs}, index
-
-
-def _document(value: bytes) -> Mapping[str, int]:
-    try:
-        data = validation.parse_json(value)
-    except ValueError:
-        return {}
-    return {name: number for name, number in data.items() if isinstance(number, int)} if isinstance(data, dict) else {}
+        return {pair.key[len(PROXIES) :]: pair.value for pair in pairs}, index

@@ -31,6 +31,13 @@ class NotCountedError(ProxyError):
     """The users of this service are not counted (HTTP 404)."""
 
 
+class Progress(StrEnum):
+    """How far a proxy is with a change."""
+
+    SERVES = "serves"
+    LAGS = "lags"
+
+
 class InstanceState(StrEnum):
     """What an instance gets of the requests."""
 
@@ -70,6 +77,7 @@ class RouteState:
     :ivar diff: unified diff of the configuration, for a dry run.
     :ivar refused: why HAProxy refused this route, when it did; the others serve without it.
     :ivar hold: of the deploy that keeps instances from users, when there is one.
+    :ivar proxies: how far each live proxy is with the change that the call has made, by its name.
     :ivar cut: how many streams a drain did not wait for any longer; None for every other call.
     """
 
@@ -81,12 +89,25 @@ class RouteState:
     diff: str = ""
     refused: str = ""
     hold: Hold | None = None
+    proxies: Mapping[str, Progress] = field(default_factory=dict, compare=False)
     cut: int | None = None
 
     @property
     def serving(self) -> tuple[Address, ...]:
         """The addresses that new requests go to."""
         return tuple(served.instance.address for served in self.instances if served.serving)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What the removal of a route came to.
+
+    :ivar removed: whether there was one.
+    :ivar proxies: how far each live proxy is, by its name.
+    """
+
+    removed: bool
+    proxies: Mapping[str, Progress] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -116,14 +116,21 @@ class RouteStore:
         pair = await self._change(ROUTES + route.service, changed)
         return pair.modify_index if pair else 0
 
-    async def remove_route(self, service: str) -> bool:
-        """Take a route away, with its drains. :return: whether there was one."""
+    async def remove_route(self, service: str) -> int | None:
+        """Take a route away, with its drains.
+
+        :return: the index of the store from which on it is gone; None where there was none.
+        """
         pair = await self._registry.kv_get(ROUTES + service)
         if pair:
             await self.put_removed({service: max(self._now(), _split(pair.value)[1])})
         await self._registry.kv_delete(ROUTES + service)
         await self._registry.kv_delete(DRAINS + service)
-        return pair is not None
+        if pair is None:
+            return None
+        # The answer to a deletion does not have its index, but that of keys which begin so counts it.
+        _, index = await self._registry.kv_watch(ROUTES + service)
+        return index
 
     async def put_removed(self, removed: Mapping[str, int]) -> None:
         """Say which routes were removed, beside those that the store knows; for a day.
@@ -153,11 +160,11 @@ class RouteStore:
 
     async def change_drains(
         self, service: str, *, add: Mapping[Address, str] | None = None, remove: Iterable[Address] = ()
-    ) -> Mapping[Address, str]:
+    ) -> tuple[Mapping[Address, str], int]:
         """Mark instances as drained, or no longer.
 
         :param add: instance IDs by address.
-        :return: the service's drains.
+        :return: the service's drains, and the index of the store at which they are so.
         """
         gone = frozenset(remove)
 
@@ -167,7 +174,7 @@ class RouteStore:
             return to_json(kept) if kept or pair else None
 
         pair = await self._change(DRAINS + service, changed)
-        return parse_drains(pair.value) if pair else {}
+        return (parse_drains(pair.value), pair.modify_index) if pair else ({}, 0)
 
     async def publish(self, name: str, session: str, state: Mapping[str, Any]) -> bool:
         """Say what this proxy serves. :return: False when the session is gone."""

@@ -26,15 +26,24 @@ class RouteWaiter:
         self._max_query = timing.first_instance_query
 
     async def put(
-        self, route: Route, *, allow_empty: bool = False, wait: float = 0.0, take_over: bool = False
+        self,
+        route: Route,
+        *,
+        allow_empty: bool = False,
+        wait: float = 0.0,
+        take_over: bool = False,
+        proxies: float | None = None,
     ) -> RouteState:
         """As :meth:`ProxyService.put`, and when there is no live instance, again when the first one comes.
 
         :param wait: seconds to wait for it, and for its answer.
+        :param proxies: as of :meth:`ProxyService.put`.
         """
         deadline = Deadline(wait)
         try:
-            return await self._service.put(route, allow_empty=allow_empty, wait=wait, take_over=take_over)
+            return await self._service.put(
+                route, allow_empty=allow_empty, wait=wait, take_over=take_over, proxies=proxies
+            )
         except NotReadyError:
             raise
         except ConflictError:
@@ -42,7 +51,9 @@ class RouteWaiter:
             await self._service.put(route, allow_empty=True, dry_run=True, take_over=take_over)
             if not await self._wait_for_instance(route, deadline):
                 raise
-        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining, take_over=take_over)
+        return await self._service.put(
+            route, allow_empty=allow_empty, wait=deadline.remaining, take_over=take_over, proxies=proxies
+        )
 
     async def _wait_for_instance(self, route: Route, deadline: Deadline) -> bool:
         index = 0

@@ -6,6 +6,7 @@ enqueue services, and the :class:`ReconcileLoop` brings HAProxy to it.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
@@ -21,10 +22,20 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import difference, means
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
-from jenkins_proxy.proxy.models import NONE, RUNTIME, ConflictError, NotRoutedError, ProxyState, RouteState
+from jenkins_proxy.proxy.models import (
+    NONE,
+    RUNTIME,
+    ConflictError,
+    NotRoutedError,
+    Progress,
+    ProxyState,
+    Removal,
+    RouteState,
+)
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
+from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
 from jenkins_proxy.proxy.take_over import remainders
@@ -52,6 +63,7 @@ class ProxyService:
         haproxy: HAProxy,
         tasks: TaskGroup,
         probe_key: str,
+        peers: Peers,
         timing: Timing = DEFAULT,
     ) -> None:
         self._desired = desired
@@ -63,6 +75,7 @@ class ProxyService:
         self._applier = applier
         self._haproxy = haproxy
         self.probe_key = probe_key
+        self._peers = peers
         self._timing = timing
         self._tasks = tasks
         self._bug = ""
@@ -75,13 +88,16 @@ class ProxyService:
         dry_run: bool = False,
         wait: float | None = None,
         take_over: bool = False,
+        proxies: float | None = None,
     ) -> RouteState:
-        """Make a route serve; answers when HAProxy serves it with at least one live instance that is ready.
+        """Make a route serve; answers when HAProxy serves it with at least one live instance that is ready, and when
+        every other live proxy does, too, or names those that lag.
 
         :param allow_empty: take the route even when there is no such instance.
         :param dry_run: change nothing; the answer says what would be, with ``diff``.
         :param wait: seconds to wait until an instance has answered the route's check; None: ``timing.ready_wait``.
         :param take_over: take the route's paths and domains from the routes of other services, once it serves.
+        :param proxies: seconds to wait for the other proxies; None: ``timing.proxies_wait``.
         :raises NotReadyError: none has answered in that time (409); the text lists them.
         :raises ConflictError: no live instance, or another service holds one of its paths (409); the text lists them.
         :raises UsageError: HAProxy refuses the route (400).
@@ -117,9 +133,11 @@ class ProxyService:
         await self._loop.reconcile([service])
         if service in self._loop.refused:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
-        await self._give_up(taken)
+        version = max(version, await self._give_up(taken, proxies))
         timings = {"read": read - begin, "store": stored - read, "apply": time.monotonic() - stored}
-        return self._state(service, applied=means(before, self._applier.running.get(service)), timings=timings)
+        state = self._state(service, applied=means(before, self._applier.running.get(service)), timings=timings)
+        goal = Goal(routes=version, service="" if allow_empty else service)
+        return dataclasses.replace(state, proxies=await self._wait_peers(goal, proxies))
 
     def _taken(self, route: Route) -> Mapping[str, Route | None]:
         """What would be left of the routes of others. :raises ConflictError: a deploy holds one of these services."""
@@ -130,28 +148,31 @@ class ProxyService:
                 raise ConflictError(hold.conflict(), admission.end_hint(service))
         return taken
 
-    async def _give_up(self, taken: Mapping[str, Route | None]) -> None:
-        """Leave to the routes of others what is left of them."""
+    async def _give_up(self, taken: Mapping[str, Route | None], proxies: float | None) -> int:
+        """Leave to the routes of others what is left of them. :return: the last version of them; 0 where none is."""
+        last = 0
         for service, left in taken.items():
             if left is None:
-                await self.remove(service)
+                await self.remove(service, proxies)
                 continue
-            version = await self._store.put_route(left)
-            if self._desired.put_route(StoredRoute(left, version)):
+            last = await self._store.put_route(left)
+            if self._desired.put_route(StoredRoute(left, last)):
                 self._discovery.route_changed(service)
             await self._loop.reconcile([service])
+        return last
 
     def parts(self, service: str) -> list[str]:
         """The services whose routes are destinations of this one."""
         return [name for name, stored in self._desired.routes.items() if stored.route.part_of == service]
 
-    async def remove(self, service: str) -> bool:
-        """Take a route away; False when there was none.
+    async def remove(self, service: str, proxies: float | None = None) -> Removal:
+        """Take a route away; answers when no live proxy serves it any more, or names those that lag.
 
+        :param proxies: as of :meth:`put`.
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
         desired = service in self._desired.services
-        stored = await self._store.remove_route(service)
+        index = await self._store.remove_route(service)
         await self._hold_store.change(service, lambda _hold: None)
         hold = self._desired.holds.get(service)
         if hold:
@@ -160,7 +181,9 @@ class ProxyService:
         if self._desired.remove_route(service):
             self._discovery.route_changed(service)
         await self._loop.reconcile([service])
-        return stored or desired
+        holds = (await self._hold_store.holds())[1] if hold else 0
+        goal = Goal(routes=index or 0, holds=holds)
+        return Removal(desired or index is not None, await self._wait_peers(goal, proxies))
 
     def removal(self, service: str) -> str:
         """How the configuration would change without a route. :raises NotRoutedError: there is none (404)."""
@@ -170,13 +193,20 @@ class ProxyService:
         return difference(self._applier.text(), self._applier.text(backends))
 
     async def drain(
-        self, service: str, addresses: Sequence[Address], timeout: float, stream_timeout: float
+        self,
+        service: str,
+        addresses: Sequence[Address],
+        timeout: float,
+        stream_timeout: float,
+        proxies: float | None = None,
     ) -> RouteState:
-        """No new requests to these instances; answers when none is in flight on them.
+        """No new requests to these instances, from any live proxy that does not lag; answers when none is in flight on
+        them here.
 
         :param timeout: seconds to wait for that.
         :param stream_timeout: seconds to wait for streams: upgraded connections, and answers without a length; then
             they are cut.
+        :param proxies: as of :meth:`put`.
         :raises ProxyError: requests are still in flight after that time; the instances stay drained.
         :raises NotRoutedError: there is no such route (404).
         """
@@ -187,20 +217,31 @@ class ProxyService:
             for instance in self._desired.instances_of(service) or ()
             if instance.address in set(addresses)
         }
-        self._desired.put_drains(service, await self._store.change_drains(service, add=drained_ids))
+        all_drained, index = await self._store.change_drains(service, add=drained_ids)
+        self._desired.put_drains(service, all_drained)
         await self._loop.reconcile([service])
         numeric = [number for address in addresses for number in self._desired.hosts.resolve(address)]
-        cut = await self._applier.wait_idle(service, numeric, deadline, streams)
+        # Side by side: a proxy that lags takes no time from the requests in flight.
+        cut, progress = await asyncio.gather(
+            self._applier.wait_idle(service, numeric, deadline, streams),
+            self._wait_peers(Goal(drains=index), proxies),
+        )
         state = self._state(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
-        return dataclasses.replace(state, cut=cut)
+        return dataclasses.replace(state, cut=cut, proxies=progress)
 
-    async def resume(self, service: str, addresses: Sequence[Address]) -> RouteState:
-        """The opposite of drain. :raises NotRoutedError: there is no such route (404)."""
+    async def resume(self, service: str, addresses: Sequence[Address], proxies: float | None = None) -> RouteState:
+        """The opposite of drain.
+
+        :param proxies: as of :meth:`put`.
+        :raises NotRoutedError: there is no such route (404).
+        """
         self._existing(service)
         before = self._applier.running.get(service)
-        self._desired.put_drains(service, await self._store.change_drains(service, remove=addresses))
+        drained_ids, index = await self._store.change_drains(service, remove=addresses)
+        self._desired.put_drains(service, drained_ids)
         await self._loop.reconcile([service])
-        return self._state(service, applied=means(before, self._applier.running.get(service)))
+        state = self._state(service, applied=means(before, self._applier.running.get(service)))
+        return dataclasses.replace(state, proxies=await self._wait_peers(Goal(drains=index), proxies))
 
     async def reload(self) -> None:
         """Render and reload although nothing changed (Docker Flow: Proxy's ``reload``).
@@ -285,6 +326,9 @@ class ProxyService:
             admission.refuse_empty(route, readiness.instances, drained_ids, self._desired.hosts.resolve)
             admission.refuse_unready(route, bool(readiness.ready), readiness.waiting)
         return readiness
+
+    async def _wait_peers(self, goal: Goal, seconds: float | None) -> Mapping[str, Progress]:
+        return await self._peers.wait(goal, self._timing.proxies_wait if seconds is None else seconds)
 
     def _backend(self, route: Route, instances: Sequence[Instance]) -> Backend:
         """What would serve for a route that is new."""

@@ -25,7 +25,8 @@ class Timing:
     :ivar ready_wait: how long a route that is put waits for new instances while others serve.
     :ivar ready_others: how long it waits for the others once one has answered, while none serves.
     :ivar hold_poll: between two looks at which servers of held services HAProxy reports down.
-    :ivar proxies_wait: for every live proxy to serve a change of a hold, where the caller names no time.
+    :ivar drift_poll: between two looks at whether somebody else has changed HAProxy or its files.
+    :ivar proxies_wait: for every live proxy to serve a change, where the caller names no time.
     :ivar reconcile_retry: before a round that failed is tried again.
     :ivar session_ttl: of the session that holds this proxy's key in the registry.
     :ivar haproxy_start: for a worker of HAProxy to run its configuration.
@@ -60,6 +61,7 @@ class Timing:
     ready_wait: float = 10.0
     ready_others: float = 1.0
     hold_poll: float = 1.0
+    drift_poll: float = 10.0
     proxies_wait: float = 10.0
     reconcile_retry: float = 1.0
     session_ttl: float = 30.0

@@ -78,7 +78,7 @@ def test_put_sends_the_whole_route_with_the_token(daemon: Daemon, client: ProxyC
     daemon.answers = [(200, {"service": "books-ms"})]
     assert client.put_route(ROUTE, allow_empty=True, timeout=10) == {"service": "books-ms"}
     method, path, headers, body = daemon.asked[0]
-    assert (method, path) == ("PUT", "/v1/routes/books-ms?allowEmpty=true&wait=8")
+    assert (method, path) == ("PUT", "/v1/routes/books-ms?allowEmpty=true&wait=8&proxies=0")
     assert headers["Authorization"] == "Bearer secret-token"
     assert Route.from_dict(body) == ROUTE
 
@@ -95,14 +95,16 @@ def test_the_calls_of_one_command_have_ids_of_one_kind(daemon: Daemon, client: P
 def test_a_dry_run_asks_for_the_difference(daemon: Daemon, client: ProxyClient) -> None:
     daemon.answers = [(200, {"diff": "+"})]
     client.put_route(ROUTE, dry_run=True, timeout=5)
-    assert daemon.asked[0][1] == "/v1/routes/books-ms?dryRun=true&diff=true&wait=4"
+    assert daemon.asked[0][1] == "/v1/routes/books-ms?dryRun=true&diff=true&wait=4&proxies=0"
 
 
 def test_what_is_absent_is_an_answer_not_an_error(daemon: Daemon, client: ProxyClient) -> None:
-    daemon.answers = [(404, refused("no route")), (404, refused("no route")), (200, {})]
+    removed = {"service": "books-ms", "removed": True, "proxies": {"one": "serves"}}
+    daemon.answers = [(404, refused("no route")), (404, refused("no route")), (200, removed)]
     assert client.get_route("books-ms") is None
-    assert client.remove_route("books-ms") is False
-    assert client.remove_route("books-ms") is True
+    assert client.remove_route("books-ms") is None
+    assert client.remove_route("books-ms", proxies=2) == removed
+    assert daemon.asked[-1][:2] == ("DELETE", "/v1/routes/books-ms?proxies=2")
 
 
 def test_routes_are_a_list(daemon: Daemon, client: ProxyClient) -> None:
@@ -114,11 +116,12 @@ def test_routes_are_a_list(daemon: Daemon, client: ProxyClient) -> None:
 
 def test_drain_and_resume_name_addresses(daemon: Daemon, client: ProxyClient) -> None:
     daemon.answers = [(200, {"cut": 3}), (200, {})]
-    assert client.drain("books-ms", [Address("10.0.0.1", 80), Address("::1", 81)], timeout=7, stream_timeout=2) == 3
-    client.resume("books-ms", [Address("10.0.0.1", 80)])
-    assert daemon.asked[0][1] == "/v1/routes/books-ms/drain"
+    both = [Address("10.0.0.1", 80), Address("::1", 81)]
+    assert client.drain("books-ms", both, timeout=7, stream_timeout=2, proxies=0.5) == {"cut": 3}
+    client.resume("books-ms", [Address("10.0.0.1", 80)], proxies=10)
+    assert daemon.asked[0][1] == "/v1/routes/books-ms/drain?proxies=0.5"
     assert daemon.asked[0][3] == {"addresses": ["10.0.0.1:80", "[::1]:81"], "timeout": 7, "stream_timeout": 2}
-    assert daemon.asked[1][1] == "/v1/routes/books-ms/resume"
+    assert daemon.asked[1][1] == "/v1/routes/books-ms/resume?proxies=10"
 
 
 def test_users_are_counted_by_an_id(daemon: Daemon, client: ProxyClient) -> None:
@@ -212,15 +215,15 @@ def test_a_hold_is_put_promoted_demoted_and_ended(daemon: Daemon, client: ProxyC
     daemon.answers = [(200, {"id": "0123abcd"})] * 4
     here, old = Address("10.0.0.1", 1), Address("10.0.0.1", 2)
     holder = {"name": "me@host:1", "build": "", "kept": False}
-    client.hold(ROUTE, key_sha256="ab" * 32, holder=holder, timeout=60, replace="76543210", before=[old])
+    client.hold(ROUTE, key_sha256="ab" * 32, holder=holder, timeout=60, replace="76543210", before=[old], proxies=10)
     client.promote("books-ms", "0123abcd", [here], keep=[old], timeout=5)
-    client.demote("books-ms", "0123abcd")
-    assert client.end_hold("books-ms", "0123abcd") == {"id": "0123abcd"}
+    client.demote("books-ms", "0123abcd", proxies=10)
+    assert client.end_hold("books-ms", "0123abcd", proxies=10) == {"id": "0123abcd"}
     path = "/v1/routes/books-ms"
     assert [(method, path, body) for method, path, _headers, body in daemon.asked] == [
         (
             "PUT",
-            f"{path}/hold",
+            f"{path}/hold?proxies=10",
             {
                 "route": ROUTE.as_dict(),
                 "key_sha256": "ab" * 32,
@@ -235,8 +238,8 @@ def test_a_hold_is_put_promoted_demoted_and_ended(daemon: Daemon, client: ProxyC
             f"{path}/promote",
             {"id": "0123abcd", "addresses": [str(here)], "keep": [str(old)], "timeout": 5},
         ),
-        ("POST", f"{path}/demote", {"id": "0123abcd"}),
-        ("DELETE", f"{path}/hold?id=0123abcd", None),
+        ("POST", f"{path}/demote?proxies=10", {"id": "0123abcd"}),
+        ("DELETE", f"{path}/hold?id=0123abcd&proxies=10", None),
     ]
 
 

@@ -73,11 +73,13 @@ class Proxy:
         self.calls.append(f"promote {', '.join(map(str, addresses))}")
         return {"proxies": {"one": "serves"}}
 
-    def demote(self, _service, _id):
+    def demote(self, _service, _id, **_more):
         self.calls.append("demote")
+        return {}
 
-    def end_hold(self, _service, _id):
+    def end_hold(self, _service, _id, **_more):
         self.calls.append("end_hold")
+        return {}
 
     def count_users(self, _service, _id):
         self.calls.append("count_users")
@@ -90,9 +92,9 @@ class Proxy:
 
     met = {"requests": 10, "failed": 1, "p99_ms": 2.0, "exact": True}  # noqa: RUF012 - nobody changes it
 
-    def drain(self, *_words):
+    def drain(self, *_words, **_more):
         self.calls.append("drain")
-        return 0
+        return {}
 
     def get_route(self, _service):
         return {"route": self.route.as_dict()} if self.route else None
@@ -101,7 +103,7 @@ class Proxy:
         self.route = route
         return {"instances": [], "applied": "runtime", "probe": {}}
 
-    def remove_route(self, _service):
+    def remove_route(self, _service, **_more):
         self.route = None
 
 

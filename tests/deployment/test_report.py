@@ -6,10 +6,14 @@ import json
 
 import pytest
 
+from jenkins_proxy import settings
+from jenkins_proxy.console import Console
 from jenkins_proxy.deployment import matching
+from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.outcome import Candidate, FailedContainer, Outcome, Users, of_matching
 from jenkins_proxy.deployment.phases import PHASES, Phases
 from jenkins_proxy.deployment.report import run_reported
+from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import Stopped, UsageError, WaitTimeout
 from jenkins_proxy.model import Route
 
@@ -205,3 +209,20 @@ def test_a_file_that_was_there_is_replaced_in_one_step(tmp_path):
         run_reported("books-ms", str(file), ends(Outcome()))
         assert open_before.read() == "{}"
     assert json.loads(file.read_text())["service"] == "books-ms"
+
+
+def test_a_proxy_that_lags_is_named_once_in_one_line(capsys):
+    context = Context.from_settings(settings.resolve({}), Console(), 10, timing=Timing().for_proxies("any"))
+    context.report_laggards({"proxies": {"one": "serves", "three": "lags", "two": "lags"}})
+    context.with_fresh_deadline().report_laggards({"proxies": {"two": "lags", "one": "serves"}}, 30)
+    context.report_laggards({})
+    assert context.proxies_seconds == 0.5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "after 0.5 s not yet served by three, two" in line
+
+
+def test_a_proxy_that_was_named_is_not_waited_for_again():
+    context = Context.from_settings(settings.resolve({}), Console(), 10)
+    assert context.proxies_seconds == 10
+    context.report_laggards({"proxies": {"two": "lags"}})
+    assert context.proxies_seconds == 0.5

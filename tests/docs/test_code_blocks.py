@@ -71,12 +71,19 @@ def python(text: str, _folder: Path) -> list[str]:
     return []
 
 
+def keepalived(text: str, _folder: Path) -> list[str]:
+    """Only the form: what it asks of HAProxy is asked by the test of two proxies."""
+    tracked = set(re.findall(r"track_script \{\s*(\w+)", text)) - set(re.findall(r"vrrp_script (\w+)", text))
+    return [f"no vrrp_script {name}" for name in tracked] + ["braces"] * (text.count("{") != text.count("}"))
+
+
 CHECKS: dict[str, Callable[[str, Path], list[str]]] = {
     "bash": bash,
     "groovy": groovy,
     "json": json_text,
     "yaml": yaml_text,
     "python": python,
+    "keepalived": keepalived,
 }
 
 

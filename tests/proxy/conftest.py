@@ -16,12 +16,15 @@ from jenkins_proxy.proxy.models import (
     InstanceState,
     NotCountedError,
     NotRoutedError,
+    Progress,
     ProxyState,
+    Removal,
     RouteState,
     ServedInstance,
 )
-from jenkins_proxy.proxy.reconcile.peers import Progress
 from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
+
+PROGRESS = {"one": Progress.SERVES, "two": Progress.LAGS}
 
 
 class StandIn:
@@ -32,6 +35,7 @@ class StandIn:
         self.probe_key = "the-probe-key"
         self.routes: dict[str, RouteState] = {}
         self.calls: list[tuple] = []
+        self.waits: list[float | None] = []
         self.failure: Exception | None = None
         self.failing = ""
         self.tcp_ports: set[str] = set()
@@ -53,14 +57,17 @@ class StandIn:
         dry_run: bool = False,
         wait: float | None = None,
         take_over: bool = False,
+        proxies: float | None = None,
     ) -> RouteState:
         self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
         refuse_unbound(route, {route.src_port}, self.tcp_ports)
         if route.service == self.failing:
             raise ConflictError(f"no live instance of {self.failing}")
+        self.waits.append(proxies)
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:
             self.routes[route.service] = state
+            return dataclasses.replace(state, proxies=PROGRESS)
         return state
 
     def parts(self, service: str) -> list[str]:
@@ -75,17 +82,22 @@ class StandIn:
             raise NotRoutedError(f"there is no route of {service}")
         return "- a line"
 
-    async def remove(self, service: str) -> bool:
+    async def remove(self, service: str, proxies: float | None = None) -> Removal:
         self._called("remove", service)
-        return self.routes.pop(service, None) is not None
+        self.waits.append(proxies)
+        return Removal(self.routes.pop(service, None) is not None, PROGRESS)
 
-    async def drain(self, service: str, addresses, timeout: float, stream_timeout: float) -> RouteState:
+    async def drain(
+        self, service: str, addresses, timeout: float, stream_timeout: float, proxies: float | None = None
+    ) -> RouteState:
         self._called("drain", service, tuple(addresses), timeout, stream_timeout)
-        return dataclasses.replace(self.routes[service], cut=2)
+        self.waits.append(proxies)
+        return dataclasses.replace(self.routes[service], cut=2, proxies=PROGRESS)
 
-    async def resume(self, service: str, addresses) -> RouteState:
+    async def resume(self, service: str, addresses, proxies: float | None = None) -> RouteState:
         self._called("resume", service, tuple(addresses))
-        return self.routes[service]
+        self.waits.append(proxies)
+        return dataclasses.replace(self.routes[service], proxies=PROGRESS)
 
     async def reload(self) -> None:
         self._called("reload")
@@ -117,6 +129,7 @@ class HoldStandIn:
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []
+        self.waits: list[float | None] = []
         self.failure: Exception | None = None
         self.hold = Hold(
             "0123abcd",
@@ -133,19 +146,22 @@ class HoldStandIn:
         failure, self.failure = self.failure, None
         if failure:
             raise failure
-        return HoldState(hold, {"one": Progress.SERVES, "two": Progress.LAGS}, "runtime", 0.0123)
+        return HoldState(hold, PROGRESS, "runtime", 0.0123)
 
-    async def begin(self, request: HoldRequest) -> HoldState:
+    async def begin(self, request: HoldRequest, proxies: float | None = None) -> HoldState:
+        self.waits.append(proxies)
         return self._state("begin", request, hold=self.hold)
 
     async def promote(self, service: str, hold_id: str, addresses, keep, timeout: float) -> HoldState:
         hold = self.hold.promote((*addresses, *keep))
         return self._state("promote", service, hold_id, tuple(addresses), tuple(keep), timeout, hold=hold)
 
-    async def demote(self, service: str, hold_id: str) -> HoldState:
+    async def demote(self, service: str, hold_id: str, proxies: float | None = None) -> HoldState:
+        self.waits.append(proxies)
         return self._state("demote", service, hold_id, hold=self.hold)
 
-    async def end(self, service: str, hold_id: str) -> HoldState:
+    async def end(self, service: str, hold_id: str, proxies: float | None = None) -> HoldState:
+        self.waits.append(proxies)
         return self._state("end", service, hold_id, hold=None)
 
 

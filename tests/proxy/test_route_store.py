@@ -108,7 +108,7 @@ async def test_marks_of_several_who_drain_at_once_are_all_kept(store):
     await asyncio.gather(*(store.change_drains("store-books", add={one: f"id-{one.port}"}) for one in many))
     drains, _index = await store.drains()
     assert drains["store-books"] == {one: f"id-{one.port}" for one in many}
-    assert await store.change_drains("store-books", remove=many[1:]) == {many[0]: "id-1"}
+    assert await store.change_drains("store-books", remove=many[1:]) == ({many[0]: "id-1"}, (await store.drains())[1])
 
 
 async def test_what_a_proxy_serves_goes_with_its_session(store, registry):

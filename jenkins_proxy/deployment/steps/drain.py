@@ -59,7 +59,10 @@ def drain(context: Context, route: Route, containers: Sequence[Container]) -> No
         if addresses:
             context.console.step(f"draining {few(addresses)}")
             seconds = max(min(timing.drain_min, timing.drain), min(timing.drain, context.deadline.remaining))
-            cut = context.proxy.drain(route.service, addresses, seconds, min(seconds, timing.drain_streams))
+            streams = min(seconds, timing.drain_streams)
+            answer = context.proxy.drain(route.service, addresses, seconds, streams, proxies=context.proxies_seconds)
+            context.report_laggards(answer)
+            cut = answer.get("cut", 0)
             if cut:
                 context.console.step(
                     f"drained; {cut} stream(s) that had not ended after {timing.drain_streams:g} s cut"
@@ -74,6 +77,6 @@ def resume(context: Context, route: Route, containers: Sequence[Container]) -> N
     try:
         addresses = wait.addresses(context, route.registry_name, containers)
         if addresses:
-            context.proxy.resume(route.service, addresses)
+            context.report_laggards(context.proxy.resume(route.service, addresses, proxies=context.proxies_seconds))
     except RemoteError as error:
         context.console.warning(f"not resumed: {error.message}")

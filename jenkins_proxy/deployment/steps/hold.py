@@ -22,7 +22,6 @@ from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RegistryError, UsageError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.validation import few
 
 PREFIX = "jenkins-proxy/holds/"
 KEY_HEADER = "X-Jenkins-Proxy-Candidate"
@@ -173,7 +172,9 @@ def put(
         timeout=seconds,
         replace=replace,
         before=proven,
+        proxies=context.proxies_seconds,
     )
+    context.report_laggards(answer)
     return Hold(
         id=answer["id"],
         route=route,
@@ -200,7 +201,8 @@ def end(context: Context, service: str, hold_id: str) -> dict[str, Any]:
     :return: the daemon's answer.
     """
     context.confirm()
-    answer: dict[str, Any] = context.proxy.end_hold(service, hold_id)
+    answer: dict[str, Any] = context.proxy.end_hold(service, hold_id, proxies=context.proxies_seconds)
+    context.report_laggards(answer)
     return answer
 
 
@@ -212,20 +214,16 @@ def promote(context: Context, hold: Hold, addresses: list[Address], keep: list[A
     :raises ProxyError: when the daemon refuses.
     """
     context.confirm()
-    seconds = max(1.0, min(context.timing.put_route, context.deadline.remaining))
+    seconds = min(context.timing.proxies_promoted, max(1.0, context.deadline.remaining))
     answer = context.proxy.promote(hold.route.service, hold.id, addresses, keep=keep, timeout=seconds)
-    lagging = sorted(name for name, state in (answer.get("proxies") or {}).items() if state != "serves")
     number = len(answer.get("proxies") or {})
     proxies = f", in {number} proxies" if number > 1 else ""
     beside = f" beside {len(keep)} of before" if keep else ""
     context.console.step(f"promote: {len(addresses)} new instance(s) serve{beside}{proxies}")
-    if lagging:
-        context.console.warning(
-            f"promoted, but after {seconds:g} s not yet served by {few(lagging)}: each goes on by itself"
-        )
+    context.report_laggards(answer, seconds)
 
 
 def demote(context: Context, hold: Hold) -> None:
     """Lead users back to those of before, while these still run."""
     context.confirm()
-    context.proxy.demote(hold.route.service, hold.id)
+    context.report_laggards(context.proxy.demote(hold.route.service, hold.id, proxies=context.proxies_seconds))

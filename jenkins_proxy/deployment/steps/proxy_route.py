@@ -24,12 +24,13 @@ def put(context: Context, route: Route, *, allow_empty: bool = False) -> dict[st
     """
     context.confirm()
     timeout = max(1.0, min(context.timing.put_route, context.deadline.remaining))
-    answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout)
+    answer = context.proxy.put_route(route, allow_empty=allow_empty, timeout=timeout, proxies=context.proxies_seconds)
     how = {"reload": "by a reload", "runtime": "without a reload", "none": "nothing to change"}
     context.console.step(
         f"reconfigure: the proxy serves {describe(route)} with {len(serving(answer))} instance(s), "
         f"{how.get(answer['applied'], answer['applied'])}"
     )
+    context.report_laggards(answer)
     return answer
 
 
@@ -61,7 +62,7 @@ def put_back(context: Context, service: str, before: Route | None) -> dict[str, 
     if before is not None:
         return put(context, before, allow_empty=True)
     context.confirm()
-    context.proxy.remove_route(service)
+    context.report_laggards(context.proxy.remove_route(service, proxies=context.proxies_seconds) or {})
     return None
 
 

@@ -108,7 +108,7 @@ class DockerFlow:
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
             else:
-                gone = [await self._service.remove(name) for name in (service, *self._service.parts(service))]
+                gone = [(await self._service.remove(name)).removed for name in (service, *self._service.parts(service))]
                 message = "" if any(gone) else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE

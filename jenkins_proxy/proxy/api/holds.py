@@ -10,6 +10,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import guarded
+from jenkins_proxy.proxy.api.params import proxies_seconds
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldService
 from jenkins_proxy.proxy.holds import MAX_SECONDS, check_hash, check_holder, check_id
 from jenkins_proxy.query import Query
@@ -41,7 +42,8 @@ class HoldRoutes:
     async def begin(self, request: web.Request) -> web.Response:
         """Answers when every live proxy keeps newcomers from users, or names those that do not yet."""
         asked = hold_request(bodies.service_of(request), await bodies.json_object(request))
-        return web.json_response(serializers.hold_state_json(await self._service.begin(asked)))
+        state = await self._service.begin(asked, proxies_seconds(Query(request.query.items())))
+        return web.json_response(serializers.hold_state_json(state))
 
     @guarded(Role.CHANGE, action="promote")
     async def promote(self, request: web.Request) -> web.Response:
@@ -59,13 +61,17 @@ class HoldRoutes:
     @guarded(Role.CHANGE, action="demote")
     async def demote(self, request: web.Request) -> web.Response:
         body = await bodies.json_object(request)
-        state = await self._service.demote(bodies.service_of(request), check_id(body.get("id")))
+        proxies = proxies_seconds(Query(request.query.items()))
+        state = await self._service.demote(bodies.service_of(request), check_id(body.get("id")), proxies)
         return web.json_response(serializers.hold_state_json(state))
 
     @guarded(Role.CHANGE, action="end hold")
     async def end(self, request: web.Request) -> web.Response:
-        identity = Query(request.query.items()).text("id")
-        state = await self._service.end(bodies.service_of(request), check_id(identity) if identity else "")
+        query = Query(request.query.items())
+        identity = query.text("id")
+        state = await self._service.end(
+            bodies.service_of(request), check_id(identity) if identity else "", proxies_seconds(query)
+        )
         return web.json_response(serializers.hold_state_json(state))
 
 

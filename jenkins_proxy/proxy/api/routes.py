@@ -11,7 +11,7 @@ from aiohttp import web
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import Authenticator, guarded
-from jenkins_proxy.proxy.api.params import wait_seconds
+from jenkins_proxy.proxy.api.params import proxies_seconds, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
@@ -65,7 +65,8 @@ class Routes:
             state = await self._service.put(route, dry_run=True, **options)
         else:
             before = self._service.text() if query.flag("diff") else ""
-            state = await self._waiter.put(route, wait=wait_seconds(query), **options)
+            wait, proxies = wait_seconds(query), proxies_seconds(query)
+            state = await self._waiter.put(route, wait=wait, proxies=proxies, **options)
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
@@ -75,9 +76,10 @@ class Routes:
         service, query = bodies.service_of(request), Query(request.query.items())
         if query.flag("dryRun"):
             return web.json_response({"service": service, "removed": False, "diff": self._service.removal(service)})
-        if not await self._service.remove(service):
+        removal = await self._service.remove(service, proxies_seconds(query))
+        if not removal.removed:
             raise NotRoutedError(f"there is no route of {service}")
-        return web.json_response({"service": service, "removed": True})
+        return web.json_response(serializers.removal_json(service, removal))
 
     @guarded(Role.CHANGE, action="drain")
     async def drain(self, request: web.Request) -> web.Response:
@@ -85,17 +87,24 @@ class Routes:
         body = await bodies.json_object(request)
         timeout = bodies.seconds(body, "timeout", _DRAIN, _MAX_DRAIN)
         stream_timeout = bodies.seconds(body, "stream_timeout", _STREAMS, _MAX_DRAIN)
-        state = await self._service.drain(bodies.service_of(request), bodies.addresses(body), timeout, stream_timeout)
+        state = await self._service.drain(
+            bodies.service_of(request), bodies.addresses(body), timeout, stream_timeout, _proxies(request)
+        )
         return self._answer(request, state)
 
     @guarded(Role.CHANGE, action="resume")
     async def resume(self, request: web.Request) -> web.Response:
         body = await bodies.json_object(request)
-        return self._answer(request, await self._service.resume(bodies.service_of(request), bodies.addresses(body)))
+        service, addresses = bodies.service_of(request), bodies.addresses(body)
+        return self._answer(request, await self._service.resume(service, addresses, _proxies(request)))
 
     def _answer(self, request: web.Request, state: RouteState, *, diff: bool = False) -> web.Response:
         key = self._service.probe_key if self._auth.trusts(request) else ""
         return web.json_response(serializers.route_json(state, probe_key=key, diff=diff))
+
+
+def _proxies(request: web.Request) -> float | None:
+    return proxies_seconds(Query(request.query.items()))
 
 
 def _list_text(state: ProxyState) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
 from jenkins_proxy.proxy.hold_service import HoldState
 from jenkins_proxy.proxy.holds import Hold
-from jenkins_proxy.proxy.models import ProxyState, RouteState, ServedInstance
+from jenkins_proxy.proxy.models import Progress, ProxyState, Removal, RouteState, ServedInstance
 
 
 def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) -> dict[str, Any]:
@@ -30,6 +31,8 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
         answer["hold"] = hold_json(state.hold, trusted=bool(probe_key))
     if probe_key:
         answer["probe"] = {"header": PROBE_HEADER, "key": probe_key}
+    if state.proxies:
+        answer["proxies"] = _progress_json(state.proxies)
     if state.cut is not None:
         answer["cut"] = state.cut
     if diff:
@@ -77,10 +80,19 @@ def hold_state_json(state: HoldState) -> dict[str, Any]:
     return {
         **(hold_json(state.hold, trusted=True) if state.hold else {}),
         "held": state.hold is not None,
-        "proxies": {name: str(progress) for name, progress in state.proxies.items()},
+        "proxies": _progress_json(state.proxies),
         "applied": state.applied,
         "seconds": round(state.seconds, 6),
     }
+
+
+def removal_json(service: str, removal: Removal) -> dict[str, Any]:
+    """The answer to the removal of a route."""
+    return {"service": service, "removed": removal.removed, "proxies": _progress_json(removal.proxies)}
+
+
+def _progress_json(proxies: Mapping[str, Progress]) -> dict[str, str]:
+    return {name: str(progress) for name, progress in proxies.items()}
 
 
 def health_json(state: ProxyState) -> dict[str, Any]:

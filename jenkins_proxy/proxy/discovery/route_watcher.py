@@ -15,7 +15,7 @@ from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
-from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute, StoredRoutes
+from jenkins_proxy.proxy.route_store import Drains, RouteStore, StoredRoute, StoredRoutes
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 
@@ -81,8 +81,12 @@ class RouteWatcher:
 
     async def _watch_routes(self) -> None:
         query = functools.partial(self._store.routes, wait=self._wait)
-        async for stored, _index_changed in self._reachability.watch(query):
+        async for stored, index_changed in self._reachability.watch(query):
             self._take(stored)
+            # Consul answers a query of a folder without keys after every change of any key: also after what this proxy
+            # writes when it was answered.
+            if index_changed and stored.store_id:
+                self._loop.index_changed()
 
     def _take(self, stored: StoredRoutes) -> None:
         store_id = self._desired.store_id
@@ -101,12 +105,17 @@ class RouteWatcher:
             self._persistence.changed()
 
     async def _watch_drains(self) -> None:
-        query = functools.partial(self._store.drains, wait=self._wait)
-        async for drains, _index_changed in self._reachability.watch(query):
-            changed = self._desired.take_drains(drains)
+        async for (drains, index), index_changed in self._reachability.watch(self._drains):
+            changed = self._desired.take_drains(drains, index)
             if changed:
                 self._loop.enqueue(changed)
                 self._persistence.changed()
+            if index_changed and drains:
+                self._loop.index_changed()
+
+    async def _drains(self, *, index: int) -> tuple[tuple[Drains, int], int]:
+        drains, index = await self._store.drains(index=index, wait=self._wait)
+        return (drains, index), index
 
     async def _restore(self, missing: Iterable[StoredRoute], returned: Mapping[str, int]) -> None:
         """The registry lost its data: give it our routes back, and then the ID that says that they are all there."""

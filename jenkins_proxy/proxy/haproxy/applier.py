@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jenkins_proxy.errors import ProxyError, UsageError
@@ -101,6 +101,21 @@ class Applier:
                 async with self._files:
                     return await self._reload(everything())
             return Applied(changes=todo.changes)
+
+    @property
+    def maps(self) -> Mapping[str, str]:
+        """The map files that HAProxy has read and that no Runtime API changes: their texts by name."""
+        return self._renderer.maps
+
+    async def inspect(self, look: Callable[[Mapping[str, Backend]], Awaitable[list[str]]]) -> list[str]:
+        """Call ``look`` with what HAProxy runs, while nobody here changes it. :return: its result."""
+        async with self._lock:
+            return await look(self._running)
+
+    async def edited_files(self) -> list[str]:
+        """The files that somebody else has changed since they were written here, by name."""
+        async with self._files:
+            return await asyncio.to_thread(self._haproxy.files.edited)
 
     async def check(self, backend: Backend) -> None:
         """Let HAProxy read one route. :raises UsageError: with its reason, when it refuses."""

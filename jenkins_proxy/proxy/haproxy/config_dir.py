@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
+import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from jenkins_proxy.errors import ProxyError, UsageError
@@ -18,6 +21,17 @@ CANDIDATE = CONFIG + ".new"
 PID = "haproxy.pid"
 
 
+@dataclass(frozen=True)
+class _Print:
+    """A file as it was written.
+
+    :ivar stamp: which file, how long, and of when; None for one that is not there.
+    """
+
+    checksum: int
+    stamp: tuple[int, int, int] | None
+
+
 class ConfigDir:
     """Writes each file whole or not at all.
 
@@ -27,6 +41,11 @@ class ConfigDir:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._runtime_maps: dict[str, str] = {}
+        self._always: dict[str, str] = {}
+        self._prints: dict[str, _Print] = {}
+        self._edited: set[str] = set()
+        # The files are looked at in a thread, and the counted services are written beside that.
+        self._mutex = threading.Lock()
 
     def prepare(self, probe_key: str) -> None:
         """Make the folder and write the probe key, which the configuration names but does not hold.
@@ -38,8 +57,8 @@ class ConfigDir:
             self.folder.chmod(0o700)
         for name, text in ((PROBE_FILE, f"{probe_key}\n"), (COUNTED_MAP, counted_text({}))):
             # A full disk must not keep from starting what has all its files.
-            if not (self.folder / name).exists() or self._text(name) != text:
-                self._write(name, text)
+            self._always[name] = text
+            self._keep(name, text)
 
     def write_counted(self, tokens: Mapping[str, str]) -> None:
         """Write which services are counted, for the workers to come: see :mod:`.ring`.
@@ -47,7 +66,8 @@ class ConfigDir:
         :param tokens: by backend.
         :raises ProxyError: when it cannot be written: disk full, no permission.
         """
-        self._write(COUNTED_MAP, counted_text(tokens))
+        self._always[COUNTED_MAP] = counted_text(tokens)
+        self._write(COUNTED_MAP, self._always[COUNTED_MAP])
 
     def stage(self, rendered: Rendered) -> None:
         """Write a candidate, with its maps; nothing that runs reads them yet.
@@ -55,19 +75,24 @@ class ConfigDir:
         :raises ProxyError: when it cannot be written: disk full, no permission.
         """
         # A runtime map that is there belongs to what runs; to be checked, any text of it will do.
-        for name, text in (*rendered.maps.items(), *((name, "") for name in rendered.runtime_maps)):
+        for name, text in (*rendered.maps.items(), *self._always.items()):
+            if name not in self._prints or name in self._edited or not (self.folder / name).exists():
+                self._keep(name, text)
+        for name in rendered.runtime_maps:
             if not (self.folder / name).exists():
-                self._write(name, text)
+                self._write(name, "")
         self._write(CANDIDATE, rendered.config)
 
     def commit(self, rendered: Rendered) -> None:
         """The candidate becomes the configuration. :raises ProxyError: when the disk refuses."""
         for name, text in rendered.runtime_maps.items():
-            if self._runtime_maps.get(name) != text:
+            if self._runtime_maps.get(name) != text or name in self._edited:
                 self._write(name, text)
                 self._runtime_maps[name] = text
         with self._reporting(self.folder / CONFIG):
             os.replace(self.folder / CANDIDATE, self.folder / CONFIG)
+        self._prints[CONFIG] = self._prints.pop(CANDIDATE)
+        self._edited.discard(CONFIG)
 
     def mark_good(self, rendered: Rendered) -> None:
         """The configuration is known to run: it becomes the last good one, and maps of no use are removed.
@@ -78,6 +103,25 @@ class ConfigDir:
         for path in self.folder.glob("*.map"):
             if path.name not in rendered.maps and path.name not in (*rendered.runtime_maps, COUNTED_MAP):
                 path.unlink(missing_ok=True)
+                self._prints.pop(path.name, None)
+
+    def edited(self) -> list[str]:
+        """The files that are not as they were written here last, by name. :meth:`stage` and :meth:`commit` write them
+        again."""
+        for name in [name for name in self._prints if name != CANDIDATE]:
+            with self._mutex:
+                self._compare(name)
+        return sorted(self._edited)
+
+    def _compare(self, name: str) -> None:
+        known, stamp = self._prints.get(name), _stamp(self.folder / name)
+        if known is None or known.stamp == stamp:
+            return
+        data = self._bytes(name)
+        if data is not None and zlib.crc32(data) == known.checksum:
+            self._prints[name] = _Print(known.checksum, stamp)
+        else:
+            self._edited.add(name)
 
     def revert(self) -> bool:
         """The last good configuration becomes the configuration again; False when there is none.
@@ -94,10 +138,20 @@ class ConfigDir:
         return self._text(CONFIG)
 
     def _text(self, name: str) -> str:
+        return (self._bytes(name) or b"").decode("ascii", errors="replace")
+
+    def _bytes(self, name: str) -> bytes | None:
         try:
-            return (self.folder / name).read_text(encoding="ascii")
+            return (self.folder / name).read_bytes()
         except FileNotFoundError:
-            return ""
+            return None
+
+    def _keep(self, name: str, text: str) -> None:
+        """Write a file, unless it is so already: a full disk must not keep from starting what has all its files."""
+        if self._bytes(name) == text.encode("ascii"):
+            self._note(name, text.encode("ascii"))
+        else:
+            self._write(name, text)
 
     def _link(self, source: str, target: str) -> None:
         between = self.folder / f"{target}.link"
@@ -105,10 +159,19 @@ class ConfigDir:
             between.unlink(missing_ok=True)
             os.link(self.folder / source, between)
             os.replace(between, self.folder / target)
+        if source in self._prints:
+            self._prints[target] = self._prints[source]
+            self._edited.discard(target)
 
     def _write(self, name: str, text: str) -> None:
-        with self._reporting(self.folder / name):
-            atomic_write(self.folder / name, text.encode("ascii"), mode=0o600, fsync=True)
+        data = text.encode("ascii")
+        with self._mutex, self._reporting(self.folder / name):
+            atomic_write(self.folder / name, data, mode=0o600, fsync=True)
+            self._note(name, data)
+
+    def _note(self, name: str, data: bytes) -> None:
+        self._prints[name] = _Print(zlib.crc32(data), _stamp(self.folder / name))
+        self._edited.discard(name)
 
     @contextlib.contextmanager
     def _reporting(self, path: Path) -> Iterator[None]:
@@ -118,6 +181,14 @@ class ConfigDir:
             raise ProxyError(
                 f"cannot write {path}: {error.strerror}", "HAProxy keeps running with the configuration of before"
             ) from error
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def read_probe_key(path: Path) -> str:

@@ -37,6 +37,7 @@ class HAProxy:
     :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
     :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
+    :ivar probe_key: that it was started with.
     :ivar took_over: whether users were served already when it started, by what an earlier daemon had left.
     """
 
@@ -49,6 +50,8 @@ class HAProxy:
         self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
         self.took_over = False
+        self.probe_key = ""
+        self._worker = 0
         self._program = ""
         self._log = output.Log()
         self._master: child.Child | None = None
@@ -64,6 +67,7 @@ class HAProxy:
         :raises UsageError: when HAProxy is missing or too old, refuses the configuration, or cannot bind.
         """
         self._program = await program.find()
+        self.probe_key = probe_key
         try:
             self.files.prepare(probe_key)
             await self.check(rendered)
@@ -171,6 +175,19 @@ class HAProxy:
                 return False
         return True
 
+    async def replaced(self) -> bool:
+        """Whether another worker runs than the one that this object has started: somebody else has reloaded it.
+
+        :raises ProxyError: when the master does not answer.
+        """
+        current = (await self._workers()).current
+        self._worker = self._worker or current
+        return current != self._worker
+
+    async def open(self) -> bool:
+        """Whether users can connect. :raises ProxyError: when HAProxy does not answer."""
+        return await self.runtime.accepts((await self._workers()).current)
+
     async def cut_streams(self, servers: Collection[str]) -> int:
         """End the streams that are under way to these servers, in the workers of before a reload too.
 
@@ -192,7 +209,7 @@ class HAProxy:
         if left_behind:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
             self.took_over = True
-        mark = self._log.mark()
+        mark, self._worker = self._log.mark(), 0
         self._master = await child.Child.started(argv, cwd=self.files.folder, env=program.environment())
         try:
             (self.files.folder / PID).write_text(str(self._master.pid))
@@ -234,7 +251,9 @@ class HAProxy:
     async def _wait_taken_over(self) -> None:
         """Wait until no worker of before takes connections: both listen until it gets to read its signal."""
         end = time.monotonic() + self._timing.haproxy_stop
-        for pid in (await self._workers()).old:
+        workers = await self._workers()
+        self._worker = workers.current
+        for pid in workers.old:
             # One that has ended does not answer, and one that hangs takes none either.
             with contextlib.suppress(ProxyError, KeyError):
                 while time.monotonic() < end and await self.runtime.accepts(pid):  # noqa: ASYNC110 - it has no event

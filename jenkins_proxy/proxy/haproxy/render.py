@@ -168,6 +168,11 @@ class Renderer:
         config = head + "".join(text for _backend, text in self._blocks.values())
         return Rendered(config, self._maps, {candidate_map.FILE: candidate_map.text(ordered)})
 
+    @property
+    def maps(self) -> Mapping[str, str]:
+        """The map files of the last time."""
+        return self._maps
+
     def _block(self, backend: Backend) -> tuple[Backend, str]:
         before = self._blocks.get(backend.route.service)
         return before if before and before[0] == backend else (backend, _block(backend))

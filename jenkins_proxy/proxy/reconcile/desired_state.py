@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.models import InstanceState, RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
-from jenkins_proxy.proxy.reconcile.instances import drained, fit, outside, ready_servers
+from jenkins_proxy.proxy.reconcile.instances import drained, fit, live, outside, ready_servers
 from jenkins_proxy.proxy.reconcile.route_merge import merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
@@ -25,7 +25,7 @@ class DesiredState:
     :ivar holds: what deploys keep from users.
     :ivar hosts: the numeric addresses behind host names.
     :ivar store_id: identifies the store that the routes are from.
-    :ivar index: of the store when its routes were read last.
+    :ivar index: of the store when its routes were read last; ``drains_index`` its drains.
     :ivar removed: when routes were removed, for a day, in milliseconds since 1970.
     :ivar returned: the versions of routes in the store that were removed before, and that somebody brought back who
         did not know.
@@ -45,6 +45,7 @@ class DesiredState:
         self.drains: Drains = drains
         self.store_id = stored.store_id
         self.index = 0
+        self.drains_index = 0
         self.removed: dict[str, int] = dict(stored.removed)
         self.returned: dict[str, int] = {}
         self._removed: dict[str, int] = {}
@@ -186,12 +187,18 @@ class DesiredState:
         needed = self.registry_names
         self._instances = {name: own for name, own in self._instances.items() if name in needed}
 
-    def take_drains(self, drains: Drains) -> set[str]:
-        """Take all drains. :return: the services whose drains changed."""
+    def take_drains(self, drains: Drains, index: int) -> set[str]:
+        """Take all drains.
+
+        :param index: of the store when they were read.
+        :return: the services whose drains changed.
+        """
         changed = {
             name for name in drains.keys() | self.drains.keys() if drains.get(name, {}) != self.drains.get(name, {})
         }
         self.drains = drains
+        # Of a folder without keys the index is that of all keys, and moves with what proxies say of themselves.
+        self.drains_index = index if drains else self.drains_index
         return changed
 
     def put_drains(self, service: str, drained_ids: Mapping[Address, str]) -> None:
@@ -239,6 +246,17 @@ class DesiredState:
             instances, self.drained_ids(service), self.hosts.resolve, before=_serving(before), not_ready=not_ready
         )
         return Backend.serving(self.routes[service].route, servers)
+
+    def awaits_instances(self, service: str, running: Backend | None) -> bool:
+        """Whether users of a service are not served yet, and may be soon: the registry has not reported all that stands
+        behind it, or what is live there has not answered yet."""
+        if not self.routes_of(service) or addresses(running, ServerState.SERVING):
+            return False
+        instances, hold = self.instances_of(service), self.holds.get(service)
+        if instances is None or hold and hold.promoted:
+            return True
+        not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
+        return any(instance.address in not_ready for instance in live(instances))
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jenkins_proxy.aio import with_timeout
@@ -16,6 +16,9 @@ from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 _LOG = logging.getLogger(__name__)
+
+_MAX_AWAITING = 1000
+"""A value of the registry's store may have 512 KiB."""
 
 
 class Heartbeat:
@@ -32,7 +35,7 @@ class Heartbeat:
         self._session = ""
         self._published = False
         self._refusal = ""
-        self._served: dict[str, int] = {}
+        self._served: dict[str, Any] = {}
         self._counts: Mapping[str, Any] = {}
         self._changed = asyncio.Event()
 
@@ -41,14 +44,16 @@ class Heartbeat:
         """This proxy's name among several."""
         return self._name
 
-    def update(self, *, version: int, index: int, holds: int) -> None:
+    def update(self, *, version: int, index: int, holds: int, drains: int, awaiting: Collection[str]) -> None:
         """This is served now.
 
         :param version: of HAProxy's configuration.
         :param index: of the store up to which its routes are served, which callers of other proxies compare with.
-        :param holds: the same of its holds.
+        :param holds: the same of its holds; ``drains`` of its drains.
+        :param awaiting: services whose users cannot be served yet.
         """
-        self._served = {"version": version, "index": index, "holds": holds}
+        named = sorted(awaiting) if len(awaiting) <= _MAX_AWAITING else None
+        self._served = {"version": version, "index": index, "holds": holds, "drains": drains, "awaiting": named}
         self._changed.set()
 
     def update_counts(self, counts: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 class ReconcileLoop:
     """The queue of services that may have to change, and the one task that works on it.
 
-    :ivar index: of the store, up to which its routes are served; ``holds_index`` likewise of its holds.
+    :ivar index: of the store, up to which its routes are served; ``holds_index`` and ``drains_index`` likewise.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
     """
@@ -51,6 +51,8 @@ class ReconcileLoop:
         self._wake = asyncio.Event()
         self.index = 0
         self.holds_index = 0
+        self.drains_index = 0
+        self._awaiting: set[str] = set()
         self.problem = ""
         self.refused: dict[str, str] = {}
 
@@ -61,6 +63,7 @@ class ReconcileLoop:
         """
         applied = await self._applier.start(self._desired.backends(self._desired.services, {}), version, probe_key)
         self.refused = dict(applied.refused)
+        self._find_awaiting(self._desired.services)
         self._report_served()
 
     def enqueue(self, services: Iterable[str], notified_at: float = 0.0) -> None:
@@ -86,6 +89,11 @@ class ReconcileLoop:
         self._force = True
         self._wake.set()
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is known to be wrong with what HAProxy runs."""
+        return not self._force and not self.problem
+
     def haproxy_died(self, reason: str) -> None:
         """HAProxy ended by itself. It starts again from its file, which may be a moment behind: a reload mends that."""
         self._events.publish("haproxy-died", detail=reason)
@@ -110,7 +118,11 @@ class ReconcileLoop:
             pending, self._pending = self._pending, {}
             waiters, self._waiters = self._waiters, []
             force, self._force = self._force, False
-            index, holds_index = self._desired.index, self._desired.holds.index
+            index, holds_index, drains_index = (
+                self._desired.index,
+                self._desired.holds.index,
+                self._desired.drains_index,
+            )
             try:
                 await self._round(pending, force)
             except Exception as error:
@@ -121,7 +133,7 @@ class ReconcileLoop:
                 self.enqueue(pending)
                 self._wake.set()
             else:
-                self.index, self.holds_index = index, holds_index
+                self.index, self.holds_index, self.drains_index = index, holds_index, drains_index
                 self.problem = ""
                 _resolve(waiters, None)
                 self._report_served()
@@ -136,12 +148,24 @@ class ReconcileLoop:
         # A reload takes in what other services have become since, too.
         changed = before.keys() | self._applier.running.keys() if applied.reloaded else pending
         self._publish_changes(before, changed, pending)
+        self._find_awaiting(changed)
 
     def _all_backends(self) -> Mapping[str, Backend]:
         return self._desired.backends(self._desired.services, self._applier.running)
 
+    def _find_awaiting(self, services: Iterable[str]) -> None:
+        for name in services:
+            awaits = self._desired.awaits_instances(name, self._applier.running.get(name))
+            (self._awaiting.add if awaits else self._awaiting.discard)(name)
+
     def _report_served(self) -> None:
-        self._heartbeat.update(version=self._applier.version, index=self.index, holds=self.holds_index)
+        self._heartbeat.update(
+            version=self._applier.version,
+            index=self.index,
+            holds=self.holds_index,
+            drains=self.drains_index,
+            awaiting=self._awaiting,
+        )
 
     def _publish_changes(
         self, before: Mapping[str, Backend], services: Iterable[str], notified: Mapping[str, float]

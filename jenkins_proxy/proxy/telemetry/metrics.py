@@ -46,6 +46,11 @@ class Meter:
             buckets=RELOAD_STEPS,
             registry=self.registry,
         )
+        self._drift = Counter(
+            "jenkins_proxy_drift_repaired_total",
+            "How often HAProxy or its files were found changed by somebody else, and put right.",
+            registry=self.registry,
+        )
         ProcessCollector(registry=self.registry)
 
     def observe(self, event: Event) -> None:
@@ -53,6 +58,8 @@ class Meter:
         self._events.labels(event.kind).inc()
         if event.kind == "in-rotation":
             self._rotation.observe(event.seconds)
+        elif event.kind == "drift-repaired":
+            self._drift.inc()
         elif event.kind == "reload":
             self._reloads.observe(event.seconds)
 

@@ -24,7 +24,8 @@ const KINDS = {
   'reload-failed': ['bad', 'reload failed'],
   'registry-lost': ['bad', 'registry lost'],
   'registry-back': ['good', 'registry back'],
-  'haproxy-died': ['bad', 'HAProxy died']
+  'haproxy-died': ['bad', 'HAProxy died'],
+  'drift-repaired': ['warn', 'drift repaired']
 }
 
 const rates = []

@@ -52,7 +52,7 @@ def left(a_container, monkeypatch):
         monkeypatch.setattr(colors, "orchestrator", lambda *_words: compose)
         proxy = SimpleNamespace(
             get_route=lambda _service: {"route": ROUTE.as_dict()},
-            end_hold=lambda _service, hold_id: compose.calls.append(f"end {hold_id}"),
+            end_hold=lambda _service, hold_id, **_more: compose.calls.append(f"end {hold_id}") or {},
         )
         context = Context(settings.resolve({}), Console(io.StringIO()), Keys(), proxy, Deadline(20))
         log = IntentLog(context.registry, "books-ms")

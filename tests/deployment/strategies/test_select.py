@@ -44,12 +44,13 @@ class Proxy:
         self.calls.append("put_route")
         return {"instances": [], "applied": "runtime"}
 
-    def drain(self, service, addresses, seconds, stream_seconds):
+    def drain(self, service, addresses, seconds, stream_seconds, **_more):
         self.calls.append("drain")
-        return 0
+        return {}
 
-    def resume(self, service, addresses):
+    def resume(self, service, addresses, **_more):
         self.calls.append("resume")
+        return {}
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
+from tests.proxy.conftest import PROGRESS
 
 BOOKS = {"paths": ["/api/v1/books"]}
 PREFIX = "/v1/docker-flow-proxy"
@@ -93,13 +94,30 @@ async def test_a_route_is_put_read_listed_and_deleted(call, proxy_service) -> No
     assert (put["version"], put["applied"], put["timings"]) == (3, "reload", {"reload": 0.0123})
     assert put["probe"] == {"header": "X-Jenkins-Proxy-Probe", "key": "the-probe-key"}
     assert "diff" not in put
+    assert put.pop("proxies") == PROGRESS
     assert (await call("GET", "/v1/routes/books-ms"))[1] == put
     status, listed = await call("GET", "/v1/routes")
     assert [route["service"] for route in listed["routes"]] == ["books-ms"]
-    assert await call("DELETE", "/v1/routes/books-ms") == (200, {"service": "books-ms", "removed": True})
+    removed = {"service": "books-ms", "removed": True, "proxies": PROGRESS}
+    assert await call("DELETE", "/v1/routes/books-ms") == (200, removed)
     status, absent = await call("DELETE", "/v1/routes/books-ms")
     assert (status, absent["error"]["message"]) == (404, "there is no route of books-ms")
     assert (await call("GET", "/v1/routes/books-ms"))[0] == 404
+
+
+async def test_a_call_says_how_long_it_waits_for_the_other_proxies(call, proxy_service) -> None:
+    path, body = "/v1/routes/books-ms", {"addresses": ["10.0.0.1:32768"]}
+    for method, where, sent in (
+        ("PUT", path, BOOKS),
+        ("POST", f"{path}/drain", body),
+        ("POST", f"{path}/resume", body),
+        ("DELETE", path, None),
+    ):
+        for seconds in ("", "?proxies=0", "?proxies=2.5"):
+            status, answer = await call(method, where + seconds, json=sent)
+            assert (status, answer.get("proxies")) == (200, PROGRESS) or method == "DELETE" and status == 404
+        assert (await call(method, f"{where}?proxies=all", json=sent))[0] == 400
+    assert proxy_service.waits == [None, 0, 2.5] * 4
 
 
 async def test_a_dry_run_changes_nothing_and_shows_the_difference(call, proxy_service) -> None:

@@ -23,75 +23,8 @@ from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from tests.fixtures import wrong_json
-from tests.fixtures.route_values import SHA512
+from tests.fixtures.call_tables import API, API_QUERIES
 
-ROUTE = {
-    "service": "books-ms",
-    "paths": ["/api/v1/books"],
-    "domains": ["example.com"],
-    "path_type": "path_beg",
-    "skip_check": False,
-    "req_path_search": "^/a",
-    "req_path_replace": "/b",
-    "slow_start": 5,
-    "timeout_server": 1.5,
-    "check_path": "/health",
-    "domain_algo": "hdr(host)",
-    "service_header": ["X-Version:3"],
-    "path_exclude": ["/api/v1/books/not"],
-    "https_only": True,
-    "https_redirect_code": "301",
-    "allowed_methods": ["GET"],
-    "users": [f"ann:{SHA512}"],
-    "req_path_search_replace": "/a,/b:/c,",
-    "add_req_header": ["X-A b"],
-    "set_res_header": ["X-B %[src]"],
-    "del_res_header": ["Server"],
-    "session_type": "sticky-server",
-    "compression_algo": "gzip",
-    "compression_type": ["text/css"],
-}
-DRAIN = {"addresses": ["10.0.0.1:32768"], "timeout": 30, "stream_timeout": 5}
-HOLD = {
-    "route": {"paths": ["/a"]},
-    "key_sha256": "ab" * 32,
-    "timeout": 60,
-    "holder": {"name": "me@host:1", "build": "", "kept": False},
-    "replace": "0123abcd",
-    "before": ["10.0.0.1:32768"],
-}
-PROMOTE = {"id": "0123abcd", "addresses": ["10.0.0.1:32768"], "keep": ["10.0.0.1:32769"], "timeout": 5}
-PATHS = {
-    "PUT /v1/routes/books-ms": ROUTE,
-    "POST /v1/routes/books-ms/drain": DRAIN,
-    "POST /v1/routes/books-ms/resume": DRAIN,
-    "PUT /v1/routes/books-ms/hold": HOLD,
-    "POST /v1/routes/books-ms/promote": PROMOTE,
-    "POST /v1/routes/books-ms/demote": {"id": "0123abcd"},
-    "POST /v1/routes/books-ms/count": {"id": "4f1c"},
-    "POST /v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath=/a": {"any": "body"},
-    "POST /v1/docker-flow-proxy/remove?serviceName=nope": {"any": "body"},
-    **{
-        f"{method} /v1/routes/{service}": None
-        for method in ("GET", "DELETE")
-        for service in ("nope", "%ff", "books-ms/count", "books-ms/hold?id=%ff")
-    },
-    "GET /v1/routes": None,
-    "GET /healthz": None,
-    "GET /readyz": None,
-}
-QUERIES = (
-    *("wait=NaN", "wait=inf", "wait=1e400", "wait=1_0", "wait=%D9%A1", "wait=" + "9" * 5000, "dryRun=%ff", "diff=2"),
-    *(
-        "users=%ff:x",
-        "users=,:,",
-        "usersSecret=%00",
-        "setReqHeader=%0d%0aX:y",
-        "srcPort=99999",
-        "servicePath.1=/a&port.2=x",
-    ),
-    *("id=%00", "allowEmpty=TRUE", "timeoutServer=NaN", "timeoutTunnel=1e400", "servicePath=%ff", "wait=5&wait=6"),
-)
 TOKEN = {"Authorization": "Bearer the-token"}
 
 
@@ -132,7 +65,7 @@ async def test_every_call_is_answered(seed, url, proxy_service, hold_service):
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(5)) as session:
         # There is a route, so that what follows gets past "there is none".
         assert (await answered(session, url, "PUT", "/v1/routes/books-ms", b'{"paths": ["/a"]}', TOKEN))[0] == 200
-        for method, path, body, headers in wrong_json.calls(seed, 1000, PATHS, QUERIES):
+        for method, path, body, headers in wrong_json.calls(seed, 1000, API, API_QUERIES):
             status, text = await answered(session, url, method, path, body, {**TOKEN, **headers})
             if status >= 500:
                 bad.append((method, path, body, headers, text))

@@ -54,6 +54,26 @@ def test_what_serves(instances, serving, expected):
 
 
 @pytest.mark.parametrize(
+    ("instances", "not_ready", "serving", "awaits"),
+    [
+        pytest.param(None, set(), set(), True, id="the-registry-has-not-told"),
+        pytest.param(None, set(), {A}, False, id="what-served-before-serves-meanwhile"),
+        pytest.param([], set(), set(), False, id="there-is-none"),
+        pytest.param([instance(A)], {A}, set(), True, id="it-has-not-answered-yet"),
+        pytest.param([instance(A), instance(B)], {B}, {A}, False, id="one-of-two-serves"),
+        pytest.param([instance(A, CRITICAL)], {A}, set(), False, id="it-is-critical"),
+    ],
+)
+def test_whether_users_wait_for_an_instance(instances, not_ready, serving, awaits):
+    desired = knowing()
+    if instances is not None:
+        desired.take_instances("books", instances)
+    desired.set_not_ready("books", dict.fromkeys(not_ready, 1.0))
+    assert desired.awaits_instances("books", Backend.serving(BOOKS, serving)) is awaits
+    assert desired.awaits_instances("users", None) is False
+
+
+@pytest.mark.parametrize(
     ("status", "drained_ids", "expected"),
     [
         pytest.param(PASSING, {B: "id"}, {A}, id="drained"),

@@ -61,9 +61,11 @@ def test_events_are_counted_and_latencies_fall_into_steps() -> None:
     for seconds in (0.003, 0.0025, 0.2, 60.0):
         meter.observe(Event(1.0, "in-rotation", "books-ms", seconds=seconds))
     meter.observe(Event(1.0, "reload", seconds=0.04))
+    meter.observe(Event(1.0, "drift-repaired", detail="haproxy.cfg was edited"))
     text = lines(render(ProxyState(1, True, ()), meter))
     assert 'jenkins_proxy_events_total{kind="in-rotation"} 4.0' in text
     assert 'jenkins_proxy_events_total{kind="reload"} 1.0' in text
+    assert "jenkins_proxy_drift_repaired_total 1.0" in text
     assert 'jenkins_proxy_change_to_rotation_seconds_bucket{le="0.001"} 0.0' in text
     assert 'jenkins_proxy_change_to_rotation_seconds_bucket{le="0.0025"} 1.0' in text
     assert 'jenkins_proxy_change_to_rotation_seconds_bucket{le="0.005"} 2.0' in text
@@ -107,6 +109,7 @@ FAMILIES = {
     ("jenkins_proxy_events_total", "counter"): {"kind"},
     ("jenkins_proxy_change_to_rotation_seconds", "histogram"): {"le"},
     ("jenkins_proxy_reload_seconds", "histogram"): {"le"},
+    ("jenkins_proxy_drift_repaired_total", "counter"): set(),
     ("jenkins_proxy_route_version", "gauge"): {"service"},
     ("jenkins_proxy_instances", "gauge"): {"service", "state"},
     ("jenkins_proxy_requests_total", "counter"): {"service", "code"},

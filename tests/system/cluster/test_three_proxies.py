@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.model import Route
 from tests.fixtures.traffic import asking
 
@@ -169,10 +170,13 @@ def test_one_that_is_started_during_a_hold_keeps_to_it(three, start_daemon, wait
 
 
 @pytest.fixture
-def books(consul_server, start_daemon, start_agent, delivery, docker):
+def books(consul_server, start_daemon, start_agent, delivery, docker, wait_for):
     """Three proxies, and a service on this machine's engine that is deployed at the first of them."""
     server = consul_server()
     daemons = [start_daemon("--consul", server.url) for _ in range(3)]
+    with Consul(server.url) as registry:
+        for daemon in daemons:
+            wait_for(functools.partial(registry.kv_get, f"jenkins-proxy/proxies/{name(daemon)}"), "all three to live")
     start_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
     made = delivery(
         f"books-{secrets.token_hex(3)}",
@@ -217,3 +221,21 @@ def test_a_deploy_names_the_proxy_that_lags(books, wait_for):
     path = f"/{delivery.service}/"
     wait_for(lambda: len({daemon.get(path) for daemon in daemons}) == 1, "the one that slept to follow")
     assert daemons[0].get(path)[0] == 200
+
+
+def test_with_any_a_deploy_goes_on_without_the_proxy_that_lags(books, wait_for):
+    daemons, delivery = books
+    daemons[2].process.send_signal(signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        done = delivery.deploy("--proxies", "any")
+        took = time.monotonic() - begin
+    finally:
+        daemons[2].process.send_signal(signal.SIGCONT)
+
+    assert (done.code, took < 40) == (0, True), done.text
+    (line,) = (line for line in done.text.splitlines() if "not yet served by" in line)
+    assert name(daemons[2]) in line
+    path = f"/{delivery.service}/"
+    assert daemons[0].get(path) == (200, "version 1\n")
+    wait_for(lambda: daemons[2].get(path) == (200, "version 1\n"), "the one that slept to follow")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import re
 import signal
+import socket
+import subprocess
+import time
 
 import pytest
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.model import Address, Route
+from tests.system.cluster.conftest import MODULE
 
 BOOKS = Route("books", ("/books",))
 NO_ROUTE = (503, "jenkins-proxy: no route\n")
@@ -24,9 +31,14 @@ def answering(daemon, path: str = "/books") -> set[str]:
 
 
 @pytest.fixture
-def two(consul_server, start_daemon):
+def two(consul_server, start_daemon, wait_for):
     server = consul_server()
-    return server, start_daemon("--consul", server.url), start_daemon("--consul", server.url)
+    daemons = [start_daemon("--consul", server.url) for _ in range(2)]
+    with Consul(server.url) as registry:
+        for daemon in daemons:
+            key = f"jenkins-proxy/proxies/{socket.gethostname()}-{daemon.api.rpartition(':')[2]}"
+            wait_for(functools.partial(registry.kv_get, key), f"{daemon.api} to be one of the live ones")
+    return server, *daemons
 
 
 def test_both_follow_a_route_put_drained_resumed_and_removed_at_either(two, origins, wait_for):
@@ -47,6 +59,70 @@ def test_both_follow_a_route_put_drained_resumed_and_removed_at_either(two, orig
 
     assert second.client.remove_route("books")
     wait_for(lambda: first.get("/books") == NO_ROUTE, "the first to remove what the second removed")
+
+
+def test_a_call_ends_when_both_serve_what_it_changes(two, origins):
+    server, first, second = two
+    one, other = origins("one", "other")
+    for origin in (one, other):
+        origin.register(server.url, "books")
+
+    for number in range(5):
+        put = first.client.put_route(Route("books", (f"/books-{number}",)), proxies=10)
+        assert list(put["proxies"].values()) == ["serves", "serves"]
+        assert status(second, f"/books-{number}") == 200
+    drained = first.client.drain("books", [Address("127.0.0.1", one.port)], timeout=10, proxies=10)
+    assert list(drained["proxies"].values()) == ["serves", "serves"]
+    assert answering(second, "/books-4") == {"other"}
+    second.client.resume("books", [Address("127.0.0.1", one.port)], proxies=10)
+    assert answering(first, "/books-4") == {"one", "other"}
+    removed = second.client.remove_route("books", proxies=10)
+    assert list(removed["proxies"].values()) == ["serves", "serves"]
+    assert first.get("/books-4") == NO_ROUTE
+
+
+def test_the_one_that_lags_is_named_and_waited_for_as_told(two, origins, wait_for):
+    server, first, second = two
+    (one,) = origins("one")
+    one.register(server.url, "books")
+    where = ["--proxy", first.api, "--consul", server.url, "--entry", first.entry]
+    sleeper = f"{socket.gethostname()}-{second.api.rpartition(':')[2]}"
+    second.process.send_signal(signal.SIGSTOP)
+    try:
+        assert first.client.put_route(BOOKS, proxies=1)["proxies"][sleeper] == "lags"
+        for command in (["reconfigure", "books", "--path", "/books-2"], ["remove", "books"]):
+            begin = time.monotonic()
+            done = subprocess.run(
+                [*MODULE, *command, "--proxies", "any", *where], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert time.monotonic() - begin < 6, done.stderr
+            assert done.returncode == 0, done.stderr
+            (line,) = (line for line in done.stderr.splitlines() if "WARNING" in line)
+            assert f"not yet served by {sleeper}" in line
+    finally:
+        second.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: second.get("/books") == NO_ROUTE, "the one that slept to follow")
+
+
+def test_what_the_documentation_puts_in_front_of_them_sees_who_serves_users(start_daemon, repository, wait_for):
+    text = (repository / "docs/proxy.md").read_text()
+    script = re.search(r'script "(.+)"', text).group(1)
+    daemon = start_daemon()
+    check = script.replace("http://127.0.0.1/", daemon.entry).split()
+
+    def goes_well() -> bool:
+        return subprocess.run(check, timeout=20, check=False).returncode == 0
+
+    assert goes_well()
+    # Of two addresses, the first of which refuses, a client of a name with both goes on to the second.
+    port = daemon.entry.rpartition(":")[2]
+    both = ["--resolve", f"users.test:{port}:127.0.0.9,127.0.0.1", f"http://users.test:{port}/"]
+    assert subprocess.run(["curl", "-so", os.devnull, *both], timeout=20, check=False).returncode == 0
+    daemon.stop(signal.SIGKILL)
+    assert goes_well()
+    daemon.start(wait_for)
+    daemon.stop()
+    assert not goes_well()
 
 
 def test_users_of_both_are_counted_whichever_is_asked(two, origins, wait_for):

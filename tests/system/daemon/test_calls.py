@@ -166,8 +166,8 @@ def test_two_services_share_the_port_and_neither_takes_the_others_path(daemon, b
     code, said = daemon.curl(f"/v1/docker-flow-proxy/reconfigure?serviceName=users-ms&servicePath={BOOKS}&wait=0")
     assert (code, "409" in said) == (22, True)
     assert [route["service"] for route in client.routes()] == ["books-ms", "users-ms"]
-    assert client.remove_route("users-ms") is True
-    assert client.remove_route("users-ms") is False
+    assert client.remove_route("users-ms")["removed"] is True
+    assert client.remove_route("users-ms") is None
     client.close()
 
 

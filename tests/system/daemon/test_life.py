@@ -38,6 +38,15 @@ def test_a_restart_serves_at_once_what_was_served(daemon, backends) -> None:
     assert daemon.get(BOOKS) == (200, str(backend.port))
 
 
+def test_what_somebody_edits_is_put_right_told_and_counted(daemon, wait_for) -> None:
+    config = daemon.state / "haproxy" / "haproxy.cfg"
+    text = config.read_text()
+    config.write_text(f"{text}evil\n")
+    wait_for(lambda: "drift repaired haproxy.cfg was edited" in daemon.said, "the edit to be found")
+    assert config.read_text() == text
+    assert "jenkins_proxy_drift_repaired_total 1.0" in daemon.curl("/metrics")[1].splitlines()
+
+
 def test_a_polite_restart_loses_no_request_and_cuts_no_stream(daemon, backends, wait_for) -> None:
     backend, websocket = backends(2)
     daemon.register("books-ms", backend)

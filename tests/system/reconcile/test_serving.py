@@ -221,10 +221,10 @@ async def test_a_removed_route_is_gone_everywhere(daemon, origin, enter, registr
     one = await daemon()
     await enter(await origin())
     await one.proxy_service.put(BOOKS)
-    assert await one.proxy_service.remove("books")
+    assert (await one.proxy_service.remove("books")).removed
     assert (await ask(one.port, "/books")).body == "jenkins-proxy: no route\n"
     assert await registry.kv_get("jenkins-proxy/routes/books") is None
-    assert not await one.proxy_service.remove("books")
+    assert not (await one.proxy_service.remove("books")).removed
 
 
 async def test_many_changes_at_once_are_few_reloads(daemon, origin, enter):

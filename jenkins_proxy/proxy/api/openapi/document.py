@@ -9,6 +9,8 @@ from jenkins_proxy import __version__
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api.openapi.operation import TEXT, Operation, Parameter
 from jenkins_proxy.proxy.api.openapi.schemas import schemas
+from jenkins_proxy.proxy.api.params import MAX_PROXIES
+from jenkins_proxy.proxy.timing import Timing
 from jenkins_proxy.route_option import Kind
 from jenkins_proxy.route_options import OPTIONS
 
@@ -22,6 +24,11 @@ _WAIT = Parameter(
     "wait",
     "Seconds to wait for a first instance.",
     {"type": "number", "minimum": 0, "maximum": 300, "default": 30},
+)
+_PROXIES = Parameter(
+    "proxies",
+    "Seconds to wait until every live proxy serves the change.",
+    {"type": "number", "minimum": 0, "maximum": MAX_PROXIES, "default": Timing().proxies_wait},
 )
 _RECONFIGURE = (
     *(
@@ -73,6 +80,7 @@ def operations() -> Iterator[Operation]:
         parameters=(
             _SERVICE,
             _WAIT,
+            _PROXIES,
             _ALLOW_EMPTY,
             _TAKE_OVER,
             _DRY_RUN,
@@ -87,7 +95,7 @@ def operations() -> Iterator[Operation]:
         "/v1/routes/{service}",
         "Take a route away.",
         "Removal",
-        parameters=(_SERVICE, _DRY_RUN),
+        parameters=(_SERVICE, _PROXIES, _DRY_RUN),
         role=Role.CHANGE,
         errors=(400, 404, 503),
     )
@@ -100,7 +108,7 @@ def operations() -> Iterator[Operation]:
             f"/v1/routes/{{service}}/{verb}",
             text,
             "RouteState",
-            parameters=(_SERVICE,),
+            parameters=(_SERVICE, _PROXIES),
             body=body,
             role=Role.CHANGE,
             errors=(400, 404, 503),
@@ -159,7 +167,7 @@ def _holds() -> Iterator[Operation]:
             f"/v1/routes/{{service}}/{verb}",
             f"{text} Answers when every live proxy does, or names those that lag.",
             "HoldState",
-            parameters=(_SERVICE,),
+            parameters=(_SERVICE,) if verb == "promote" else (_SERVICE, _PROXIES),
             body=body,
             role=Role.CHANGE,
             errors=(400, 404, 409, 503) if method == "post" else (400, 409, 503),
@@ -169,7 +177,7 @@ def _holds() -> Iterator[Operation]:
         "/v1/routes/{service}/hold",
         "End a hold. The route of one that is promoted becomes the service's.",
         "HoldState",
-        parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", TEXT)),
+        parameters=(_SERVICE, _PROXIES, Parameter("id", "Only the hold with this ID.", TEXT)),
         role=Role.CHANGE,
         errors=(400, 503),
     )

@@ -11,8 +11,7 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.access.audit import AuditEntry
 from jenkins_proxy.proxy.events import Event
 from jenkins_proxy.proxy.holds import MAX_SECONDS, Holder, Phase
-from jenkins_proxy.proxy.models import InstanceState
-from jenkins_proxy.proxy.reconcile.peers import Progress
+from jenkins_proxy.proxy.models import InstanceState, Progress
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
 
 Schema = dict[str, Any]
@@ -86,9 +85,11 @@ def schemas() -> dict[str, Schema]:
             optional=("keep", "timeout"),
         ),
         "HoldName": _object({"id": _HOLD_ID}),
-        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "hold", "cut")),
+        "RouteState": _object(_ROUTE_STATE, optional=("probe", "diff", "hold", "proxies", "cut")),
         "RouteList": _object({"version": _INTEGER, "routes": _list("RouteState")}),
-        "Removal": _object({"service": _TEXT, "removed": _FLAG, "diff": _TEXT}, optional=("diff",)),
+        "Removal": _object(
+            {"service": _TEXT, "removed": _FLAG, "diff": _TEXT, "proxies": _PROXIES}, optional=("diff", "proxies")
+        ),
         "Addresses": _object(_ADDRESSES),
         "DrainBody": _object(
             {**_ADDRESSES, "timeout": _seconds(30), "stream_timeout": _seconds(5)}, ("timeout", "stream_timeout")
@@ -126,6 +127,7 @@ _DOCKER_FLOW_TEXTS = (
     "TemplateBePath",
 )
 _ADDRESSES = {"addresses": {"type": "array", "minItems": 1, "items": {**_TEXT, "examples": ["10.0.0.1:32768"]}}}
+_PROXIES = {"type": "object", "additionalProperties": {"enum": [str(progress) for progress in Progress]}}
 _ADDRESS_LIST = {"type": "array", "items": {**_TEXT, "examples": ["10.0.0.1:32768"]}}
 _HOLD_ID = {**_TEXT, "pattern": "^[0-9a-f]{8}$"}
 _HOLD: dict[str, Schema] = {
@@ -140,7 +142,7 @@ _HOLD: dict[str, Schema] = {
 }
 _PROGRESS: dict[str, Schema] = {
     "held": _FLAG,
-    "proxies": {"type": "object", "additionalProperties": {"enum": [str(progress) for progress in Progress]}},
+    "proxies": _PROXIES,
     "applied": {"enum": ["reload", "runtime", "none"]},
     "seconds": _NUMBER,
 }
@@ -178,6 +180,7 @@ _ROUTE_STATE: dict[str, Schema] = {
         "additionalProperties": False,
     },
     "diff": _TEXT,
+    "proxies": _PROXIES,
     "cut": _INTEGER,
 }
 
@@ -192,7 +195,10 @@ def _state(event: Schema) -> Schema:
             **_HEALTH,
             "totals": _object(dict.fromkeys(totals, _INTEGER)),
             "matching": _INTEGER,
-            "services": {"type": "array", "items": _object(service, optional=("probe", "diff", "hold", "cut"))},
+            "services": {
+                "type": "array",
+                "items": _object(service, optional=("probe", "diff", "hold", "proxies", "cut")),
+            },
             "about": _object(about),
             "events": {"type": "array", "items": _object({"id": _TEXT, **event["properties"]})},
             "position": _TEXT,

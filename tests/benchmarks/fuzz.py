@@ -1,0 +1,59 @@
+"""Generated calls of the daemon's API and of the embedded registry, against a daemon with its HAProxy.
+
+No answer of a bug (500), none that does not come, no line in the configuration that the templates cannot make, and
+nothing accepted that ``haproxy -c`` refuses.
+
+python fuzz.py [--calls 100000] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import random
+import shutil
+import sys
+from pathlib import Path
+
+from world import Daemon, folder
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.fixtures import fuzz  # noqa: E402 - the checkout is no package that is installed
+
+_SHOWN = 20
+
+
+async def both(target: fuzz.Target, seed: int, calls: int) -> bool:
+    """Whether nothing was wrong with either."""
+    good = True
+    for name, generated in (("api", fuzz.api_calls), ("registry", fuzz.registry_calls)):
+        made = itertools.islice(generated(seed, calls), calls)
+        result = await fuzz.run(name, made, target, seed)
+        print(result.line(), flush=True)
+        for wrong in result.wrong[:_SHOWN]:
+            print(f"  {wrong}", flush=True)
+        good = good and not result.wrong
+    return good
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=100_000, help="of each")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**9))
+    args = parser.parse_args()
+    print(f"fuzz: --seed {args.seed} --calls {args.calls}", flush=True)
+    with folder() as place:
+        daemon = Daemon(place, "", "--docker-host", "tcp://127.0.0.1:1")
+        with daemon.running() as process:
+            target = fuzz.Target(daemon.api, daemon.registry, daemon.state / "haproxy", shutil.which("haproxy") or "")
+            good = asyncio.run(both(target, args.seed, args.calls)) and process.poll() is None
+        # Nobody else touches HAProxy: what was found to be drift was none.
+        bugs = [line for line in daemon.log.read_text().splitlines() if "Traceback" in line or "drift repaired" in line]
+    print(f"{len(bugs)} bugs in the log", *bugs[:_SHOWN], sep="\n  ")
+    return 0 if good and not bugs else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
