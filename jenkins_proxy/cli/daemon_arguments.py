@@ -37,9 +37,9 @@ def check_exposure(address: Address, option: str, variable: str, *, safe: bool) 
         )
 
 
-def bind(value: str) -> str:
+def bind(value: str, option: str = "--bind") -> str:
     """An address as HAProxy's ``bind`` takes it: ``*:80`` for every address, else ``host:port``."""
-    address = parse_listen(value, "--bind")
+    address = parse_listen(value, option)
     return f"*:{address.port}" if value.startswith(("*", ":")) else str(address)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import daemon_arguments, values
+from jenkins_proxy.cli import daemon_arguments, entry_arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -37,6 +37,7 @@ _HEADER_RANGE = (16_384, 1_048_576)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_entry(parser)
+    entry_arguments.add_arguments(parser)
     api = parser.add_argument_group("API and dashboard")
     api.add_argument(
         "--listen",
@@ -158,7 +159,9 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             args.hard_stop_after,
             *_user(),
             max_header=_max_header(args.max_header, os.environ),
+            entry=entry_arguments.entry(args),
         ),
+        certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,

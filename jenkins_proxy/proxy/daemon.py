@@ -29,12 +29,14 @@ from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -61,8 +63,9 @@ _AGENT_CONNECTIONS = 4
 _SERVERS = 2
 # What the API's token guards is not to be had by the registry's door.
 _OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS)
-QUIET_EVENTS = ("in-rotation", "reload")
-"""Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too."""
+QUIET_EVENTS = ("in-rotation", "reload", "certificate-refused", "certificate-expires")
+"""Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too;
+what is wrong with a certificate has a line of its own, at its level."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Options:
     :ivar embedded: None when a Consul is given.
     :ivar connections: how many connections to the registry are held at most.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
+    :ivar certificates: the folder of those that users meet; None: only those that come by the API.
     """
 
     listen: Address
@@ -99,6 +103,7 @@ class Options:
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()
+    certificates: Path | None = None
     timing: Timing = Timing()
 
 
@@ -136,7 +141,17 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
         )
         stack.push_async_callback(_end, controller, haproxy, stop)
+        certificates = CertificateService(
+            haproxy,
+            folder=options.certificates,
+            store=options.state_dir / "certs",
+            events=controller.events,
+            reload=controller.service.reload,
+            timing=options.timing,
+        )
+        certificates.prepare()
         await controller.start()
+        await stack.enter_async_context(_background(controller, "the certificates", certificates.run))
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
@@ -150,6 +165,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             event_log=event_log,
             meter=meter,
             haproxy=haproxy,
+            certificates=certificates,
         )
         await stack.enter_async_context(_served(app, port, options, event_log))
         _LOG.info(_ready(options, url))
@@ -172,9 +188,10 @@ def _api(
     event_log: EventLog,
     meter: Meter,
     haproxy: HAProxy,
+    certificates: CertificateService,
 ) -> web.Application:
     service, timing = controller.service, options.timing
-    about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
+    about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(_entries(options))}
     authenticator = Authenticator(options.token, options.names, loopback=is_loopback(options.listen.host))
     waiter = RouteWaiter(service, waiter_client, timing)
     return application(
@@ -182,8 +199,16 @@ def _api(
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
+        Certificates(certificates),
         DockerFlow(service, waiter),
-        Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
+        Dashboard(
+            service,
+            event_log,
+            meter,
+            TrafficReader(haproxy.runtime.ask, timing=timing),
+            about,
+            certificates=certificates,
+        ),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),
     )
@@ -269,10 +294,16 @@ def _name(options: Options) -> str:
     return f"{socket.gethostname()}-{options.listen.port}"
 
 
+def _entries(options: Options) -> tuple[str, ...]:
+    """Where users connect."""
+    tls = options.haproxy.entry.tls
+    return options.haproxy.binds + (tuple(f"https://{bind}" for bind in tls.binds) if tls else ())
+
+
 def _ready(options: Options, url: str) -> str:
     scheme = "https" if options.tls else "http"
     kind = "embedded registry" if options.embedded else "registry"
     return (
-        f"serving: users enter at {', '.join(options.haproxy.binds)}, "
+        f"serving: users enter at {', '.join(_entries(options))}, "
         f"API and page at {scheme}://{options.listen}/, {kind} at {url}"
     )

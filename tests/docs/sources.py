@@ -20,6 +20,7 @@ from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
@@ -113,7 +114,8 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         Routes(Mock(), Mock(), Mock()),
         HoldRoutes(Mock()),
         DockerFlow(Mock(), Mock()),
-        Dashboard(Mock(), Mock(), Mock(), Mock(), {}),
+        Certificates(Mock()),
+        Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock()),
         EventStream(Mock(), Mock()),
         app.Meta(Mock()),
     )
@@ -141,4 +143,4 @@ def _endpoints(application: web.Application) -> Iterator[Endpoint]:
 
 def exposition() -> str:
     """What ``/metrics`` answers for a proxy without routes: every family of ours, if without samples."""
-    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {}).decode()
+    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {}, {}).decode()

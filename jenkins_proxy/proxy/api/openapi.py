@@ -18,8 +18,9 @@ _ERRORS = {
     400: "A value is not allowed, or HAProxy refuses the route.",
     401: "The token is missing or wrong.",
     403: "The request looks like one that a web page makes, or its Host is unknown.",
-    404: "There is no such route, or no such count.",
-    409: "No live instance, another service has one of the paths, or another deploy holds the service.",
+    404: "There is no such route, no such count, or no such certificate.",
+    409: "No live instance, another service has one of the paths, or another deploy holds the service, or "
+    "the certificate is a file's.",
     500: "Docker Flow: Proxy's status for every other failure.",
     503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
 }
@@ -57,6 +58,7 @@ class Operation:
     :ivar answer: the name of the schema of a good answer; empty for one that is no JSON.
     :ivar media: of a good answer.
     :ivar body: the name of the schema of the request's body; empty without one.
+    :ivar text_body: the media type of a request's body that is text; empty without one.
     :ivar guarded: whether it changes something or shows a secret, and needs the token where there is one.
     :ivar errors: the statuses of failures.
     :ivar error: the name of the schema of a failure.
@@ -69,6 +71,7 @@ class Operation:
     media: str = JSON
     parameters: tuple[Parameter, ...] = ()
     body: str = ""
+    text_body: str = ""
     guarded: bool = False
     errors: tuple[int, ...] = ()
     error: str = "Error"
@@ -88,6 +91,8 @@ class Operation:
         }
         if self.body:
             operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(self.body)}}}
+        if self.text_body:
+            operation["requestBody"] = {"required": True, "content": {self.text_body: {"schema": _TEXT}}}
         if self.guarded:
             operation["security"] = [{"token": []}]
         return operation
@@ -174,6 +179,7 @@ def operations() -> Iterator[Operation]:
         )
     yield from _holds()
     yield from _counts()
+    yield from _certificates()
     yield Operation(
         "get",
         "/v1/events",
@@ -249,6 +255,45 @@ def _counts() -> Iterator[Operation]:
         guarded=True,
         errors=(400, 404, 503),
     )
+
+
+def _certificates() -> Iterator[Operation]:
+    """The certificates that users meet."""
+    name = Parameter("name", "The certificate's name.", _TEXT, "path", required=True)
+    yield Operation("get", "/v1/certs", "The certificates: their names and ends, never a key.", "CertificateList")
+    yield Operation(
+        "put",
+        "/v1/certs/{name}",
+        "Serve a certificate: PEM with its chain and its key.",
+        "CertificateState",
+        parameters=(name,),
+        text_body="application/x-pem-file",
+        guarded=True,
+        errors=(400, 409, 503),
+    )
+    yield Operation(
+        "delete",
+        "/v1/certs/{name}",
+        "Serve a certificate no longer that came by the API.",
+        "CertificateRemoval",
+        parameters=(name,),
+        guarded=True,
+        errors=(400, 404, 409, 503),
+    )
+    answer = "DockerFlowCertificates"
+    for slash in ("", "/"):
+        yield Operation(
+            "put",
+            f"{DOCKER_FLOW}/cert{slash}",
+            "Docker Flow: Proxy's cert: as PUT /v1/certs.",
+            answer,
+            parameters=(Parameter("certName", "The certificate's name.", _TEXT, required=True),),
+            text_body="application/x-pem-file",
+            guarded=True,
+            errors=(400, 409, 500),
+            error=answer,
+        )
+        yield Operation("get", f"{DOCKER_FLOW}/certs{slash}", "Docker Flow: Proxy's certs, without the keys.", answer)
 
 
 def _docker_flow() -> Iterator[Operation]:

@@ -37,6 +37,8 @@ class HAProxy:
     :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
     :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
+    :ivar replacing: held while a new worker takes over from the current one: whoever changes files and the worker
+        together holds it, so that both are changed or neither.
     :ivar took_over: whether users were served already when it started, by what an earlier daemon had left.
     """
 
@@ -48,6 +50,7 @@ class HAProxy:
         self.on_death: Callable[[str], None] = lambda _reason: None
         self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
+        self.replacing = asyncio.Lock()
         self.took_over = False
         self._program = ""
         self._log = output.Log()
@@ -122,6 +125,10 @@ class HAProxy:
         :raises UsageError: when HAProxy refuses it. ProxyError: when the files cannot be written, or the new worker
             cannot start; the old one keeps serving.
         """
+        async with self.replacing:
+            await self._replace(rendered, version)
+
+    async def _replace(self, rendered: Rendered, version: int) -> None:
         await self.check(rendered)
         self.files.commit(rendered)
         try:

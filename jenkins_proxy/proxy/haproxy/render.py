@@ -17,6 +17,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
@@ -64,6 +65,7 @@ class Options:
     :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
     :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
         itself: about 15 kB.
+    :ivar entry: what users meet beside the routes: TLS and what else holds for all of them.
     """
 
     binds: tuple[str, ...] = ("*:80",)
@@ -72,6 +74,7 @@ class Options:
     user: str = ""
     group: str = ""
     max_header: int = 0
+    entry: Entry = Entry()
 
     @property
     def rewrite_size(self) -> int:
@@ -199,6 +202,9 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         instance_header=INSTANCE_HEADER,
         ring=ring.RING,
         log_format=ring.LOG_FORMAT,
+        certificate_list=CERTIFICATE_LIST,
+        acme_backend=ACME_BACKEND,
+        acme_path=ACME_PATH,
     )
     return maps, head
 
@@ -248,7 +254,9 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds)
+    environment.filters.update(
+        quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, server_name=server_name
+    )
     return environment.get_template(name)
 
 

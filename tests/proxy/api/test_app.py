@@ -30,7 +30,7 @@ ARTICLE = f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/api/v1/books"
 
 
 @pytest.fixture
-async def call(proxy_service, consul_url):
+async def call(proxy_service, consul_url, certificates):
     """``await call("GET", "/v1/routes")``: status and JSON (or text); ``token=`` makes a daemon that wants one."""
     sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -39,7 +39,7 @@ async def call(proxy_service, consul_url):
 
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
-        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {})
+        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates)
         waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(token)
         runner = app.runner(
             app.application(

@@ -14,6 +14,7 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
@@ -23,6 +24,7 @@ from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.openapi import document
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ConflictError, ProxyState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
@@ -37,7 +39,7 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def application(proxy_service, hold_service, counting) -> web.Application:
+async def application(proxy_service, hold_service, counting, certificates) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -52,7 +54,8 @@ async def application(proxy_service, hold_service, counting) -> web.Application:
         HoldRoutes(hold_service),
         UserCounts(counting),
         DockerFlow(proxy_service, waiter),
-        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
+        Certificates(certificates),
+        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
         EventStream(event_log, Authenticator("")),
         app.Meta(proxy_service),
     )
@@ -166,6 +169,37 @@ async def test_what_is_asked_and_answered_fits_its_schema(
     async with client.request(method, path, json=body) as answer:
         assert answer.status == status
         check(operation["responses"][str(status)]["content"]["application/json"]["schema"], await answer.json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/v1/certs/{name}", b"-----BEGIN CERTIFICATE-----", 200),
+        ("PUT", "/v1/certs/{name}", b"\x00\xff", 400),
+        ("GET", "/v1/certs", None, 200),
+        ("GET", "/v1/state", None, 200),
+        ("DELETE", "/v1/certs/{name}", None, 200),
+        ("PUT", f"{PREFIX}/cert", b"-----BEGIN CERTIFICATE-----", 200),
+        ("PUT", f"{PREFIX}/cert/", b"", 400),
+        ("GET", f"{PREFIX}/certs", None, 200),
+    ],
+)
+async def test_certificates_fit_their_schema_and_tell_no_key(client, certificates, method, path, body, status) -> None:
+    certificates.known["one"] = certificates.serving("one")
+    certificates.known["bad"] = CertificateState("bad", None, "/certs/bad.pem", problem="it holds no private key")
+    async with client.request(method, path.format(name="one.pem"), params={"certName": "one.pem"}, data=body) as answer:
+        assert answer.status == status
+        assert "PRIVATE" not in await answer.text()
+        schema = described()[method, path]["responses"][str(status)]["content"]["application/json"]["schema"]
+        check(schema, await answer.json())
+
+
+async def test_docker_flows_cert_needs_a_name(client) -> None:
+    async with client.put(f"{PREFIX}/cert", data=b"-----BEGIN CERTIFICATE-----") as answer:
+        assert answer.status == 400
+        assert (await answer.json())["Message"] == "Query parameter certName is mandatory"
+    async with client.delete("/v1/certs/absent") as answer:
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize(
