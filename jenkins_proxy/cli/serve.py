@@ -166,6 +166,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
         tls=daemon_arguments.tls_context(args.tls_cert, args.tls_key),
+        tls_files=(args.tls_cert, args.tls_key),
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )

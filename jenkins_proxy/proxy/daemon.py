@@ -36,6 +36,7 @@ from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
@@ -92,6 +93,7 @@ class Options:
     :ivar embedded: None when a Consul is given.
     :ivar connections: how many connections to the registry are held at most.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
+    :ivar tls_files: what ``tls`` was made from: the certificate's file and its key's, or none.
     :ivar certificates: the folder of those that users meet; None: only those that come by the API.
     """
 
@@ -101,6 +103,7 @@ class Options:
     state_dir: Path
     token: str = ""
     tls: ssl.SSLContext | None = None
+    tls_files: tuple[str, str] = ("", "")
     connections: int = 100
     names: tuple[str, ...] = ()
     certificates: Path | None = None
@@ -152,6 +155,9 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         certificates.prepare()
         await controller.start()
         await stack.enter_async_context(_background(controller, "the certificates", certificates.run))
+        if options.tls:
+            own = OwnCertificate(options.tls, *options.tls_files, events=controller.events, timing=options.timing)
+            await stack.enter_async_context(_background(controller, "the API's certificate", own.run))
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:

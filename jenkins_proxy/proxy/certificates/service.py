@@ -16,7 +16,8 @@ from pathlib import Path
 from jenkins_proxy import validation
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
-from jenkins_proxy.proxy.certificates.certificate import Certificate, parse, warning_stage, when
+from jenkins_proxy.proxy.certificates.certificate import Certificate, parse, when
+from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
 from jenkins_proxy.proxy.certificates.loader import CertificateLoader
 from jenkins_proxy.proxy.certificates.sources import Signature, Source, sources
 from jenkins_proxy.proxy.events import EventBus
@@ -76,7 +77,7 @@ class CertificateService:
         self._signatures: dict[str, Signature] = {}
         self._problems: dict[str, tuple[Signature, str]] = {}
         self._shadowed: set[Path] = set()
-        self._warned: dict[str, tuple[str, int]] = {}
+        self._warnings = ExpiryWarnings(events, clock)
 
     def prepare(self) -> None:
         """Write what HAProxy starts with: a certificate that cannot be served is named, and left out.
@@ -100,7 +101,7 @@ class CertificateService:
             raise UsageError(error.message, error.hint) from error
         if not certificates:
             _LOG.warning("there is no certificate yet: clients by https meet a self-signed one")
-        self.warn()
+        self._warnings.warn(self._loader.served)
 
     async def run(self) -> None:
         """Follow the files and the calendar, until cancelled."""
@@ -110,7 +111,7 @@ class CertificateService:
                 await self.look()
             except JenkinsProxyError as error:
                 _LOG.warning("certificates are as before, and tried again: %s", error.message)
-            self.warn()
+            self._warnings.warn(self._loader.served)
 
     async def look(self) -> None:
         """Take in what has changed in the folders.
@@ -277,18 +278,6 @@ class CertificateService:
         else:
             self._events.publish("certificate-removed", detail=name)
         return applied
-
-    def warn(self) -> None:
-        """Warn of certificates that end, once for each stage of each."""
-        for name, certificate in sorted(self._loader.served.items()):
-            stage = warning_stage(certificate, self._clock())
-            if stage is None or self._warned.get(name) == (certificate.fingerprint, stage):
-                continue
-            self._warned[name] = (certificate.fingerprint, stage)
-            verb = "expires" if stage else "expired"
-            told = f"{name} ({validation.few(certificate.names)}) {verb} at {when(certificate.not_after)}"
-            _LOG.warning("the certificate %s", told)
-            self._events.publish("certificate-expires", detail=told)
 
 
 def _keep(path: Path, content: bytes | None) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
+import ssl
 from types import SimpleNamespace
 
 import pytest
 import trustme
 
+from jenkins_proxy import tls
 from jenkins_proxy.errors import ProxyError, UsageError
-from jenkins_proxy.proxy.certificates.certificate import DAY
+from jenkins_proxy.proxy.certificates.certificate import DAY, parse
+from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
+from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
@@ -189,13 +194,53 @@ async def test_without_tls_nothing_is_written_and_nothing_taken(tmp_path):
     assert not world.run.exists()
 
 
-async def test_each_stage_before_the_end_is_warned_of_once(world, caplog):
-    (world.given / "a.pem").write_bytes(pem(days=40))
-    world.service.prepare()
-    for days in (5, 11, 12, 34, 39.5, 40.5):
-        world.now = NOW.timestamp() + days * DAY
-        world.service.warn()
+def test_each_stage_before_the_end_is_warned_of_once(caplog):
+    now = [0.0]
+    warnings = ExpiryWarnings(EventBus(), lambda: now[0])
+    certificate = parse("a", [pem(days=40)])
+    for days in (0, 5, 11, 12, 34, 39.5, 40.5):
+        now[0] = NOW.timestamp() + days * DAY
+        warnings.warn({"a": certificate})
     told = [
         record.getMessage().split(" ")[3:5] for record in caplog.records if "the certificate a" in record.getMessage()
     ]
     assert [words[1] for words in told] == ["expires", "expires", "expires", "expired"]
+
+
+def test_the_apis_own_certificate_is_renewed_and_its_end_named(tmp_path, caplog):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    first, second = (AUTHORITY.issue_cert("api.example.com") for _ in range(2))
+    old = AUTHORITY.issue_cert("api.example.com", not_before=NOW - datetime.timedelta(days=9), not_after=NOW)
+
+    def write(pair, own_key=None) -> None:
+        cert.write_bytes(pair.cert_chain_pems[0].bytes())
+        key.write_bytes((own_key or pair).private_key_pem.bytes())
+
+    write(old)
+    context = tls.server_context(str(cert), str(key))
+    own = OwnCertificate(context, str(cert), str(key), events=EventBus(), clock=NOW.timestamp)
+    own.look()
+    own.look()
+    assert caplog.text.count(f"the certificate {cert} (api.example.com) expired at 2026-06-01T00:00:00Z") == 1
+    write(first)
+    own.look()
+    assert met(context) == ssl.PEM_cert_to_DER_cert(first.cert_chain_pems[0].bytes().decode())
+    write(second, own_key=first)
+    for _ in range(3):
+        own.look()
+    assert caplog.text.count("the API serves on with the certificate of before: ") == 1
+    assert met(context) == ssl.PEM_cert_to_DER_cert(first.cert_chain_pems[0].bytes().decode())
+
+
+def met(context: ssl.SSLContext) -> bytes:
+    """The certificate that a client of this server meets."""
+    client = ssl.create_default_context()
+    AUTHORITY.configure_trust(client)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server_side = context.wrap_bio(to_server, to_client, server_side=True)
+    client_side = client.wrap_bio(to_client, to_server, server_hostname="api.example.com")
+    for _ in range(3):
+        for side in (client_side, server_side):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return client_side.getpeercert(binary_form=True)

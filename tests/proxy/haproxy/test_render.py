@@ -17,6 +17,7 @@ import pytest
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, Timeouts, argument, quoted, render, word
 from jenkins_proxy.validation import parse_address
@@ -30,7 +31,13 @@ def read(case: str):
     backends = [backend(**one) for one in data["backends"]]
     options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
     options["timeouts"] = Timeouts(**options.get("timeouts", {}))
+    options["entry"] = entry_of(**options.get("entry", {}))
     return render(backends, Options(**options), 1)
+
+
+def entry_of(tls=None, acme="", **rest) -> Entry:
+    tls = Tls(**{**tls, "binds": tuple(tls["binds"])}) if tls else None
+    return Entry(tls=tls, acme=parse_address(acme) if acme else None, **rest)
 
 
 def backend(route, servers=(), candidates=(), held=None, public=True) -> Backend:
