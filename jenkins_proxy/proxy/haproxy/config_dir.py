@@ -75,7 +75,7 @@ class ConfigDir:
         :raises ProxyError: when the disk refuses.
         """
         self._link(CONFIG, GOOD)
-        for path in self.folder.glob("*.map"):
+        for path in (*self.folder.glob("*.map"), *self.folder.glob("*.http")):
             if path.name not in rendered.maps and path.name not in (*rendered.runtime_maps, COUNTED_MAP):
                 path.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class ConfigDir:
 
     def _write(self, name: str, text: str) -> None:
         with self._reporting(self.folder / name):
-            atomic_write(self.folder / name, text.encode("ascii"), mode=0o600, fsync=True)
+            atomic_write(self.folder / name, text.encode(), mode=0o600, fsync=True)
 
     @contextlib.contextmanager
     def _reporting(self, path: Path) -> Iterator[None]:

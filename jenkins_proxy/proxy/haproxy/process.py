@@ -200,7 +200,10 @@ class HAProxy:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
             self.took_over = True
         mark = self._log.mark()
-        self._master = await child.Child.started(argv, cwd=self.files.folder, env=program.environment())
+        with output.access_log(self.options.entry.access_log) as stdout:
+            self._master = await child.Child.started(
+                argv, cwd=self.files.folder, env=program.environment(), stdout=stdout
+            )
         try:
             (self.files.folder / PID).write_text(str(self._master.pid))
         except OSError as error:

@@ -91,8 +91,8 @@ class Options:
 class Rendered:
     """The files, by name.
 
-    :ivar maps: their names come from their contents: a new version never overwrites the one that the running or the
-        last good configuration reads.
+    :ivar maps: those, and error pages. Their names come from their contents: a new version never overwrites the one
+        that the running or the last good configuration reads.
     :ivar runtime_maps: those that the Runtime API changes, by a name that stays.
     """
 
@@ -175,7 +175,8 @@ class _Search:
 
 def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, str], str]:
     """All that does not depend on the addresses: the maps, and the text up to the backends."""
-    maps: dict[str, str] = {}
+    pages = options.entry.page_files
+    maps = {pages[status]: text for status, text in options.entry.error_pages.items()}
     public = {backend.route.service: backend.route for backend in backends if backend.public}
     users = _search(public.values(), maps)
     # Keyed requests go where they would once the held route is everybody's.
@@ -202,6 +203,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         instance_header=INSTANCE_HEADER,
         ring=ring.RING,
         log_format=ring.LOG_FORMAT,
+        pages=pages,
         certificate_list=CERTIFICATE_LIST,
         acme_backend=ACME_BACKEND,
         acme_path=ACME_PATH,

@@ -22,7 +22,7 @@ def haproxy_says(haproxy, tmp_path):
             (tmp_path / "own.pem").write_text(self_signed("own", time.time()).pem)
             (tmp_path / "certs.list").write_text("own.pem !*\n")
         for name, text in (*rendered.maps.items(), *rendered.runtime_maps.items()):
-            (tmp_path / name).write_text(text)
+            (tmp_path / name).write_bytes(text.encode())
         answer = subprocess.run(
             [haproxy, "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True
         )

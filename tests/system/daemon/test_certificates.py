@@ -59,6 +59,7 @@ class FrontDoor:
         self.daemon, self.port, self.folder = daemon, port, folder
         self._authority = authority
         self.keys: list[str] = []
+        self.log: Path
 
     def pem(self, *names: str) -> str:
         """A new certificate with its key. The key is remembered as a secret."""
@@ -107,11 +108,15 @@ class FrontDoor:
 def front(make_shared_daemon, free_port, authority, tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("certs"), free_port()
     site, challenges = Site(), Site("the-challenge")
+    pages = tmp_path_factory.mktemp("pages")
+    (pages / "404.http").write_bytes(b"HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nnot here")
     daemon = make_shared_daemon(
         "--tls-bind", f"127.0.0.1:{port}", "--certs", str(folder), "--tls-redirect", "--hsts", "3600",
-        "--acme", f"127.0.0.1:{challenges.port}",
+        "--acme", f"127.0.0.1:{challenges.port}", "--trusted", "127.0.0.2", "--no-route-status", "404",
+        "--error-pages", str(pages), "--access-log", "json", "--access-log-to", str(pages / "access.log"),
     )  # fmt: skip
     door = FrontDoor(daemon, port, folder, authority)
+    door.log = pages / "access.log"
     door.write("one.pem", door.pem("one.example.com"))
     certbot = authority.certificate("two.example.com", "*.two.example.com")
     (folder / "two").mkdir()
@@ -119,7 +124,7 @@ def front(make_shared_daemon, free_port, authority, tmp_path_factory):
     shutil.copy(certbot.key, folder / "two" / "privkey.pem")
     daemon.start()
     daemon.register("books", site)
-    assert daemon.curl("/v1/docker-flow-proxy/reconfigure?serviceName=books&servicePath=/")[0] == 0
+    assert daemon.curl("/v1/docker-flow-proxy/reconfigure?serviceName=books&servicePath=/a,/load")[0] == 0
     yield door
     for server in (site, challenges):
         server.stop()
@@ -169,6 +174,33 @@ def test_http_2_is_spoken_and_the_service_knows_that_it_is_https(front, curl) ->
     assert headers["x-forwarded-proto"] == "https"
     assert headers["x-forwarded-port"] == str(front.port)
     assert headers["x-forwarded-for"] == "127.0.0.1"
+
+
+def test_what_a_service_is_told_of_a_request_and_who_may_say_it_instead(front, curl, wait_for) -> None:
+    said = {"X-Request-ID": "mine-1", "X-Forwarded-Proto": "gopher", "X-Forwarded-Host": "h", "X-Forwarded-Port": "7"}
+    arguments = [word for name, value in said.items() for word in ("-H", f"{name}: {value}")]
+
+    def told(*how: str) -> dict[str, str]:
+        headers = {name.lower(): value for name, value in json.loads(curl("https", "/a", *arguments, *how)).items()}
+        return {name: headers[name.lower()] for name in said}
+
+    assert told("--interface", "127.0.0.2") == said
+    stranger = told()
+    assert stranger["X-Forwarded-Proto"] == "https"
+    assert stranger["X-Forwarded-Host"] == f"one.example.com:{front.port}"
+    assert stranger["X-Forwarded-Port"] == str(front.port)
+    assert re.fullmatch(r"[0-9a-f-]{36}", stranger["X-Request-ID"])
+    # A worker that ends at a reload says so, in HAProxy's own words.
+    lines = [json.loads(line) for line in front.log.read_text().splitlines() if not line.startswith("Proxy entry stop")]
+    (line,) = [line for line in lines if line["request_id"] == stranger["X-Request-ID"]]
+    assert (line["method"], line["uri"].removeprefix("https://one.example.com").partition("/")[2]) == ("GET", "a")
+    assert (line["status"], line["route"], line["termination"]) == (200, "books", "--")
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", line["instance"])
+    assert line["tls"].startswith("TLSv1.") and line["total_ms"] >= line["response_ms"] >= 0
+
+
+def test_who_has_no_route_gets_the_own_page(front, curl) -> None:
+    assert curl("https", "/nothing", "-w", " %{http_code}") == "not here 404"
 
 
 def test_protocols_before_tls_1_2_are_refused(front) -> None:
