@@ -123,6 +123,7 @@ class Route:
     timeout_server: float = 0.0
     timeout_tunnel: float = 0.0
     check_path: str = ""
+    allow_from: tuple[str, ...] = ()
 
     @property
     def registry_name(self) -> str:

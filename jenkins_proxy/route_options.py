@@ -249,6 +249,15 @@ OPTIONS = (
         metavar="P",
         labelled=True,
     ),
+    RouteOption(
+        "allow_from",
+        Kind.LIST,
+        "networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)",
+        _list_of(validation.check_network),
+        cli="--allow-from",
+        metavar="NET[,NET...]",
+        labelled=True,
+    ),
 )
 CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}
 DOCKER_FLOW_WORDS = {option.name: option.docker_flow or option.name for option in OPTIONS}
@@ -292,8 +301,8 @@ def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] 
             continue
         value = option.parse(labels[label])
         option.check(value, label)
-        if value == "":
-            raise validation.not_allowed(label, value, "a value")
+        if value in ("", ()):
+            raise validation.not_allowed(label, labels[label], "a value")
         if option.name not in given:
             values[option.name] = value
     return dataclasses.replace(route, **values)

@@ -124,6 +124,9 @@ def front(make_shared_daemon, free_port, authority, tmp_path_factory):
     shutil.copy(certbot.key, folder / "two" / "privkey.pem")
     daemon.start()
     daemon.register("books", site)
+    daemon.register("inner", site)
+    inner = json.dumps({"paths": ["/inner"], "allow_from": ["127.0.0.2"]})
+    assert daemon.curl("/v1/routes/inner", "-X", "PUT", "-d", inner)[0] == 0
     assert daemon.curl("/v1/docker-flow-proxy/reconfigure?serviceName=books&servicePath=/a,/load")[0] == 0
     yield door
     for server in (site, challenges):
@@ -201,6 +204,14 @@ def test_what_a_service_is_told_of_a_request_and_who_may_say_it_instead(front, c
 
 def test_who_has_no_route_gets_the_own_page(front, curl) -> None:
     assert curl("https", "/nothing", "-w", " %{http_code}") == "not here 404"
+
+
+def test_only_allowed_networks_reach_a_service(front, curl) -> None:
+    assert curl("https", "/inner", "-o", "/dev/null", "-w", "%{http_code}") == "403"
+    assert curl("https", "/inner", "-o", "/dev/null", "-w", "%{http_code}", "--interface", "127.0.0.2") == "200"
+    key = json.loads(front.daemon.curl("/v1/routes/inner")[1])["probe"]
+    probe = ("-H", f"{key['header']}: {key['key']}")
+    assert curl("https", "/inner", "-o", "/dev/null", "-w", "%{http_code}", *probe) == "200"
 
 
 def test_protocols_before_tls_1_2_are_refused(front) -> None:
