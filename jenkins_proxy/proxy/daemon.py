@@ -206,7 +206,7 @@ def _api(
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
         Certificates(certificates),
-        DockerFlow(service, waiter),
+        DockerFlow(service, waiter, certificates),
         Dashboard(
             service,
             event_log,

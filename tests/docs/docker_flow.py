@@ -35,6 +35,10 @@ TAKEN = {
         if option.docker_flow
     },
     "servicePath.1": ("/api/v1/authors", "further paths, up to `servicePath.10`, to the first gap"),
+    "serviceCert": (
+        "PEM",
+        "PEM with its key, `\\n` for its line ends: the certificate of the service's name; `serve` needs `--tls-bind`",
+    ),
     "distribute": ("true", "taken and repeated in the answer; all proxies converge on the routes in any case"),
     "wait": ("30", "ours: seconds to wait for the first instance (30; 300 at the most)"),
     "allowEmpty": ("true", "ours: also without a live instance"),

@@ -113,7 +113,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
     parts = (
         Routes(Mock(), Mock(), Mock()),
         HoldRoutes(Mock()),
-        DockerFlow(Mock(), Mock()),
+        DockerFlow(Mock(), Mock(), Mock()),
         Certificates(Mock()),
         Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock()),
         EventStream(Mock(), Mock()),

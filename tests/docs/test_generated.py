@@ -64,7 +64,7 @@ def test_every_call_of_the_daemon_has_its_text(texts: dict[str, str]) -> None:
         ("mode", "ignored"),
         ("addReqHeader", "ignored"),
         ("users", "refused"),
-        ("serviceCert", "refused"),
+        ("serviceCert", "taken"),
     ],
 )
 def test_what_becomes_of_a_parameter(name: str, expected: str) -> None:

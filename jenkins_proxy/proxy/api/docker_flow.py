@@ -12,6 +12,7 @@ from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
@@ -25,9 +26,10 @@ _NO_PARAMETERS = Query(())
 class DockerFlow:
     """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500."""
 
-    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter) -> None:
+    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, certificates: CertificateService) -> None:
         self._service = proxy_service
         self._waiter = waiter
+        self._certificates = certificates
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
@@ -53,6 +55,8 @@ class DockerFlow:
             if call.dry_run:
                 state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
+            if call.certificate:
+                await self._certificates.put(call.route.service, call.certificate.encode())
             await self._waiter.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
         except JenkinsProxyError as error:
             return _failed(error, query)

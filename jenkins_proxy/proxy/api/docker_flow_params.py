@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jenkins_proxy import validation
@@ -48,7 +48,7 @@ REFUSED = {
         ),
         _AUTH,
     ),
-    **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "httpsOnly", "sslVerifyNone"), _TLS),
+    **dict.fromkeys(("httpsPort", "srcHttpsPort", "httpsOnly", "sslVerifyNone"), _TLS),
     **dict.fromkeys(("reqMode", "srcPort", "isDefaultBackend"), _MODE),
     **dict.fromkeys(("reqRepSearch", "reqRepReplace", "reqPathSearchReplace"), "use reqPathSearch and reqPathReplace"),
 }
@@ -58,7 +58,7 @@ _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
 _KNOWN = {
     *(option.docker_flow for option in _OPTIONS),
     *REFUSED,
-    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun"),
+    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "serviceCert"),
 }
 _MAX_DESTINATIONS = 10
 
@@ -70,6 +70,7 @@ class Reconfigure:
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
     :ivar wait: seconds to wait for a first instance.
+    :ivar certificate: PEM with its key, which users of the service meet; empty: none is given. It is in no answer.
     """
 
     route: Route
@@ -78,6 +79,7 @@ class Reconfigure:
     wait: float
     allow_empty: bool
     dry_run: bool
+    certificate: str = field(default="", repr=False)
 
 
 def parse_reconfigure(query: Query) -> Reconfigure:
@@ -102,6 +104,8 @@ def parse_reconfigure(query: Query) -> Reconfigure:
         wait=wait_seconds(query),
         allow_empty=query.flag("allowEmpty"),
         dry_run=query.flag("dryRun"),
+        # A URL has no line ends: Docker Flow: Proxy reads them from the two signs.
+        certificate=query.text("serviceCert").replace("\\n", "\n"),
     )
 
 

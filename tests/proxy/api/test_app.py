@@ -45,7 +45,7 @@ async def call(proxy_service, consul_url, certificates):
             app.application(
                 authenticator,
                 Routes(proxy_service, waiter, authenticator),
-                DockerFlow(proxy_service, waiter),
+                DockerFlow(proxy_service, waiter, certificates),
                 dashboard,
                 EventStream(EventLog(), Authenticator("")),
                 app.Meta(proxy_service),

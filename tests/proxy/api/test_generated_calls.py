@@ -13,6 +13,7 @@ from aiohttp import web
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
@@ -60,6 +61,11 @@ PATHS = {
         for service in ("nope", "%ff", "books-ms/count", "books-ms/hold?id=%ff")
     },
     "GET /v1/routes": None,
+    "GET /v1/certs": None,
+    "PUT /v1/certs/one": None,
+    "DELETE /v1/certs/one": None,
+    "PUT /v1/docker-flow-proxy/cert": None,
+    "GET /v1/docker-flow-proxy/certs": None,
     "GET /healthz": None,
     "GET /readyz": None,
 }
@@ -71,7 +77,7 @@ TOKEN = {"Authorization": "Bearer the-token"}
 
 
 @pytest.fixture
-async def url(proxy_service, hold_service, counting):
+async def url(proxy_service, hold_service, counting, certificates):
     async with AsyncConsul("http://127.0.0.1:1", connections=1) as registry:
         authenticator = Authenticator("the-token")
         waiter = RouteWaiter(proxy_service, registry)
@@ -81,7 +87,8 @@ async def url(proxy_service, hold_service, counting):
                 Routes(proxy_service, waiter, authenticator),
                 HoldRoutes(hold_service),
                 UserCounts(counting),
-                DockerFlow(proxy_service, waiter),
+                DockerFlow(proxy_service, waiter, certificates),
+                Certificates(certificates),
                 EventStream(EventLog(), Authenticator("")),
                 app.Meta(proxy_service),
             )
@@ -159,7 +166,7 @@ async def test_forms_that_were_bugs(url, kind, form, status):
 
 
 async def test_without_a_token_a_broken_origin_is_a_page(proxy_service):
-    runner = app.runner(app.application(Authenticator(""), DockerFlow(proxy_service, None)))
+    runner = app.runner(app.application(Authenticator(""), DockerFlow(proxy_service, None, None)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0])

@@ -53,7 +53,7 @@ async def application(proxy_service, hold_service, counting, certificates) -> we
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
         UserCounts(counting),
-        DockerFlow(proxy_service, waiter),
+        DockerFlow(proxy_service, waiter, certificates),
         Certificates(certificates),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
         EventStream(event_log, Authenticator("")),
@@ -192,6 +192,26 @@ async def test_certificates_fit_their_schema_and_tell_no_key(client, certificate
         assert "PRIVATE" not in await answer.text()
         schema = described()[method, path]["responses"][str(status)]["content"]["application/json"]["schema"]
         check(schema, await answer.json())
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "message"),
+    [
+        ("-----BEGIN CERTIFICATE-----\\nabc\\n-----BEGIN PRIVATE KEY-----\\nxyz", 200, ""),
+        ("rubbish", 400, "the certificate books-ms is refused: it holds no certificate in PEM"),
+    ],
+)
+async def test_service_cert_is_the_certificate_of_that_name_and_is_not_repeated(
+    client, certificates, proxy_service, given, status, message
+) -> None:
+    query = {"serviceName": "books-ms", "servicePath": "/a", "serviceCert": given}
+    async with client.get(f"{PREFIX}/reconfigure", params=query) as answer:
+        assert answer.status == status
+        said = await answer.json()
+    assert (said["Message"], said["ServiceCert"]) == (message, "")
+    expected = [given.replace("\\n", "\n").encode()] if status == 200 else []
+    assert certificates.bodies == expected
+    assert ("books-ms" in proxy_service.routes) is (status == 200)
 
 
 async def test_docker_flows_cert_needs_a_name(client) -> None:

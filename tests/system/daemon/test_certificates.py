@@ -30,6 +30,9 @@ class Site:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:  # noqa: N802
+                if self.headers.get("Upgrade"):
+                    self._echo()
+                    return
                 body = (text or json.dumps({**self.headers, "path": self.path})).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
@@ -37,6 +40,15 @@ class Site:
                 self.wfile.write(body)
 
             do_POST = do_GET  # noqa: N815
+
+            def _echo(self) -> None:
+                self.send_response(101)
+                self.send_header("Connection", "Upgrade")
+                self.send_header("Upgrade", "echo")
+                self.end_headers()
+                while said := self.connection.recv(1000):
+                    self.connection.sendall(said)
+                self.close_connection = True
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -253,6 +265,9 @@ def test_twenty_renewals_under_load_lose_nothing_and_reload_nothing(front, until
             failed.append(repr(error))
 
     version = front.daemon.told()["version"]
+    socket_open = front.connect("one.example.com")
+    socket_open.sendall(b"GET /a HTTP/1.1\r\nHost: one.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+    assert socket_open.recv(1000).startswith(b"HTTP/1.1 101 ")
     assert front.put("upload", front.pem("upload.example.com"))[1]["applied"] == "runtime"
     with asking(user, user):
         for number in range(RENEWALS):
@@ -265,6 +280,9 @@ def test_twenty_renewals_under_load_lose_nothing_and_reload_nothing(front, until
                 pem = front.pem("upload.example.com")
                 assert front.put("upload", pem)[1]["applied"] == "runtime"
                 until_served("upload.example.com", pem)
+    with socket_open:
+        socket_open.sendall(b"still here")
+        assert socket_open.recv(1000) == b"still here"
     assert failed == []
     assert answered[0] > RENEWALS
     assert front.daemon.told()["version"] == version
