@@ -124,6 +124,7 @@ class Route:
     timeout_tunnel: float = 0.0
     check_path: str = ""
     allow_from: tuple[str, ...] = ()
+    proto: str = ""
 
     @property
     def registry_name(self) -> str:

@@ -23,6 +23,7 @@ MAX_VALUES = 100
 """How many paths, and how many domains, a route may have."""
 MAX_SLOW_START = 3600.0
 MAX_TIMEOUT = 86400.0
+PROTOCOLS = ("h2",)
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 Check = Callable[[Any, str], object]
@@ -108,6 +109,11 @@ def _optional(rule: validation.Rule) -> Check:
 def _path_type(value: Any, parameter: str) -> None:
     if value not in validation.PATH_TYPES:
         raise validation.not_allowed(parameter, value, ", ".join(validation.PATH_TYPES))
+
+
+def _proto(value: Any, parameter: str) -> None:
+    if value not in ("", *PROTOCOLS):
+        raise validation.not_allowed(parameter, value, ", ".join(PROTOCOLS))
 
 
 def _list_of(check: Check | None = None) -> Check:
@@ -257,6 +263,16 @@ OPTIONS = (
         cli="--allow-from",
         metavar="NET[,NET...]",
         labelled=True,
+    ),
+    RouteOption(
+        "proto",
+        Kind.TEXT,
+        "what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)",
+        _proto,
+        cli="--proto",
+        metavar="PROTO",
+        labelled=True,
+        choices=PROTOCOLS,
     ),
 )
 CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}

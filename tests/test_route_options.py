@@ -120,6 +120,7 @@ def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: s
             "allow_from '10.0.0.1/8' is not allowed: it must be the network's own address: 10",
         ),
         ({"allow_from": ("localhost",)}, "allow_from 'localhost' is not allowed: it must be a network such as"),
+        ({"proto": "h3"}, "proto 'h3' is not allowed: it must be h2"),
         ({"allow_from": (7,)}, "allow_from 7 is not allowed"),
         ({"slow_start": "5s"}, "slow_start '5s' is not allowed: it must be a number of seconds from 0 to 3600"),
         ({"slow_start": -1}, "slow_start -1"),

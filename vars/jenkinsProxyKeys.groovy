@@ -9,6 +9,7 @@ import groovy.transform.Field
     timeoutTunnel: 0,  // seconds that a silent WebSocket stays open
     checkPath: '',     // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
     allowFrom: [],     // networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)
+    proto: '',         // what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "changes are served within a second, without a reload. PUT /v1/certs/NAME adds others",
     )
     tls.add_argument(
+        "--share-certs",
+        default="",
+        metavar="KEYFILE",
+        help="share the certificates of PUT /v1/certs with all proxies on the registry, encrypted by this key",
+    )
+    tls.add_argument(
         "--tls-redirect",
         nargs="?",
         type=values.whole,
@@ -181,11 +187,28 @@ def certificates(args: argparse.Namespace) -> Path | None:
     return folder.absolute()
 
 
+def share_key(args: argparse.Namespace) -> bytes:
+    """The key by which certificates are shared; empty: they are not.
+
+    :raises UsageError: when there is none in the file.
+    """
+    if not args.share_certs:
+        return b""
+    from jenkins_proxy.proxy.certificates.sharing import read_key
+
+    return read_key(args.share_certs)
+
+
 def _tls(args: argparse.Namespace) -> Tls | None:
     from jenkins_proxy.proxy.haproxy.entry.options import Tls
 
     if not args.tls_bind:
-        given = {"--certs": args.certs, "--tls-redirect": args.tls_redirect, "--hsts": args.hsts}
+        given = {
+            "--certs": args.certs,
+            "--share-certs": args.share_certs,
+            "--tls-redirect": args.tls_redirect,
+            "--hsts": args.hsts,
+        }
         for option, value in given.items():
             if value:
                 raise UsageError(f"{option} is given without --tls-bind", "for example --tls-bind '*:443'")

@@ -38,6 +38,7 @@ from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
+from jenkins_proxy.proxy.certificates.sharing import SHARED, Cipher, SharedCertificates
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -63,7 +64,7 @@ _AGENT_CONNECTIONS = 4
 # The API and the embedded registry.
 _SERVERS = 2
 # What the API's token guards is not to be had by the registry's door.
-_OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS)
+_OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS, SHARED)
 QUIET_EVENTS = ("in-rotation", "reload", "certificate-refused", "certificate-expires")
 """Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too;
 what is wrong with a certificate has a line of its own, at its level."""
@@ -95,6 +96,7 @@ class Options:
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     :ivar tls_files: what ``tls`` was made from: the certificate's file and its key's, or none.
     :ivar certificates: the folder of those that users meet; None: only those that come by the API.
+    :ivar share_key: by which they are encrypted in the registry, for several proxies; empty: they are this one's own.
     """
 
     listen: Address
@@ -107,6 +109,7 @@ class Options:
     connections: int = 100
     names: tuple[str, ...] = ()
     certificates: Path | None = None
+    share_key: bytes = b""
     timing: Timing = Timing()
 
 
@@ -144,16 +147,13 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
         )
         stack.push_async_callback(_end, controller, haproxy, stop)
-        certificates = CertificateService(
-            haproxy,
-            folder=options.certificates,
-            store=options.state_dir / "certs",
-            events=controller.events,
-            reload=controller.service.reload,
-            timing=options.timing,
-        )
+        certificates = _certificates(options, controller, haproxy, waiter_client)
         certificates.prepare()
         await controller.start()
+        if isinstance(certificates, SharedCertificates):
+            await stack.enter_async_context(
+                _background(controller, "the certificates of other proxies", certificates.follow)
+            )
         await stack.enter_async_context(_background(controller, "the certificates", certificates.run))
         if options.tls:
             own = OwnCertificate(options.tls, *options.tls_files, events=controller.events, timing=options.timing)
@@ -217,6 +217,23 @@ def _api(
         ),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),
+    )
+
+
+def _certificates(
+    options: Options, controller: Controller, haproxy: HAProxy, registry: AsyncConsul
+) -> CertificateService:
+    """The certificates of the entry, shared with other proxies or this one's own."""
+    make: Callable[..., CertificateService] = CertificateService
+    if options.share_key:
+        make = functools.partial(SharedCertificates, registry=registry, cipher=Cipher(options.share_key))
+    return make(
+        haproxy,
+        folder=options.certificates,
+        store=options.state_dir / "certs",
+        events=controller.events,
+        reload=controller.service.reload,
+        timing=options.timing,
     )
 
 

@@ -51,6 +51,7 @@ def test_what_they_become(arguments: list[str], entry: Entry) -> None:
     ("arguments", "says"),
     [
         (["--certs", "."], "--certs is given without --tls-bind"),
+        (["--share-certs", "key"], "--share-certs is given without --tls-bind"),
         (["--hsts", "60"], "--hsts is given without --tls-bind"),
         (["--tls-redirect"], "--tls-redirect is given without --tls-bind"),
         (["--tls-bind", "*:443 ssl"], "--tls-bind '*:443 ssl' is not allowed"),

@@ -180,6 +180,11 @@ class CertificateService:
         """All of them, by name."""
         return [self.state(name) for name in sorted(self._loader.served.keys() | self._problems.keys())]
 
+    def stored(self) -> Mapping[str, bytes]:
+        """Those that came by the API, with their keys, by name."""
+        own = (source for source in self._sources.values() if source.path.parent == self._store)
+        return {one.name: self._loader.served[one.name].pem.encode() for one in own if one.name in self._loader.served}
+
     def ends(self) -> Mapping[str, float]:
         """When each one that is served ends, in seconds since 1970, by its name."""
         return {name: certificate.not_after for name, certificate in self._loader.served.items()}

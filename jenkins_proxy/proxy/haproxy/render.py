@@ -109,6 +109,8 @@ def server_options(route: Route) -> str:
     and real requests that fail to connect count as failed checks: two of them take the server out at once.
     """
     common = "pool-purge-delay 5s pool-max-conn -1"
+    if route.proto:
+        common += f" proto {word(route.proto)}"
     if route.slow_start:
         common += f" slowstart {milliseconds(route.slow_start)}"
     if route.skip_check:

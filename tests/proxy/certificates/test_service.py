@@ -12,11 +12,13 @@ import pytest
 import trustme
 
 from jenkins_proxy import tls
-from jenkins_proxy.errors import ProxyError, UsageError
+from jenkins_proxy.clients.consul.models import KvPair
+from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.proxy.certificates.certificate import DAY, parse
 from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
 from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
+from jenkins_proxy.proxy.certificates.sharing import SHARED, Cipher, SharedCertificates, read_key
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError
@@ -35,7 +37,9 @@ def pem(name: str = "a.example.com", days: float = 90) -> bytes:
 class World:
     """A service with its folders, and a HAProxy that does everything unless it is told otherwise."""
 
-    def __init__(self, folder, *, tls: bool = True) -> None:
+    def __init__(self, folder, *, tls: bool = True, **sharing: object) -> None:
+        folder.mkdir(exist_ok=True)
+        self.sharing = sharing
         self.run, self.store, self.given = (folder / name for name in ("run", "store", "given"))
         self.given.mkdir()
         self.now = NOW.timestamp()
@@ -54,8 +58,15 @@ class World:
             runtime=SimpleNamespace(ask=self.ask),
             replacing=asyncio.Lock(),
         )
-        self.service = CertificateService(
-            haproxy, folder=self.given, store=self.store, events=EventBus(), reload=self.reload, clock=lambda: self.now
+        made = SharedCertificates if self.sharing else CertificateService
+        self.service = made(
+            haproxy,
+            folder=self.given,
+            store=self.store,
+            events=EventBus(),
+            reload=self.reload,
+            clock=lambda: self.now,
+            **self.sharing,
         )
 
     async def ask(self, *commands: str) -> list[str]:
@@ -244,3 +255,107 @@ def met(context: ssl.SSLContext) -> bytes:
             with contextlib.suppress(ssl.SSLWantReadError):
                 side.do_handshake()
     return client_side.getpeercert(binary_form=True)
+
+
+class Store:
+    """The registry's key-value store."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[str, KvPair] = {}
+        self.away = False
+
+    async def kv_put(self, key: str, value: bytes, *, cas: int | None = None) -> bool:
+        if self.away:
+            raise RegistryError("the registry does not answer")
+        if cas == 0 and key in self.pairs:
+            return False
+        self.pairs[key] = KvPair(key, value, len(self.pairs) + 1, "")
+        return True
+
+
+@pytest.fixture
+async def pair_of_proxies(tmp_path):
+    """Two that share, and their store."""
+    store = Store()
+    made = [World(tmp_path / name, registry=store, cipher=Cipher(b"k" * 32)) for name in ("one", "two")]
+    for world in made:
+        world.service.prepare()
+    return (*made, store)
+
+
+async def test_what_is_put_into_one_proxy_is_in_the_other_and_nothing_is_readable_in_between(pair_of_proxies):
+    one, two, store = pair_of_proxies
+    secret = pem()
+    await one.service.put("a", secret)
+    await two.service.take(list(store.pairs.values()))
+    assert two.states()["a"].certificate.fingerprint == one.states()["a"].certificate.fingerprint
+    (stored,) = store.pairs.values()
+    assert stored.key == SHARED + "a"
+    assert b"PRIVATE" not in stored.value and secret.splitlines()[1] not in stored.value
+    told = len(two.told)
+    await two.service.take(list(store.pairs.values()))
+    assert len(two.told) == told
+    await two.service.remove("a")
+    await one.service.take(list(store.pairs.values()))
+    assert one.states() == {}
+    # Gone for good: who comes back later does not bring it again.
+    assert store.pairs[SHARED + "a"].value == b""
+
+
+async def test_what_was_there_before_it_is_shared_is_shared(pair_of_proxies):
+    one, two, store = pair_of_proxies
+    store.away = True
+    with pytest.raises(ProxyError, match="a is as told in this proxy, but not in the others"):
+        await one.service.put("a", pem())
+    store.away = False
+    await one.service.take([])
+    await two.service.take(list(store.pairs.values()))
+    assert list(two.states()) == ["a"]
+
+
+async def test_what_another_key_has_encrypted_or_for_another_name_is_not_served(pair_of_proxies, caplog):
+    _, two, store = pair_of_proxies
+    (two.given / "file.pem").write_bytes(pem())
+    await two.service.look()
+    own, other = Cipher(b"k" * 32), Cipher(b"o" * 32)
+    for name, value in {
+        "foreign": other.encrypt("foreign", pem()),
+        "plain": pem(),
+        "moved": own.encrypt("else", pem()),
+        "file": own.encrypt("file", pem()),
+        "../up": own.encrypt("../up", pem()),
+    }.items():
+        await store.kv_put(SHARED + name, value)
+    for _ in range(2):
+        await two.service.take(list(store.pairs.values()))
+    assert list(two.states()) == ["file"]
+    for said in (
+        "'foreign' is not served: it is not encrypted by the key of --share-certs",
+        "'plain' is not served: it is not encrypted by the key",
+        "'moved' is not served: it is that of 'else'",
+        "'file' is not served: the certificate file is ",
+        "'../up' is not served: its name '../up' is not allowed",
+    ):
+        assert caplog.text.count(said) == 1, said
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        ("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=\n", 0o600, ""),
+        ("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=", 0o640, "can be read by others than its owner"),
+        ("a2tr", 0o600, "holds no key: 32 bytes in Base64"),
+        ("not base64!", 0o600, "holds no key: 32 bytes in Base64"),
+        (None, 0, "cannot be read: "),
+    ],
+)
+def test_the_key_to_share_by(tmp_path, content, mode: int, says: str):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+        file.chmod(mode)
+    if not says:
+        assert read_key(str(file)) == b"k" * 32
+        return
+    with pytest.raises(UsageError, match=says):
+        read_key(str(file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -121,12 +122,16 @@ def front(make_shared_daemon, free_port, authority, tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("certs"), free_port()
     site, challenges = Site(), Site("the-challenge")
     pages = tmp_path_factory.mktemp("pages")
+    shared = pages / "shared.key"
+    shared.write_bytes(base64.b64encode(b"k" * 32))
+    shared.chmod(0o600)
     (pages / "404.http").write_bytes(b"HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nnot here")
     daemon = make_shared_daemon(
-        "--tls-bind", f"127.0.0.1:{port}", "--certs", str(folder), "--tls-redirect", "--hsts", "3600",
-        "--acme", f"127.0.0.1:{challenges.port}", "--trusted", "127.0.0.2", "--no-route-status", "404",
-        "--error-pages", str(pages), "--access-log", "json", "--access-log-to", str(pages / "access.log"),
-    )  # fmt: skip
+        *("--tls-bind", f"127.0.0.1:{port}", "--certs", str(folder), "--tls-redirect", "--hsts", "3600"),
+        *("--acme", f"127.0.0.1:{challenges.port}", "--trusted", "127.0.0.2", "--no-route-status", "404"),
+        *("--share-certs", str(shared), "--error-pages", str(pages)),
+        *("--access-log", "json", "--access-log-to", str(pages / "access.log")),
+    )
     door = FrontDoor(daemon, port, folder, authority)
     door.log = pages / "access.log"
     door.write("one.pem", door.pem("one.example.com"))
@@ -339,7 +344,9 @@ def test_no_key_is_told(front) -> None:
     for path in ("/v1/certs", "/v1/docker-flow-proxy/certs", "/v1/state", "/v1/docker-flow-proxy/config", "/metrics"):
         told.append(front.daemon.curl(path)[1])
     with urllib.request.urlopen(front.daemon.registry + "/v1/kv/?recurse", timeout=10) as answer:
-        told.append(answer.read().decode())
+        stored = {pair["Key"]: base64.b64decode(pair["Value"] or "") for pair in json.load(answer)}
+    assert stored["jenkins-proxy/certificates/secret"]
+    told += [value.decode() for value in stored.values()]
     assert '"secret.example.com"' in told[0]
     assert [key for key in front.keys if any(key in text for text in told)] == []
     assert not re.search("PRIVATE KEY", "".join(told))
