@@ -11,6 +11,7 @@ from jenkins_proxy.cli import daemon_arguments, values
 from jenkins_proxy.errors import UsageError
 
 if TYPE_CHECKING:
+    from jenkins_proxy.proxy.certificates.compose import CertificateOptions
     from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
     from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 
@@ -172,31 +173,28 @@ def _error_pages(folder: str) -> dict[int, str]:
     return pages
 
 
-def certificates(args: argparse.Namespace) -> Path | None:
-    """The directory of certificates.
+def certificates(args: argparse.Namespace) -> CertificateOptions:
+    """Where certificates come from.
 
-    :raises UsageError: when it cannot be read.
+    :raises UsageError: when the directory or the key to share by cannot be read.
     """
-    if not args.certs:
-        return None
-    folder = Path(args.certs)
+    from jenkins_proxy.proxy.certificates.compose import CertificateOptions
+    from jenkins_proxy.proxy.certificates.sharing import read_key
+
+    return CertificateOptions(
+        folder=_folder(args.certs) if args.certs else None,
+        share_key=read_key(args.share_certs) if args.share_certs else b"",
+        own=(args.tls_cert, args.tls_key),
+    )
+
+
+def _folder(given: str) -> Path:
+    folder = Path(given)
     try:
         next(folder.iterdir(), None)
     except OSError as error:
-        raise UsageError(f"--certs {args.certs} cannot be read: {error.strerror}", "give a directory") from error
+        raise UsageError(f"--certs {given} cannot be read: {error.strerror}", "give a directory") from error
     return folder.absolute()
-
-
-def share_key(args: argparse.Namespace) -> bytes:
-    """The key by which certificates are shared; empty: they are not.
-
-    :raises UsageError: when there is none in the file.
-    """
-    if not args.share_certs:
-        return b""
-    from jenkins_proxy.proxy.certificates.sharing import read_key
-
-    return read_key(args.share_certs)
 
 
 def _tls(args: argparse.Namespace) -> Tls | None:

@@ -162,12 +162,10 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             entry=entry_arguments.entry(args),
         ),
         certificates=entry_arguments.certificates(args),
-        share_key=entry_arguments.share_key(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         token=settings.token,
         tls=daemon_arguments.tls_context(args.tls_cert, args.tls_key),
-        tls_files=(args.tls_cert, args.tls_key),
         connections=args.connections,
         names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
     )

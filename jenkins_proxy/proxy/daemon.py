@@ -36,9 +36,10 @@ from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
-from jenkins_proxy.proxy.certificates.own import OwnCertificate
+from jenkins_proxy.proxy.certificates import compose
+from jenkins_proxy.proxy.certificates.compose import CertificateOptions
 from jenkins_proxy.proxy.certificates.service import CertificateService
-from jenkins_proxy.proxy.certificates.sharing import SHARED, Cipher, SharedCertificates
+from jenkins_proxy.proxy.certificates.sharing import SHARED
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -94,9 +95,6 @@ class Options:
     :ivar embedded: None when a Consul is given.
     :ivar connections: how many connections to the registry are held at most.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
-    :ivar tls_files: what ``tls`` was made from: the certificate's file and its key's, or none.
-    :ivar certificates: the folder of those that users meet; None: only those that come by the API.
-    :ivar share_key: by which they are encrypted in the registry, for several proxies; empty: they are this one's own.
     """
 
     listen: Address
@@ -105,11 +103,9 @@ class Options:
     state_dir: Path
     token: str = ""
     tls: ssl.SSLContext | None = None
-    tls_files: tuple[str, str] = ("", "")
     connections: int = 100
     names: tuple[str, ...] = ()
-    certificates: Path | None = None
-    share_key: bytes = b""
+    certificates: CertificateOptions = CertificateOptions()
     timing: Timing = Timing()
 
 
@@ -147,17 +143,21 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
         )
         stack.push_async_callback(_end, controller, haproxy, stop)
-        certificates = _certificates(options, controller, haproxy, waiter_client)
+        certificates = compose.create(
+            haproxy,
+            options.certificates,
+            store=options.state_dir / "certs",
+            registry=waiter_client,
+            events=controller.events,
+            reload=controller.service.reload,
+            timing=options.timing,
+        )
         certificates.prepare()
         await controller.start()
-        if isinstance(certificates, SharedCertificates):
-            await stack.enter_async_context(
-                _background(controller, "the certificates of other proxies", certificates.follow)
-            )
-        await stack.enter_async_context(_background(controller, "the certificates", certificates.run))
-        if options.tls:
-            own = OwnCertificate(options.tls, *options.tls_files, events=controller.events, timing=options.timing)
-            await stack.enter_async_context(_background(controller, "the API's certificate", own.run))
+        for name, work in compose.work(
+            certificates, options.certificates, options.tls, events=controller.events, timing=options.timing
+        ):
+            await stack.enter_async_context(_background(controller, name, work))
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
@@ -217,23 +217,6 @@ def _api(
         ),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),
-    )
-
-
-def _certificates(
-    options: Options, controller: Controller, haproxy: HAProxy, registry: AsyncConsul
-) -> CertificateService:
-    """The certificates of the entry, shared with other proxies or this one's own."""
-    make: Callable[..., CertificateService] = CertificateService
-    if options.share_key:
-        make = functools.partial(SharedCertificates, registry=registry, cipher=Cipher(options.share_key))
-    return make(
-        haproxy,
-        folder=options.certificates,
-        store=options.state_dir / "certs",
-        events=controller.events,
-        reload=controller.service.reload,
-        timing=options.timing,
     )
 
 

@@ -16,6 +16,7 @@ from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 def parsed(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     entry_arguments.add_arguments(parser)
+    parser.set_defaults(tls_cert="", tls_key="")
     return parser.parse_args(arguments)
 
 
