@@ -23,6 +23,15 @@ DAY = 86400.0
 WARNING_DAYS = (30, 7, 1)
 """How many days before its end a certificate is warned of."""
 SELF_SIGNED = "jenkins-proxy self-signed"
+# What the library raises for what is no certificate after all: it reads most of it only when it is asked for.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -61,33 +70,35 @@ def parse(name: str, texts: Iterable[bytes]) -> Certificate:
     """
     blocks = [(match[1].decode(), match[0]) for text in texts for match in _BLOCK.finditer(text)]
     chain = [_certificate(block) for label, block in blocks if label in ("CERTIFICATE", "X509 CERTIFICATE")]
-    # By its other half, as a file beside the certificate may repeat it.
-    keys = {
-        _public(key.public_key()): key
-        for key in (_key(text) for label, text in blocks if label.endswith("PRIVATE KEY"))
-    }
+    found = [_key(text) for label, text in blocks if label.endswith("PRIVATE KEY")]
     if not chain:
         raise UsageError("it holds no certificate in PEM")
-    if len(keys) != 1:
-        raise UsageError(f"it holds {len(keys)} private keys" if keys else "it holds no private key")
-    ((public, key),) = keys.items()
-    own = [certificate for certificate in chain if _public(certificate.public_key()) == public]
-    if not own:
-        raise UsageError("the private key does not belong to the certificate")
-    # The order of TLS: the certificate itself first.
-    ordered = [own[0], *(certificate for certificate in chain if certificate != own[0])]
+    try:
+        # By its other half, as a file beside the certificate may repeat it.
+        keys = {_public(key.public_key()): key for key in found}
+        if len(keys) != 1:
+            raise UsageError(f"it holds {len(keys)} private keys" if keys else "it holds no private key")
+        ((public, key),) = keys.items()
+        own = [certificate for certificate in chain if _public(certificate.public_key()) == public]
+        if not own:
+            raise UsageError("the private key does not belong to the certificate")
+        # The order of TLS: the certificate itself first.
+        ordered = [own[0], *(certificate for certificate in chain if certificate != own[0])]
+        return _described(name, own[0], "".join(map(_pem, ordered)) + _key_pem(key))
+    except _UNREADABLE as error:
+        raise UsageError("a certificate in it cannot be read") from error
+
+
+def _described(name: str, own: x509.Certificate, pem: str) -> Certificate:
     return Certificate(
         name,
-        "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in ordered)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode(),
-        own[0].subject.rfc4514_string(),
-        own[0].issuer.rfc4514_string(),
-        _names(own[0]),
-        own[0].not_valid_before_utc.timestamp(),
-        own[0].not_valid_after_utc.timestamp(),
-        own[0].fingerprint(hashes.SHA256()).hex(),
+        pem,
+        own.subject.rfc4514_string(),
+        own.issuer.rfc4514_string(),
+        _names(own),
+        own.not_valid_before_utc.timestamp(),
+        own.not_valid_after_utc.timestamp(),
+        own.fingerprint(hashes.SHA256()).hex(),
     )
 
 
@@ -105,10 +116,7 @@ def self_signed(name: str, now: float) -> Certificate:
         .not_valid_after(begin + datetime.timedelta(days=365))
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return parse(name, [made.public_bytes(serialization.Encoding.PEM), private])
+    return parse(name, [_pem(made).encode(), _key_pem(key).encode()])
 
 
 def default_of(certificates: Mapping[str, Certificate]) -> Certificate | None:
@@ -136,10 +144,19 @@ def when(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _key_pem(key: PrivateKeyTypes) -> str:
+    form, secret = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, secret).decode()
+
+
 def _certificate(block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise UsageError("a certificate in it cannot be read") from error
 
 
@@ -161,7 +178,7 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The alternative names; of a certificate without any its common name, as HAProxy takes it."""
     try:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return tuple(str(own.value) for own in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME))
     addresses = (str(address) for address in alternative.get_values_for_type(x509.IPAddress))
     return (*alternative.get_values_for_type(x509.DNSName), *addresses)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import random
 import ssl
+import warnings
 from dataclasses import dataclass
 
 import pytest
@@ -78,6 +80,22 @@ def test_what_cannot_be_served_is_refused_with_its_reason(pair, texts, reason: s
     with pytest.raises(UsageError) as caught:
         parse("a", texts(pair, made("b.example.com")))
     assert caught.value.message.startswith(reason)
+
+
+def test_whatever_is_wrong_in_one_is_a_reason_and_no_bug(pair):
+    chance = random.Random(7)
+    good, refused = ssl.PEM_cert_to_DER_cert(pair.cert.decode()), 0
+    for _ in range(1000):
+        broken = bytearray(good)
+        for _ in range(chance.randint(1, 3)):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what the library takes although it should not be
+            try:
+                parse("a", [ssl.DER_cert_to_PEM_cert(bytes(broken)).encode(), pair.key])
+            except UsageError:
+                refused += 1
+    assert refused > 300
 
 
 def encrypted(key: bytes) -> bytes:
