@@ -210,9 +210,16 @@ def test_what_a_service_is_told_of_a_request_and_who_may_say_it_instead(front, c
     assert stranger["X-Forwarded-Host"] == f"one.example.com:{front.port}"
     assert stranger["X-Forwarded-Port"] == str(front.port)
     assert re.fullmatch(r"[0-9a-f-]{36}", stranger["X-Request-ID"])
-    # A worker that ends at a reload says so, in HAProxy's own words.
-    lines = [json.loads(line) for line in front.log.read_text().splitlines() if not line.startswith("Proxy entry stop")]
-    (line,) = [line for line in lines if line["request_id"] == stranger["X-Request-ID"]]
+
+    def logged() -> list[dict]:
+        # A worker that ends at a reload says so, in HAProxy's own words.
+        lines = [line for line in front.log.read_text().splitlines(keepends=True) if not line.startswith("Proxy entry")]
+        found = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [line for line in found if line["request_id"] == stranger["X-Request-ID"]]
+
+    # It is written once the answer is sent.
+    wait_for(logged, "its line in the access log")
+    (line,) = logged()
     assert (line["method"], line["uri"].removeprefix("https://one.example.com").partition("/")[2]) == ("GET", "a")
     assert (line["status"], line["route"], line["termination"]) == (200, "books", "--")
     assert re.fullmatch(r"127\.0\.0\.1:\d+", line["instance"])
