@@ -26,10 +26,12 @@ class Console:
     """Writes the lines above.
 
     :param stream: where to; ``sys.stderr`` when not given, looked up at each line so that tests can capture it.
+    :param service: stands at the beginning of each line: several write to one console.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, service: str = "") -> None:
         self._stream = stream
+        self._prefix = f"{PREFIX} [{service}]" if service else PREFIX
 
     def step(self, text: str) -> None:
         self._write("*", f"* {text}")
@@ -51,7 +53,7 @@ class Console:
     def _write(self, kind: str, text: str) -> None:
         stream = self._stream or sys.stderr
         # A control character in a container's output must not move the cursor or forge a line of ours.
-        line = f"{PREFIX} {printable(text)}"
+        line = f"{self._prefix} {printable(text)}"
         if _colored(stream):
             line = f"\x1b[{_COLORS[kind]}m{line}\x1b[0m"
         with _survive_closed(stream):

@@ -158,7 +158,7 @@ class Problems:
             self._found.setdefault(error.message, error)
             return None
 
-    def keep(self, error: UsageError) -> None:
+    def keep(self, error: UsageError | RemoteError) -> None:
         """Add one."""
         self._found.setdefault(error.message, error)
 
@@ -166,6 +166,11 @@ class Problems:
         """Take over what others have gathered."""
         for message, error in others._found.items():
             self._found.setdefault(message, error)
+
+    @property
+    def messages(self) -> list[str]:
+        """Of all that were gathered, in that order."""
+        return list(self._found)
 
     def raise_any(self) -> None:
         """Raise what was gathered as one error; wrong usage comes before remotes that do not answer."""

@@ -49,9 +49,12 @@ SETTINGS = (
     SettingSpec("consul_client_key", "CONSUL_CLIENT_KEY", file=True),
     SettingSpec("proxy", "JENKINS_PROXY_URL", "--proxy", "http://127.0.0.1:8081", url=True),
     SettingSpec("proxy_cacert", "JENKINS_PROXY_CACERT", file=True),
+    SettingSpec("proxy_client_cert", "JENKINS_PROXY_CLIENT_CERT", file=True),
+    SettingSpec("proxy_client_key", "JENKINS_PROXY_CLIENT_KEY", file=True),
     SettingSpec("entry", "JENKINS_PROXY_ENTRY", "--entry", "http://127.0.0.1", url=True),
     SettingSpec("token", "JENKINS_PROXY_TOKEN", secret=True),
     SettingSpec("candidate_key", "JENKINS_PROXY_CANDIDATE_KEY", secret=True),
+    SettingSpec("notify", "JENKINS_PROXY_NOTIFY", secret=True),
 )
 
 

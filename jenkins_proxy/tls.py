@@ -25,10 +25,12 @@ def client_context(cacert: str, cert: str, key: str, *, what: str, hint: str) ->
     return context
 
 
-def server_context(cert: str, key: str) -> ssl.SSLContext:
+def server_context(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
     """The context of a server.
 
     :param key: may be empty when the certificate's file holds it, too.
+    :param client_ca: a file with the authorities whose certificates clients may show; empty: they are not asked. A
+        client without one is let in: what it may is decided by whom it asks.
     :raises UsageError: when a file cannot be used.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -40,4 +42,10 @@ def server_context(cert: str, key: str) -> ssl.SSLContext:
         raise UsageError(
             f"cannot use the certificate {cert} with the key {key or cert}: {error.strerror or error}"
         ) from error
+    if client_ca:
+        try:
+            context.load_verify_locations(client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"cannot use the clients' authority {client_ca}: {error.strerror or error}") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from jenkins_proxy import regular_expressions
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
 
@@ -169,13 +170,19 @@ def check_regex(value: Any, parameter: str) -> str:
     """A regular expression, as HAProxy's library and Python's both read it.
 
     :return: the value.
-    :raises UsageError: when it is none, or has signs that a configuration line cannot hold.
+    :raises UsageError: when it is none, has signs that a configuration line cannot hold, or may take HAProxy too long.
     """
     text = check(REGEX, parameter, value)
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise UsageError(f"{parameter} {shown(value)} is not a regular expression: {error}") from error
+    reason = regular_expressions.cost(text).danger
+    if reason:
+        raise UsageError(
+            f"{parameter} {shown(value)} could take HAProxy too long for some paths: {reason}",
+            "begin it with ^, say [^/]* for .*, and let each round begin with a sign that it does not hold: (/[a-z]+)*",
+        )
     return text
 
 

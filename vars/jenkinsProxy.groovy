@@ -16,6 +16,9 @@ import groovy.transform.Field
 Map call(String step, String command, Map defaults, List required, config, block) {
     Map checked = jenkinsProxyKeys(step, defaults, required, config, block)
     Map settings = checked.settings
+    if (checked.problems) {
+        error(step + ': ' + (checked.problems + valueProblems(command, checked)).join('; '))
+    }
     needAgent(step)
     Closure run = { String name, Map options -> execute(step, name, options, settings) }
     Closure test = block ?: (settings.test ? { candidate -> shell(settings) } : null)
@@ -44,10 +47,45 @@ void needAgent(String step) {
     }
 }
 
+// What jenkins-proxy has against the values of a call whose keys are wrong, where there is an agent to ask: one build
+// shows all that is to be mended.
+List valueProblems(String command, Map checked) {
+    try {
+        return !isUnix() ? [] : withEnv(environment(command, checked.options, checked.settings) +
+                                        ['JENKINS_PROXY_CHECK=values']) {
+            answerOf(tool('check', checked.settings)).problems
+        }
+    } catch (Exception failure) {
+        if (isInterruption(failure)) {
+            throw failure
+        }
+        return []  // without an agent, or with one that goes away
+    }
+}
+
+// Whether somebody stopped the build: that is not to be swallowed.
+boolean isInterruption(failure) {
+    return failure.toString().contains('FlowInterruptedException')
+}
+
+// Becomes jenkins-proxy on the agent, with what the environment says: its answer in lines.
+String tool(String command, Map settings) {
+    return sh(label: titleOf(command, settings), script: libraryResource('jenkins_proxy/jenkins/step.sh'),
+              returnStdout: true, encoding: 'UTF-8')
+}
+
+// Where the report and its summary are, in the workspace's temporary folder: a workspace is for what a build makes.
 // The name is unique: parallel branches share a workspace, and a build may deploy a service twice.
-String reportName(String command, service) {
-    String safe = service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
-    return 'jenkins-proxy-' + command + '-' + safe + '-' + UUID.randomUUID().toString().substring(0, 8) + '.json'
+Map filesOf(String command, Map settings) {
+    String folder = pwd(tmp: true) + '/jenkins-proxy'
+    String name = 'jenkins-proxy-' + command + '-' + safe(settings.service) + '-' +
+        UUID.randomUUID().toString().substring(0, 8)
+    return [folder: folder, name: name, report: settings.report ?: folder + '/' + name + '.json',
+            summary: folder + '/' + name + '.html']
+}
+
+String safe(service) {
+    return service.toString().replaceAll('[^A-Za-z0-9_.-]', '_')
 }
 
 // Joined with +: Jenkins warns of a GString here whose value is also some credential's.
@@ -55,6 +93,7 @@ List environment(String command, Map options, Map settings) {
     List tls = settings.dockerCredentialsId ? ['DOCKER_TLS_VERIFY=1'] : []
     return tls + ['JENKINS_PROXY_VERSION=' + VERSION, 'JENKINS_PROXY_COMMAND=' + command,
                   'JENKINS_PROXY_PARAMS=' + JsonOutput.toJson(options), 'JENKINS_PROXY_IMAGE=' + settings.image,
+                  'JENKINS_PROXY_SERVICE=' + safe(settings.service),
                   'JENKINS_PROXY_PIP_SPEC=' + settings.pipSpec, 'JENKINS_PROXY_PYTHON=' + settings.python,
                   'JENKINS_PROXY_IMAGE_REGISTRY=' + settings.imageRegistry]
 }
@@ -89,6 +128,9 @@ def withSecrets(Map settings, Closure body) {
     if (settings.proxyTokenCredentialsId) {
         bindings << string(credentialsId: settings.proxyTokenCredentialsId, variable: 'JENKINS_PROXY_TOKEN')
     }
+    if (settings.notifyCredentialsId) {
+        bindings << string(credentialsId: settings.notifyCredentialsId, variable: 'JENKINS_PROXY_NOTIFY')
+    }
     if (settings.imageRegistryCredentialsId) {
         bindings << usernamePassword(credentialsId: settings.imageRegistryCredentialsId,
             usernameVariable: 'JENKINS_PROXY_IMAGE_REGISTRY_USER',
@@ -110,31 +152,58 @@ def dockerCertificate(String id) {
 }
 
 Map execute(String step, String command, Map options, Map settings) {
-    String report = settings.report ?: reportName(command, settings.service)
+    Map files = filesOf(command, settings)
     Map answer
-    withEnv(environment(command, options + [report: report], settings)) {
+    withEnv(environment(command, options + [report: files.report], settings) + places(files, settings)) {
         try {
-            answer = answerOf(sh(label: titleOf(command, settings),
-                                 script: libraryResource('jenkins_proxy/jenkins/step.sh'),
-                                 returnStdout: true, encoding: 'UTF-8'))
+            answer = answerOf(tool(command, settings))
         } catch (Exception failure) {
             try {
-                keepReport(report, settings)
+                keepReport(files, settings)
             } catch (Exception lost) {
                 // Where the agent is gone, its own reason is the one to show.
-                echo("${step}: the report ${report} is not kept: ${lost.message}")
+                echo("${step}: the report ${files.report} is not kept: ${lost.message}")
             }
+            tell(step, settings, [status: 'failed', reason: failure.message])
             throwExplained(step, settings, failure)
         }
-        keepReport(report, settings)
+        keepReport(files, settings)
     }
+    tell(step, settings, answer.exit == '0' ? resultOf(answer, files) : [status: 'failed', reason: answer.reason])
     if (answer.exit != '0') {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
         currentBuild.description = describe(currentBuild.description, answer.description)
     }
-    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'description']) } + [report: report]
+    return resultOf(answer, files)
+}
+
+Map resultOf(Map answer, Map files) {
+    return answer.findAll { key, value -> !(key in ['exit', 'reason', 'problems', 'description']) } + [report: files.report]
+}
+
+// Variables for what is written besides the report.
+List places(Map files, Map settings) {
+    String url = settings.notify instanceof String ? settings.notify : ''
+    return ['JENKINS_PROXY_REPORTS=' + files.folder] + (url ? ['JENKINS_PROXY_NOTIFY=' + url] : []) +
+        (settings.archive ? ['JENKINS_PROXY_SUMMARY=' + files.summary] : [])
+}
+
+// A deploy is what it is, whatever becomes of the news of it; but who stops the build meanwhile stops it.
+void tell(String step, Map settings, Map result) {
+    if (!(settings.notify instanceof Closure)) {
+        return
+    }
+    Closure notify = settings.notify
+    try {
+        notify([service: settings.service] + result)
+    } catch (Throwable failure) {
+        if (isInterruption(failure)) {
+            throw failure
+        }
+        echo("${step}: notify failed: ${failure.message ?: failure}")
+    }
 }
 
 // One entry a service, its last: a build may deploy, scale and roll back the same one.
@@ -150,9 +219,16 @@ String describe(String before, String entry) {
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.
-void keepReport(String report, Map settings) {
-    if (settings.archive && fileExists(report)) {
-        archiveArtifacts(artifacts: report, allowEmptyArchive: true)
+void keepReport(Map files, Map settings) {
+    if (!settings.archive || !fileExists(files.report)) {
+        return
+    }
+    if (settings.report) {
+        archiveArtifacts(artifacts: settings.report, allowEmptyArchive: true)
+    }
+    // What is archived has to be below the current folder.
+    dir(files.folder) {
+        archiveArtifacts(artifacts: files.name + '.*', allowEmptyArchive: true)
     }
 }
 
@@ -174,12 +250,14 @@ void shell(Map settings) {
 
 // key=value lines of jenkins_proxy/cli/step.py: the sandbox has no JSON parser.
 Map answerOf(String lines) {
-    Map answer = [exit: '0', instances: [], timings: [:]]
+    Map answer = [exit: '0', problems: [], instances: [], timings: [:]]
     (lines ?: '').split('\n').each { line ->
         int at = line.indexOf('=')
         String key = at < 0 ? '' : line.substring(0, at)
         String value = line.substring(at + 1)
-        if (key == 'instances') {
+        if (key == 'problem') {
+            answer.problems << value
+        } else if (key == 'instances') {
             answer.instances = value.tokenize(',')
         } else if (key.startsWith('candidate.')) {
             String name = key.substring('candidate.'.length())

@@ -1,4 +1,4 @@
-// The keys that steps have in common, and the check that reports everything that is wrong with a call at once.
+// The keys that steps have in common, and the check that finds everything that is wrong with the keys of a call.
 import groovy.transform.Field
 
 // Options of a route, for every step that takes a path. A test holds them equal to jenkins_proxy/route_options.py.
@@ -23,7 +23,7 @@ import groovy.transform.Field
     proxy: '',       // the proxy's API: http://proxy:8081 (else JENKINS_PROXY_URL)
     entry: '',       // the users' URL of the proxy: http://proxy (else JENKINS_PROXY_ENTRY)
     config: '',      // settings file (else jenkins-proxy.yml in the workspace, if present)
-    report: '',      // file for the report ('': a new name for each call)
+    report: '',      // file for the report ('': in the workspace's temporary folder)
 ]
 // … and what only Jenkins knows.
 @Field final Map JENKINS = [
@@ -38,6 +38,8 @@ import groovy.transform.Field
     dockerCredentialsId: '',         // client certificate for TLS to dockerHost
     consulTokenCredentialsId: '',    // secret text: token for the registry
     proxyTokenCredentialsId: '',     // secret text: token for the proxy's API
+    notify: '',                      // URL that gets the report as JSON, or a closure that gets the result
+    notifyCredentialsId: '',         // secret text: that URL
 ]
 // Aliases of keys, where a step has no key of that name: first the parameters of Docker Flow: Proxy.
 @Field final Map ALIASES = [serviceName: 'service', servicePath: 'path', serviceDomain: 'domain',
@@ -46,13 +48,14 @@ import groovy.transform.Field
 @Field final Map DEPRECATED = [registry: 'imageRegistry', registryCredentialsId: 'imageRegistryCredentialsId']
 
 /**
- * Checks a call and fails the build when anything is wrong with it.
+ * Checks a call; one without names and values fails the build at once.
  * @param step      name of the step, for the message
  * @param defaults  the step's own keys and their defaults; a default's type is the key's type
  * @param required  keys that must be given; 'path or domain' where one of several is enough
  * @param config    what stands in the step's parentheses: keys and values, or whatever a caller takes for that
  * @param block     the block that tests the candidates, or null
- * @return options: what was given for the command line; settings: the value of every key
+ * @return options: what was given for the command line; settings: the value of every key; problems: what is wrong,
+ *         in words, and then left out of the other two
  */
 Map call(String step, Map defaults, List required, config, block) {
     if (!(config instanceof Map) || !(block == null || block instanceof Closure)) {
@@ -67,14 +70,14 @@ Map call(String step, Map defaults, List required, config, block) {
     Map given = plain(config, aliases)
     List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + empty(config, known) +
         wrong(given, known) + contradictory(given, block != null)
-    if (problems) {
-        error(step + ': ' + problems.join('; '))
+    if (!problems) {
+        warnOfDeprecated(step, config)
     }
-    warnOfDeprecated(step, config)
-    Map options = given.findAll { key, value ->
+    Map good = given.findAll { key, value -> known.containsKey(key) && !wanted(key, value, known[key]) }
+    Map options = good.findAll { key, value ->
         !(JENKINS + TEST).containsKey(key) && isForCommand(key, value, known[key])
     }
-    return [options: options, settings: known + given]
+    return [options: options, settings: known + good, problems: problems]
 }
 
 // A value that is the default is left out; but of a route all that is given, as it wins over a label in the compose file.
@@ -159,12 +162,15 @@ String wanted(String key, value, standard) {
     if (standard instanceof Number) {
         return value.toString() ==~ /\d+(\.\d+)?/ ? '' : 'a number'
     }
-    if (key in ['stage', 'lock'] && value instanceof Boolean) {
+    if (key in ['stage', 'lock'] && value instanceof Boolean || key == 'notify' && value instanceof Closure) {
         return ''
     }
     List items = standard instanceof List && value instanceof List ? value : [value]
     if (items.every { it instanceof String }) {
         return ''
+    }
+    if (key == 'notify') {
+        return 'a URL or a closure'
     }
     return standard instanceof List ? 'a text or a list of texts' : 'a text'
 }

@@ -10,14 +10,14 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 import jenkins_proxy
 from jenkins_proxy import settings
 from jenkins_proxy.cli import step_params
 from jenkins_proxy.console import Console
-from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
+from jenkins_proxy.errors import JenkinsProxyError, Problems, Stopped, UsageError
 from jenkins_proxy.signals import raise_stopped
 
 COMMANDS = {
@@ -27,6 +27,7 @@ COMMANDS = {
     "scale": "change the number of instances of a service",
     "reconfigure": "route a running service",
     "remove": "remove a service's route",
+    "undeploy": "take a service away: its route, containers, networks and entries",
     "rollback": "switch a blue-green service back to its other color",
     "wait": "wait until the registry shows passing instances of a service",
     "status": "show services, instances and routes",
@@ -89,6 +90,19 @@ def dispatch(argv: list[str], console: Console) -> int:
     resolved = settings.resolve(vars(args), file=args.config or "")
     code: int = module.run(args, resolved, console)
     return code
+
+
+def value_problems(name: str, environ: Mapping[str, str]) -> list[str]:
+    """What a command has against the values that a Jenkins step gives it, each in a line; nothing is run.
+
+    :param name: of the command.
+    :raises UsageError: for values that are no JSON object.
+    """
+    _, commands = _parser(name)
+    importlib.import_module(f"jenkins_proxy.cli.{name}").add_arguments(commands[name])
+    problems = Problems()
+    step_params.words([name], name, commands[name], environ, problems)
+    return problems.messages
 
 
 def _parser(chosen: str) -> tuple[_Parser, dict[str, _Parser]]:

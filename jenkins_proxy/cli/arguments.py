@@ -159,6 +159,18 @@ def add_check(parser: argparse.ArgumentParser, *, path: bool = False) -> None:
 
 def add_users(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("users meanwhile")
+    add_drain(group)
+    group.add_argument(
+        "--max-errors",
+        type=whole,
+        default=None,
+        metavar="N",
+        help="fail when more of the users' requests than N have failed meanwhile (default: they are only counted)",
+    )
+
+
+def add_drain(group: argparse._ActionsContainer) -> None:
+    """How long the requests of users may take on an instance that goes."""
     group.add_argument(
         "--drain",
         type=seconds,
@@ -172,13 +184,6 @@ def add_users(parser: argparse.ArgumentParser) -> None:
         default=Timing().drain_streams,
         metavar="SECONDS",
         help=f"of that for websockets and streams, which are cut then (default: {Timing().drain_streams:g})",
-    )
-    group.add_argument(
-        "--max-errors",
-        type=whole,
-        default=None,
-        metavar="N",
-        help="fail when more of the users' requests than N have failed meanwhile (default: they are only counted)",
     )
 
 

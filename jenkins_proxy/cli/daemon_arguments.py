@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-import ssl
 from collections.abc import Callable
 
-from jenkins_proxy import logs, tls
+from jenkins_proxy import logs
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.hostnames import is_loopback, is_specific_address
 from jenkins_proxy.model import Address
@@ -48,18 +47,6 @@ def reachable_ip(text: str) -> str:
     if not is_specific_address(text):
         raise argparse.ArgumentTypeError(f"{text[:60]!r} is not an address under which containers can be reached")
     return text
-
-
-def tls_context(cert: str, key: str) -> ssl.SSLContext | None:
-    """For https, from ``--tls-cert`` and ``--tls-key``; None without a certificate.
-
-    :raises UsageError: for a key alone, or files that cannot be used.
-    """
-    if cert:
-        return tls.server_context(cert, key)
-    if key:
-        raise UsageError("--tls-key is given without --tls-cert")
-    return None
 
 
 def add_log_format(parser: argparse.ArgumentParser) -> None:

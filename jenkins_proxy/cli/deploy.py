@@ -28,5 +28,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return deploy(options, values.context(args, settings, console, phases), dry_run=args.dry_run)
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

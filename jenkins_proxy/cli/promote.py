@@ -25,5 +25,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
         return promote(options, values.context(args, settings, console, phases))
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

@@ -31,5 +31,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         route = values.route(args)
         return reconfigure(route, context, check=values.check(args), allow_empty=args.allow_empty)
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

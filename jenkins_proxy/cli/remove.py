@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli import arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -29,5 +29,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         console.step(f"{args.service}: the proxy {what}")
         return Outcome()
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

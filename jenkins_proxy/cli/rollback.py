@@ -36,5 +36,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         )
         return rollback_to_other_color(options, context)
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

@@ -15,7 +15,9 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_service(parser)
-    parser.add_argument("amount", metavar="N|+N|-N", help="number of instances, or how many more or fewer")
+    parser.add_argument(
+        "amount", type=values.amount, metavar="N|+N|-N", help="number of instances, or how many more or fewer"
+    )
     parser.add_argument("--allow-empty", action="store_true", help="allow N to be 0")
     arguments.add_compose(parser)
     arguments.add_route(parser)
@@ -41,5 +43,6 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         context = values.context(args, settings, console, phases)
         return scale(options, args.amount, context, allow_empty=args.allow_empty)
 
-    run_reported(args.service, args.report, command, as_json=args.json)
+    tell = values.notifier(settings, console)
+    run_reported(args.service, args.report, command, as_json=args.json, tell=tell)
     return 0

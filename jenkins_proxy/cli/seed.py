@@ -70,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--library-credentials", default="", metavar="ID", help="credentials in Jenkins that read the library"
     )
+    group.add_argument(
+        "--no-checks",
+        action="store_true",
+        help="do not look first whether Jenkins has the plugins and labels that the jobs need, and the library's "
+        "repository its version",
+    )
     group = parser.add_argument_group("building a job instead of seeding")
     group.add_argument("--build", metavar="JOB", help="build a job")
     group.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the build")
@@ -141,6 +147,8 @@ def _seed(args: argparse.Namespace, connect: Callable[[], JenkinsServer], consol
         agent=_LABEL if args.agent else "",
         library=args.library or "",
         library_credentials=args.library_credentials,
+        check_needs=not args.no_checks,
+        git_timeout=args.timeout,
     )
     report = reconcile(spec, connect, options, console, _progress)
     _write_report(args, report.as_dict())

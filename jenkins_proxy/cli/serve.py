@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import daemon_arguments, entry_arguments, values
+from jenkins_proxy.cli import access_arguments, daemon_arguments, entry_arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -25,7 +25,7 @@ from jenkins_proxy.signals import call_when_stopped
 from jenkins_proxy.validation import shown
 
 if TYPE_CHECKING:
-    from jenkins_proxy.proxy.daemon import Embedded, Options
+    from jenkins_proxy.proxy.options import Embedded, Options
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,27 +38,7 @@ _HEADER_RANGE = (16_384, 1_048_576)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_entry(parser)
     entry_arguments.add_arguments(parser)
-    api = parser.add_argument_group("API and dashboard")
-    api.add_argument(
-        "--listen",
-        default="127.0.0.1:8081",
-        metavar="H:P",
-        help="where the API listens; beyond loopback it needs JENKINS_PROXY_TOKEN (default: 127.0.0.1:8081)",
-    )
-    api.add_argument(
-        "--tls-cert", default="", metavar="FILE", help="serve the API by HTTPS with the certificate in this PEM file"
-    )
-    api.add_argument(
-        "--tls-key", default="", metavar="FILE", help="the private key (default: in the file of the certificate)"
-    )
-    api.add_argument(
-        "--allow-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="host name by which clients may call the API and the embedded registry without a token; repeatable",
-    )
-    api.add_argument("--insecure", action="store_true", help="allow the API to listen beyond loopback without a token")
+    access_arguments.add_arguments(parser)
     _add_registry(parser)
     parser.add_argument(
         "--state-dir",
@@ -135,9 +115,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
-    from jenkins_proxy import validation
-    from jenkins_proxy.proxy.daemon import Options
     from jenkins_proxy.proxy.haproxy import render
+    from jenkins_proxy.proxy.options import Options
 
     for option, value in (("--registry-listen", args.registry_listen), ("--ip", args.ip)):
         if value and settings.given("consul"):
@@ -147,10 +126,8 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             )
     if args.connections < _MIN_CONNECTIONS:
         raise UsageError(f"--connections {args.connections} is too few: {_MIN_CONNECTIONS} at the least")
-    listen = daemon_arguments.parse_listen(args.listen, "--listen")
-    daemon_arguments.check_exposure(
-        listen, "--listen", "JENKINS_PROXY_TOKEN", safe=bool(settings.token) or args.insecure
-    )
+    listen, access = daemon_arguments.parse_listen(args.listen, "--listen"), access_arguments.resolve(args, settings)
+    daemon_arguments.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=access.guarded or args.insecure)
     return Options(
         listen=listen,
         haproxy=render.Options(
@@ -161,13 +138,14 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             max_header=_max_header(args.max_header, os.environ),
             entry=entry_arguments.entry(args),
         ),
-        certificates=entry_arguments.certificates(args),
+        entry_certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
-        token=settings.token,
-        tls=daemon_arguments.tls_context(args.tls_cert, args.tls_key),
+        tokens=access.tokens,
+        certificates=access.certificates,
+        tls=access.tls,
         connections=args.connections,
-        names=tuple(validation.check_domain(name, "--allow-host") for name in args.allow_host),
+        names=access.names,
     )
 
 
@@ -191,7 +169,7 @@ def _max_header(given: int | None, environ: Mapping[str, str]) -> int:
 
 def _embedded(args: argparse.Namespace, settings: Settings) -> Embedded:
     from jenkins_proxy.clients.docker import endpoint
-    from jenkins_proxy.proxy.daemon import Embedded
+    from jenkins_proxy.proxy.options import Embedded
 
     listen = daemon_arguments.parse_listen(args.registry_listen or "127.0.0.1:8500", "--registry-listen")
     safe = bool(settings.consul_token) or args.insecure
@@ -213,13 +191,13 @@ def _state_dir() -> Path:
 def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
 
-    listening = [(options.listen, options.token)]
+    listening = [(options.listen, options.guarded)]
     if options.embedded:
-        listening.append((options.embedded.listen, settings.consul_token))
-    for address, token in listening:
-        if not token and not is_loopback(address.host):
+        listening.append((options.embedded.listen, bool(settings.consul_token)))
+    for address, guarded in listening:
+        if not guarded and not is_loopback(address.host):
             _LOG.warning("whoever reaches %s can change where users are led: no token is set", address)
-    if options.token and not options.tls and not is_loopback(options.listen.host):
+    if options.tokens and not options.tls and not is_loopback(options.listen.host):
         _LOG.warning("callers send the token to %s unencrypted: --tls-cert FILE serves by https", options.listen)
 
 

@@ -29,6 +29,24 @@ def extend(argv: list[str], command: str, parser: argparse.ArgumentParser, envir
     :raises UsageError: for what is not a JSON object, and for unknown keys and values that are not allowed, all at
         once and in the words of the step.
     """
+    problems = Problems()
+    found = words(argv, command, parser, environ, problems)
+    problems.raise_any()
+    return found
+
+
+def words(
+    argv: list[str],
+    command: str,
+    parser: argparse.ArgumentParser,
+    environ: Mapping[str, str],
+    problems: Problems,
+) -> list[str]:
+    """The words to parse, as :func:`extend` gives them, where nothing is wrong.
+
+    :param problems: gets everything that is not allowed.
+    :raises UsageError: for what is not a JSON object.
+    """
     text = environ.get(VARIABLE, "")
     if not text:
         return argv
@@ -45,23 +63,29 @@ def extend(argv: list[str], command: str, parser: argparse.ArgumentParser, envir
         if word.startswith("--") and action.dest != "help"
     }
     positional = {action.dest: action for action in parser._actions if not action.option_strings}
-    words, last, problems = [], [], Problems()
+    options_given, last = [], []
     problems.gather(lambda: _check_known(command, values, [*options, *positional]))
     for key, value in values.items():
         if key in options:
-            words += problems.gather(functools.partial(_option_words, parser, options[key], value)) or []
+            options_given += problems.gather(functools.partial(_option_words, parser, options[key], value)) or []
         elif key in positional and _given(value):
-            last.append((list(positional).index(key), problems.gather(functools.partial(_text, key, value)) or ""))
+            last.append(
+                (
+                    list(positional).index(key),
+                    problems.gather(functools.partial(_positional, parser, positional[key], value)) or "",
+                )
+            )
     if "path" in options:
         _check_route(values, problems)
-    problems.raise_any()
+    elif isinstance(values.get("service"), str) and values["service"]:
+        problems.gather(functools.partial(validation.check_service, values["service"]))
     at = argv.index(command) + 1
     given = argv[at:]
     # Positional values of the arguments take the place of the environment's.
     if any(not word.startswith("-") for word in given[:1]):
         last = []
     # `--`: a service that is called `--help` is a service.
-    return [*argv[:at], *words, *given, *(["--"] if last else []), *(value for _, value in sorted(last))]
+    return [*argv[:at], *options_given, *given, *(["--"] if last else []), *(value for _, value in sorted(last))]
 
 
 def _given(value: Any) -> bool:
@@ -92,6 +116,12 @@ def _option_words(parser: argparse.ArgumentParser, action: argparse.Action, valu
         _check(parser, action, key, item)
     # `--option=value`: a value that begins with a dash stays a value.
     return [f"{option}={item}" for item in items]
+
+
+def _positional(parser: argparse.ArgumentParser, action: argparse.Action, value: Any) -> str:
+    text = _text(action.dest, value)
+    _check(parser, action, action.dest, text)
+    return text
 
 
 def _check(parser: argparse.ArgumentParser, action: argparse.Action, key: str, text: str) -> None:

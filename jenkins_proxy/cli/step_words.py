@@ -26,6 +26,7 @@ MAY_NEED = re.compile(r"(?<![\w-])--?[a-z]|\b(?:JENKINS_PROXY|CONSUL|DOCKER)_[A-
 """What :func:`translate` may change has this in it."""
 _VARIABLES = {
     r"set JENKINS_PROXY_TOKEN to": "let proxyTokenCredentialsId: name a Secret text with",
+    r"\bJENKINS_PROXY_NOTIFY is": "notify: or notifyCredentialsId: is",
     r"in CONSUL_HTTP_TOKEN": "by consulTokenCredentialsId:, a Secret text",
     r"set DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH to the folder with": "let dockerCredentialsId: name",
     r"set DOCKER_CERT_PATH to the folder with": "let dockerCredentialsId: name",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from jenkins_proxy.clients.notification import Notifier
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Statuses
 from jenkins_proxy.deployment.phases import Phases
@@ -16,6 +17,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import Settings
+from jenkins_proxy.signals import undisturbed
 
 TIMEOUT = 120.0
 """The usual time limit of a command, in seconds."""
@@ -40,6 +42,27 @@ def context(args: argparse.Namespace, settings: Settings, console: Console, phas
     return Context.from_settings(settings, console, seconds, phases, timing)
 
 
+def notifier(settings: Settings, console: Console) -> Callable[[Mapping[str, Any]], None] | None:
+    """What tells the URL of the settings the report of a command; None where there is none.
+
+    :raises UsageError: for one that is no address.
+    """
+    if not settings.notify:
+        return None
+    to = Notifier(settings.notify)
+
+    def tell(report: Mapping[str, Any]) -> None:
+        # What was done is done, and is not to be called stopped.
+        with undisturbed():
+            reason = to.tell(report)
+        if reason:
+            console.warning(f"{to.name} was not notified: {reason}")
+        else:
+            console.step(f"notified {to.name}")
+
+    return tell
+
+
 def route(args: argparse.Namespace) -> Route:
     """The route that the options describe; not checked, and perhaps without paths and domains."""
     return Route(args.service, **_route_values(args))
@@ -50,9 +73,8 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
 
     :param route: the one to serve; None leaves the proxy alone.
     """
-    if args.project == "":  # a variable that somebody forgot
-        raise UsageError("-p is empty", "name a project, or leave -p out")
-    targets = _targets(args.target)
+    check_project(args)
+    named = targets(args.target)
     return DeployOptions(
         service=args.service,
         project=args.project or "",
@@ -60,8 +82,8 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         files=tuple(args.file),
         route=route,
         route_given=frozenset(_route_values(args)),
-        target=targets[0] if targets else "",
-        others=targets[1:],
+        target=named[0] if named else "",
+        others=named[1:],
         given=frozenset(name for name in _FROM_FILE if getattr(args, name, None) is not None),
         orchestrator=args.orchestrator,
         settle=args.settle,
@@ -69,6 +91,12 @@ def request(args: argparse.Namespace, route: Route | None = None) -> DeployOptio
         check=check(args),
         max_errors=args.max_errors,
     )
+
+
+def check_project(args: argparse.Namespace) -> None:
+    """:raises UsageError: for an empty ``-p``: a variable that somebody forgot."""
+    if args.project == "":
+        raise UsageError("-p is empty", "name a project, or leave -p out")
 
 
 def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOptions:
@@ -101,7 +129,7 @@ def _route_values(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _targets(given: Sequence[str]) -> tuple[str, ...]:
+def targets(given: Sequence[str]) -> tuple[str, ...]:
     """The compose services that are named, each once: ``app,worker`` is two.
 
     :raises UsageError: for an empty name among them.
@@ -129,6 +157,13 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number")
     return int(text)
+
+
+def amount(text: str) -> str:
+    """A number of instances, or of how many more or fewer: ``3``, ``+2``, ``-1``."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of instances: give 3, +2 or -1")
+    return text
 
 
 def positive(text: str) -> int:

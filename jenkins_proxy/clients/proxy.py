@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -35,16 +37,29 @@ class ProxyClient:
     :param url: of the API: ``http://127.0.0.1:8081``.
     :param token: sent as a bearer token; may be empty.
     :param cacert: a file with the authority to trust for https; the system's when empty.
+    :param client_cert: a file with a certificate to show; empty for none.
+    :param client_key: the file with its key; empty when the certificate's file holds it, too.
     """
 
-    def __init__(self, url: str, token: str = "", cacert: str = "") -> None:
+    def __init__(
+        self, url: str, token: str = "", cacert: str = "", *, client_cert: str = "", client_key: str = ""
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
         self._cacert = cacert
+        self._client_cert, self._client_key = client_cert, client_key
+        # The calls of one command are found together in the daemon's audit.
+        self._run, self._calls = uuid.uuid4().hex[:12], itertools.count(1)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        return cls(settings.proxy, settings.token, settings.proxy_cacert)
+        return cls(
+            settings.proxy,
+            settings.token,
+            settings.proxy_cacert,
+            client_cert=settings.proxy_client_cert,
+            client_key=settings.proxy_client_key,
+        )
 
     def close(self) -> None:
         """Close the kept-alive connections."""
@@ -61,10 +76,25 @@ class ProxyClient:
         # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
         session.trust_env = False
         session.verify = self._cacert or True
+        if self._client_cert:
+            self._check_certificate()
+            session.cert = (self._client_cert, self._client_key) if self._client_key else self._client_cert
         session.headers["Accept"] = "application/json"
         if self._token:
             session.headers["Authorization"] = f"Bearer {self._token}"
         return session
+
+    def _check_certificate(self) -> None:
+        """Read it: requests would call a damaged file an untrusted proxy. :raises UsageError: when it is one."""
+        from jenkins_proxy import tls  # here, as few commands need it, and TLS takes its time to load
+
+        tls.client_context(
+            self._cacert,
+            self._client_cert,
+            self._client_key,
+            what="the certificates for the proxy's API",
+            hint="JENKINS_PROXY_CACERT, JENKINS_PROXY_CLIENT_CERT and JENKINS_PROXY_CLIENT_KEY name PEM files",
+        )
 
     def put_route(
         self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, timeout: float = 30.0
@@ -92,9 +122,13 @@ class ProxyClient:
             raise self._foreign("it sent no list of routes")
         return routes
 
-    def remove_route(self, service: str, *, timeout: float = 30.0) -> bool:
-        """Take a route away. Returns whether there was one."""
-        return self._call("DELETE", _path(service), timeout, absent=True).status_code != 404
+    def remove_route(self, service: str, *, dry_run: bool = False, timeout: float = 30.0) -> bool:
+        """Take a route away, and a hold with it. Returns whether there was one.
+
+        :param dry_run: change nothing; whether the daemon would do it is known then.
+        """
+        query = {"dryRun": dry_run}
+        return self._call("DELETE", _path(service), timeout, query=query, absent=True).status_code != 404
 
     def drain(self, service: str, addresses: Iterable[Address], timeout: float, stream_timeout: float = 5.0) -> int:
         """Send no new request to these instances, and come back when none is in flight on them.
@@ -230,11 +264,18 @@ class ProxyClient:
 
         deadline = Deadline(timeout)
         params = {key: str(value).lower() for key, value in (query or {}).items() if value}
+        headers = {"X-Request-ID": f"{self._run}-{next(self._calls)}"}
 
         def once() -> requests.Response:
             limits = (min(_CONNECT_SECONDS, max(deadline.remaining, 0.1)), max(deadline.remaining, 0.1))
             return self._session.request(
-                method, self.url + path, params=params, json=body, timeout=limits, allow_redirects=False
+                method,
+                self.url + path,
+                params=params,
+                json=body,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
             )
 
         # A POST may have been carried out although its answer was lost; the others can be repeated.
@@ -244,7 +285,8 @@ class ProxyClient:
         except _Unreachable as error:
             raise ProxyError(
                 f"no proxy daemon answers at {self.url}: {error}",
-                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens",
+                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens"
+                + self._of_certificate,
             ) from error
         except requests.Timeout as error:
             raise ProxyError(
@@ -263,7 +305,7 @@ class ProxyClient:
         except requests.exceptions.SSLError as error:
             raise ProxyError(
                 f"no trust in the proxy at {self.url}: {root_cause(error)}",
-                "set JENKINS_PROXY_CACERT to the file with its authority",
+                "set JENKINS_PROXY_CACERT to the file with its authority" + self._of_certificate,
             ) from error
         except requests.ConnectionError as error:
             raise _Unreachable(root_cause(error)) from error
@@ -272,14 +314,19 @@ class ProxyClient:
         except requests.RequestException as error:
             raise self._foreign(root_cause(error)) from error
 
+    @property
+    def _of_certificate(self) -> str:
+        """What more may be the reason where TLS breaks off: which side did it shows by chance."""
+        return "; it may also refuse the certificate in JENKINS_PROXY_CLIENT_CERT" if self._client_cert else ""
+
     def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
+        refusal = _error(answer)
         if answer.status_code == 401:
-            reason = "wrong token" if self._token else "a token is needed"
+            reason = refusal["message"] if refusal else "wrong token" if self._token else "a token is needed"
             return ProxyError(
                 f"the proxy at {self.url} refused {what}: {reason}",
-                "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",
+                "set JENKINS_PROXY_TOKEN to a token that the daemon knows, or show a JENKINS_PROXY_CLIENT_CERT",
             )
-        refusal = _error(answer)
         if refusal:
             verb = "refused" if answer.status_code < 500 else "could not do"
             return ProxyError(f"the proxy {verb} {what}: {refusal['message']}", str(refusal.get("hint") or ""))

@@ -48,9 +48,9 @@ class EmbeddedRegistry:
     """A registry in this process.
 
     :param state_file: what outlives a restart; None keeps nothing.
-    :param token: what writing calls must present, as Consul's ACL token; empty asks for none.
+    :param token: what calls must present, as Consul's ACL token; empty asks for none.
     :param names: domains by which it may be called on loopback without a token.
-    :param owner: the keys that one caller alone may write.
+    :param owner: the keys that some callers alone may write.
     :param limit: of its connections; None means what the process may have.
     :ivar url: ``http://127.0.0.1:8500``, once started.
     """

@@ -14,11 +14,13 @@ from jenkins_proxy.deployment.dry_run import show as show_plan
 from jenkins_proxy.deployment.failure import resume, revert
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
+from jenkins_proxy.deployment.removal import note as notes
+from jenkins_proxy.deployment.removal import plan
 from jenkins_proxy.deployment.steps import hold, lock, preflight, probe, proxy_route, users, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies.base import Strategy
 from jenkins_proxy.deployment.strategies.select import select
-from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, Stopped
+from jenkins_proxy.errors import JenkinsProxyError, ProbeFailed, RegistryError, Stopped
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.signals import undisturbed
 from jenkins_proxy.validation import few
@@ -186,18 +188,28 @@ class _Deployment:
     def finish(self, outcome: Outcome) -> Outcome:
         """Take the old containers away: users meet the new ones, and from here on the way leads forward only."""
         try:
-            self.held.ensure_held()
-            self.intent_log.proven()
-            final = self.strategy.finish(self.candidates)
-            if final:
-                outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
-            self.strategy.sides.forget()
-            if self.candidates is not None:
-                self.candidates.end(self.context)
-            self.intent_log.end()
+            with self.context.phases.phase("retire"):
+                self.held.ensure_held()
+                self.intent_log.proven()
+                final = self.strategy.finish(self.candidates)
+                if final:
+                    outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+                self.strategy.sides.forget()
+                if self.candidates is not None:
+                    self.candidates.end(self.context)
+                self.intent_log.end()
+                self._note()
         except (Exception, Stopped) as error:
             return outcome.failed(error, "retire", text=_FORWARD)
         return outcome
+
+    def _note(self) -> None:
+        """Leave what the files say to an undeploy, which may come without them."""
+        ready = self.strategy.ready
+        needs = plan.graph_of_files(ready.project)
+        note = notes.Note(ready.orchestrator.project, ready.target.name, needs, ready.sides.others)
+        with contextlib.suppress(RegistryError):
+            notes.write(self.context.registry, self.strategy.options.service, note)
 
     def _bring_up(self, count: int) -> list[Container]:
         """Start so many new containers; returns all that the deploy has started so far."""
@@ -257,6 +269,7 @@ class _Deployment:
             self.held.ensure_held()
             hold.write_key(candidates.key, self.strategy.options.key_file)
             self.intent_log.kept()
+            self._note()
             self.strategy.sides.forget()
         instances = tuple(map(str, outcome.addresses))
         found = outcomes.Candidate(candidates.hold.id, outcome.url, instances, hold.KEY_HEADER, candidates.hold.until)

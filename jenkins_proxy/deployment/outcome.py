@@ -124,6 +124,8 @@ class Outcome:
     :ivar failing: the containers that failed.
     :ivar candidate: what is held now; None where nothing is.
     :ivar users: what users met meanwhile; None where nobody counted.
+    :ivar removed: what an undeploy has taken away, in words; None for other commands.
+    :ivar left: what is still there of it, in words.
     """
 
     strategy: str = ""
@@ -139,6 +141,8 @@ class Outcome:
     failing: tuple[FailedContainer, ...] = ()
     candidate: Candidate | None = None
     users: Users | None = None
+    removed: tuple[str, ...] | None = None
+    left: tuple[str, ...] = ()
 
     @property
     def addresses(self) -> list[Address]:

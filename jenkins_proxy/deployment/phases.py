@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PHASES = ("hold", "bring_up", "wait", "verify", "promote", "reconfigure", "probe")
+PHASES = ("hold", "bring_up", "wait", "verify", "promote", "reconfigure", "probe", "retire")
 
 
 def process_age() -> float:

@@ -12,7 +12,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.deployment import matching
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
-from jenkins_proxy.deployment.failure import container_logs, resume
+from jenkins_proxy.deployment.failure import container_logs, first_deploy, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.failure.take_back import take_back
 from jenkins_proxy.deployment.matching import Matching
@@ -147,12 +147,13 @@ class _Promotion(abc.ABC):
                 return outcome.failed(lost, phase)
         outcome = dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route), text="")
         try:
-            self.held.ensure_held()
-            self.intent_log.proven()
-            final = self.retire()
-            if final is not None:
-                outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
-            self.intent_log.end()
+            with context.phases.phase("retire"):
+                self.held.ensure_held()
+                self.intent_log.proven()
+                final = self.retire()
+                if final is not None:
+                    outcome = dataclasses.replace(outcome, instances=outcomes.of_matching(final))
+                self.intent_log.end()
         except (Exception, Stopped) as error:
             return outcome.failed(error, "retire", text=_FORWARD)
         return outcome
@@ -190,8 +191,19 @@ class _Promotion(abc.ABC):
                 return dataclasses.replace(outcome, text=f"NOT rolled back: {error.message}")
             outcome = take_back(context, self.candidates, self.record.route, outcome)
             if outcome.reverted:
+                outcome = self._undo_first(context, outcome)
                 self.intent_log.end()
         return outcome
+
+    def _undo_first(self, context: Context, outcome: Outcome) -> Outcome:
+        """Take away what a first deploy had made beside its candidates, and say what is still there of it."""
+        try:
+            still = first_deploy.undo(self.record, context)
+        except lock.LockLost:
+            raise
+        except JenkinsProxyError as error:
+            still = [f"what it had started beside: {error.message}"]
+        return dataclasses.replace(outcome, text=f"{outcome.text}; still there: {few(still)}") if still else outcome
 
     @abc.abstractmethod
     def remove_new(self, context: Context) -> None:

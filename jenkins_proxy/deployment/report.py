@@ -56,6 +56,8 @@ class Report:
             data["users"] = dataclasses.asdict(outcome.users)
         if outcome.failing:
             data["failing"] = [container.as_dict() for container in outcome.failing]
+        if outcome.removed is not None:
+            data["removed"], data["left"] = list(outcome.removed), list(outcome.left)
         if outcome.plan is not None:
             data["plan"] = outcome.plan
         return data
@@ -71,13 +73,21 @@ def _error(outcome: Outcome) -> dict[str, Any] | None:
     return {"code": JenkinsProxyError.exit_code, "message": f"a bug: {error!r}{after}", "hint": ""}
 
 
-def run_reported(service: str, path: str, command: Callable[[Phases], Outcome], *, as_json: bool = False) -> None:
+def run_reported(
+    service: str,
+    path: str,
+    command: Callable[[Phases], Outcome],
+    *,
+    as_json: bool = False,
+    tell: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:
     """Run a command and write its report, whatever becomes of it.
 
     :param path: of the report's file; empty means stdout, unless that is a terminal: a person has read the console.
     :param command: gets the stopwatch of its phases. An error that it raises instead of returning it is one that came
         before anything was done.
     :param as_json: write the report to stdout in any case.
+    :param tell: gets the report once it is written.
     :raises UsageError: at once, when the file could not be written; at the end, when that is so by then.
     :raises JenkinsProxyError: the outcome's error, with what serves now as part of its text.
     :raises Stopped: when the command was stopped; its text, too, says when, and what serves now.
@@ -102,6 +112,8 @@ def run_reported(service: str, path: str, command: Callable[[Phases], Outcome], 
         # It came at the last moment. There is no second one: the first has switched signals off.
         _write(report, path, as_json)
         raise
+    if tell is not None:
+        tell(report.as_dict())
     if failure is not None:
         raise failure
 

@@ -177,15 +177,43 @@ class Orchestrator(abc.ABC):
         """
 
     @abc.abstractmethod
-    def networks(self) -> frozenset[str]:
-        """The IDs of the project's networks."""
+    def belongings(self) -> dict[str, str]:
+        """The project's networks, and a stack's secrets and configs, by ID, in words: ``network books_default``."""
 
     @abc.abstractmethod
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        """Remove the project's other networks.
+    def remove_belongings(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
+        """Remove the project's others of these, unless something uses them.
 
-        :return: the names of those that are still in use, and stay.
+        :param keep: the IDs of those that stay.
+        :return: those that are still there, in words.
         """
+
+    @abc.abstractmethod
+    def present_services(self) -> frozenset[str]:
+        """The services of the project that are there, whatever the files say now; a stack's also without a task."""
+
+    @abc.abstractmethod
+    def named_services(self, name: str) -> frozenset[str]:
+        """The services whose containers say that this is their name in the registry, whatever the files say now."""
+
+    @abc.abstractmethod
+    def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
+        """The names of the volumes that the project has made; of a stack, those on the manager.
+
+        :param services: only those that their containers use, those with a generated name too; None means all.
+        :param more: containers of other projects that may use them, too: those of a color.
+        """
+
+    @abc.abstractmethod
+    def remove_volumes(self, names: Collection[str], *, deadline: Deadline) -> list[str]:
+        """Remove these volumes.
+
+        :return: the names of those that are in use, and stay.
+        """
+
+    @abc.abstractmethod
+    def node_addresses(self) -> tuple[str, ...]:
+        """The addresses of the one node whose containers are all known; none with a cluster."""
 
 
 class SurgeOrchestrator(Orchestrator):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,9 +12,10 @@ from jenkins_proxy.clients.docker import containers
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import networks, runner, stack_config, swarm_tasks, volumes
+from jenkins_proxy.orchestrator import runner, stack_config, swarm_tasks, volumes
 from jenkins_proxy.orchestrator import survey as surveys
 from jenkins_proxy.orchestrator.base import Place, Snapshot, SwarmOrchestrator
+from jenkins_proxy.orchestrator.belongings import KINDS, Belongings, WithBelongings
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.orchestrator.runner import Runner
@@ -30,7 +30,7 @@ class _NotYet(Exception):
     """The cluster still works on it."""
 
 
-class Stack(SwarmOrchestrator):
+class Stack(WithBelongings, SwarmOrchestrator):
     """A stack; the methods are described in :mod:`jenkins_proxy.orchestrator.base`.
 
     Its services must publish their port in host mode: an ingress port is the same on every node and says nothing of
@@ -174,20 +174,32 @@ class Stack(SwarmOrchestrator):
         self.validate()
         return volumes.unnamed(self._config["services"], service, self._engine, [])
 
-    def networks(self) -> frozenset[str]:
-        return networks.of_project(self._engine, swarm_tasks.NAMESPACE, self.project)
+    @property
+    def _belongings(self) -> Belongings:
+        timing = self._runner.timing
+        place = (self._engine, swarm_tasks.NAMESPACE, self.project)
+        return Belongings(*place, kinds=KINDS, seconds=timing.networks, pause=timing.poll_min)
 
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        left: list[str] = []
+    def present_services(self) -> frozenset[str]:
+        return frozenset(self._specs())
 
-        def gone() -> bool:
-            left[:] = networks.remove(self._engine, swarm_tasks.NAMESPACE, self.project, keep)
-            return not left
+    def named_services(self, name: str) -> frozenset[str]:
+        return frozenset(service for service, spec in self._specs().items() if swarm_tasks.says_name(spec, name))
 
-        with contextlib.suppress(DeployFailed):
-            # A Swarm lets a network go a moment after the last task on it.
-            self._wait(gone, deadline.within(self._runner.timing.networks), "networks")
-        return left
+    def _specs(self) -> dict[str, Mapping[str, Any]]:
+        """What each service of the stack is made from, by its name in the files."""
+        filters = json.dumps({"label": [f"{swarm_tasks.NAMESPACE}={self.project}"]})
+        found = self._engine.get("/services", params={"filters": filters})
+        return {entry["Spec"]["Name"].removeprefix(f"{self.project}_"): entry["Spec"] for entry in found}
+
+    def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
+        if services is None:
+            return self._belongings.volumes()
+        specs = [spec for name, spec in self._specs().items() if name in services]
+        return self._belongings.volumes({source for spec in specs for source in swarm_tasks.mounted(spec)})
+
+    def node_addresses(self) -> tuple[str, ...]:
+        return ()
 
     def _deploy(self, document: Mapping[str, Any], services: Iterable[str], deadline: Deadline) -> None:
         words = ["deploy", "--resolve-image", self._resolve, "--with-registry-auth", "-c", "-", self.project]

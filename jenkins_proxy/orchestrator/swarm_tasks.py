@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jenkins_proxy.clients.docker import host_addresses
+from jenkins_proxy.clients.docker import containers, host_addresses
 from jenkins_proxy.clients.docker.containers import timestamp
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Binding, Container
@@ -93,6 +93,21 @@ def _bindings(ports: Sequence[Mapping[str, Any]]) -> Iterator[Binding]:
             inside = port["TargetPort"], port["Protocol"]
             yield Binding("::" if inside in seen else "0.0.0.0", port["PublishedPort"], *inside)  # noqa: S104 - compared
             seen.add(inside)
+
+
+def says_name(spec: Mapping[str, Any], name: str) -> bool:
+    """Whether a service's containers say that this is their name in the registry.
+
+    :param spec: of ``GET /services``.
+    """
+    publishes = bool((spec.get("EndpointSpec") or {}).get("Ports"))
+    return publishes and containers.says_name(spec["TaskTemplate"]["ContainerSpec"], name)
+
+
+def mounted(spec: Mapping[str, Any]) -> list[str]:
+    """The names of the volumes that a service's containers use."""
+    mounts = spec["TaskTemplate"]["ContainerSpec"].get("Mounts") or ()
+    return [mount.get("Source", "") for mount in mounts if mount.get("Type") == "volume"]
 
 
 def settled(service: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> bool:

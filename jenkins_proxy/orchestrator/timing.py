@@ -12,7 +12,7 @@ class Timing:
     :ivar version: for a program to print its version.
     :ivar config: for rendering compose files: one may include others from a Git repository.
     :ivar poll_min: the first pause between two looks at a Swarm's tasks; each next one is longer, up to ``poll_max``.
-    :ivar networks: for a Swarm to let the networks of ended tasks go.
+    :ivar networks: for an engine or a Swarm to let the networks of ended containers go.
     """
 
     version: float = 20.0

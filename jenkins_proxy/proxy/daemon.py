@@ -7,11 +7,8 @@ import contextlib
 import functools
 import logging
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -23,8 +20,9 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missi
 from jenkins_proxy.connection_limit import ConnectionLimit
 from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
 from jenkins_proxy.hostnames import is_loopback
-from jenkins_proxy.model import Address
 from jenkins_proxy.proxy import state_dir
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.registry_keys import RegistryKeys
 from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
@@ -37,25 +35,20 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates import compose
-from jenkins_proxy.proxy.certificates.compose import CertificateOptions
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.certificates.sharing import SHARED
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
-from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HOLDS
+from jenkins_proxy.proxy.options import Embedded, Options
 from jenkins_proxy.proxy.route_store import DRAINS, PROXIES, ROUTES
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
-from jenkins_proxy.proxy.timing import Timing
 from jenkins_proxy.registrator.agent import run_agent
 from jenkins_proxy.settings import Settings
-
-if TYPE_CHECKING:
-    from jenkins_proxy.clients.docker.endpoint import Endpoint
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,44 +64,6 @@ QUIET_EVENTS = ("in-rotation", "reload", "certificate-refused", "certificate-exp
 what is wrong with a certificate has a line of its own, at its level."""
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """A registry in this process, and the agent that fills it.
-
-    :ivar engine: the Docker Engine whose containers are registered.
-    :ivar ip: the address of every entry; empty: the binding's own.
-    :ivar host_ip: the address for bindings on every address; empty: what the engine's host name resolves to.
-    """
-
-    listen: Address
-    engine: Endpoint
-    ip: str = ""
-    host_ip: str = ""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a daemon runs.
-
-    :ivar listen: of the API.
-    :ivar haproxy: what holds for HAProxy: where users enter, its timeouts.
-    :ivar embedded: None when a Consul is given.
-    :ivar connections: how many connections to the registry are held at most.
-    :ivar names: host names by which callers may reach the API and the embedded registry without a token.
-    """
-
-    listen: Address
-    haproxy: render.Options
-    embedded: Embedded | None
-    state_dir: Path
-    token: str = ""
-    tls: ssl.SSLContext | None = None
-    connections: int = 100
-    names: tuple[str, ...] = ()
-    certificates: CertificateOptions = CertificateOptions()
-    timing: Timing = Timing()
-
-
 async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) -> None:
     """Serve until ``stop`` has its result, then end everything in order.
 
@@ -122,9 +77,9 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         stack.enter_context(state_dir.locked(options.state_dir))
         # Before anything is started that a taken port would have to undo.
         port = stack.enter_context(sockets.take_port(options.listen, "--listen"))
-        url = settings.consul
+        url, audit = settings.consul, Audit()
         if options.embedded:
-            url = await stack.enter_async_context(_embedded_registry(options, options.embedded, settings))
+            url = await stack.enter_async_context(_embedded_registry(options, options.embedded, settings, audit))
         connections = options.connections - _WAITERS
         registry = await stack.enter_async_context(_client(url, settings, options, connections))
         waiter_client = await stack.enter_async_context(_client(url, settings, options, _WAITERS))
@@ -145,7 +100,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         stack.push_async_callback(_end, controller, haproxy, stop)
         certificates = compose.create(
             haproxy,
-            options.certificates,
+            options.entry_certificates,
             store=options.state_dir / "certs",
             registry=waiter_client,
             events=controller.events,
@@ -155,7 +110,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         certificates.prepare()
         await controller.start()
         for name, work in compose.work(
-            certificates, options.certificates, options.tls, events=controller.events, timing=options.timing
+            certificates, options.entry_certificates, options.tls, events=controller.events, timing=options.timing
         ):
             await stack.enter_async_context(_background(controller, name, work))
         if options.embedded:
@@ -171,6 +126,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             event_log=event_log,
             meter=meter,
             haproxy=haproxy,
+            audit=audit,
             certificates=certificates,
         )
         await stack.enter_async_context(_served(app, port, options, event_log))
@@ -194,14 +150,21 @@ def _api(
     event_log: EventLog,
     meter: Meter,
     haproxy: HAProxy,
+    audit: Audit,
     certificates: CertificateService,
 ) -> web.Application:
     service, timing = controller.service, options.timing
     about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(_entries(options))}
-    authenticator = Authenticator(options.token, options.names, loopback=is_loopback(options.listen.host))
+    authenticator = Authenticator(
+        options.tokens,
+        options.names,
+        loopback=is_loopback(options.listen.host),
+        certificates=options.certificates,
+    )
     waiter = RouteWaiter(service, waiter_client, timing)
     return application(
         authenticator,
+        audit,
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
@@ -227,9 +190,12 @@ def _concerns_operator(record: logging.LogRecord) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _embedded_registry(options: Options, embedded: Embedded, settings: Settings) -> AsyncIterator[str]:
+async def _embedded_registry(
+    options: Options, embedded: Embedded, settings: Settings, audit: Audit
+) -> AsyncIterator[str]:
     """The embedded registry's address, while it serves."""
-    owner = Owner(options.token, _OWN_KEYS) if options.token else None
+    keys = RegistryKeys(options.tokens, options.own_token, settings.consul_token, audit, unrecorded=(PROXIES, COUNTS))
+    owner = Owner(keys.opens, _OWN_KEYS, alone=options.guarded, told=keys.told)
     folder = options.state_dir / "registry"
     limit = ConnectionLimit("the embedded registry", connection_limit.share(_SERVERS))
     registry = EmbeddedRegistry(folder, settings.consul_token, names=options.names, owner=owner, limit=limit)
@@ -242,7 +208,7 @@ async def _embedded_registry(options: Options, embedded: Embedded, settings: Set
 
 def _client(url: str, settings: Settings, options: Options, connections: int) -> AsyncConsul:
     if options.embedded:
-        return AsyncConsul(url, options.token or settings.consul_token, connections=connections)
+        return AsyncConsul(url, options.own_token, connections=connections)
     return AsyncConsul.from_settings(settings, connections=connections)
 
 

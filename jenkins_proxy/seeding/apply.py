@@ -23,7 +23,8 @@ Progress = Callable[[str, int, int], None]
 
 # A Jenkins that does not answer this often in a row is gone: hundreds of time limits would take hours to run out.
 _PATIENCE = 3
-_DECLARATIVE = re.compile(r"^\s*pipeline\s*\{", re.MULTILINE)
+DECLARATIVE = re.compile(r"^\s*pipeline\s*\{", re.MULTILINE)
+"""A script with this in it is a Declarative pipeline."""
 
 
 def read(
@@ -73,7 +74,7 @@ def checked(server: JobServer, actions: Sequence[Action], items: Sequence[Item])
 
     def check(action: Action) -> Action:
         written = action.kind == JOB and action.symbol in (CREATE, CHANGE)
-        if not written or not _DECLARATIVE.search(scripts[action.path]):
+        if not written or not DECLARATIVE.search(scripts[action.path]):
             return action
         problems = "; ".join(server.check_script(scripts[action.path]))
         return _refused(action, f"Jenkins refuses the script: {problems}") if problems else action

@@ -24,6 +24,7 @@ Sleep = Callable[[float], None]
 _INTERVAL = 0.5
 # Long enough for Jenkins to restart: a running `sh` is taken up again afterwards.
 _RESTART_SECONDS = 300.0
+_STARTING = 20
 
 
 @dataclass(frozen=True)
@@ -146,15 +147,24 @@ def _ask(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sle
 
 
 def _get(server: JenkinsServer, path: str, params: Mapping[str, str] | None, sleep: Sleep) -> requests.Response:
-    """A GET that outlasts a restart of Jenkins; a refusal is raised at once."""
+    """A GET that outlasts a restart of Jenkins; a refusal is raised at once, but not while Jenkins is starting."""
+    away = False
+    refused = 0
 
     def ask() -> requests.Response | Refused:
+        nonlocal away, refused
         try:
             return server.call("GET", path, params=params, doing="follow the build in")
         except Refused as error:
-            if error.status >= 500:
+            away = away or error.status >= 500
+            refused += error.status < 500
+            # One that has just come back may know neither its users nor its jobs yet.
+            if away and refused < _STARTING:
                 raise
             return error
+        except JenkinsServerError:
+            away = True
+            raise
 
     answer = retry(ask, Deadline(_RESTART_SECONDS), (JenkinsServerError,), min_pause=1.0, sleep=sleep)
     if isinstance(answer, Refused):

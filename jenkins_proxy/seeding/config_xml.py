@@ -2,7 +2,8 @@
 
 We own the elements that we render. Everything else in a config.xml belongs to Jenkins and to the people who use its
 screens (permissions, folder credentials, build actions, whether a job is disabled): a comparison leaves it out, and
-a write carries it over untouched.
+a write carries it over untouched. That goes for what stands inside an element of ours, too, where a seed file has no
+word for it: how a repository is cloned, triggers of other kinds.
 
 Jenkins writes XML 1.1, which allows ``&#x1b;`` and its like. Python's parser reads XML 1.0 only, so control
 characters travel through it as Unicode noncharacters, of which there are exactly 32.
@@ -19,6 +20,15 @@ import xml.etree.ElementTree as ET
 PARAMETERS = "hudson.model.ParametersDefinitionProperty"
 TRIGGERS = "org.jenkinsci.plugins.workflow.job.properties.PipelineTriggersJobProperty"
 MANAGED_PROPERTIES = frozenset({PARAMETERS, TRIGGERS})
+
+_OUR_TRIGGERS = ("hudson.triggers.TimerTrigger", "hudson.triggers.SCMTrigger")
+# What is ours inside of an element of ours. The rest of it is rendered for a job that is new.
+_OURS_INSIDE = {
+    "definition": ("scm", "scriptPath", "lightweight", "script", "sandbox"),
+    "scm": ("userRemoteConfigs", "branches"),
+    "userRemoteConfigs": ("hudson.plugins.git.UserRemoteConfig",),
+    "hudson.plugins.git.UserRemoteConfig": ("url", "credentialsId"),
+}
 
 _NONCHARACTER = 0xFDD0
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,6})|([0-9]{1,7}));")
@@ -65,6 +75,47 @@ def pretty(root: ET.Element) -> str:
         element.text = element.text.replace("\r\n", "\n") if element.text else None
     ET.indent(shown)
     return _FRAGILE.sub(_reference, ET.tostring(shown, encoding="unicode")) + "\n"
+
+
+def completed(current: ET.Element, desired: ET.Element) -> ET.Element:
+    """The desired tree with what people have set inside of our elements: what is compared, and laid over."""
+    tree = copy.deepcopy(desired)
+    there, ours = current.find("definition"), tree.find("definition")
+    if there is not None and ours is not None and there.get("class") == ours.get("class"):
+        tree[list(tree).index(ours)] = _with_theirs(there, ours)
+    properties = tree.find("properties")
+    theirs = [
+        trigger for trigger in current.findall(f"properties/{TRIGGERS}/triggers/*") if trigger.tag not in _OUR_TRIGGERS
+    ]
+    if theirs and properties is not None:
+        held = properties.find(TRIGGERS)
+        if held is None:
+            held = ET.SubElement(properties, TRIGGERS)
+            ET.SubElement(held, "triggers")
+        triggers = held.find("triggers")
+        if triggers is not None:
+            mine = {trigger.tag: trigger for trigger in triggers}
+            order = [trigger.tag for trigger in current.findall(f"properties/{TRIGGERS}/triggers/*")]
+            both = [*mine.values(), *copy.deepcopy(theirs)]
+            triggers[:] = sorted(both, key=lambda one: order.index(one.tag) if one.tag in order else len(order))
+    return tree
+
+
+def _with_theirs(current: ET.Element, desired: ET.Element) -> ET.Element:
+    """An element of ours, in the order of what is there, with the parts of that which are not ours."""
+    merged = ET.Element(desired.tag, desired.attrib)
+    merged.text = desired.text
+    ours, left = _OURS_INSIDE[desired.tag], {part.tag: part for part in desired}
+    wanted = frozenset(left)
+    for part in current:
+        mine = left.pop(part.tag, None)
+        if part.tag not in ours or (mine is None and part.tag in wanted):  # the second of several is not ours
+            merged.append(copy.deepcopy(part))
+        elif mine is not None:
+            inside = part.tag in _OURS_INSIDE and part.get("class") == mine.get("class")
+            merged.append(_with_theirs(part, mine) if inside else copy.deepcopy(mine))
+    merged.extend(copy.deepcopy(part) for part in left.values())
+    return merged
 
 
 def difference(current: ET.Element, desired: ET.Element, managed: frozenset[str]) -> list[str]:

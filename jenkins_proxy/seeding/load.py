@@ -6,16 +6,28 @@ cannot say is checked below it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.seeding import schema, yaml_positions
-from jenkins_proxy.seeding.spec import Folder, Git, Job, Parameter, Scm, Service, Spec, Template, View
+from jenkins_proxy.seeding.schema import Mistakes
+from jenkins_proxy.seeding.spec import (
+    TEMPLATES,
+    UNDEPLOY_GONE,
+    Folder,
+    Git,
+    Job,
+    Parameter,
+    Scm,
+    Service,
+    Spec,
+    Template,
+    View,
+)
 from jenkins_proxy.seeding.yaml_positions import Document
-
-TEMPLATES = ("deploy", "scale", "remove")
 
 
 def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
@@ -23,7 +35,7 @@ def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
 
     :param variables: values that take the place of the file's own (``--set``).
     :param seed: takes the place of the file's own seed id.
-    :raises UsageError: for anything wrong in it, as ``file:line:column: what``.
+    :raises UsageError: for all that is wrong in it, each as ``file:line:column: what``.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -35,42 +47,51 @@ def load(path: Path, *, variables: Mapping[str, str], seed: str = "") -> Spec:
         raise document.error((), "a seed file is a mapping with a seed id", "begin with a line like  seed: my-team")
     if seed:
         document.data["seed"] = seed
-    document = schema.expand(document, variables)
-    schema.check(document)
-    return _Builder(document, path.parent).spec()
+    mistakes = Mistakes()
+    document = schema.check(schema.expand(document, variables, mistakes), mistakes)
+    spec = _Builder(document, path.parent, mistakes).spec()
+    mistakes.raise_any()
+    return spec
 
 
 class _Builder:
-    """Turns a file that fits the schema into a Spec, and finds what a schema cannot."""
+    """Turns a file that fits the schema into a Spec, and finds what a schema cannot. What has mistakes is left out."""
 
-    def __init__(self, document: Document, folder: Path) -> None:
+    def __init__(self, document: Document, folder: Path, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
         self._document = document
         self._data = document.data
         self._folder = folder
         self._taken: dict[tuple[str, str], str] = {}
 
     def spec(self) -> Spec:
-        jobs = [self._job(data, ("jobs", at), None, "") for at, data in enumerate(self._data.get("jobs", ()))]
+        jobs = [self._job(data, at, None, "") for at, data in self._good("jobs")]
         for at, data in enumerate(self._data.get("services", ())):
             service = _service(data)
-            jobs += [
-                self._job(job, ("services", at, "jobs", index), service, data.get("folder", ""))
-                for index, job in enumerate(data["jobs"])
-            ]
-        views = [self._view(data, ("views", at)) for at, data in enumerate(self._data.get("views", ()))]
+            for place, job in self._good("services", at, "jobs"):
+                jobs.append(self._job(job, place, service, data.get("folder", "")))
+        views = [self._view(data, at) for at, data in self._good("views")]
+        there = [job for job in jobs if job]
         return Spec(
             seed=self._data["seed"],
-            library=self._data.get("library", f"jenkins-proxy@{self._data['variables']['version']}"),
-            variables=self._data["variables"],
-            folders=self._folders(jobs, views),
-            jobs=tuple(jobs),
+            library=self._data.get("library", f"jenkins-proxy@{self._data.get('variables', {}).get('version', '')}"),
+            variables=self._data.get("variables", {}),
+            folders=self._folders(there, views),
+            jobs=tuple(there),
             views=tuple(views),
         )
 
+    def _good(self, *path: str | int) -> list[tuple[yaml_positions.Path, Any]]:
+        """The items of a list of the file, with their places, but those that have mistakes."""
+        data: Any = self._data
+        for step in path:
+            data = data.get(step, ()) if isinstance(step, str) else data[step]
+        return [((*path, at), item) for at, item in enumerate(data) if not self._mistakes.touch((*path, at))]
+
     def _folders(self, jobs: list[Job], views: list[View]) -> tuple[Folder, ...]:
         described = {}
-        for at, data in enumerate(self._data.get("folders", ())):
-            self._take("item", data["name"], ("folders", at, "name"))
+        for at, data in self._good("folders"):
+            self._take("item", data["name"], (*at, "name"))
             described[data["name"]] = data.get("description")
         needed = set(described)
         for path in [*(job.path for job in jobs), *(view.path for view in views), *described]:
@@ -80,31 +101,43 @@ class _Builder:
         ordered = sorted(needed, key=lambda path: (path.count("/"), path))
         return tuple(Folder(path, described.get(path)) for path in ordered)
 
-    def _job(self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None, folder: str) -> Job:
-        source = self._source(data, at, service)
-        name = data.get("name")
+    def _job(
+        self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None, folder: str
+    ) -> Job | None:
+        """None for one that has a mistake."""
+        source = self._mistakes.gather(lambda: self._source(data, at, service))
+        given = data.get("parameters")
+        parameters = self._mistakes.gather(lambda: self._parameters(given, (*at, "parameters"), source))
+        name = self._mistakes.gather(lambda: self._name(data, at, source))
         if name is None:
-            if not isinstance(source, Template) or source.name not in TEMPLATES:
-                raise self._document.error(
-                    at, "the job has no name", "only jobs from our own templates get one by themselves"
-                )
-            name = f"{source.name}-{source.service.name}"
+            return None
         path = "/".join(filter(None, (data.get("folder", folder), name)))
         self._take("item", path, (*at, "name"))
-        parameters = self._parameters(data.get("parameters"), (*at, "parameters"), source)
         disabled = data.get("disabled", "keep")
         triggers = data.get("triggers")
         if triggers is None and not isinstance(source, Scm):
             triggers = {}
         return Job(
             path,
-            source,
+            source or "",
             data.get("description", ""),
             None if disabled == "keep" else disabled,
             parameters,
             triggers,
             self._document.place(at),
         )
+
+    def _name(self, data: Mapping[str, Any], at: yaml_positions.Path, source: Any) -> str | None:
+        """The job's name; None where only what is wrong with its source could say it."""
+        if "name" in data:
+            return str(data["name"])
+        if source is None:
+            return None
+        if not isinstance(source, Template) or source.name not in TEMPLATES:
+            raise self._document.error(
+                at, "the job has no name", "only jobs from our own templates get one by themselves"
+            )
+        return f"{source.name}-{source.service.name}"
 
     def _source(
         self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None
@@ -117,6 +150,12 @@ class _Builder:
             raise self._document.error((*at, "options"), "options are for jobs from a template", at_key=True)
         if service and "template" in data:  # the schema has templates only among the jobs of a service
             name = data["template"]
+            if name == UNDEPLOY_GONE and service.git is None:
+                raise self._document.error(
+                    (*at, "template"),
+                    f"{name} needs a git of the service {service.name}: its branches are those that are not gone",
+                    "give git: {url: …} beside the service's name",
+                )
             return Template(name, service, data.get("options", {}), self._template_file(name, (*at, "template")))
         if kinds == ["scm"]:
             return self._scm(data["scm"], (*at, "scm"), service)
@@ -150,10 +189,14 @@ class _Builder:
     ) -> tuple[Parameter, ...] | None:
         if data is None and isinstance(source, Scm):
             return None
-        parameters = [self._parameter(item, (*at, index)) for index, item in enumerate(data or ())]
-        for index, parameter in enumerate(parameters):
-            if parameter.name in [other.name for other in parameters[:index]]:
-                raise self._document.error((*at, index), f"the parameter {parameter.name} is given twice")
+        found = [
+            self._mistakes.gather(functools.partial(self._parameter, item, (*at, index)))
+            for index, item in enumerate(data or ())
+        ]
+        parameters = [parameter for parameter in found if parameter]
+        for index, item in enumerate(data or ()):
+            if item["name"] in [other["name"] for other in (data or ())[:index]]:
+                self._mistakes.keep(self._document.error((*at, index), f"the parameter {item['name']} is given twice"))
         scales = isinstance(source, Template) and source.name == "scale"
         if scales and "SCALE" not in [parameter.name for parameter in parameters]:
             parameters.append(Parameter("SCALE", default="1", description="how many instances: 3, +1 or -1"))
@@ -182,7 +225,7 @@ class _Builder:
         # Jenkins keeps names that differ only in case apart on some disks and not on others.
         other = self._taken.setdefault((kind, path.lower()), self._document.place(at))
         if other != self._document.place(at):
-            raise self._document.error(at, f"{path!r} is already taken at {other}")
+            self._mistakes.keep(self._document.error(at, f"{path!r} is already taken at {other}"))
 
 
 def _service(data: Mapping[str, Any]) -> Service:

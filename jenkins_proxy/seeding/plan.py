@@ -166,10 +166,11 @@ def _compared(item: Item, config: bytes) -> Action:
         )
     if current.tag != item.config.tag:
         return _refused(item, f"Jenkins has a {current.tag} of that name, not a {item.config.tag}: rename or delete it")
-    diff = config_xml.difference(current, item.config, item.managed)
+    desired = config_xml.completed(current, item.config)
+    diff = config_xml.difference(current, desired, item.managed)
     if not diff:
         return Action(KEEP, item.kind, item.path)
-    merged = config_xml.overlay(current, item.config, item.managed)
+    merged = config_xml.overlay(current, desired, item.managed)
     return Action(CHANGE, item.kind, item.path, config_xml.serialise(merged), tuple(diff))
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.console import Console
-from jenkins_proxy.seeding import apply, library, plan, render
+from jenkins_proxy.seeding import apply, plan, render
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer
-from jenkins_proxy.seeding.node import ensure as ensure_node
+from jenkins_proxy.seeding.needs import library
+from jenkins_proxy.seeding.needs.check import check as check_needs
+from jenkins_proxy.seeding.needs.node import ensure as ensure_node
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, KEEP, REFUSE, Action
 from jenkins_proxy.seeding.spec import Spec
 
@@ -30,6 +32,8 @@ class Options:
     :ivar agent: the label that a node must have; empty to leave nodes alone.
     :ivar library: the address of the library's repository; empty to leave libraries alone.
     :ivar library_credentials: the id of the credentials that read it.
+    :ivar check_needs: look before anything is written whether Jenkins has what the jobs need.
+    :ivar git_timeout: seconds within which the library's repository has to answer.
     """
 
     only: str = "*"
@@ -42,6 +46,8 @@ class Options:
     agent: str = ""
     library: str = ""
     library_credentials: str = ""
+    check_needs: bool = True
+    git_timeout: float = 30.0
 
 
 @dataclass
@@ -95,8 +101,8 @@ def reconcile(
     """Bring Jenkins to what the spec says, or in a dry run say what that takes.
 
     :param connect: a server for each thread that asks.
-    :raises UsageError: for a template that fails, and for a prune that goes too far.
-    :raises JenkinsServerError: when Jenkins cannot be reached or does not know the user.
+    :raises UsageError: for a template that fails, for a prune that goes too far, and for a library without the version.
+    :raises JenkinsServerError: when Jenkins cannot be reached, does not know the user, or lacks what the jobs need.
     """
     items = render.items(spec)
     chosen = plan.only(items, options.only)
@@ -104,7 +110,13 @@ def reconcile(
     version = server.connect()
     console.step(f"Jenkins {version} at {server.url}, seed {spec.seed}" + (", dry run" if options.dry_run else ""))
     report = Report(server.url, spec.seed, options.dry_run)
-    _see_to_needs(report, spec, server, options, console)
+    wanted = _library(spec, options)
+    if options.check_needs:
+        there = {item.path for item in chosen}
+        jobs = [job for job in spec.jobs if job.path in there]
+        for unknown in check_needs(server, jobs, wanted, options.agent, options.git_timeout):
+            console.warning(unknown)
+    _see_to_needs(report, wanted, server, options, console)
     present = server.listing()
     configs = apply.read(connect, chosen, present, options.connections, progress)
     actions = plan.plan(chosen, present, configs, spec.seed, adopt=options.adopt is not None)
@@ -143,7 +155,18 @@ def _show(actions: list[Action], options: Options, console: Console) -> None:
     console.step(", ".join(f"{counts[symbol]} {_WORDS[symbol]}" for symbol in shown))
 
 
-def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
+def _library(spec: Spec, options: Options) -> library.Library | None:
+    name, _, version = spec.library.partition("@")
+    if not options.library:
+        return None
+    return library.Library(
+        name, version or spec.variables["version"], options.library, credentials=options.library_credentials
+    )
+
+
+def _see_to_needs(
+    report: Report, wanted: library.Library | None, server: JenkinsServer, options: Options, console: Console
+) -> None:
     if options.agent:
         node = ensure_node(server, options.agent, dry_run=options.dry_run)
         report.needs["agent"] = node.advice
@@ -151,20 +174,20 @@ def _see_to_needs(report: Report, spec: Spec, server: JenkinsServer, options: Op
         if node.created:
             console.step(f"+ node {options.agent}")
         (console.step if node.ready else console.warning)(node.advice)
-    if options.library:
-        _see_to_library(report, spec, server, options, console)
+    if wanted:
+        _see_to_library(report, wanted, server, options, console)
 
 
-def _see_to_library(report: Report, spec: Spec, server: JenkinsServer, options: Options, console: Console) -> None:
-    name, _, version = spec.library.partition("@")
-    wanted = library.Library(
-        name, version or spec.variables["version"], options.library, credentials=options.library_credentials
-    )
+def _see_to_library(
+    report: Report, wanted: library.Library, server: JenkinsServer, options: Options, console: Console
+) -> None:
     outcome = library.register(server, wanted, dry_run=options.dry_run)
     report.needs["library"] = outcome.symbol or "needs administration"
     report.pending |= outcome.symbol in (CREATE, CHANGE)
     if outcome.symbol:
         console.step(outcome.line(wanted))
+        if not outcome.compared:
+            console.step("whether its version and repository are these, only an administrator sees")
         return
     console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
     for line in library.as_code(wanted).splitlines():

@@ -8,22 +8,25 @@ from typing import Any
 
 import jinja2
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.resources import resource
 from jenkins_proxy.seeding import config_xml
 from jenkins_proxy.seeding.items import FOLDER, JOB, VIEW, Item, marked
-from jenkins_proxy.seeding.spec import Folder, Job, Scm, Spec, Template, View
+from jenkins_proxy.seeding.spec import UNDEPLOY_GONE, Folder, Job, Scm, Spec, Template, View
 
 
 def items(spec: Spec) -> list[Item]:
     """Everything in the order in which it can be created: folders, parents first; jobs; views.
 
-    :raises UsageError: for a template that cannot be rendered.
+    :raises UsageError: for templates that cannot be rendered, all of them.
     """
     environment = _environment()
+    problems = Problems()
+    jobs = [problems.gather(functools.partial(_job, environment, spec, job)) for job in spec.jobs]
+    problems.raise_any()
     return [
         *(_folder(environment, spec, folder) for folder in spec.folders),
-        *(_job(environment, spec, job) for job in spec.jobs),
+        *(job for job in jobs if job),
         *(_view(environment, spec, view) for view in spec.views),
     ]
 
@@ -116,11 +119,15 @@ def _script(environment: jinja2.Environment, spec: Spec, job: Job) -> str:
 def _arguments(template: Template) -> Mapping[str, Any]:
     """What a step is called with, without what the service does not have."""
     service = template.service
-    arguments: dict[str, str | tuple[str, ...]] = {"serviceName": service.name}
-    if template.name != "remove":
-        arguments["servicePath"] = _one_or_all(service.path)
-        arguments["composeFile"] = _one_or_all(service.compose_files)
+    arguments: dict[str, Any] = {"serviceName": service.name}
+    if template.name == UNDEPLOY_GONE:
+        # The script names the services, and the project of a branch is all its own.
+        arguments = {"withSides": True}
+    elif template.name != "remove":
         arguments["project"] = service.project
+    if template.name not in ("remove", "undeploy", UNDEPLOY_GONE):
+        path, files = _one_or_all(service.path), _one_or_all(service.compose_files)
+        arguments = {"serviceName": service.name, "servicePath": path, "composeFile": files, **arguments}
     return {**{name: value for name, value in arguments.items() if value}, **service.options, **template.options}
 
 

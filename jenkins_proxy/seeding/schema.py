@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import fastjsonschema
@@ -18,16 +18,52 @@ _VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 # XML 1.0 cannot hold these, and no name, script or description needs one.
 _FORBIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
+_MOST = 100
+# What can stand where a mistake is.
+_GOOD: dict[str, Any] = {"seed": "x", "name": "x", "url": "x", "jobs": []}
+_GOOD_ITEMS: dict[str, Any] = {
+    "folders": {"name": "x"},
+    "services": {"name": "x", "jobs": []},
+    "services jobs": {"name": "x"},
+    "services jobs parameters": {"name": "x"},
+    "jobs": {"name": "x"},
+    "jobs parameters": {"name": "x"},
+    "views": {"name": "x"},
+}
 _TYPES = {"object": "a mapping", "array": "a list", "string": "text", "integer": "a number", "boolean": "true or false"}
 
 
-def expand(document: Document, variables: Mapping[str, str]) -> Document:
+class Mistakes(Problems):
+    """What is wrong in a seed file, and where: what has a mistake already is not looked at again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paths: list[Path] = []
+
+    def at(self, path: Path, error: UsageError) -> None:
+        """Add one, at the value that it is about."""
+        self.keep(error)
+        self._paths.append(path)
+
+    def touch(self, path: Path) -> bool:
+        """Whether one is in the value at a path, or that value in one."""
+        return any(one[: len(path)] == path or path[: len(one)] == one for one in self._paths)
+
+    def raise_any(self) -> None:
+        """Raise all of them as one error, in the order of the file."""
+        places = {message: re.search(r":(\d+):(\d+): ", message) for message in self._found}
+        at = {message: (int(place[1]), int(place[2])) if place else (0, 0) for message, place in places.items()}
+        self._found = dict(sorted(self._found.items(), key=lambda found: at[found[0]]))
+        super().raise_any()
+
+
+def expand(document: Document, variables: Mapping[str, str], mistakes: Mistakes) -> Document:
     """Put the values of variables where ``{{ name }}`` stands, except in scripts, which have braces of their own.
 
     Every file has the variable ``version``, which is that of jenkins-proxy unless it is given.
 
     :param variables: values that take the place of the file's.
-    :raises UsageError: for a variable that is not there, here or in the file, and for a control character.
+    :param mistakes: gets each variable that is not there, here or in the file, and each control character.
     """
     own = document.data.get("variables") or {}
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
@@ -35,8 +71,10 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
     defined = {"version": __version__, **own}
     unknown = sorted(set(variables) - set(defined))
     if unknown:
-        raise UsageError(f"{document.name} has no variable {', '.join(unknown)}", f"it has: {', '.join(defined)}")
-    values = {**defined, **variables}
+        mistakes.keep(
+            UsageError(f"{document.name} has no variable {', '.join(unknown)}", f"it has: {', '.join(defined)}")
+        )
+    values = {**defined, **{name: value for name, value in variables.items() if name in defined}}
 
     def filled(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
@@ -45,8 +83,12 @@ def expand(document: Document, variables: Mapping[str, str]) -> Document:
             return [filled(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
-        clean(value, document, path)
-        return value if path[-1] == "script" else _VARIABLE.sub(lambda match: look_up(match.group(1), path), value)
+        try:
+            clean(value, document, path)
+            return value if path[-1] == "script" else _VARIABLE.sub(lambda match: look_up(match.group(1), path), value)
+        except UsageError as error:
+            mistakes.at(path, error)
+            return "x"
 
     def look_up(name: str, path: Path) -> str:
         if name not in values:
@@ -65,44 +107,57 @@ def clean(text: str, document: Document, path: Path) -> str:
     return text
 
 
-def check(document: Document) -> None:
-    """Raise what does not fit the schema, each at its place: the first mistake of each job, folder, view and service.
+def check(document: Document, mistakes: Mistakes) -> Document:
+    """The document as far as it fits the schema.
 
-    :raises UsageError: as ``file:line:column: what``.
+    :param mistakes: gets what does not, each as ``file:line:column: what``, up to a hundred.
     """
     schema = json.loads(resource("seeding/schema.json").read_text(encoding="utf-8"))
     fits = fastjsonschema.compile(schema)
-    data, problems = dict(document.data), Problems()
-    while True:
+    data = document.data
+    for _ in range(_MOST):
         try:
             fits(data)
             break
         except fastjsonschema.JsonSchemaValueException as error:
-            explained = _explained(document, error)
-            problems.keep(explained)
             path = _path(error)
-        if not _left_out(data, path):
-            break
-    problems.raise_any()
+            mistakes.at((*path, *_keys(error)), _explained(document, error))
+            data = _without(data, error, path)
+    return Document(document.name, data, document.marks, document.keys)
 
 
-def _left_out(data: dict[str, Any], path: Path) -> bool:
-    """Put something good in the place of what is wrong, so that the next mistake shows; False where that cannot be."""
-    good = {
-        "jobs": {"name": "x"},
-        "folders": {"name": "x"},
-        "views": {"name": "x"},
-        "services": {"name": "x", "jobs": []},
-    }
-    if not path or path[0] not in (*good, "seed"):
-        return False
-    key = str(path[0])
-    wrong = data[key]
-    if len(path) == 1 or key == "seed":
-        data[key] = "x" if key == "seed" else []
-    else:
-        data[key] = [good[key] if at == path[1] else item for at, item in enumerate(wrong)]
-    return bool(data[key] != wrong)
+def _without(data: Any, error: fastjsonschema.JsonSchemaValueException, path: Path) -> Any:
+    """The same with something good in the place of what is wrong, so that the next mistake shows."""
+    if error.rule == "required":
+        missing = {key: _GOOD[key] for key in error.rule_definition if key not in error.value}
+        return _replaced(data, path, lambda value: {**value, **missing})
+    if error.rule in ("additionalProperties", "propertyNames"):
+        wrong = _wrong_name(error)
+        return _replaced(data, path, lambda value: {key: item for key, item in value.items() if key != wrong})
+    *around, last = path
+    if isinstance(last, int):
+        kind = " ".join(step for step in around if isinstance(step, str))
+        return _replaced(data, path, lambda value: _GOOD_ITEMS.get(kind, "x"))
+    if last in _GOOD:
+        return _replaced(data, path, lambda value: _GOOD[last])
+    return _replaced(data, tuple(around), lambda value: {key: item for key, item in value.items() if key != last})
+
+
+def _keys(error: fastjsonschema.JsonSchemaValueException) -> Path:
+    """The key that is wrong or missing below the error's path, if it is about one: its neighbours may be good."""
+    if error.rule == "required":
+        return next((key,) for key in error.rule_definition if key not in error.value)
+    return (_wrong_name(error),) if error.rule in ("additionalProperties", "propertyNames") else ()
+
+
+def _replaced(data: Any, path: Path, change: Callable[[Any], Any]) -> Any:
+    """A copy in which the value at the path is what the change makes of it."""
+    if not path:
+        return change(data)
+    step, *rest = path
+    if isinstance(data, dict):
+        return {**data, step: _replaced(data[str(step)], tuple(rest), change)}
+    return [_replaced(item, tuple(rest), change) if at == step else item for at, item in enumerate(data)]
 
 
 def _path(error: fastjsonschema.JsonSchemaValueException) -> Path:
@@ -130,15 +185,21 @@ def _explained(document: Document, error: fastjsonschema.JsonSchemaValueExceptio
     return document.error(path, message, hint)
 
 
-def _wrong_key(document: Document, error: fastjsonschema.JsonSchemaValueException, path: Path, name: str) -> UsageError:
+def _wrong_name(error: fastjsonschema.JsonSchemaValueException) -> str:
+    """The first key that the rule does not allow."""
     if error.rule == "additionalProperties":
-        known = sorted(error.definition["properties"])
-        key = next(key for key in error.value if key not in known)
-        message, hint = f"unknown key {key!r}", f"known here: {', '.join(known)}"
+        wrong = [key for key in error.value if key not in error.definition["properties"]]
     else:
-        pattern = error.rule_definition["pattern"]
-        key = next(key for key in error.value if not re.match(pattern, key))
-        message, hint = f"{key!r} cannot be a name in {name}", f"it must match {pattern}"
+        wrong = [key for key in error.value if not re.match(error.rule_definition["pattern"], key)]
+    return str(wrong[0])
+
+
+def _wrong_key(document: Document, error: fastjsonschema.JsonSchemaValueException, path: Path, name: str) -> UsageError:
+    key = _wrong_name(error)
+    if error.rule == "additionalProperties":
+        message, hint = f"unknown key {key!r}", f"known here: {', '.join(sorted(error.definition['properties']))}"
+    else:
+        message, hint = f"{key!r} cannot be a name in {name}", f"it must match {error.rule_definition['pattern']}"
     return document.error((*path, key), message, hint, at_key=True)
 
 

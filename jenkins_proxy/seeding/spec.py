@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+UNDEPLOY_GONE = "undeploy-gone"
+"""Our template of a job that undeploys what runs of a service's branches that are gone."""
+
+TEMPLATES = ("deploy", "scale", "remove", "undeploy", UNDEPLOY_GONE)
+"""Those that are ours."""
+
 
 @dataclass(frozen=True)
 class Git:

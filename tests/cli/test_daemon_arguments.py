@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 
 import pytest
 
@@ -59,27 +58,3 @@ def test_an_address_of_containers(text: str) -> None:
 def test_what_is_no_address_of_containers(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not an address under which containers can be reached"):
         daemon_arguments.reachable_ip(text)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "1", "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out",
-            str(folder / "cert.pem")]  # fmt: skip
-    subprocess.run(argv, check=True, capture_output=True)
-    return folder
-
-
-def test_certificates(certificate) -> None:
-    assert daemon_arguments.tls_context("", "") is None
-    assert daemon_arguments.tls_context(str(certificate / "cert.pem"), str(certificate / "key.pem"))
-    for arguments, says in (
-        (("", "key.pem"), "--tls-key is given without --tls-cert"),
-        (("/absent.pem", ""), "cannot use the certificate /absent.pem"),
-        ((str(certificate / "cert.pem"), ""), "cannot use the certificate"),
-        ((str(certificate / "key.pem"), str(certificate / "cert.pem")), "cannot use the certificate"),
-    ):
-        with pytest.raises(UsageError, match=says) as caught:
-            daemon_arguments.tls_context(*arguments)
-        assert caught.value.message.isprintable()

@@ -382,3 +382,16 @@ def test_who_stops_to_follow_is_told_that_the_build_goes_on(fake, answer, tmp_pa
         _, text = process.communicate(timeout=20)
     assert process.returncode == 143
     assert "WARNING: the build of j goes on in Jenkins\n" in text
+
+
+def test_what_the_jobs_need_is_looked_up_before_anything_is_written(fake, answer, seed) -> None:
+    """Without it seeding is green, and then every build ends in red."""
+    fake.fault("GET", "/pluginManager/api/json", *[answer(200, b'{"plugins": []}')] * 3)
+    code, text, report = seed()
+    assert (code, fake.writes()) == (4, [])
+    assert "has no plugin Pipeline: Job (workflow-job), which team/one and 1 more needs" in text
+    assert report["error"]["message"] in text
+    assert seed("--dry-run")[0] == 1
+    # Only what is chosen has to run.
+    assert "which team/one needs" in seed("--only", "team/one")[1]
+    assert seed("--no-checks")[0] == 0

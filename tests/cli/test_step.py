@@ -104,9 +104,10 @@ def start(proxy, tmp_path):
     """``start(values)`` removes a route as the script of a step does: from /, for the folder tmp_path."""
     started = []
 
-    def run(values: dict) -> subprocess.Popen:
+    def run(values: dict, **more: str) -> subprocess.Popen:
         environment = {
             **os.environ,
+            **more,
             "JENKINS_PROXY_STEP": str(tmp_path),
             "JENKINS_PROXY_PARAMS": json.dumps(values),
             "JENKINS_PROXY_URL": f"http://127.0.0.1:{proxy.server_port}",
@@ -138,9 +139,44 @@ def test_done(start, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text())["service"] == "books-ms"
 
 
+def test_each_line_names_the_service_where_several_write_to_one_console(start, proxy):
+    proxy.status = 401
+    stdout, stderr = start({"service": "books-ms"}, JENKINS_PROXY_SERVICE="books-ms").communicate(timeout=30)
+    assert stdout.startswith("exit=4\n")
+    assert {line[:27] for line in stderr.splitlines()} == {"[jenkins-proxy] [books-ms] "}
+
+
 def test_the_reports_json_does_not_get_between_the_lines(start):
     stdout, _ = start({"service": "books-ms"}).communicate(timeout=30)
     assert stdout == "exit=0\nreason=\n"
+
+
+def test_a_summary_for_people_is_beside_the_report(start, tmp_path):
+    more = {"BUILD_URL": "http://jenkins/job/a/7/", "JOB_URL": "http://jenkins/job/a/"}
+    values = {"service": "books-ms", "report": "report.json"}
+    process = start(values, JENKINS_PROXY_SUMMARY=str(tmp_path / "x.html"), **more)
+    _, stderr = process.communicate(timeout=30)
+    page = (tmp_path / "x.html").read_text()
+    assert "<h1>books-ms: done</h1>" in page
+    assert 'releases before this one: <a href="http://jenkins/job/a/">' in page
+    assert "/v1/routes/books-ms" in page
+    assert stderr.endswith("[jenkins-proxy] * summary: http://jenkins/job/a/7/artifact/x.html\n")
+
+
+def test_a_summary_that_cannot_be_written_fails_nothing(start, tmp_path):
+    process = start({"service": "books-ms", "report": "report.json"}, JENKINS_PROXY_SUMMARY="/nowhere/x.html")
+    stdout, stderr = process.communicate(timeout=30)
+    assert stdout.startswith("exit=0\n")
+    assert "WARNING: no summary of the report: " in stderr
+
+
+def test_the_report_goes_to_whom_the_environment_names(start, proxy):
+    """The stand-in for the proxy refuses it, as it takes no POST: that fails nothing, and shows nothing of the URL."""
+    url = f"http://127.0.0.1:{proxy.server_port}/hunter2"
+    stdout, stderr = start({"service": "books-ms"}, JENKINS_PROXY_NOTIFY=url).communicate(timeout=60)
+    assert stdout.startswith("exit=0\n")
+    assert f"WARNING: http://127.0.0.1:{proxy.server_port} was not notified: it answered 501" in stderr
+    assert "hunter2" not in stderr
 
 
 def test_refused(start, proxy):
@@ -162,6 +198,20 @@ def test_a_service_called_help(start):
     assert stdout.startswith("exit=2\nreason=")
 
 
+def test_values_are_checked_and_nothing_is_run(start, proxy):
+    values = {"service": "books\nms", "drain": "5"}
+    stdout, stderr = start(values, JENKINS_PROXY_CHECK="values").communicate(timeout=30)
+    assert (stderr, proxy.asked.is_set()) == ("", False)
+    first, *problems = stdout.splitlines()
+    assert first == "exit=0"
+    assert [line.partition(" ")[0] for line in problems] == ["problem=remove:", "problem=service"], problems
+
+
+def test_good_values_have_no_problems(start, proxy):
+    stdout, _ = start({"service": "books-ms"}, JENKINS_PROXY_CHECK="values").communicate(timeout=30)
+    assert (stdout, proxy.asked.is_set()) == ("exit=0\n", False)
+
+
 def test_stopped(start, proxy):
     proxy.silent = True
     process = start({"service": "books-ms"})
@@ -170,3 +220,17 @@ def test_stopped(start, proxy):
     stdout, stderr = process.communicate(timeout=30)
     assert (process.returncode, stdout) == (143, "")
     assert "stopped by SIGTERM" in stderr
+
+
+@pytest.mark.parametrize(
+    ("removed", "left", "expected"),
+    [
+        (["route /api"], ["service web", "network x"], ("books-ms: undeployed", "service web; network x")),
+        ([], [], ("books-ms: not there", "")),
+    ],
+)
+def test_an_undeploy_says_what_is_left(removed, left, expected):
+    report = {"service": "books-ms", "status": "done", "url": "", "instances": [], "removed": removed, "left": left}
+    lines = dict(line.split("=", 1) for line in answer_lines(0, "", report))
+
+    assert (lines["description"], lines["left"]) == expected

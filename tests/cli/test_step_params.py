@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from jenkins_proxy import cli
 from jenkins_proxy.cli import deploy, step_params
 from jenkins_proxy.errors import UsageError
 
@@ -70,8 +71,8 @@ def test_positional_values_stand_in_the_commands_order(parse):
 
 @pytest.mark.parametrize("value", ["--no-proxy", "-p", "a b", "$(id)", "a\nb", "\"'", "=", "{{"])
 def test_a_value_stays_a_value(parse, value):
-    found = parse({"service": value, "probePath": value, "file": [value]})
-    assert (found["service"], found["probe_path"], found["file"]) == (value, value, [value])
+    found = parse({"service": "books-ms", "count": value, "probePath": value, "file": [value]})
+    assert (found["count"], found["probe_path"], found["file"]) == (value, value, [value])
     assert found["no_proxy"] is False
 
 
@@ -110,6 +111,29 @@ def test_what_is_known_is_told(parse):
     with pytest.raises(UsageError) as caught:
         parse({"scal": 3})
     assert caught.value.hint == "known: count, file, noProxy, probePath, project, scale, service"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "problems"),
+    [
+        (
+            "scale",
+            {"service": "b", "amount": "many"},
+            ["amount: 'many' is not a number of instances: give 3, +2 or -1"],
+        ),
+        ("scale", {"service": "b", "amount": -1}, []),
+        (
+            "rollback",
+            {"service": "a b", "timeout": "0"},
+            ["timeout: '0' is not a number of seconds above 0", "service "],
+        ),
+        ("deploy", {}, []),
+    ],
+)
+def test_positional_values_are_checked_as_well(name: str, values: dict, problems: list[str]) -> None:
+    found = cli.value_problems(name, {step_params.VARIABLE: json.dumps(values)})
+    assert [one[: len(start)] for one, start in zip(found, problems)] == problems
+    assert len(found) == len(problems), found
 
 
 def test_every_wrong_value_is_in_one_answer_and_in_the_steps_words() -> None:

@@ -83,6 +83,15 @@ def test_put_sends_the_whole_route_with_the_token(daemon: Daemon, client: ProxyC
     assert Route.from_dict(body) == ROUTE
 
 
+def test_the_calls_of_one_command_have_ids_of_one_kind(daemon: Daemon, client: ProxyClient) -> None:
+    daemon.answers = [(200, {}), None, (200, {})]
+    client.get_route("books-ms")
+    client.get_route("users-ms")  # repeated, as its first answer was lost
+    first, second, again = (headers["X-Request-ID"] for _, _, headers, _ in daemon.asked)
+    assert (first[-2:], second[-2:], again) == ("-1", "-2", second)
+    assert first[:-2] == second[:-2] and len(first) == 14
+
+
 def test_a_dry_run_asks_for_the_difference(daemon: Daemon, client: ProxyClient) -> None:
     daemon.answers = [(200, {"diff": "+"})]
     client.put_route(ROUTE, dry_run=True, timeout=5)

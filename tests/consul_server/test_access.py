@@ -92,7 +92,8 @@ def test_a_token_opens_everything_from_everywhere(call):
 def test_with_a_token_a_name_that_someone_else_may_own_reads_nothing(call):
     assert call("GET", "evil.example", registry="token") == 403
     assert call("GET", "evil.example", registry="token", X_Consul_Token="s3cret") == 200
-    assert call("GET", registry="token") == 200
+    assert call("GET", registry="token") == 403
+    assert call("GET", registry="token", X_Consul_Token="s3cret") == 200
 
 
 @pytest.mark.parametrize("token", ["", "s3cret"])
@@ -111,7 +112,7 @@ def test_with_a_token_a_name_that_someone_else_may_own_reads_nothing(call):
     ],
 )
 def test_what_the_owner_alone_writes(embed, token, method, path, allowed):
-    registry = embed(token=token, owner=Owner("0wner", ("own/routes/", "own/holds/")))
+    registry = embed(token=token, owner=Owner(lambda presented: presented == "0wner", ("own/routes/", "own/holds/")))
 
     def status(presented: str) -> int:
         headers = {"X-Consul-Token": presented} if presented else {}
@@ -121,7 +122,54 @@ def test_what_the_owner_alone_writes(embed, token, method, path, allowed):
 
     assert (status(token) in (200, 404)) is allowed
     assert status("0wner") in (200, 404)
-    assert status("wrong") == (403 if not allowed or (token and method != "GET") else status(token))
+    assert status("wrong") == (403 if not allowed or token else status(token))
+
+
+def test_the_owner_is_told_who_writes_its_keys(embed):
+    told = []
+    owner = Owner(
+        lambda presented: presented == "0wner",
+        ("own/routes/",),
+        told=lambda presented, request, status: told.append((presented, request.method, request.path, status)),
+    )
+    registry = embed(owner=owner)
+    for method, path, presented in (
+        ("PUT", "own/routes/evil", ""),
+        ("PUT", "own/routes/books", "0wner"),
+        ("GET", "own/routes/books", "0wner"),
+        ("PUT", "other", "0wner"),
+        ("DELETE", "own?recurse", "wrong"),
+    ):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)) as connection:
+            connection.request(method, f"/v1/kv/{path}", headers={"X-Consul-Token": presented} if presented else {})
+            connection.getresponse().read()
+    assert told == [
+        ("", "PUT", "/v1/kv/own/routes/evil", 403),
+        ("0wner", "PUT", "/v1/kv/own/routes/books", 200),
+        ("wrong", "DELETE", "/v1/kv/own", 403),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "open_"),
+    [
+        ("/v1/status/leader", True),
+        ("/v1/status/peers", True),
+        ("/v1/kv/key", False),
+        ("/v1/kv/?keys", False),
+        ("/v1/health/state/any", False),
+        ("/v1/agent/checks", False),
+        ("/v1/agent/self", False),
+        ("/v1/catalog/services", False),
+        ("/v1/session/list", False),
+    ],
+)
+def test_with_a_token_what_is_read_needs_it(embed, path, open_):
+    registry = embed(token="s3cret")
+    for presented, expected in (("", open_), ("wrong", open_), ("s3cret", True)):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", registry.port, timeout=10)) as connection:
+            connection.request("GET", path, headers={"X-Consul-Token": presented} if presented else {})
+            assert (connection.getresponse().status != 403) is expected
 
 
 async def test_beyond_loopback_any_name_may_be_ours():

@@ -208,11 +208,12 @@ async def test_a_change_wakes_its_own_watchers_only(until):
     await registry.stop()
 
 
-def test_with_a_token_writing_needs_it(embed):
+def test_with_a_token_reading_and_writing_need_it(embed):
     registry = embed(token="s3cret")
     for token in ("", "wrong"):
         with Consul(registry.url, token) as client:
-            assert client.services() == {}
+            with pytest.raises(RegistryError, match="Permission denied"):
+                client.services()
             with pytest.raises(RegistryError, match="refused PUT /v1/kv/k: Permission denied") as caught:
                 client.kv_put("k", b"")
             assert "CONSUL_HTTP_TOKEN" in caught.value.hint

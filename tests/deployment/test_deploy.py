@@ -16,12 +16,13 @@ from jenkins_proxy.deployment.context import Check, Context, DeployOptions, Read
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.deployment.outcome import Outcome, Users
+from jenkins_proxy.deployment.removal import note
 from jenkins_proxy.deployment.steps import drain, probe
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
-from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, Stopped
+from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, RegistryError, Stopped
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.orchestrator.project import COMPLETED, ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline
@@ -250,9 +251,39 @@ def verified(monkeypatch):
 
 def test_what_is_still_there_after_a_revert_is_named(deployment, monkeypatch):
     begun = deployment(failure=DeployFailed("no image"))
-    monkeypatch.setattr(begun.strategy.orchestrator, "remove_networks", lambda _keep, deadline: ["books_default"])
+    monkeypatch.setattr(
+        begun.strategy.orchestrator, "remove_belongings", lambda _keep, deadline: ["network books_default"]
+    )
 
     assert begun.replace(Outcome()).text == "rolled back: nothing had served before; still there: network books_default"
+
+
+def test_a_container_that_comes_after_the_revert_is_named(deployment, monkeypatch):
+    """Compose was stopped, and the engine went on making what it had been asked for."""
+    begun = deployment(failure=DeployFailed("no image"))
+    orchestrator = begun.strategy.orchestrator
+    restore = orchestrator.restore
+
+    def late(before, *, deadline):
+        restored = restore(before, deadline=deadline)
+        orchestrator.present = [orchestrator.container]
+        return restored
+
+    monkeypatch.setattr(orchestrator, "restore", late)
+
+    assert begun.replace(Outcome()).text == "rolled back: nothing had served before; still there: container books_app_1"
+
+
+def test_a_first_deploy_whose_hold_cannot_be_ended_has_no_old_containers(deployment, context, monkeypatch):
+    begun = deployment(failure=DeployFailed("no image"))
+
+    def away(*_words):
+        raise ProxyError("no proxy daemon answers")
+
+    monkeypatch.setattr(context.proxy, "end_hold", away)
+
+    text = begun.replace(Outcome()).text
+    assert text == "nothing had served before, and what was started is removed: no proxy daemon answers"
 
 
 @pytest.mark.parametrize(
@@ -332,7 +363,7 @@ def test_a_daemon_that_cannot_count_is_one_line(deployment, context, verified, m
     assert "WARNING: users are not counted meanwhile: it is older" in context.console._stream.getvalue()
 
 
-def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment):
+def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment, context):
     begun = deployment(route=None)
 
     ended = begun.finish(begun.replace(Outcome()))
@@ -340,6 +371,20 @@ def test_a_deploy_past_the_proxy_ends_with_its_instances(deployment):
     assert ended.error is None
     assert ended.addresses == [Address("10.0.0.1", 32768)]
     assert begun.intent_log.read() is None
+    # An undeploy may come without the files.
+    assert note.read(context.registry, "books-ms") == note.Note("books", "app", {"app": []})
+
+
+def test_a_registry_that_takes_no_note_fails_no_deploy(deployment, monkeypatch):
+    begun = deployment(route=None)
+    served = begun.replace(Outcome())
+
+    def refuse(*_words):
+        raise RegistryError("Permission denied")
+
+    monkeypatch.setattr(note, "write", refuse)
+
+    assert begun.finish(served).error is None
 
 
 def test_what_fails_once_the_new_ones_serve_is_not_reverted(deployment, monkeypatch):

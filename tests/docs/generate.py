@@ -42,10 +42,12 @@ EXAMPLES = {
 ENDPOINTS = {
     "GET /": "a live page",
     "GET /dashboard/style.css": "a part of the page",
+    "GET /dashboard/access.js": "a part of the page",
     "GET /dashboard/page.js": "a part of the page",
     "GET /healthz": "200 while HAProxy serves, else 503 with the reason",
     "GET /readyz": "200 while HAProxy serves and every part of the daemon runs, else 503 with the reason",
     "GET /metrics": "Prometheus' text format",
+    "GET /v1/audit": "who changed what: the last `?limit=N`, the newest first",
     "GET /v1/docker-flow-proxy/config": "the `haproxy.cfg` that runs",
     "GET /v1/docker-flow-proxy/ping": "200",
     "GET /v1/docker-flow-proxy/reconfigure": "sets a route, by query parameters",
@@ -177,8 +179,8 @@ def _api() -> str:
         if endpoint.path.endswith("/") and endpoint.path != "/" or call.replace("POST", "GET") in rows:
             continue
         methods = "GET or POST" if endpoint.method == "GET" and endpoint.path in posted else endpoint.method
-        rows[call] = (f"`{methods} {endpoint.path}`", "yes" if endpoint.guarded else "", ENDPOINTS[call])
-    return _table(("call", "needs the token", "does"), (rows[call] for call in sorted(rows, key=_by_path)))
+        rows[call] = (f"`{methods} {endpoint.path}`", endpoint.role, ENDPOINTS[call])
+    return _table(("call", "role", "does"), (rows[call] for call in sorted(rows, key=_by_path)))
 
 
 def _by_path(call: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ _OTHERS = (
     "consul",
     "cat",
     "certbot",
+    "cp",
     "docker",
     "export",
     "git",
@@ -30,7 +31,9 @@ _OTHERS = (
     "openssl",
     "source",
     "systemctl",
+    "sudo",
     "tee",
+    "useradd",
 )
 _SEPARATORS = {";", "&", "&&", "|", "||"}
 _API, _REGISTRY = ":8081", ":8500"

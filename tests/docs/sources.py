@@ -18,8 +18,10 @@ from jenkins_proxy.consul_server.api.about import AboutApi
 from jenkins_proxy.consul_server.api.agent_api import AgentApi
 from jenkins_proxy.consul_server.api.catalog_api import CatalogApi
 from jenkins_proxy.consul_server.api.kv_api import KvApi, SessionApi
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
 from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
@@ -50,7 +52,7 @@ class Endpoint:
 
     method: str
     path: str
-    guarded: bool
+    role: str
     pattern: re.Pattern[str]
 
 
@@ -119,7 +121,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         EventStream(Mock(), Mock()),
         app.Meta(Mock()),
     )
-    return tuple(_endpoints(app.application(Authenticator(""), *parts)))
+    return tuple(_endpoints(app.application(Authenticator(Tokens()), Audit(), *parts)))
 
 
 @functools.cache
@@ -138,7 +140,12 @@ def _endpoints(application: web.Application) -> Iterator[Endpoint]:
             continue
         info = resource.get_info()
         pattern = info.get("pattern") or re.compile(re.escape(info["path"]))
-        yield Endpoint(route.method, resource.canonical, is_guarded(route.handler), pattern)
+        yield Endpoint(route.method, resource.canonical, _role(route.handler), pattern)
+
+
+def _role(handler: object) -> str:
+    guard = guard_of(handler)
+    return guard.role if guard else ""
 
 
 def exposition() -> str:

@@ -14,6 +14,7 @@ from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DeployFailed, UsageError
 from jenkins_proxy.orchestrator import detect
+from jenkins_proxy.orchestrator.base import Snapshot
 from jenkins_proxy.orchestrator.runner import Runner
 from jenkins_proxy.orchestrator.stack import Stack
 from jenkins_proxy.retry import Deadline
@@ -229,13 +230,32 @@ def test_what_is_not_named_is_left_alone(books, deadline, image):
 
 def test_networks_of_what_is_removed_go(books, deadline):
     one = books(BOOKS)
-    before, nothing = one.networks(), one.snapshot("app")
+    before, nothing = set(one.belongings()), one.snapshot("app")
     one.up(["app"], deadline=deadline)
-    made = one.networks()
+    made = set(one.belongings())
     assert made > before
     one.restore([nothing], deadline=deadline)
-    assert one.remove_networks(before, deadline=deadline) == []
-    assert one.networks() == before
+    assert one.remove_belongings(before, deadline=deadline) == []
+    assert set(one.belongings()) == before
+
+
+def test_what_there_is_of_a_stack_is_known_without_its_files(books, deadline, image, tmp_path):
+    (tmp_path / "key").write_text("secret")
+    more = "    secrets: [key]\n    volumes: ['data:/data']\n    environment: {SERVICE_NAME: books-ms}\n"
+    text = BOOKS.replace("    stop_grace_period", f"{more}    stop_grace_period", 1)
+    one = books(f"{text}secrets: {{key: {{file: {tmp_path}/key}}}}\nvolumes: {{data: {{}}}}\n")
+    one.up(["app"], deadline=deadline)
+    assert {name.partition(" ")[0] for name in one.belongings().values()} == {"network", "secret"}
+    one.scale("app", 0, deadline=deadline)
+
+    assert one.present_services() == one.named_services("books-ms") == {"app"}
+    assert one.volumes(["app"]) == one.volumes() == ("books-ms_data",)
+    assert one.volumes(["db"]) == ()
+    one.restore([Snapshot("app")], deadline=deadline)
+    assert one.present_services() == frozenset()
+    assert one.remove_volumes(["books-ms_data"], deadline=deadline) == []
+    assert one.remove_belongings((), deadline=deadline) == []
+    assert (one.belongings(), one.volumes()) == ({}, ())
 
 
 def test_a_missing_image_is_told_from_the_tasks(books, deadline):

@@ -200,12 +200,21 @@ def test_a_restart_of_jenkins_is_waited_out(fake, answer, say) -> None:
         answer(503),
         answer(silent=True),
         answer(502),
+        answer(401),  # of one that does not know its users yet
+        answer(404),  # nor its jobs
         part(answer, b"two\n", 8, False),
         part(answer, b"", 8, False),
     )
     say(ABOUT, answer(503), *[{"building": False, "result": "SUCCESS"}] * 2)
     done, shown, _ = follow(fake)
     assert (done.result, shown) == ("SUCCESS", ["one", "two"])
+
+
+def test_a_build_that_is_gone_after_a_restart_is_not_waited_for(fake, answer, say) -> None:
+    say(QUEUE, running(fake))
+    fake.fault("GET", LOG, answer(503), *[answer(404)] * 30)
+    with pytest.raises(JenkinsServerError, match="cannot follow the build in Jenkins at .*: 404"):
+        follow(fake)
 
 
 def test_a_build_that_is_deleted_is_not_waited_for(fake, answer, say) -> None:

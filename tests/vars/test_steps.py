@@ -63,15 +63,22 @@ def options_of(shell: dict) -> dict:
     return values
 
 
-# What a step refuses: everything at once, before anything runs.
+# What a step refuses: everything at once, before anything is done.
+
+WRONG = {
+    "sevice": "books-ms",
+    "pull": "yes",
+    "dryRun": 1,
+    "timeout": "soon",
+    "file": [{}],
+    "target": True,
+    "lock": ["a"],
+}
 
 
-@case(
-    "deployWithProxy",
-    {"sevice": "books-ms", "pull": "yes", "dryRun": 1, "timeout": "soon", "file": [{}], "target": True, "lock": ["a"]},
-)
+@case("deployWithProxy", WRONG, agent="none")
 def test_everything_wrong_is_told_at_once(outcome):
-    assert steps(outcome) == ["error"]
+    assert steps(outcome) == ["isUnix", "error"]
     first, *others = outcome["error"].split("; ")
     assert first.startswith("deployWithProxy: unknown parameter(s) sevice (known: dockerHost, ")
     assert sorted(others) == [
@@ -83,6 +90,38 @@ def test_everything_wrong_is_told_at_once(outcome):
         "target takes a text or a list of texts, not true",
         "timeout takes a number, not 'soon'",
     ]
+
+
+@case(
+    "deployWithProxy",
+    {**WRONG, "strategy": "bluegreen", "path": "api", "proxyTokenCredentialsId": "proxy", "python": "python3.12"},
+    answer="exit=0\nproblem=strategy takes auto, rolling, not 'bluegreen'\nproblem=path 'api' is not a path\n",
+)
+def test_wrong_values_are_told_with_wrong_keys_where_an_agent_can_say_them(outcome):
+    assert steps(outcome) == ["isUnix", "withEnv", "libraryResource", "sh", "error"], "no secret is bound for it"
+    environment = call(outcome, "sh")["environment"]
+    assert (environment["JENKINS_PROXY_CHECK"], environment["JENKINS_PROXY_COMMAND"]) == ("values", "deploy")
+    assert environment["JENKINS_PROXY_PYTHON"] == "python3.12"
+    # What is told already is not asked about.
+    assert json.loads(environment["JENKINS_PROXY_PARAMS"]) == {"strategy": "bluegreen", "path": "api"}
+    assert outcome["error"].startswith("deployWithProxy: unknown parameter(s) sevice (known: ")
+    assert "; lock takes a text, not [a]; " in outcome["error"]
+    assert outcome["error"].endswith("; strategy takes auto, rolling, not 'bluegreen'; path 'api' is not a path")
+
+
+@case("deployWithProxy", WRONG, agent="gone")
+def test_where_the_agent_goes_away_wrong_keys_are_told_alone(outcome):
+    assert outcome["error"].endswith("; timeout takes a number, not 'soon'")
+
+
+@case("deployWithProxy", WRONG, agent="windows")
+def test_on_windows_wrong_keys_are_told_alone(outcome):
+    assert steps(outcome) == ["isUnix", "error"]
+
+
+@case("deployWithProxy", WRONG, answer="exit=2\nreason=python3 is not a Python 3.11 or newer; …\n")
+def test_without_jenkins_proxy_on_the_agent_wrong_keys_are_told_alone(outcome):
+    assert outcome["error"].endswith("; timeout takes a number, not 'soon'")
 
 
 @case("deployWithProxy", {"service": "", "path": [], "noProxy": False})
@@ -250,6 +289,37 @@ def test_remove(outcome):
 
 
 @case(
+    "undeployWithProxy",
+    {
+        "service": "books-ms",
+        "project": "books-ms-x",
+        "volumes": True,
+        "withSides": False,
+        "side": ["db"],
+        "stage": True,
+    },
+    answer="exit=0\nservice=books-ms\nstatus=done\nleft=service web; network x\ndescription=books-ms: undeployed\n",
+)
+def test_undeploy(outcome):
+    assert options(outcome) == {"service": "books-ms", "project": "books-ms-x", "volumes": True, "side": ["db"]}
+    assert call(outcome, "sh")["arguments"][0]["label"] == "jenkins-proxy undeploy books-ms"
+    assert outcome["result"]["left"] == "service web; network x"
+    assert outcome["description"] == "books-ms: undeployed"
+
+
+@case("undeployWithProxy", {"service": None, "volumes": None, "path": "/", "drain": {}})
+def test_what_an_undeploy_refuses(outcome):
+    first, *others = outcome["error"].split("; ")
+    assert first.startswith("undeployWithProxy: unknown parameter(s) path (known: ")
+    assert sorted(others) == ["drain takes a text, not [:]", "missing parameter(s) service", f"volumes {NULL}"]
+
+
+@case("undeployWithProxy", {"service": "books-ms"}, block="passes")
+def test_an_undeploy_takes_no_block(outcome):
+    assert outcome["error"].startswith("undeployWithProxy takes no block: undeployWithProxy(service: 'books-ms')")
+
+
+@case(
     "deployWithProxy",
     {
         **BOOKS,
@@ -333,13 +403,22 @@ def test_without_docker_commons_the_certificate_is_a_zip(outcome):
 
 @case("deployWithProxy", BOOKS)
 def test_only_what_is_asked_for_surrounds_it(outcome):
-    assert steps(outcome) == ["isUnix", "withEnv", "libraryResource", "sh", "fileExists", "archiveArtifacts"]
+    assert steps(outcome) == [
+        "isUnix",
+        "pwd",
+        "withEnv",
+        "libraryResource",
+        "sh",
+        "fileExists",
+        "dir",
+        "archiveArtifacts",
+    ]
     assert "DOCKER_TLS_VERIFY" not in call(outcome, "sh")["environment"]
 
 
 @case("deployWithProxy", {**BOOKS, "stage": True, "lock": True, "consulTokenCredentialsId": "consul"})
 def test_stage_and_lock_have_names_of_their_own(outcome):
-    assert steps(outcome)[:5] == ["isUnix", "stage", "lock", "withCredentials", "withEnv"]
+    assert steps(outcome)[:6] == ["isUnix", "stage", "lock", "withCredentials", "pwd", "withEnv"]
     assert call(outcome, "stage")["arguments"] == ["jenkins-proxy deploy books-ms"]
     assert call(outcome, "lock")["arguments"] == [{"resource": "jenkins-proxy books-ms"}]
 
@@ -373,7 +452,13 @@ def test_returns_a_plain_map(outcome):
         "instances": ["10.0.0.1:32768", "[fd00::1]:32769"],
         "timings": {"bring_up": 2.25, "total": 3.5},
     }
-    assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": report, "allowEmptyArchive": True}]
+    folder, _, name = report.rpartition("/")
+    assert folder == "/agent/books@tmp/jenkins-proxy", "what a build makes is in its workspace, and nothing of ours"
+    assert re.fullmatch(r"jenkins-proxy-deploy-books-ms-[0-9a-f]{8}\.json", name)
+    assert call(outcome, "dir")["arguments"] == [folder]
+    kept = name.replace(".json", ".*")
+    assert call(outcome, "archiveArtifacts")["arguments"] == [{"artifacts": kept, "allowEmptyArchive": True}]
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_SUMMARY"] == report.replace(".json", ".html")
     assert outcome["description"] == "books-ms: 2 instances at http://proxy/api/v1/books"
 
 
@@ -430,10 +515,19 @@ def test_a_report_of_the_callers_own(outcome):
     assert "archiveArtifacts" not in steps(outcome)
 
 
+@case("deployWithProxy", {**BOOKS, "report": "out/report.json"}, answer=ANSWER)
+def test_a_report_of_the_callers_own_is_kept_as_well(outcome):
+    kept = [one["arguments"][0]["artifacts"] for one in outcome["calls"] if one["step"] == "archiveArtifacts"]
+    assert kept[0] == "out/report.json"
+    assert re.fullmatch(r"jenkins-proxy-deploy-books-ms-[0-9a-f]{8}\.\*", kept[1])
+
+
 @case("deployWithProxy", {"service": "../a b/$x", "path": "/"}, answer=ANSWER)
 def test_a_report_is_never_called_what_a_shell_or_a_folder_understands(outcome):
-    name = outcome["result"]["report"]
+    name = outcome["result"]["report"].rpartition("/")[2]
     assert name.startswith("jenkins-proxy-deploy-.._a_b__x-") and name.endswith(".json")
+    # The same in each line of the console, where branches of `parallel` write side by side.
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_SERVICE"] == ".._a_b__x"
 
 
 @case("scaleWithProxy", {"service": "books-ms", "amount": 2}, answer="killed")
@@ -449,6 +543,59 @@ def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
 def test_an_agent_that_is_gone_is_what_the_build_ends_with(outcome):
     assert outcome["error"] == "the agent was removed"
     assert call(outcome, "echo")["arguments"][0].endswith("is not kept: cannot connect to the agent")
+
+
+# Who is told.
+
+
+@case("deployWithProxy", {**BOOKS, "notify": "https://hooks.example.com/x"}, answer=ANSWER)
+def test_a_url_is_told_by_the_command(outcome):
+    shell = call(outcome, "sh")
+    assert shell["environment"]["JENKINS_PROXY_NOTIFY"] == "https://hooks.example.com/x"
+    assert options(outcome) == BOOKS, "it is no option: ps would show it"
+
+
+@case("removeFromProxy", {"service": "books-ms", "notifyCredentialsId": "hook"})
+def test_a_url_of_a_credential(outcome):
+    assert call(outcome, "sh")["environment"]["JENKINS_PROXY_NOTIFY"] == "the secret hook"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, answer=ANSWER)
+def test_a_closure_is_told_what_the_step_returns(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told == outcome["result"]
+    assert "JENKINS_PROXY_NOTIFY" not in call(outcome, "sh")["environment"]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "fails"}}, answer=ANSWER)
+def test_a_closure_that_fails_fails_nothing(outcome):
+    assert outcome["result"]["status"] == "done"
+    assert call(outcome, "echo")["arguments"] == ["deployWithProxy: notify failed: no such channel"]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "misspells"}}, answer=ANSWER)
+def test_a_closure_with_a_mistake_fails_nothing(outcome):
+    assert outcome["result"]["status"] == "done"
+    assert "No such DSL method 'shh'" in call(outcome, "echo")["arguments"][0]
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, answer="exit=3\nreason=not passing\n")
+def test_a_closure_is_told_of_a_failure(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told == {"service": "books-ms", "status": "failed", "reason": "not passing"}
+    assert outcome["error"] == "deployWithProxy: not passing (exit code 3)"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": {"closure": "passes"}}, shell="aborted")
+def test_a_closure_is_told_of_an_aborted_deploy(outcome):
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told["status"] == "failed"
+    assert outcome["error"] == "script returned exit code 143"
+
+
+@case("deployWithProxy", {**BOOKS, "notify": True}, agent="none")
+def test_nobody_can_be_told_by_true(outcome):
+    assert outcome["error"] == "deployWithProxy: notify takes a URL or a closure, not true"
 
 
 # A test in between: held, tested, promoted; or aborted.

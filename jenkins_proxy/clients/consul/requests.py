@@ -189,6 +189,12 @@ _CLOSED = ("connection reset", "without response", "disconnected")
 def unreachable(url: str, error: BaseException) -> RegistryError:
     """The error for a registry that did not answer; ``error`` is what the HTTP library raised."""
     words = root_cause(error)
+    # TLS's word for what the other side says: it does not take what we show.
+    if "alert" in words.lower() and url.startswith("https:"):
+        return RegistryError(
+            f"the registry at {url} refuses our certificate: {words}",
+            "set CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY to files of an authority that it knows",
+        )
     if "certificate" in words.lower():
         return RegistryError(f"no trust in the registry at {url}: {words}", "set CONSUL_CACERT to its authority's file")
     if any(word in words.lower() for word in _CLOSED):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -109,6 +110,26 @@ def parse(inspect: Mapping[str, Any], engine_addresses: tuple[str, ...] = ()) ->
         image_id=inspect["Image"],
         labels=labels,
     )
+
+
+def says_name(config: Mapping[str, Any], name: str) -> bool:
+    """Whether a container says by ``SERVICE_NAME``, or that of a port, that this is its name in the registry.
+
+    Without such a word Registrator takes the image's name. Of several ports each one's number may follow.
+
+    :param config: its ``Config``, or a Swarm service's ``ContainerSpec``.
+    """
+    variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
+    said = {**variables, **(config.get("Labels") or {})}
+    names = {value for key, value in said.items() if re.fullmatch(r"SERVICE_(\d+_)?NAME", key)}
+    names = names or {str(config.get("Image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]}
+    return any(re.fullmatch(re.escape(one) + r"(-\d+)?", name) for one in names - {""})
+
+
+def publishes(inspect: Mapping[str, Any]) -> bool:
+    """Whether a container, running or not, is to publish a port: only what does gets an entry."""
+    host = inspect["HostConfig"]
+    return bool(host.get("PortBindings") or host.get("PublishAllPorts") or host.get("NetworkMode") == "host")
 
 
 def health_output(inspect: Mapping[str, Any]) -> str:

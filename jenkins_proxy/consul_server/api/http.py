@@ -129,9 +129,14 @@ def name(request: web.Request, what: str) -> str:
 
 
 def middleware(access: Access) -> Middleware:
-    """What runs before every call: who may call, and options that no call takes."""
+    """What runs around every call: who may call, options that no call takes, and who is told of a write."""
 
     @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await before(request, handler)
+        access.tell(request, response.status)
+        return response
+
     async def before(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             access.check(request)
@@ -145,7 +150,7 @@ def middleware(access: Access) -> Middleware:
             # From the append log: a change that cannot be kept is refused, not forgotten later.
             return web.Response(status=500, text=f"the registry's state file cannot be written: {error.strerror}")
 
-    return before
+    return around
 
 
 def _refused(request: web.Request, error: web.HTTPException) -> web.Response:

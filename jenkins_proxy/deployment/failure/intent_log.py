@@ -62,8 +62,9 @@ def _parse(value: bytes) -> DeployRecord | None:
     try:
         data: dict[str, Any] = json.loads(value)
         route = Route.from_dict(data["route"]) if data["route"] else None
-        lists = {name: tuple(data.get(name, ())) for name in ("after", "others")}
-        values = {**data, "old": tuple(data["old"]), **lists, "route": route}
+        lists = {name: tuple(data.get(name, ())) for name in ("after", "others", "absent")}
+        belongings = None if data.get("belongings") is None else tuple(data["belongings"])
+        values = {**data, "old": tuple(data["old"]), **lists, "belongings": belongings, "route": route}
         return DeployRecord(**values)
     except (ValueError, TypeError, KeyError):
         return None

@@ -18,7 +18,7 @@ from jenkins_proxy.deployment.steps import lock, proxy_route
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.deployment.strategies import select, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import HELD, DeployRecord
+from jenkins_proxy.deployment.strategies.base import HELD, RETIRING, UNDEPLOYING, DeployRecord
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SwarmOrchestrator
@@ -51,6 +51,16 @@ class Leftovers:
 
     record: DeployRecord | None
     hold: Hold | None
+
+    @property
+    def promoted(self) -> bool:
+        """Whether users have met what the deploy has started."""
+        return self.hold.promoted if self.hold else self.record is not None and self.record.phase == RETIRING
+
+    @property
+    def undeploying(self) -> bool:
+        """Whether it is an undeploy that was broken off: another one finishes it."""
+        return self.hold is None and self.record is not None and self.record.phase == UNDEPLOYING
 
     @property
     def kept(self) -> bool:
@@ -104,7 +114,11 @@ def clean_up(
     :param target: the compose service whose containers are the instances.
     """
     record, hold, service = left.record, left.hold, options.service
-    if record is not None and record.phase != HELD:
+    if record is not None and record.phase == UNDEPLOYING:
+        # What it has left is the service's as before, and what comes now goes on with that.
+        context.console.warning(f"the undeploy of {service} begun at {record.since} was broken off")
+        record = None
+    elif record is not None and record.phase != HELD:
         context.console.warning(
             f"the deploy begun at {record.since} was broken off while {record.phase} ({record.strategy})"
         )

@@ -75,7 +75,7 @@ def _restore(
         if candidates is not None and candidates.promoted and strategy.before.route is not None:
             drain.drain(context, candidates.hold.route, strategy.started())
         serving = strategy.revert(context)
-        stage = "the old containers are back, but not proven"
+        stage = "the old containers are back, but not proven" if serving.containers else _nothing_before(serving)
         if candidates is not None:
             candidates.end(context)
         outcome = dataclasses.replace(outcome, instances=_wait(strategy, context, serving))
@@ -112,20 +112,26 @@ def _prove(strategy: Strategy, context: Context, serving: Serving, outcome: Outc
     :return: the outcome, with the URL, and what serves in words.
     """
     route, containers = strategy.before.route, serving.containers
-    left = f"; still there: {', '.join(serving.left)}" if serving.left else ""
     answer = None
     if strategy.route is not None:
         answer = proxy_route.put_back(context, strategy.options.service, route)
     if not containers:
-        text = "rolled back: nothing had served before" + (left or ", and what was started is removed")
-        return dataclasses.replace(outcome, text=text)
+        return dataclasses.replace(outcome, text=f"rolled back: {_nothing_before(serving)}")
     along = f", and {', '.join(strategy.ready.sides.others)} as before" if strategy.ready.sides.others else ""
-    text = f"rolled back to {named(containers)}{along}{left}"
+    text = f"rolled back to {named(containers)}{along}{_still_there(serving)}"
     if answer is None or route is None:
         return dataclasses.replace(outcome, text=text)
     answered = _verify(strategy, context, route, answer, outcome)
     url = proxy_route.url(context.settings.entry, route)
     return dataclasses.replace(outcome, url=url, text=f"{text}, proven by {answered}")
+
+
+def _nothing_before(serving: Serving) -> str:
+    return "nothing had served before" + (_still_there(serving) or ", and what was started is removed")
+
+
+def _still_there(serving: Serving) -> str:
+    return f"; still there: {', '.join(serving.left)}" if serving.left else ""
 
 
 def named(containers: Sequence[Container]) -> str:

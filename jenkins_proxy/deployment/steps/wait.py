@@ -136,7 +136,8 @@ class _Wait:
         instances, self._index = entries(self._context, self._service, self._index)
         self._refresh()
         found = matching.match(self._wanted, instances, self._keep_running)
-        self._progress.show(len(found.ready))
+        unready = [match.container for match in found.matches if not match.ready]
+        self._progress.show(len(found.ready), [container.name for container in (*unready, *found.missing)])
         self._check_passed(found)
         return found
 

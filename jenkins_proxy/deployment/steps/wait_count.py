@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jenkins_proxy import retry
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.errors import RegistryError, WaitTimeout
@@ -33,11 +35,14 @@ class Progress:
         self._context, self._service, self._wanted = context, service, wanted
         self._said: tuple[int, float] = (-1, 0.0)
 
-    def show(self, ready: int) -> None:
+    def show(self, ready: int, missing: Sequence[str] = ()) -> None:
+        """:param missing: what is waited for, by name."""
         deadline = self._context.deadline
         if ready != self._said[0] or deadline.elapsed - self._said[1] >= self._context.timing.progress:
             self._said = (ready, deadline.elapsed)
             passing = f"{ready}/{self._wanted} instances passing"
+            if ready < self._wanted:
+                passing += f", {self._wanted - ready} to come" + (f": {few(missing)}" if missing else "")
             self._context.console.step(f"waiting for {self._service}: {passing} ({deadline})")
 
 

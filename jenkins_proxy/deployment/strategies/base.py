@@ -21,7 +21,7 @@ from jenkins_proxy.deployment.strategies.side_services import SideServices
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, Snapshot, SurgeOrchestrator
 
-PROVING, HELD, RETIRING = "proving", "held", "retiring"
+PROVING, HELD, RETIRING, UNDEPLOYING = "proving", "held", "retiring", "undeploying"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DeployRecord:
 
     :ivar strategy: the strategy's name.
     :ivar phase: PROVING until users meet the new containers, RETIRING from then on; HELD when another command is to
-        let users in.
+        let users in; UNDEPLOYING of a service that goes: what goes with the target are the ``others`` then.
     :ivar project: the compose project or stack that is deployed into.
     :ivar target: the compose service.
     :ivar orchestrator: its name.
@@ -43,6 +43,8 @@ class DeployRecord:
     :ivar since: when it began, as ISO 8601.
     :ivar hold: the ID of the hold that makes its containers candidates; empty before there is one, and without a proxy.
     :ivar others: the other targets, which may run what it has brought up.
+    :ivar absent: the services beside the target that had no container before.
+    :ivar belongings: the IDs of the networks and the like that the base project had before; None where nobody looked.
     """
 
     strategy: str
@@ -59,6 +61,8 @@ class DeployRecord:
     after: tuple[str, ...] = ()
     hold: str = ""
     others: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    belongings: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ class PreviousState:
     :ivar others: the target's running containers in it.
     :ivar count: how many instances there were, as a deploy that was killed has left it written; else 0.
     :ivar sides: snapshots of the other services that the deploy may touch.
-    :ivar networks: the IDs of the base project's networks.
+    :ivar belongings: the IDs of the base project's networks, and of a stack's secrets and configs.
     """
 
     route: Route | None
@@ -135,7 +139,7 @@ class PreviousState:
     others: tuple[Container, ...] = ()
     count: int = 0
     sides: tuple[Snapshot, ...] = ()
-    networks: frozenset[str] = frozenset()
+    belongings: frozenset[str] = frozenset()
 
     @property
     def running(self) -> tuple[Container, ...]:
@@ -250,10 +254,22 @@ class Strategy(abc.ABC):
             # What was started uses the side services: it goes first.
             restored = self.orchestrator.restore([before.snapshot], deadline=deadline)
             base.restore(self.sides.snapshots, deadline=deadline)
-        left = tuple(f"network {name}" for name in base.remove_networks(before.networks, deadline=deadline))
+        left = (*self._not_removed(), *base.remove_belongings(before.belongings, deadline=deadline))
         if before.elsewhere is not None:
             return Serving(before.elsewhere, before.others, left)
         return Serving(self.orchestrator, tuple(c for c in restored if c.service == self.target), left)
+
+    def _not_removed(self) -> list[str]:
+        """The containers of services that had none before, in words: a command that was stopped may still make one."""
+        absent = self.absent
+        there = {c.id: c for one in (self.ready.orchestrator, self.orchestrator) for c in one.containers()}
+        return [f"container {c.name}" for c in there.values() if c.service in absent and c.state != "removing"]
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The services that this deploy touches and that had no container before."""
+        snapshots = (*self.sides.snapshots, self.before.snapshot)
+        return frozenset(one.service for one in snapshots if not one.containers)
 
     @classmethod
     def resume(cls, interrupted: Interrupted, context: Context) -> None:
@@ -289,6 +305,8 @@ class Strategy(abc.ABC):
             keep_old=self.options.keep_old,
             after=self.ready.sides.after,
             others=self.ready.sides.others,
+            absent=tuple(sorted(self.absent - {self.target})),
+            belongings=tuple(sorted(self.before.belongings)),
             count=self.wanted,
             route=self.before.route,
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -96,7 +96,9 @@ class _Now:
             count = count or sum(1 for container in snapshot.containers if container.running)
         base = self.ready.orchestrator
         sides = tuple(base.snapshot(name) for name in self.ready.sides.every)
-        before = PreviousState(self.route, snapshot, known, elsewhere, others, count, sides, base.networks())
+        before = PreviousState(
+            self.route, snapshot, known, elsewhere, others, count, sides, frozenset(base.belongings())
+        )
         return Situation(self.options, self.context, self.ready, before)
 
 

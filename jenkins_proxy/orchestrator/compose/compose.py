@@ -19,13 +19,14 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from jenkins_proxy.clients.docker import containers
+from jenkins_proxy.clients.docker import containers, host_addresses
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.model import Container
-from jenkins_proxy.orchestrator import networks, volumes
 from jenkins_proxy.orchestrator import snapshot as snapshots
 from jenkins_proxy.orchestrator import survey as surveys
+from jenkins_proxy.orchestrator import volumes
 from jenkins_proxy.orchestrator.base import COMPOSE_V1, COMPOSE_V2, Place, Snapshot, SurgeOrchestrator, color_project
+from jenkins_proxy.orchestrator.belongings import Belongings, WithBelongings
 from jenkins_proxy.orchestrator.compose import calls, color_overlay, conditions, project_files
 from jenkins_proxy.orchestrator.parse import parse
 from jenkins_proxy.orchestrator.project import ComposeProject
@@ -36,7 +37,7 @@ from jenkins_proxy.retry import Deadline
 _HASH = "com.docker.compose.config-hash"
 
 
-class Compose(SurgeOrchestrator):
+class Compose(WithBelongings, SurgeOrchestrator):
     """A compose project; the methods are described in :mod:`jenkins_proxy.orchestrator.base`."""
 
     def __init__(
@@ -240,11 +241,31 @@ class Compose(SurgeOrchestrator):
         inspected = [self._engine.inspect(container.id) for container in self.containers(service)]
         return volumes.unnamed(self._config["services"], service, self._engine, [entry for entry in inspected if entry])
 
-    def networks(self) -> frozenset[str]:
-        return networks.of_project(self._engine, containers.PROJECT, self.project)
+    @property
+    def _belongings(self) -> Belongings:
+        timing = self._runner.timing
+        return Belongings(
+            self._engine, containers.PROJECT, self.project, seconds=timing.networks, pause=timing.poll_min
+        )
 
-    def remove_networks(self, keep: Collection[str], *, deadline: Deadline) -> list[str]:
-        return networks.remove(self._engine, containers.PROJECT, self.project, keep)
+    def present_services(self) -> frozenset[str]:
+        return frozenset(container.service for container in self.containers())
+
+    def named_services(self, name: str) -> frozenset[str]:
+        inspected = ((c.service, self._engine.inspect(c.id)) for c in self.containers())
+        there = [(service, entry) for service, entry in inspected if entry and containers.publishes(entry)]
+        return frozenset(service for service, entry in there if containers.says_name(entry["Config"], name))
+
+    def volumes(self, services: Collection[str] | None = None, *, more: Sequence[Container] = ()) -> tuple[str, ...]:
+        if services is None:
+            return self._belongings.volumes()
+        users = [*(c for c in self.containers() if c.service in services), *more]
+        inspected = [self._engine.inspect(container.id) or {} for container in users]
+        used = {mount.get("Name", "") for entry in inspected for mount in entry.get("Mounts") or ()}
+        return tuple(sorted({*self._belongings.volumes(used), *filter(volumes.is_generated, used)}))
+
+    def node_addresses(self) -> tuple[str, ...]:
+        return () if self._several_nodes else host_addresses.of_engine(self._engine.endpoint, self._engine.info())
 
     def _words(self, *words: str, profiles: Sequence[str] | None = None) -> list[str]:
         # A generated document goes in by stdin: a file would have to stay for as long as compose may want it.

@@ -1,7 +1,7 @@
 """The daemon's HTTP API put together, and the one place where errors become answers.
 
-    GET    /v1/routes                     all routes with their instances
-    GET    /v1/routes/SERVICE             one route                                404 without it
+    GET    /v1/routes                 (r) all routes with their instances
+    GET    /v1/routes/SERVICE         (r) one route                                404 without it
     PUT    /v1/routes/SERVICE        (*)  make it so; answers when HAProxy serves  400 409 503
              ?wait=SECONDS                  for a first instance (30; 300 at most)
              ?allowEmpty=true               also without one
@@ -15,21 +15,22 @@
     POST   /v1/routes/SERVICE/promote (*)  {"id", "addresses", "keep"}: users meet exactly these; 404 409
     POST   /v1/routes/SERVICE/demote  (*)  {"id"}: users meet those of before again
     POST   /v1/routes/SERVICE/count  (*)  {"id": "4f1c"}: count requests of users, in all proxies
-    GET    /v1/routes/SERVICE/count       how many so far                          404 while none are counted
+    GET    /v1/routes/SERVICE/count   (r) how many so far                          404 while none are counted
     DELETE /v1/routes/SERVICE/count  (*)  ?id=4f1c: no longer; how many it were
     GET    /v1/certs                      certificates: names and ends, never a key
     PUT    /v1/certs/NAME            (*)  serve one, from PEM with its key         400 409 503
     DELETE /v1/certs/NAME            (*)  404 without it, 409 when it is a file's
     PUT    /v1/docker-flow-proxy/cert (*), GET …/certs: the same by Docker Flow: Proxy's names
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
-    GET    /v1/events                     server-sent events; Last-Event-ID or ?after=ID replays
-    GET    /v1/state                      what the page shows: ?search=TEXT&trouble=true&limit=N
+    GET    /v1/events                 (r) server-sent events; Last-Event-ID or ?after=ID replays
+    GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
+    GET    /v1/audit                  (r) who changed what: the last ?limit=N, newest first
     GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
     GET    /                              the page
 
-(*) needs the token where there is one (``auth.py``); so does seeing ``probe`` in a route. Errors of all but Docker
-Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
+(*) needs the role change and (r) the role read, where callers have roles (``auth.py``); seeing ``probe`` in a route
+needs the role change, too. Errors of all but Docker Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
 """
 
 from __future__ import annotations
@@ -41,8 +42,11 @@ from typing import Protocol
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
-from jenkins_proxy.proxy.api import openapi, serializers
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
+from jenkins_proxy.proxy.api.openapi.document import document
+from jenkins_proxy.proxy.api.recording import Recorder
 from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError, NotCountedError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -61,11 +65,14 @@ class Part(Protocol):
         """Register them."""
 
 
-def application(authenticator: Authenticator, *parts: Part) -> web.Application:
+def application(authenticator: Authenticator, audit: Audit, *parts: Part) -> web.Application:
     """All of the API."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, middleware(authenticator)])
+    recorder = Recorder(audit, authenticator)
+    app = web.Application(
+        client_max_size=MAX_BODY, middlewares=[recorder.middleware(), _errors, middleware(authenticator)]
+    )
     app.on_response_prepare.append(_headers)
-    for part in parts:
+    for part in (recorder, *parts):
         part.add_to(app)
     return app
 
@@ -75,7 +82,7 @@ class Meta:
 
     def __init__(self, proxy_service: ProxyService) -> None:
         self._service = proxy_service
-        self._document = openapi.document()
+        self._document = document()
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/healthz", self.health)

@@ -1,18 +1,19 @@
 """Who may do what through the API.
 
-With a token, whatever changes something or shows a secret needs it as ``Authorization: Bearer``. Without one, whoever
-reaches the port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the attacker is a web
-page in a browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin,
-Sec-Fetch-Site, a browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
+Where there are tokens or client certificates, whatever changes something needs one with the role ``change``, and
+whatever tells of routes, outputs and counts one with the role ``read`` or ``change``. Without any, whoever reaches the
+port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the attacker is a web page in a
+browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin, Sec-Fetch-Site, a
+browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
 
-What is only read (routes, events, metrics, the dashboard) is open in both cases and holds no secret; but where the
-daemon listens on loopback alone, not to a Host that an attacker's DNS may have pointed there.
+Health, metrics and the page itself are open in both cases and hold no secret; but where the daemon listens on loopback
+alone, not to a Host that an attacker's DNS may have pointed there.
 """
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,9 +22,13 @@ from aiohttp.typedefs import Middleware
 
 from jenkins_proxy import hostnames
 from jenkins_proxy.errors import ProxyError
+from jenkins_proxy.proxy.access.callers import ANONYMOUS, CERTIFICATE, TOKEN, Caller, ClientRoles, Role
+from jenkins_proxy.proxy.access.tokens import Tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[web.StreamResponse]])
+
+_HOW = "send JENKINS_PROXY_TOKEN's value as `Authorization: Bearer`"
 
 
 class AccessDenied(ProxyError):
@@ -34,70 +39,125 @@ class AccessDenied(ProxyError):
         self.status = status
 
 
-def guarded(handler: AnyHandler) -> AnyHandler:
-    """Mark a handler that changes something or shows a secret."""
-    vars(handler)["guarded"] = True
-    return handler
+@dataclass(frozen=True)
+class Guard:
+    """What a handler asks of its callers.
+
+    :ivar role: which they need, where callers have roles.
+    :ivar pages: whether a web page's request is let through where they have none: what is only read is kept from the
+        page by its browser.
+    :ivar action: what is changed, for the audit; empty for a call that is not recorded.
+    """
+
+    role: Role
+    pages: bool = False
+    action: str = ""
 
 
-def is_guarded(handler: Any) -> bool:
-    """Whether a handler is marked."""
-    return getattr(handler, "guarded", False) is True
+def guarded(role: Role, *, pages: bool = False, action: str = "") -> Callable[[AnyHandler], AnyHandler]:
+    """Mark a handler. The arguments are those of :class:`Guard`."""
+
+    def mark(handler: AnyHandler) -> AnyHandler:
+        vars(handler)["guard"] = Guard(role, pages, action)
+        return handler
+
+    return mark
+
+
+def guard_of(handler: Any) -> Guard | None:
+    """How a handler is marked; None where everybody may call it."""
+    guard = getattr(handler, "guard", None)
+    return guard if isinstance(guard, Guard) else None
 
 
 class Authenticator:
     """Decides over each request.
 
-    :param token: what callers must send; empty for none.
-    :param names: host names by which callers may reach the daemon without a token, beside addresses, names without a
+    :param tokens: what callers may present.
+    :param certificates: whom client certificates stand for; None where the API does not ask for them.
+    :param names: host names by which callers may reach the daemon without a role, beside addresses, names without a
         dot and this machine's own.
     :param loopback: whether the daemon listens on loopback alone, where no other machine has names for it.
     """
 
-    def __init__(self, token: str, names: Iterable[str] = (), *, loopback: bool = True) -> None:
-        self._expected = token.encode()
+    def __init__(
+        self,
+        tokens: Tokens,
+        names: Iterable[str] = (),
+        *,
+        loopback: bool = True,
+        certificates: ClientRoles | None = None,
+    ) -> None:
+        self._tokens = tokens
+        self._certificates = certificates
         self._loopback = loopback
         self._names = {name.lower() for name in names}
 
-    def check(self, request: web.Request, guarded: bool) -> None:
+    def check(self, request: web.Request, guard: Guard | None) -> None:
         """Let a request go on.
 
-        :param guarded: whether it is for a guarded handler.
+        :param guard: of its handler.
         :raises AccessDenied: when it may not.
         """
-        denial = self._denial(request)
-        if not self._expected or (denial and self._loopback):
+        known = self.caller(request).role is not None
+        denial = self._denial(request, guard) if guard else None
+        if not known and (not self._roles or self._loopback):
             self._check_name(request)
-        if denial and guarded:
+        if denial:
             raise denial
+
+    def caller(self, request: web.Request) -> Caller:
+        """Who sent a request, by what it presents now: a file of tokens may change while it is under way."""
+        # A scheme's letters are of any case (RFC 9110, section 11.1).
+        scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+        if scheme and self._tokens:
+            token = self._tokens.find(presented) if scheme.lower() == "bearer" else None
+            return Caller(token.name, TOKEN, token.role) if token else ANONYMOUS
+        if self._certificates and request.transport:
+            return self._certificates.caller(request.transport.get_extra_info("peercert")) or ANONYMOUS
+        return ANONYMOUS
 
     def trusts(self, request: web.Request) -> bool:
         """Whether the caller of a request that may go on may also see secrets."""
-        return self._denial(request) is None
+        return self._denial(request, Guard(Role.CHANGE)) is None
 
     def knows(self, request: web.Request) -> bool:
-        """Whether the caller has the token; nobody has where there is none."""
-        return bool(self._expected) and self._token_denial(request) is None
+        """Whether the caller is known as one that may change; nobody is where there are no roles."""
+        return self.caller(request).role is Role.CHANGE
 
-    def _denial(self, request: web.Request) -> AccessDenied | None:
-        if self._expected:
-            return self._token_denial(request)
-        if _sent_by_a_page(request):
+    @property
+    def _roles(self) -> bool:
+        """Whether callers have roles."""
+        return bool(self._tokens) or self._certificates is not None
+
+    def _denial(self, request: web.Request, guard: Guard) -> AccessDenied | None:
+        if self._roles:
+            return self._role_denial(request, guard.role)
+        if not guard.pages and _sent_by_a_page(request):
             return AccessDenied(
                 "this looks like a request that a web page makes",
                 "use curl or jenkins-proxy, or start the daemon with a token",
             )
         return None
 
-    def _token_denial(self, request: web.Request) -> AccessDenied | None:
-        given = request.headers.get("Authorization", "")
-        scheme, _, token = given.partition(" ")
-        # A scheme's letters are of any case (RFC 9110, section 11.1).
-        good = hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._expected)
-        if good and scheme.lower() == "bearer":
-            return None
-        said = "wrong token" if given else "a token is needed"
-        return AccessDenied(said, "send JENKINS_PROXY_TOKEN's value as `Authorization: Bearer`", 401)
+    def _role_denial(self, request: web.Request, needed: Role) -> AccessDenied | None:
+        caller = self.caller(request)
+        if caller.role is None and caller.credential != CERTIFICATE:
+            if not self._tokens:
+                return AccessDenied("a client certificate is needed", "JENKINS_PROXY_CLIENT_CERT names its file", 401)
+            said = "wrong token" if "Authorization" in request.headers else "a token is needed"
+            return AccessDenied(said, _HOW, 401)
+        if caller.role is None:
+            return AccessDenied(
+                f"the client certificate of {caller.name!r} has no role here",
+                "serve's option --client-role gives it one",
+            )
+        if not caller.role.covers(needed):
+            return AccessDenied(
+                f"the {caller.credential} {caller.name!r} may only read, and this call changes something",
+                "use one with the role `change`",
+            )
+        return None
 
     def _check_name(self, request: web.Request) -> None:
         name = hostnames.in_header(request.host)
@@ -113,7 +173,7 @@ def middleware(authenticator: Authenticator) -> Middleware:
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
-        authenticator.check(request, is_guarded(request.match_info.handler))
+        authenticator.check(request, guard_of(request.match_info.handler))
         return await handler(request)
 
     return checked

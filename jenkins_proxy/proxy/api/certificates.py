@@ -11,6 +11,7 @@ from aiohttp import web
 from jenkins_proxy import validation
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.certificates.certificate import DAY, when
 from jenkins_proxy.proxy.certificates.service import CertificateService, CertificateState
@@ -38,22 +39,23 @@ class Certificates:
             app.router.add_put(f"{_DOCKER_FLOW}/cert{slash}", self.docker_flow_put)
             app.router.add_get(f"{_DOCKER_FLOW}/certs{slash}", self.docker_flow_list)
 
+    @guarded(Role.READ, pages=True)
     async def list(self, _request: web.Request) -> web.Response:
         return web.json_response({"certificates": certificates_json(self._certificates)})
 
-    @guarded
+    @guarded(Role.CHANGE, action="put certificate")
     async def put(self, request: web.Request) -> web.Response:
         name = _name(request.match_info["name"])
         applied = await self._certificates.put(name, await _body(request))
         return web.json_response({**_json(self._certificates.state(name), time.time()), "applied": applied})
 
-    @guarded
+    @guarded(Role.CHANGE, action="remove certificate")
     async def delete(self, request: web.Request) -> web.Response:
         name = _name(request.match_info["name"])
         await self._certificates.remove(name)
         return web.json_response({"name": name, "removed": True})
 
-    @guarded
+    @guarded(Role.CHANGE, action="put certificate")
     async def docker_flow_put(self, request: web.Request) -> web.Response:
         """``PUT …/cert?certName=NAME``: the body is the certificate with its key."""
         try:
@@ -67,6 +69,7 @@ class Certificates:
             return _docker_flow("NOK", message, None, status)
         return _docker_flow("OK", "", None)
 
+    @guarded(Role.READ, pages=True)
     async def docker_flow_list(self, _request: web.Request) -> web.Response:
         """Names and ends; Docker Flow: Proxy answers with the keys."""
         rows = [

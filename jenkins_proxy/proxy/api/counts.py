@@ -7,6 +7,7 @@ import re
 from aiohttp import web
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
@@ -26,7 +27,7 @@ class UserCounts:
         path = "/v1/routes/{service}/count"
         app.add_routes([web.post(path, self.start), web.get(path, self.get), web.delete(path, self.stop)])
 
-    @guarded
+    @guarded(Role.CHANGE)
     async def start(self, request: web.Request) -> web.Response:
         """Answers when all live proxies count."""
         service = bodies.service_of(request)
@@ -34,10 +35,11 @@ class UserCounts:
         await self._counting.start(service, identity)
         return _answer(Counts())
 
+    @guarded(Role.READ, pages=True)
     async def get(self, request: web.Request) -> web.Response:
         return _answer(await self._counting.counts(bodies.service_of(request)))
 
-    @guarded
+    @guarded(Role.CHANGE)
     async def stop(self, request: web.Request) -> web.Response:
         """Answers when all live proxies have ended the count."""
         identity = _identity(Query(request.query.items()).text("id"))

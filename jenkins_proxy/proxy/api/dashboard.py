@@ -12,7 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy import __version__
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import serializers
+from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.certificates import certificates_json
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.certificates.service import CertificateService
@@ -26,6 +28,7 @@ from jenkins_proxy.resources import resource
 _FILES = {
     "/": ("index.html", "text/html"),
     "/dashboard/style.css": ("style.css", "text/css"),
+    "/dashboard/access.js": ("access.js", "text/javascript"),
     "/dashboard/page.js": ("page.js", "text/javascript"),
 }
 # Nothing from elsewhere and nothing inline: a name from the registry that got into the page as a script cannot run.
@@ -75,6 +78,7 @@ class Dashboard:
         text = await asyncio.to_thread(metrics.render, __version__, self._service.state(), self._meter, traffic, ends)
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
+    @guarded(Role.READ, pages=True)
     async def state(self, request: web.Request) -> web.Response:
         """The daemon, its totals, and the routes that match ``search``, those in trouble first, ``limit`` of them."""
         query = Query(request.query.items())

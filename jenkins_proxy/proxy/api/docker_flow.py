@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
@@ -45,7 +47,7 @@ class DockerFlow:
                 app.router.add_get(spelling, handler, allow_head=handler == self.ping)
                 app.router.add_post(spelling, handler)
 
-    @guarded
+    @guarded(Role.CHANGE, action="reconfigure")
     async def reconfigure(self, request: web.Request) -> web.Response:
         """200 only when HAProxy serves the route with at least one live instance, or with ``allowEmpty=true``."""
         query = _NO_PARAMETERS
@@ -63,7 +65,7 @@ class DockerFlow:
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""
         return _json(docker_flow_params.answer(message, echo=call.echo))
 
-    @guarded
+    @guarded(Role.CHANGE, action="remove")
     async def remove(self, request: web.Request) -> web.Response:
         """200 also for a service without a route, as Docker Flow: Proxy answers."""
         query = _NO_PARAMETERS
@@ -80,7 +82,7 @@ class DockerFlow:
             return _failed(error, query)
         return _json(docker_flow_params.answer(message, echo={"ServiceName": service}))
 
-    @guarded
+    @guarded(Role.CHANGE, action="reload")
     async def reload(self, _request: web.Request) -> web.Response:
         """An empty 200, as Docker Flow: Proxy answers."""
         try:
@@ -89,7 +91,7 @@ class DockerFlow:
             return _failed(error)
         return web.Response()
 
-    @guarded
+    @guarded(Role.READ)
     async def config(self, _request: web.Request) -> web.Response:
         """The haproxy.cfg that runs."""
         # Whoever knows the key can ask which instance answered.
@@ -103,9 +105,11 @@ async def _query(request: web.Request) -> Query:
     pairs = list(request.query.items())
     if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
         try:
-            pairs += parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict")
+            form = parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict")
         except ValueError as error:
             raise UsageError(f"the request's body is no form in UTF-8: {error}") from error
+        note_form(form)
+        pairs += form
     return Query(pairs)
 
 

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -18,7 +19,7 @@ from jenkins_proxy.proxy.timing import DEFAULT, Timing
 class EventStream:
     """The handler.
 
-    :param max_readers: how many may follow at once without a token, and as many again with it.
+    :param max_readers: how many may follow at once that may only read, and as many again that may change.
     """
 
     def __init__(
@@ -28,12 +29,13 @@ class EventStream:
         self._authenticator = authenticator
         self._max_readers = max_readers
         self._timing = timing
-        # With a token, and without.
+        # Those that may change, and the others.
         self._readers = {True: 0, False: 0}
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/v1/events", self.events, allow_head=False)
 
+    @guarded(Role.READ, pages=True)
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events; ``Last-Event-ID`` (or ``after``, for the first connection) replays what was missed."""
         known = self._authenticator.knows(request)

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import Query
@@ -36,13 +37,13 @@ class HoldRoutes:
             ]
         )
 
-    @guarded
+    @guarded(Role.CHANGE, action="hold")
     async def begin(self, request: web.Request) -> web.Response:
         """Answers when every live proxy keeps newcomers from users, or names those that do not yet."""
         asked = hold_request(bodies.service_of(request), await bodies.json_object(request))
         return web.json_response(serializers.hold_state_json(await self._service.begin(asked)))
 
-    @guarded
+    @guarded(Role.CHANGE, action="promote")
     async def promote(self, request: web.Request) -> web.Response:
         body = await bodies.json_object(request)
         bodies.refuse_unknown(body, _PROMOTE_FIELDS, "the body")
@@ -55,13 +56,13 @@ class HoldRoutes:
         )
         return web.json_response(serializers.hold_state_json(state))
 
-    @guarded
+    @guarded(Role.CHANGE, action="demote")
     async def demote(self, request: web.Request) -> web.Response:
         body = await bodies.json_object(request)
         state = await self._service.demote(bodies.service_of(request), check_id(body.get("id")))
         return web.json_response(serializers.hold_state_json(state))
 
-    @guarded
+    @guarded(Role.CHANGE, action="end hold")
     async def end(self, request: web.Request) -> web.Response:
         identity = Query(request.query.items()).text("id")
         state = await self._service.end(bodies.service_of(request), check_id(identity) if identity else "")

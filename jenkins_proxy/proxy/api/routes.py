@@ -8,6 +8,7 @@ import json
 
 from aiohttp import web
 
+from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import Query, wait_seconds
@@ -41,10 +42,12 @@ class Routes:
             ]
         )
 
+    @guarded(Role.READ, pages=True)
     async def list(self, _request: web.Request) -> web.Response:
         # In a thread: with thousands of services the loop has instances to bring into rotation meanwhile.
         return web.json_response(text=await asyncio.to_thread(_list_text, self._service.state()))
 
+    @guarded(Role.READ, pages=True)
     async def get(self, request: web.Request) -> web.Response:
         service = bodies.service_of(request)
         state = self._service.route(service)
@@ -52,7 +55,7 @@ class Routes:
             raise NotRoutedError(f"there is no route of {service}")
         return self._answer(request, state)
 
-    @guarded
+    @guarded(Role.CHANGE, action="put route")
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
         route = bodies.route(bodies.service_of(request), await bodies.json_object(request))
@@ -65,7 +68,7 @@ class Routes:
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))
 
-    @guarded
+    @guarded(Role.CHANGE, action="remove route")
     async def delete(self, request: web.Request) -> web.Response:
         service, query = bodies.service_of(request), Query(request.query.items())
         if query.flag("dryRun"):
@@ -74,7 +77,7 @@ class Routes:
             raise NotRoutedError(f"there is no route of {service}")
         return web.json_response({"service": service, "removed": True})
 
-    @guarded
+    @guarded(Role.CHANGE, action="drain")
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
         body = await bodies.json_object(request)
@@ -83,7 +86,7 @@ class Routes:
         state = await self._service.drain(bodies.service_of(request), bodies.addresses(body), timeout, stream_timeout)
         return self._answer(request, state)
 
-    @guarded
+    @guarded(Role.CHANGE, action="resume")
     async def resume(self, request: web.Request) -> web.Response:
         body = await bodies.json_object(request)
         return self._answer(request, await self._service.resume(bodies.service_of(request), bodies.addresses(body)))

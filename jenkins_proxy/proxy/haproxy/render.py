@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 
 import jinja2
 
+from jenkins_proxy import regular_expressions
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
@@ -258,9 +259,9 @@ def _template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, server_name=server_name
-    )
+    environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
+    environment.filters.update(server_name=server_name)
+    environment.globals["longest"] = regular_expressions.LONGEST
     return environment.get_template(name)
 
 
@@ -283,6 +284,11 @@ def word(value: str) -> str:
     if not value or not all(char.isascii() and (char.isalnum() or char in "._:*[]/@-") for char in value):
         raise UsageError(f"{value!r} is not a name or an address that HAProxy takes")
     return value
+
+
+def steep(pattern: str) -> bool:
+    """Whether long paths are kept from a regular expression."""
+    return regular_expressions.cost(pattern).steep
 
 
 def milliseconds(seconds: float) -> str:

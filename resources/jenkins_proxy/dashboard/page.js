@@ -1,10 +1,11 @@
-// The page: reads /v1/state, and again whenever /v1/events tells of a change. Every value goes in as text, never as HTML.
+// The page: reads /v1/state, and again whenever /v1/events tells of a change (access.js asks). Every value goes in as text, never as HTML.
 'use strict'
 
 const INTERVAL = 2000 // milliseconds between two looks at the traffic, while the page is seen
 const SETTLE = 120 // milliseconds: a scale by ten is one look, not ten
 const HISTORY = 60
 const MOST_EVENTS = 100
+const MOST_CHANGES = 20
 const MOST_DOTS = 24
 
 const KINDS = {
@@ -32,7 +33,7 @@ const KINDS = {
 
 const rates = []
 const rows = new Map()
-let source = null
+let following = false
 let settling = null
 let loading = false
 let again = false
@@ -74,11 +75,13 @@ async function load () {
   loading = true
   const query = new URLSearchParams({ search: $('search').value, trouble: $('trouble').checked })
   try {
-    const answer = await fetch('/v1/state?' + query, { cache: 'no-store' })
-    if (!answer.ok) throw new Error('HTTP ' + answer.status)
+    const answer = await ask('/v1/state?' + query)
+    offerSignIn(null)
     show(await answer.json())
+    showChanges(await (await ask('/v1/audit?limit=' + MOST_CHANGES)).json())
   } catch (error) {
-    pill('serving', 'bad', 'The daemon does not answer')
+    if (error.status === 401) offerSignIn(error, load)
+    pill('serving', 'bad', error instanceof Refused ? 'Refused: ' + error.message : 'The daemon does not answer')
   }
   loading = false
   if (again) { again = false; soon() }
@@ -92,9 +95,13 @@ function show (state) {
   showDaemon(state)
   showTotals(state.totals)
   showServices(state)
-  if (source === null) {
+  if (!following) {
+    following = true
     state.events.forEach((event) => showEvent(event, false))
-    follow(state.position)
+    follow(state.position,
+      () => { pill('live', 'good', 'Live'); soon() },
+      (event) => { showEvent(event, true); soon() },
+      () => pill('live', 'warn', 'Connecting again'))
   }
 }
 
@@ -274,11 +281,18 @@ function showEvent (event, fresh) {
   $('quiet').hidden = true
 }
 
-function follow (position) {
-  source = new EventSource('/v1/events?after=' + encodeURIComponent(position))
-  source.onopen = () => { pill('live', 'good', 'Live'); soon() }
-  source.onerror = () => pill('live', 'warn', 'Connecting again')
-  source.onmessage = (message) => { showEvent(JSON.parse(message.data), true); soon() }
+function showChanges (audit) {
+  $('unchanged').hidden = audit.changes.length > 0
+  $('changes').replaceChildren(...audit.changes.map((change) => {
+    const item = element('li')
+    const when = element('time', '', clock.format(change.time * 1000))
+    when.dateTime = new Date(change.time * 1000).toISOString()
+    const what = element('span', 'what')
+    what.append(element('b', '', change.caller), ' ', element('span', 'mono', change.peer), ' ' + change.action + ' ',
+      element('b', '', change.service), ' ', element('span', 'kind ' + (change.status < 400 ? 'good' : 'bad'), change.status))
+    item.append(when, what, element('span', 'detail', change.request_id))
+    return item
+  }))
 }
 
 $('search').addEventListener('input', soon)

@@ -12,6 +12,8 @@ image=${JENKINS_PROXY_IMAGE:-}
 python=${JENKINS_PROXY_PYTHON:-python3}
 venv=$cache/$version
 mismatch=
+# The folder for reports, of which those of the last week stay.
+reports=${JENKINS_PROXY_REPORTS:-}
 case $python in
     /*) ;;
     */*) python=$directory/$python ;;
@@ -23,7 +25,13 @@ export PYTHONUNBUFFERED=1 PYTHONUTF8=1
 cd /
 
 say() {
-    printf '[jenkins-proxy] * %s\n' "$1" >&2
+    printf '[jenkins-proxy]%s * %s\n' "${JENKINS_PROXY_SERVICE:+ [$JENKINS_PROXY_SERVICE]}" "$1" >&2
+}
+
+prepare_reports() {
+    [ -n "$reports" ] || return 0
+    mkdir -p -- "$reports" 2>/dev/null || :
+    find "$reports" -name 'jenkins-proxy-*' -type f -mtime +6 -exec rm -f {} + 2>/dev/null || :
 }
 
 fail() {
@@ -80,7 +88,7 @@ in_image() {
     socket=${engine#unix://}
     [ ! -S "$socket" ] || set -- "$@" --volume "$socket:$socket" --group-add "$(stat -c %g "$socket")"
     mounted=:
-    for folder in "$directory" "${WORKSPACE:-}" "${WORKSPACE_TMP:-}" "${DOCKER_CERT_PATH:-}"; do
+    for folder in "$directory" "${WORKSPACE:-}" "${WORKSPACE_TMP:-}" "$reports" "${DOCKER_CERT_PATH:-}"; do
         case $mounted in *":$folder:"*) continue ;; esac
         [ ! -d "$folder" ] || set -- "$@" --volume "$folder:$folder"
         mounted=$mounted$folder:
@@ -125,6 +133,7 @@ create_venv() {
     trap - EXIT TERM INT
 }
 
+prepare_reports
 other=$(version_of "$python")
 if [ "$other" = "$version" ]; then
     start "installed on ${NODE_NAME:-this agent}" "$python"

@@ -1,4 +1,5 @@
-"""What each part needs of a Consul that denies everything else: with its policy, and with one rule less each."""
+"""What each part needs of a Consul that denies everything else, by https and with client certificates: with its policy,
+and with one rule less each."""
 
 from __future__ import annotations
 
@@ -8,17 +9,18 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 
 import pytest
 
 from jenkins_proxy.cli import main
 from jenkins_proxy.clients.consul import rights
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure import intent_log
 from jenkins_proxy.deployment.steps import hold, lock
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy import counting, hold_store, route_store
+from jenkins_proxy.settings import resolve
 
 PARTS = (rights.PROXY, rights.REGISTRATOR, rights.DEPLOY)
 ONE_LESS = [(part, right) for part in PARTS for right in rights.RIGHTS[part]]
@@ -31,19 +33,27 @@ def token(guarded_consul):
 
     def make(rules: str) -> str:
         name = f"policy-{next(_names)}"
-        _put(guarded_consul, "policy", {"Name": name, "Rules": rules})
-        return _put(guarded_consul, "token", {"Policies": [{"Name": name}]})["SecretID"]
+        guarded_consul.ask("PUT", "/v1/acl/policy", {"Name": name, "Rules": rules})
+        return guarded_consul.ask("PUT", "/v1/acl/token", {"Policies": [{"Name": name}]})["SecretID"]
 
     return make
 
 
-def _put(url: str, what: str, data: dict) -> dict:
-    body = json.dumps(data).encode()
-    request = urllib.request.Request(
-        f"{url}/v1/acl/{what}", body, {"X-Consul-Token": "root", "Content-Type": "application/json"}, method="PUT"
-    )
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.load(answer)
+@pytest.fixture
+def registry(guarded_consul, token):
+    """``registry(rules)`` is a client with the certificate, and a token with these rules alone."""
+
+    def make(rules: str) -> Consul:
+        files = guarded_consul.certificate
+        return Consul(
+            guarded_consul.url,
+            token(rules),
+            cacert=str(files.ca),
+            client_cert=str(files.cert),
+            client_key=str(files.key),
+        )
+
+    return make
 
 
 def without(part: str, *left_out: rights.Right) -> str:
@@ -70,21 +80,35 @@ def works(registry: Consul, right: rights.Right) -> bool:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_policy_that_is_printed_is_enough(guarded_consul, token, consul_program, capsys, part):
+def test_the_policy_that_is_printed_is_enough(guarded_consul, registry, consul_program, capsys, part):
     assert main(["doctor", "--consul-policy", part]) == 0
     printed = capsys.readouterr().out
-    argv = [consul_program, "acl", "policy", "create", "-http-addr", guarded_consul, "-token", "root"]
-    subprocess.run([*argv, "-name", part, "-rules", "-"], input=printed, text=True, check=True, capture_output=True)
-    registry = Consul(guarded_consul, token(printed))
-    assert registry.missing_rights(part) == []
-    assert [right for right in rights.RIGHTS[part] if not works(registry, right)] == []
+    argv = [consul_program, "acl", "policy", "create", "-token", "root", "-name", part, "-rules", "-"]
+    environment = {**os.environ, **guarded_consul.environment}
+    subprocess.run(argv, input=printed, text=True, check=True, capture_output=True, env=environment)
+    client = registry(printed)
+    assert client.missing_rights(part) == []
+    assert [right for right in rights.RIGHTS[part] if not works(client, right)] == []
 
 
 @pytest.mark.parametrize("part, right", ONE_LESS, ids=lambda value: getattr(value, "rule", value))
-def test_one_rule_less(guarded_consul, token, part, right):
-    registry = Consul(guarded_consul, token(without(part, right)))
-    assert registry.missing_rights(part) == [right]
-    assert not works(registry, right)
+def test_one_rule_less(registry, part, right):
+    client = registry(without(part, right))
+    assert client.missing_rights(part) == [right]
+    assert not works(client, right)
+
+
+def test_without_a_certificate_no_token_helps(guarded_consul):
+    with pytest.raises(RegistryError, match="the registry at https://.* refuses our certificate: ") as caught:
+        Consul(guarded_consul.url, "root", cacert=str(guarded_consul.certificate.ca)).services()
+    assert "CONSUL_CLIENT_CERT" in caught.value.hint
+
+
+async def test_without_a_certificate_the_daemons_client_says_the_same(guarded_consul):
+    settings = resolve({}, {**guarded_consul.environment, "CONSUL_CLIENT_CERT": "", "CONSUL_CLIENT_KEY": ""})
+    async with AsyncConsul.from_settings(settings, connections=1) as registry:
+        with pytest.raises(RegistryError, match="the registry at https://.* refuses our certificate: "):
+            await registry.leader()
 
 
 def test_they_are_the_keys_that_are_used():
@@ -103,8 +127,10 @@ def test_they_are_the_keys_that_are_used():
 
 def test_doctor_names_what_a_deploy_lacks(guarded_consul, token, capsys, monkeypatch):
     nodes, _services, session = rights.RIGHTS[rights.DEPLOY][:3]
+    for name, value in guarded_consul.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", token(without(rights.DEPLOY, nodes, session)))
-    main(["doctor", "--json", "--consul", guarded_consul])
+    main(["doctor", "--json"])
     found = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}["consul"]
     assert (found["ok"], found["code"]) == (False, 4)
     assert 'node_prefix "" { policy = "read" } (no instance is seen' in found["answer"]
@@ -137,9 +163,9 @@ def lines_of(argv: list[str], environ: dict[str, str], *wanted: str) -> list[str
 def test_the_start_of_serve_names_what_is_missing(guarded_consul, token, haproxy, free_port, tmp_path):
     nodes, _services, session = rights.RIGHTS[rights.PROXY][:3]
     lines_of(
-        ["serve", "--consul", guarded_consul, "--bind", f"127.0.0.1:{free_port()}", "--listen",
+        ["serve", "--bind", f"127.0.0.1:{free_port()}", "--listen",
          f"127.0.0.1:{free_port()}", "--state-dir", str(tmp_path)],
-        {"CONSUL_HTTP_TOKEN": token(without(rights.PROXY, nodes, session))},
+        {**guarded_consul.environment, "CONSUL_HTTP_TOKEN": token(without(rights.PROXY, nodes, session))},
         f"lacks what proxy needs: {nodes.rule} (no instance is seen: each service looks as if none were registered); "
         f"{session.rule} (this proxy is not counted",
         "WARNING this proxy is not counted among the live ones: the registry at ",
@@ -148,7 +174,7 @@ def test_the_start_of_serve_names_what_is_missing(guarded_consul, token, haproxy
 
 def test_the_start_of_the_registrator_names_what_is_missing(guarded_consul, token, tmp_path):
     lines_of(
-        ["registrator", "--consul", guarded_consul, "--docker-host", f"unix://{tmp_path}/absent.sock"],
-        {"CONSUL_HTTP_TOKEN": token('service_prefix "" { policy = "read" }')},
+        ["registrator", "--docker-host", f"unix://{tmp_path}/absent.sock"],
+        {**guarded_consul.environment, "CONSUL_HTTP_TOKEN": token('service_prefix "" { policy = "read" }')},
         'lacks what registrator needs: service_prefix "" { policy = "write" } (no container is registered)',
     )

@@ -136,3 +136,32 @@ def test_addresses_in_fib_trie():
 def test_addresses_in_if_inet6():
     lines = "00000000000000000000000000000001 01 80 10 80 lo\nfd000000000000000000000000000002 02 40 00 80 eth0\n\n"
     assert host_addresses.ipv6_of(lines.splitlines()) == {"::1", "fd00::2"}
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "expected"),
+    [
+        ({"Env": ["SERVICE_NAME=books-ms"], "Image": "x"}, "books-ms", True),
+        ({"Labels": {"SERVICE_8080_NAME": "books-ms"}, "Image": "x"}, "books-ms", True),
+        ({"Env": ["SERVICE_NAME=books"], "Image": "x"}, "books-8080", True),
+        ({"Env": ["SERVICE_NAME=books"], "Image": "books-ms"}, "books-ms", False),
+        ({"Env": ["PATH=/bin"], "Image": "registry:5000/team/books-ms:1@sha256:abc"}, "books-ms", True),
+        ({"Image": "books-ms:1"}, "books", False),
+        ({}, "books", False),
+    ],
+)
+def test_the_name_that_a_container_says(config, name, expected):
+    assert containers.says_name(config, name) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ({"PortBindings": {"8080/tcp": [{"HostPort": ""}]}}, True),
+        ({"PublishAllPorts": True}, True),
+        ({"NetworkMode": "host"}, True),
+        ({"NetworkMode": "books_default", "PortBindings": None}, False),
+    ],
+)
+def test_what_publishes_a_port(host, expected):
+    assert containers.publishes({"HostConfig": host}) is expected

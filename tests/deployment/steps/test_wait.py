@@ -93,7 +93,7 @@ def test_it_says_how_far_it_is(context, service, register, a_container, capsys):
     wait.for_containers(context(60), Played([container]), service, [container])
 
     said = capsys.readouterr().err
-    assert f"* waiting for {service}: 0/1 instances passing (0 s of 60 s)" in said
+    assert f"* waiting for {service}: 0/1 instances passing, 1 to come: books_app_1 (0 s of 60 s)" in said
     assert f"* waiting for {service}: 1/1 instances passing" in said
 
 

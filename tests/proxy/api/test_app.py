@@ -12,6 +12,8 @@ from aiohttp import web
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard
@@ -40,14 +42,15 @@ async def call(proxy_service, consul_url, certificates):
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
         dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates)
-        waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(token)
+        waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(Tokens(change_token(token)))
         runner = app.runner(
             app.application(
                 authenticator,
+                Audit(),
                 Routes(proxy_service, waiter, authenticator),
                 DockerFlow(proxy_service, waiter, certificates),
                 dashboard,
-                EventStream(EventLog(), Authenticator("")),
+                EventStream(EventLog(), Authenticator(Tokens())),
                 app.Meta(proxy_service),
             )
         )
@@ -322,9 +325,12 @@ async def test_the_token_opens_and_only_it_shows_the_probe_key(call) -> None:
     right = {"Authorization": "Bearer s3cret"}
     status, put = await call("PUT", "/v1/routes/books-ms", token="s3cret", headers=right, json=BOOKS)
     assert (status, put["probe"]["key"]) == (200, "the-probe-key")
-    status, got = await call("GET", "/v1/routes/books-ms", token="s3cret")
-    assert (status, "probe" in got) == (200, False)
-    for path in ("/v1/routes", "/v1/state", "/metrics", "/healthz", "/"):
+    for path in ("/v1/routes/books-ms", "/v1/routes", "/v1/state", "/v1/events"):
+        assert (await call("GET", path, token="s3cret"))[0] == 401
+    for path in ("/v1/routes", "/v1/state", f"{PREFIX}/config"):
+        status, text = await call("GET", path, token="s3cret", headers=right)
+        assert (status, "the-probe-key" in str(text)) == (200, False)
+    for path in ("/metrics", "/healthz", "/readyz", "/", f"{PREFIX}/ping", "/v1/openapi.json"):
         status, text = await call("GET", path, token="s3cret")
         assert (status, "the-probe-key" in str(text)) == (200, False)
 

@@ -7,9 +7,12 @@ import socket
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator
+from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.access.tokens import Token, Tokens, change_token
+from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, Guard
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64)"
+CHANGES, READS, SHOWS = Guard(Role.CHANGE), Guard(Role.READ, pages=True), Guard(Role.READ)
 RECONFIGURE = "/v1/docker-flow-proxy/reconfigure"
 
 
@@ -18,9 +21,9 @@ def request(host: str = "127.0.0.1:8081", method: str = "GET", **headers: str):
     return make_mocked_request(method, RECONFIGURE, headers={"Host": host, **named})
 
 
-def denial(authenticator: Authenticator, *arguments, guarded: bool = True, **headers: str) -> AccessDenied:
+def denial(authenticator: Authenticator, *arguments, guard: Guard | None = CHANGES, **headers: str) -> AccessDenied:
     with pytest.raises(AccessDenied) as caught:
-        authenticator.check(request(*arguments, **headers), guarded)
+        authenticator.check(request(*arguments, **headers), guard)
     return caught.value
 
 
@@ -28,20 +31,21 @@ def denial(authenticator: Authenticator, *arguments, guarded: bool = True, **hea
     "given", ["", "Bearer", "Bearer ", "Bearer wrong", "s3cret", "Bearer s3cret ", "Basic s3cret", "Bearer s3cré"]
 )
 def test_a_token_is_asked_for_where_something_changes(given: str) -> None:
-    authenticator = Authenticator("s3cret")
+    authenticator = Authenticator(Tokens(change_token("s3cret")))
     refused = denial(authenticator, Authorization=given)
     assert refused.status == 401
     assert "JENKINS_PROXY_TOKEN" in refused.hint
     assert "s3cr" not in refused.message + refused.hint.replace("s3cret", "")
-    authenticator.check(request(Authorization=given), guarded=False)
-    assert not authenticator.trusts(request(Authorization=given)), "reading is open, but without secrets"
+    assert denial(authenticator, guard=READS, Authorization=given).status == 401
+    authenticator.check(request(Authorization=given), None)
+    assert not authenticator.trusts(request(Authorization=given)), "what is open has no secrets"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
 def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
-    authenticator = Authenticator("s3cret")
+    authenticator = Authenticator(Tokens(change_token("s3cret")))
     right = request("proxy.example.com", Authorization=f"{scheme} s3cret", Origin="http://evil.example")
-    authenticator.check(right, guarded=True)
+    authenticator.check(right, CHANGES)
     assert authenticator.trusts(right)
 
 
@@ -61,16 +65,16 @@ def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
     ],
 )
 def test_without_a_token_the_articles_names_work(host: str) -> None:
-    Authenticator("", ["Known.example.com"]).check(request(host, User_Agent="curl/7.88.1"), guarded=True)
+    Authenticator(Tokens(), ["Known.example.com"]).check(request(host, User_Agent="curl/7.88.1"), CHANGES)
 
 
-@pytest.mark.parametrize("guarded", [True, False])
+@pytest.mark.parametrize("guard", [CHANGES, READS, SHOWS, None])
 @pytest.mark.parametrize(
     "host",
     ["evil.example.com:8081", "evil.example.com", "127.0.0.1.evil.example", "known.example.com.evil.example:80"],
 )
-def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, guarded: bool) -> None:
-    refused = denial(Authenticator("", ["known.example.com"]), host, guarded=guarded)
+def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, guard: Guard | None) -> None:
+    refused = denial(Authenticator(Tokens(), ["known.example.com"]), host, guard=guard)
     assert refused.status == 403
     assert "--allow-host" in refused.hint
 
@@ -88,12 +92,59 @@ def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, 
     ],
 )
 def test_a_web_page_changes_nothing_but_is_read(method: str, headers: dict) -> None:
-    authenticator = Authenticator("")
+    authenticator = Authenticator(Tokens())
     assert denial(authenticator, "127.0.0.1:8081", method, **headers).status == 403
-    authenticator.check(request("127.0.0.1:8081", method, **headers), guarded=False)
+    authenticator.check(request("127.0.0.1:8081", method, **headers), READS)
+    authenticator.check(request("127.0.0.1:8081", method, **headers), None)
+    assert denial(authenticator, "127.0.0.1:8081", method, guard=SHOWS, **headers).status == 403
     assert not authenticator.trusts(request("127.0.0.1:8081", method, **headers))
 
 
 def test_our_own_page_may() -> None:
     own = {"Origin": "http://proxy:8081", "User_Agent": BROWSER, "Sec_Fetch_Site": "same-origin"}
-    Authenticator("").check(request("proxy:8081", "POST", **own), guarded=True)
+    Authenticator(Tokens()).check(request("proxy:8081", "POST", **own), CHANGES)
+
+
+TOKENS = (
+    Token(Role.READ, "reader", "dashboard"),
+    Token(Role.CHANGE, "changer", "ci"),
+    Token(Role.CHANGE, "changer-next", "ci"),
+)
+
+
+@pytest.mark.parametrize(
+    ("token", "guard", "status"),
+    [
+        ("reader", None, 200),
+        ("reader", READS, 200),
+        ("reader", SHOWS, 200),
+        ("reader", CHANGES, 403),
+        ("changer", READS, 200),
+        ("changer", CHANGES, 200),
+        ("changer-next", CHANGES, 200),
+        ("change", READS, 401),
+        ("", READS, 401),
+        ("", SHOWS, 401),
+        ("", None, 200),
+    ],
+)
+def test_a_role_is_enough_or_not(token: str, guard: Guard | None, status: int) -> None:
+    authenticator = Authenticator(Tokens(TOKENS))
+    asked = request(Authorization=f"Bearer {token}") if token else request()
+    if status == 200:
+        authenticator.check(asked, guard)
+        return
+    with pytest.raises(AccessDenied) as caught:
+        authenticator.check(asked, guard)
+    assert caught.value.status == status
+    assert "reader" not in caught.value.message
+    if status == 403:
+        assert caught.value.message == "the token 'dashboard' may only read, and this call changes something"
+
+
+def test_secrets_are_for_those_who_may_change() -> None:
+    authenticator = Authenticator(Tokens(TOKENS))
+    assert not authenticator.trusts(request(Authorization="Bearer reader"))
+    assert not authenticator.knows(request(Authorization="Bearer reader"))
+    assert authenticator.trusts(request(Authorization="Bearer changer"))
+    assert authenticator.caller(request(Authorization="Bearer changer-next")).name == "ci"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.counts import UserCounts
@@ -14,7 +16,9 @@ PATH = "/v1/routes/books-ms/count"
 
 @pytest.fixture
 async def client(counting):
-    async with TestClient(TestServer(app.application(Authenticator("secret"), UserCounts(counting)))) as client:
+    async with TestClient(
+        TestServer(app.application(Authenticator(Tokens(change_token("secret"))), Audit(), UserCounts(counting)))
+    ) as client:
         yield client
 
 
@@ -23,9 +27,9 @@ async def test_from_begin_to_end(client, counting) -> None:
     assert (await client.post(PATH, json={"id": "4f1c"}, headers=token)).status == 200
     assert counting.running == {"books-ms": "4f1c"}
     users = {"users": {"requests": 4812, "failed": 2, "p99_ms": pytest.approx(12, rel=0.05), "exact": True}}
-    assert await (await client.get(PATH)).json() == users
+    assert await (await client.get(PATH, headers=token)).json() == users
     assert await (await client.delete(PATH, params={"id": "4f1c"}, headers=token)).json() == users
-    assert (await client.get(PATH)).status == 404
+    assert (await client.get(PATH, headers=token)).status == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

@@ -15,6 +15,9 @@ from aiohttp import web
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit, AuditEntry
+from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.access.tokens import Token, Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard
@@ -36,11 +39,21 @@ async def event_log() -> EventLog:
 
 @pytest.fixture
 def stream(request, event_log) -> EventStream:
-    return EventStream(event_log, Authenticator("s3cret"), **getattr(request, "param", {}))
+    return EventStream(event_log, Authenticator(Tokens(change_token("s3cret"))), **getattr(request, "param", {}))
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log, stream, certificates):
+def tokens() -> Tokens:
+    return Tokens()
+
+
+@pytest.fixture
+def audit() -> Audit:
+    return Audit()
+
+
+@pytest.fixture
+async def url(proxy_service, served, event_log, stream, tokens, audit, certificates):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -54,7 +67,7 @@ async def url(proxy_service, served, event_log, stream, certificates):
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates)
-    runner = app.runner(app.application(Authenticator(""), dashboard, stream, app.Meta(proxy_service)))
+    runner = app.runner(app.application(Authenticator(tokens), audit, dashboard, stream, app.Meta(proxy_service)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -192,6 +205,7 @@ async def test_the_page_can_neither_load_nor_run_anything_from_elsewhere(session
     for path, kind in (
         ("/", "text/html"),
         ("/dashboard/style.css", "text/css"),
+        ("/dashboard/access.js", "text/javascript"),
         ("/dashboard/page.js", "text/javascript"),
     ):
         async with session.get(path) as answer:
@@ -267,7 +281,7 @@ async def browser(chromium: str, tmp_path: Path):
 
 
 async def test_a_live_event_changes_the_page(
-    browser: Browser, url: str, proxy_service, served, event_log, certificates
+    browser: Browser, url: str, proxy_service, served, event_log, audit, certificates
 ) -> None:
     certificates.known = {name: certificates.serving(name, days) for name, days in (("one", 90.5), ("two", 6.5))}
     await browser.send("Page.navigate", url=url + "/")
@@ -291,13 +305,40 @@ async def test_a_live_event_changes_the_page(
     assert hostile in await browser.value("document.body.textContent")
     assert await browser.value("document.images.length") == 0
 
+    audit.record(AuditEntry(2.5, "4f1c", hostile, "", "10.0.0.7", "put route", "shop", 200))
     proxy_service.proxy = ProxyState(
         7, serving=True, routes=(), registry_lost_since=1.0, problem="the registry is away"
     )
     event_log.add(Event(3.0, "registry-lost"))
+    await browser.until("document.querySelectorAll('#changes li').length === 1")
+    told = await browser.value("document.querySelector('#changes li .what').textContent")
+    assert told == f"{hostile} 10.0.0.7 put route shop 200"
     await browser.until("document.getElementById('registry').textContent.startsWith('Registry away for ')")
     assert await browser.value("document.getElementById('problem').textContent") == "the registry is away"
     assert browser.complaints == []
+
+
+@pytest.mark.parametrize("tokens", [Tokens([Token(Role.READ, "a-reading-token", "dashboard")])])
+async def test_the_page_asks_for_a_token_and_follows_with_it(browser: Browser, url: str, event_log) -> None:
+    await browser.send("Page.navigate", url=url + "/")
+    await browser.until("document.getElementById('sign-in')?.hidden === false")
+    assert await browser.value("document.querySelectorAll('.service').length") == 0
+
+    async def sign_in(token: str) -> None:
+        await browser.value(
+            f"document.getElementById('token').value = '{token}'; document.querySelector('#sign-in button').click()"
+        )
+
+    await sign_in("another-token")
+    await browser.until("document.getElementById('sign-in-said').textContent === 'wrong token'")
+    await sign_in("a-reading-token")
+    await browser.until(
+        "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
+    )
+    assert await browser.value("document.getElementById('sign-in').hidden")
+    event_log.add(Event(2.0, "instance-up", "shop", Address("10.0.0.9", 80)))
+    await browser.until("document.querySelector('#events li .what')?.textContent === 'shop instance up 10.0.0.9:80'")
+    assert "a-reading-token" not in await browser.value("document.documentElement.outerHTML + location")
 
 
 @pytest.mark.parametrize("width", [360, 800, 1280])

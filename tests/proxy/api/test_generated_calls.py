@@ -11,6 +11,8 @@ import yarl
 from aiohttp import web
 
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.certificates import Certificates
@@ -79,17 +81,18 @@ TOKEN = {"Authorization": "Bearer the-token"}
 @pytest.fixture
 async def url(proxy_service, hold_service, counting, certificates):
     async with AsyncConsul("http://127.0.0.1:1", connections=1) as registry:
-        authenticator = Authenticator("the-token")
+        authenticator = Authenticator(Tokens(change_token("the-token")))
         waiter = RouteWaiter(proxy_service, registry)
         runner = app.runner(
             app.application(
                 authenticator,
+                Audit(),
                 Routes(proxy_service, waiter, authenticator),
                 HoldRoutes(hold_service),
                 UserCounts(counting),
                 DockerFlow(proxy_service, waiter, certificates),
                 Certificates(certificates),
-                EventStream(EventLog(), Authenticator("")),
+                EventStream(EventLog(), Authenticator(Tokens())),
                 app.Meta(proxy_service),
             )
         )
@@ -166,7 +169,7 @@ async def test_forms_that_were_bugs(url, kind, form, status):
 
 
 async def test_without_a_token_a_broken_origin_is_a_page(proxy_service):
-    runner = app.runner(app.application(Authenticator(""), DockerFlow(proxy_service, None, None)))
+    runner = app.runner(app.application(Authenticator(Tokens()), Audit(), DockerFlow(proxy_service, None, None)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0])

@@ -6,6 +6,8 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from jenkins_proxy.model import Address
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.holds import HoldRoutes
@@ -21,7 +23,9 @@ HERE, OLD = Address("10.0.0.1", 1), Address("10.0.0.1", 2)
 
 @pytest.fixture
 async def client(hold_service):
-    async with TestClient(TestServer(app.application(Authenticator("the-token"), HoldRoutes(hold_service)))) as client:
+    async with TestClient(
+        TestServer(app.application(Authenticator(Tokens(change_token("the-token"))), Audit(), HoldRoutes(hold_service)))
+    ) as client:
         client.session.headers["Authorization"] = "Bearer the-token"
         yield client
 

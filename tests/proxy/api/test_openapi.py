@@ -12,8 +12,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import Audit
+from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Authenticator, is_guarded
+from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
 from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
@@ -21,7 +24,7 @@ from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
-from jenkins_proxy.proxy.api.openapi import document
+from jenkins_proxy.proxy.api.openapi.document import document
 from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.service import CertificateState
@@ -46,17 +49,18 @@ async def application(proxy_service, hold_service, counting, certificates) -> we
     event_log = EventLog(epoch=1000)
     event_log.add(Event(1.0, "instance-up", "books-ms", Address("10.0.0.1", 80)))
     # None of these calls comes to a wait.
-    waiter, authenticator = RouteWaiter(proxy_service, registry=None), Authenticator("")
+    waiter, authenticator = RouteWaiter(proxy_service, registry=None), Authenticator(Tokens())
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     return app.application(
         authenticator,
+        Audit(),
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
         UserCounts(counting),
         DockerFlow(proxy_service, waiter, certificates),
         Certificates(certificates),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
-        EventStream(event_log, Authenticator("")),
+        EventStream(event_log, Authenticator(Tokens())),
         app.Meta(proxy_service),
     )
 
@@ -94,10 +98,11 @@ async def test_every_call_is_described_and_every_description_is_a_call(applicati
     assert described().keys() == registered(application).keys()
 
 
-async def test_it_says_which_calls_need_the_token(application) -> None:
-    guarded = {call for call, handler in registered(application).items() if is_guarded(handler)}
-    assert {call for call, operation in described().items() if "security" in operation} == guarded
-    assert guarded
+async def test_it_says_which_role_a_call_needs(application) -> None:
+    guards = {call: guard_of(handler) for call, handler in registered(application).items()}
+    roles = {call: [{"token": [guard.role]}, {"certificate": [guard.role]}] for call, guard in guards.items() if guard}
+    assert {call: operation["security"] for call, operation in described().items() if "security" in operation} == roles
+    assert {guard.role for guard in guards.values() if guard} == set(Role)
 
 
 def test_the_document_holds_together() -> None:
@@ -149,6 +154,8 @@ def test_the_document_holds_together() -> None:
         ("DELETE", "/v1/routes/absent", None, 404),
         ("GET", "/v1/state", None, 200),
         ("GET", "/v1/state?limit=x", None, 400),
+        ("GET", "/v1/audit", None, 200),
+        ("GET", "/v1/audit?limit=x", None, 400),
         ("GET", "/healthz", None, 200),
         ("GET", "/v1/openapi.json", None, 200),
         ("GET", f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/a", None, 200),

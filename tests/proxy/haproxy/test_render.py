@@ -179,6 +179,36 @@ async def test_an_unknown_route_is_503_and_says_so(entry, ask):
 
 
 @pytest.mark.usefixtures("haproxy")
+async def test_long_paths_are_kept_from_steep_expressions_alone(free_port, origin, ask, tmp_path):
+    routes = (
+        Route("flat", ("^/flat/.*$",), path_type="path_reg"),
+        Route("steep", ("^/steep/.*/x/.*/y$",), path_type="path_reg", acl_name="a"),
+        Route("exact", ("/" + "e" * 1023,), path_type="path"),
+        Route("before", ("/z",), domains=("z.org",)),
+        Route("old", ("/",), domains=("old.org",), req_path_search="^/(.*)/(.*)/x$", req_path_replace="/new"),
+    )
+    options = Options(binds=(f"127.0.0.1:{free_port()}",))
+    backends = [Backend.serving(route, [(await origin(route.service)).address]) for route in routes]
+    child = HAProxy(options, tmp_path)
+    await child.start(render(backends, options, 1), 1, "key")
+    port = int(options.binds[0].split(":")[1])
+    asked = (
+        ("localhost", "/steep/" + "a" * 900 + "/x/a/y", 200, "steep"),
+        ("localhost", "/steep/" + "a" * 1100 + "/x/a/y", 414, "jenkins-proxy: the path is too long\n"),
+        ("localhost", "/flat/" + "a" * 5000, 414, "jenkins-proxy: the path is too long\n"),
+        ("localhost", "/flat/x?" + "a" * 5000, 200, "flat"),
+        ("localhost", "/" + "e" * 1023, 200, "exact"),
+        ("z.org", "/z/" + "a" * 5000, 200, "before"),
+        ("old.org", "/a" * 500 + "/x", 200, "old"),
+        ("old.org", "/a" * 1000 + "/x", 414, "jenkins-proxy: the path is too long\n"),
+    )
+    answers = [await ask(port, path, host) for host, path, _, _ in asked]
+    await child.stop()
+    assert [(answer.status, answer.body) for answer in answers] == [(status, body) for *_, status, body in asked]
+    assert render([Backend(routes[0])], options, 1).config.count(" 414 ") == 0
+
+
+@pytest.mark.usefixtures("haproxy")
 @pytest.mark.parametrize(
     ("search", "replace", "path", "seen"),
     [

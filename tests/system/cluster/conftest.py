@@ -97,6 +97,7 @@ class ConsulServer:
         scheme = "https" if ports.get("http") == -1 else "http"
         self.url = f"{scheme}://127.0.0.1:{ports.get(scheme)}"
         self.cacert = more.get("ca_file", "")
+        self._certificate = (more["cert_file"], more["key_file"]) if self.cacert else None
         self._process: subprocess.Popen | None = None
 
     def start(self, wait_for) -> None:
@@ -107,7 +108,9 @@ class ConsulServer:
     def _ready(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()
         with contextlib.suppress(requests.RequestException):
-            answer = requests.get(self.url + "/v1/status/leader", verify=self.cacert or True, timeout=2)
+            answer = requests.get(
+                self.url + "/v1/status/leader", verify=self.cacert or True, cert=self._certificate, timeout=2
+            )
             return len(answer.text) > 4
         return False
 

@@ -9,15 +9,9 @@ from dataclasses import dataclass
 import pytest
 import requests
 
+from jenkins_proxy.clients.consul import rights
+
 TOKEN = "the-token-of-the-api"  # noqa: S105
-# All that the daemon, the agent and the commands need of Consul's ACLs.
-POLICY = """
-service_prefix "" { policy = "write" }
-node_prefix "" { policy = "read" }
-session_prefix "" { policy = "write" }
-agent_prefix "" { policy = "read" }
-key_prefix "jenkins-proxy/" { policy = "write" }
-"""
 
 
 @dataclass(frozen=True)
@@ -44,31 +38,41 @@ def cluster(authority, start_cluster):
 
 
 @pytest.fixture
-def consul(loopback_certificate, consul_server, wait_for):
-    """A Consul by https with ACLs that deny by default, and the variables for a token with just our rights."""
-    root = str(uuid.uuid4())
-    server = consul_server(
-        https=True,
-        ca_file=str(loopback_certificate.ca),
-        cert_file=str(loopback_certificate.cert),
-        key_file=str(loopback_certificate.key),
-        acl={"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}},
-    )
+def consul(loopback_certificate, authority, consul_server, wait_for):
+    """A Consul by https that asks for certificates, with ACLs that deny by default.
+
+    ``consul("proxy")`` are the variables for a part with a certificate and a token of its own, with the policy that
+    ``doctor --consul-policy`` prints for it and nothing else.
+    """
+    root, tls = str(uuid.uuid4()), loopback_certificate
+    acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}}
+    server = consul_server(https=True, verify_incoming_https=True, acl=acl, **tls.consul_keys())
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE of whoever runs the tests would win over `verify`.
         session.trust_env = False
-        session.headers["X-Consul-Token"], session.verify = root, str(loopback_certificate.ca)
+        session.headers["X-Consul-Token"], session.verify = root, str(tls.ca)
+        session.cert = (str(tls.cert), str(tls.key))
 
         def put(path: str, **body: object) -> requests.Response:
             return session.put(server.url + path, data=json.dumps(body), timeout=10)
 
-        wait_for(lambda: put("/v1/acl/policy", Name="jenkins-proxy", Rules=POLICY).ok, "Consul's ACLs")
-        token = put("/v1/acl/token", Policies=[{"Name": "jenkins-proxy"}]).json()["SecretID"]
-    return {"CONSUL_HTTP_ADDR": server.url, "CONSUL_HTTP_TOKEN": token, "CONSUL_CACERT": str(loopback_certificate.ca)}
+        def environment(part: str) -> dict[str, str]:
+            rules = rights.policy(part)
+            wait_for(lambda: put("/v1/acl/policy", Name=part, Rules=rules).ok, "Consul's ACLs")
+            shown = authority.certificate("localhost", common_name=part)
+            return {
+                "CONSUL_HTTP_ADDR": server.url,
+                "CONSUL_HTTP_TOKEN": put("/v1/acl/token", Policies=[{"Name": part}]).json()["SecretID"],
+                "CONSUL_CACERT": str(tls.ca),
+                "CONSUL_CLIENT_CERT": str(shown.cert),
+                "CONSUL_CLIENT_KEY": str(shown.key),
+            }
+
+        yield environment
 
 
 @pytest.fixture
-def books(loopback_certificate, cluster, consul, start_daemon, start_agent, delivery):
+def books(loopback_certificate, authority, cluster, consul, start_daemon, start_agent, delivery):
     """The service ``books``, whose commands find all they need in the environment."""
     engine = {
         "DOCKER_HOST": cluster.host,
@@ -77,13 +81,23 @@ def books(loopback_certificate, cluster, consul, start_daemon, start_agent, deli
     }
     tls = loopback_certificate
     daemon = start_daemon(
-        "--tls-cert", str(tls.cert), "--tls-key", str(tls.key), scheme="https", JENKINS_PROXY_TOKEN=TOKEN, **consul
+        "--tls-cert",
+        str(tls.cert),
+        "--tls-key",
+        str(tls.key),
+        "--tls-client-ca",
+        str(tls.ca),
+        "--client-role",
+        "deploy=change",
+        scheme="https",
+        JENKINS_PROXY_TOKEN=TOKEN,
+        **consul(rights.PROXY),
     )
-    start_agent(cluster.host, cluster.address, **engine, **consul)
+    start_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
     made = delivery(
         "books",
         **engine,
-        **consul,
+        **consul(rights.DEPLOY),
         JENKINS_PROXY_URL=daemon.api,
         JENKINS_PROXY_ENTRY=daemon.entry,
         JENKINS_PROXY_TOKEN=TOKEN,
@@ -105,6 +119,15 @@ def test_deployed_and_scaled_with_what_the_environment_gives(books):
     assert books.daemon.get("/books/") == (200, "version 1\n")
     scaled = books.run("scale", "2")
     assert (scaled.code, len(scaled.report["instances"])) == (0, 2), scaled.text
+    own = books.environment
+    certificate = {
+        "JENKINS_PROXY_CLIENT_CERT": own["CONSUL_CLIENT_CERT"],
+        "JENKINS_PROXY_CLIENT_KEY": own["CONSUL_CLIENT_KEY"],
+    }
+    again = books.deploy(JENKINS_PROXY_TOKEN="", **certificate)
+    assert again.code == 0, again.text
+    assert "audit: deploy (certificate) from 127.0.0.1: promote books: 200" in books.daemon.said
+    assert "lacks what" not in books.daemon.said
     for secret in (TOKEN, books.environment["CONSUL_HTTP_TOKEN"]):
         assert secret not in deployed.text + scaled.text + str(deployed.report) + books.daemon.said
 
@@ -116,6 +139,7 @@ def test_deployed_and_scaled_with_what_the_environment_gives(books):
         ({"JENKINS_PROXY_TOKEN": ""}, "a token is needed"),
         ({"JENKINS_PROXY_CACERT": ""}, "no trust in the proxy at https://"),
         ({"CONSUL_HTTP_TOKEN": str(uuid.uuid4())}, "ACL not found"),
+        ({"CONSUL_CLIENT_CERT": "", "CONSUL_CLIENT_KEY": ""}, "refuses our certificate"),
         ({"CONSUL_CACERT": ""}, "no trust in the registry at https://"),
         ({"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}, "Client sent an HTTP request to an HTTPS server"),
     ],

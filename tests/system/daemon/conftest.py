@@ -108,6 +108,10 @@ class Daemon:
         self.state.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", self.state], check=True)
 
+    def wrap(self, *argv: str) -> None:
+        """It is started by this program."""
+        self._argv = [*argv, *self._argv]
+
     def fill_disk(self) -> None:
         """Its small disk takes not another byte."""
         with contextlib.suppress(OSError), (self.state / "filler").open("wb", buffering=0) as file:

@@ -165,6 +165,20 @@ def test_a_first_deploy_that_fails_leaves_nothing(shop):
 
 
 @with_v2
+def test_a_first_deploy_whose_test_says_no_leaves_nothing(shop, tmp_path):
+    project = shop(app={"depends_on": ["backend"]}, backend={})
+    held = project.deploy("--hold", "--key-file", str(tmp_path / "key"))
+    assert held.code == 0, held.text
+    assert networks(project) != ""
+
+    aborted = project.run("abort", compose=False)
+
+    assert aborted.code == 0, aborted.text
+    assert ids(project, "app", "backend") == {"app": set(), "backend": set()}
+    assert networks(project) == ""
+
+
+@with_v2
 def test_what_others_use_of_the_network_is_said(shop, image):
     project = shop(app={"command": ["/bin/sh", "-c", "/bin/busybox sleep 3; exit 3"]})
     deploying = project.deploying()

@@ -104,7 +104,7 @@ def services(stack) -> list[str]:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_deployed_rolled_back_and_scaled(stack):
+def test_deployed_rolled_back_scaled_and_undeployed(stack):
     write(stack, 1)
     first = stack.deploy()
     assert first.code == 0, first.text
@@ -151,6 +151,13 @@ def test_deployed_rolled_back_and_scaled(stack):
     assert failed == []
     assert stack.get() == (200, "version 2\n")
     assert services(stack) == [f"{stack.name}_app"]
+
+    gone = stack.run("undeploy", compose=False)
+    assert gone.code == 0, gone.text
+    assert (gone.report["left"], services(stack)) == ([], [])
+    assert stack.get()[0] == 503
+    again = stack.run("undeploy", compose=False)
+    assert (again.code, again.report["removed"]) == (0, []), again.text
 
 
 @pytest.mark.parametrize("moment", ["* probe: GET", "* draining", "* stopping the standby"])

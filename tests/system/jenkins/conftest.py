@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,10 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.seeding import library as libraries
 from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.library import Library
+from jenkins_proxy.seeding.needs import library as libraries
+from jenkins_proxy.seeding.needs.library import Library
+from tests.fixtures.shared import together
 
 BOOKS = "/api/v1/books"
 JOBS = ("deploy-to-swarm-without-proxy", "deploy-to-swarm-with-proxy", "scale-to-swarm-with-proxy")
@@ -40,6 +42,18 @@ return
 """
 
 
+@pytest.fixture(autouse=True)
+def jenkins_stays(request, tmp_path_factory):
+    """Jenkins is not restarted by another worker meanwhile, and no library is put into all of its builds."""
+    with together(tmp_path_factory, "jenkins", alone="alone_with_jenkins" in request.fixturenames):
+        yield
+
+
+@pytest.fixture
+def alone_with_jenkins():
+    """No other worker uses Jenkins: the test changes what all builds have."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command of ours ended: its text without the prefix, and its report."""
@@ -50,8 +64,8 @@ class Ended:
 
     @property
     def console(self) -> list[str]:
-        """A followed build's console, without what Jenkins says of each step."""
-        lines = [line[2:] for line in self.text.splitlines() if line.startswith("< ")]
+        """A followed build's console, without what Jenkins says of each step, and the service at each line of ours."""
+        lines = [re.sub(r"^\[[\w.-]+\] ", "", line[2:]) for line in self.text.splitlines() if line.startswith("< ")]
         return [line for line in lines if not line.startswith("[Pipeline]")]
 
 

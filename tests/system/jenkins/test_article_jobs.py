@@ -136,7 +136,9 @@ def test_with_the_articles_own_lines(empty_jenkins, seed, build, machine, demo, 
     console = build(WITH)
     url = f"{machine.proxy}/v1/docker-flow-proxy/reconfigure?serviceName={demo.name}&servicePath=/api/v1/books"
     assert f"+ curl {url}" in console
-    (answer,) = [json.loads(line) for line in console if line.startswith("{")]
+    # curl's progress may stand in the middle of the answer.
+    text = "".join(line for line in console[console.index(f"+ curl {url}") :] if not re.match(r"\s*(\d|%|Dload)", line))
+    answer = json.loads(text[text.index("{") : text.rindex("}") + 1])
     assert (answer["Status"], answer["ServiceName"]) == ("OK", demo.name)
     assert machine.head() == "HTTP/1.1 200 OK"
 

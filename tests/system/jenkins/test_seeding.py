@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -13,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy.errors import JenkinsServerError, UsageError
-from jenkins_proxy.seeding import library, node
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.library import Library
+from jenkins_proxy.seeding.needs import library, node
+from jenkins_proxy.seeding.needs.library import Library
 
 EVERYTHING = """
 seed: {name}
@@ -195,7 +196,7 @@ def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> N
 _LIBRARIES = "org.jenkinsci.plugins.workflow.libs.GlobalLibraries"
 
 
-def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> None:
+def test_the_library_is_registered_once(alone_with_jenkins, jenkins: JenkinsServer, name: str) -> None:
     wanted = Library(name, "main", "https://example.com/it's.git")
     try:
         outcomes = [library.register(jenkins, wanted, dry_run=dry_run).symbol for dry_run in (True, False, False)]
@@ -220,6 +221,36 @@ def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str) -> No
         "repository https://example.com/it's.git -> https://example.com/other.git",
     )
     assert kept.startswith("[v2, true, false, https://example.com/other.git, reg, 1]")
+
+
+def test_a_library_that_is_there_is_seen_by_who_may_read_jobs(jenkins: JenkinsServer, name: str) -> None:
+    """So the nightly run of somebody who is no administrator prints no code for one."""
+    try:
+        library.register(jenkins, Library(name, "main", "https://example.com/it's.git"), dry_run=False)
+        assert library.visible(jenkins, name) == [name]
+    finally:
+        jenkins.run_script(f"""def all = {_LIBRARIES}.get()
+            all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
+    assert library.visible(jenkins, name) == []
+
+
+def test_what_jobs_need_is_looked_up_before_anything_is_written(
+    jenkins: JenkinsServer, seed, name: str, tmp_path: Path
+) -> None:
+    remote = tmp_path / "library"
+    remote.mkdir()
+    for words in ("init -q -b main", "-c user.name=a -c user.email=a@example.com commit -q --allow-empty -m all"):
+        subprocess.run(["git", "-C", str(remote), *words.split()], check=True)
+    text = (
+        f"seed: {name}\nlibrary: {name}@1.0.0\n"
+        f"services: [{{name: s, folder: {name}, agent: {name}, jobs: [{{template: deploy}}]}}]\n"
+    )
+    code, shown, _ = seed("--library", f"file://{remote}", text=text)
+    assert code == 2
+    assert f"the library {name} has no version 1.0.0 in file://{remote}, which has main" in shown
+    assert f"has no node and no cloud with the label {name}, which {name}/deploy-s runs on" in shown
+    assert not [one for one in jenkins.listing() if one.path.startswith(name)]
+    assert library.visible(jenkins, name) == []
 
 
 def test_a_node_is_made_once(jenkins: JenkinsServer, name: str) -> None:
@@ -247,15 +278,57 @@ def test_a_console_is_shown_while_it_grows(jenkins: JenkinsServer, seed, name: s
     assert (done.result, begun.is_set(), "over" in shown) == ("SUCCESS", True, True)
 
 
-def test_five_hundred_jobs_are_read_again_without_a_write(seed, name: str) -> None:
-    text = f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n" + "".join(
-        f"- {{name: j{number}, folder: {name}, script: echo 'x'}}\n" for number in range(500)
-    )
-    assert seed(text=text)[2]["counts"]["create"] == 501
-    assert seed("--connections", "4", text=text)[2]["counts"] == {
-        "create": 0,
-        "change": 0,
-        "keep": 501,
-        "delete": 0,
-        "refuse": 0,
+# What people set on Jenkins' screens, on the jobs of a folder in turn: nothing of it is for a seed.
+_THEIRS = """import hudson.triggers.Trigger
+import org.jenkinsci.plugins.workflow.job.properties.*
+def set = [
+    {{ it.quietPeriod = 7 }},
+    {{ it.makeDisabled(true) }},
+    {{ it.displayName = 'Books & more' }},
+    {{ it.addProperty(new jenkins.model.BuildDiscarderProperty(new hudson.tasks.LogRotator(5, 6, 7, 8))) }},
+    {{ it.addProperty(new DisableConcurrentBuildsJobProperty()) }},
+    {{ it.addProperty(new DurabilityHintJobProperty(
+        org.jenkinsci.plugins.workflow.flow.FlowDurabilityHint.PERFORMANCE_OPTIMIZED)) }},
+    {{ it.definition.scm.extensions.add(new hudson.plugins.git.extensions.impl.CloneOption(true, '', 3)) }},
+    {{ it.definition.scm.browser = new hudson.plugins.git.browser.GitLab('https://git.example.com') }},
+    {{ it.addTrigger(new jenkins.triggers.ReverseBuildTrigger('nothing')) }},
+]
+Jenkins.get().getItem('{name}').items.eachWithIndex {{ job, at -> set[at % set.size()](job); job.save() }}
+return"""
+# In Jenkins' own form, which a config.xml has once an item was saved.
+_CONFIGS = """Jenkins.get().getItem('{name}').items.each {{
+    it.save()
+    println it.name + ' ' + it.configFile.asString().bytes.encodeBase64()
+}}
+return"""
+
+
+def test_two_hundred_jobs_keep_what_others_set(jenkins: JenkinsServer, seed, name: str) -> None:
+    def text(branch: str) -> str:
+        jobs = "".join(
+            f"- {{name: j{number}, folder: {name}, scm: {{url: 'file:///nowhere', branch: {branch}}}}}\n"
+            for number in range(200)
+        )
+        return f"seed: {name}\nfolders: [{{name: {name}, description: x}}]\njobs:\n{jobs}"
+
+    def configs() -> dict[str, str]:
+        lines = jenkins.run_script(_CONFIGS.format(name=name)).splitlines()
+        return {job: base64.b64decode(xml).decode() for job, xml in (line.split(" ") for line in lines)}
+
+    assert seed("--no-checks", text=text("master"))[2]["counts"]["create"] == 201
+    assert jenkins.run_script(_THEIRS.format(name=name)) == ""
+    before = configs()
+    assert len(before) == 200
+    kept = {"create": 0, "change": 0, "keep": 201, "delete": 0, "refuse": 0}
+    assert seed("--connections", "4", text=text("master"))[2]["counts"] == kept
+    assert configs() == before, "nothing was written"
+    assert seed(text=text("main"))[2]["counts"] == {**kept, "change": 200, "keep": 1}
+    after = configs()
+    assert {job: _lines(xml) for job, xml in after.items()} == {
+        job: _lines(xml.replace("<name>master</name>", "<name>main</name>")) for job, xml in before.items()
     }
+
+
+def _lines(config: str) -> list[str]:
+    """A config.xml, whatever the order in which Jenkins writes properties."""
+    return sorted(line.strip() for line in config.splitlines())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.server
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -20,9 +24,11 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
+from tests.fixtures.shared import together
 
 # What Jenkins says when a step does what it should not.
 COMPLAINTS = (
@@ -93,6 +99,44 @@ folder.save()
 """
 
 
+# Looks at a build that often: most take no longer than a few seconds.
+POLL = 0.15
+
+
+@pytest.fixture
+def restart_jenkins(jenkins, tmp_path_factory, wait_for):
+    """``restart_jenkins()`` restarts it once no other worker's test uses it, and comes back when it is up."""
+    server = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
+
+    def started() -> str:
+        """When its process began; empty while there is none that answers."""
+        with contextlib.suppress(JenkinsServerError):
+            server.connect()
+            return server.run_script("println java.lang.management.ManagementFactory.runtimeMXBean.startTime")
+        time.sleep(0.5)
+        return ""
+
+    def restart() -> None:
+        with together(tmp_path_factory, "jenkins", alone=True):
+            before = started()
+            # Its answer sends us to a page that is not there while it restarts.
+            with pytest.raises(Refused, match="503"):
+                server.call("POST", "restart", doing="restart")
+            wait_for(lambda: started() not in ("", before), "Jenkins to come back", seconds=200)
+
+    return restart
+
+
+@pytest.fixture(autouse=True)
+def jenkins_stays(request, tmp_path_factory):
+    """Jenkins is not restarted by another worker meanwhile."""
+    if "restart_jenkins" in request.fixturenames:  # it waits for the others, and would wait for itself
+        yield
+        return
+    with together(tmp_path_factory, "jenkins"):
+        yield
+
+
 @pytest.fixture(scope="session")
 def secret() -> str:
     """The token of the proxy that is deployed to: what no console may show."""
@@ -100,9 +144,10 @@ def secret() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(jenkins) -> JenkinsServer:
+def server(jenkins, tmp_path_factory) -> JenkinsServer:
     made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
-    made.connect()
+    with together(tmp_path_factory, "jenkins"):
+        made.connect()
     return made
 
 
@@ -115,16 +160,26 @@ def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factor
         shutil.copytree(repository / part, library / part)
     for words in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@example.com commit -q -m library"):
         subprocess.run(["git", "-C", str(library), *words.split()], check=True)
-    assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for part in ("ca.pem", "cert.pem", "key.pem"):
             archive.writestr(part, f"the {part}")
     certificates = base64.b64encode(packed.getvalue()).decode()
-    assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
+    with together(tmp_path_factory, "jenkins"):
+        assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
+        assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
     yield name
-    server.delete(FOLDER, name)
-    assert server.run_script(FORGET.format(name=name)) == ""
+    with together(tmp_path_factory, "jenkins"):
+        server.delete(FOLDER, name)
+        assert server.run_script(FORGET.format(name=name)) == ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A summary."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -144,7 +199,24 @@ class Ended:
         return self.server.json(self.server.call("GET", f"{self.path}/api/json", doing="read"))
 
     def artifact(self, name: str) -> dict:
+        """:param name: of a report, or its path."""
+        name = name.rpartition("/")[2]
         return self.server.json(self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of"))
+
+    @property
+    def reports(self) -> list[dict]:
+        """The reports that are kept with the build."""
+        names = [one["relativePath"] for one in self.about["artifacts"]]
+        return [self.artifact(name) for name in names if name.endswith(".json")]
+
+    @property
+    def pages(self) -> list[Page]:
+        """The summaries that are kept with the build."""
+        names = [one["relativePath"] for one in self.about["artifacts"]]
+        return [Page(name, self._read(name)) for name in names if name.endswith(".html")]
+
+    def _read(self, name: str) -> str:
+        return self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of").text
 
     @property
     def error(self) -> str:
@@ -185,7 +257,13 @@ class Job:
             on_line(line)
 
         queued = start(self._server, self._path, {})
-        done = follow(self._server, queued, show, lambda text: None)
+        done = follow(
+            self._server,
+            queued,
+            show,
+            lambda text: None,
+            sleep=lambda seconds: time.sleep(POLL if seconds < 1 else seconds),
+        )
         text = "\n".join(lines)
         assert not [complaint for complaint in COMPLAINTS if complaint in text], text
         assert self._secret not in text
@@ -211,15 +289,50 @@ class Job:
 
         self._wait_for(answered, "the build to ask")
 
-    def restart_jenkins(self) -> None:
-        # Its answer sends us to a page that is not there while it restarts.
-        with pytest.raises(Refused, match="503"):
-            self._server.call("POST", "restart", doing="restart")
+
+@dataclass(frozen=True)
+class Told:
+    """Whoever is notified. :ivar reports: paths, each with the report that came."""
+
+    url: str
+    reports: list[tuple[str, dict]]
+
+
+@pytest.fixture
+def told():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            reports.append((self.path, json.loads(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    reports: list[tuple[str, dict]] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Told(f"http://127.0.0.1:{server.server_port}", reports)
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(params=["sandboxed", "trusted"])
 def any_job(server, folder, secret, wait_for, request) -> Job:
     return Job(server, folder, request.param, secret, wait_for)
+
+
+@pytest.fixture
+def new_job(jenkins, folder, secret, wait_for):
+    """``new_job("trusted")`` is a job for a thread of its own."""
+
+    def make(library: str) -> Job:
+        server = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
+        server.connect()
+        return Job(server, folder, library, secret, wait_for)
+
+    return make
 
 
 @pytest.fixture
@@ -302,6 +415,16 @@ class Service:
             + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
             + ")"
         )
+
+    def start(self, token: str) -> None:
+        """Deploy version 1 without Jenkins, which takes a third of the time."""
+        self.deploy()
+        argv = [sys.executable, "-m", "jenkins_proxy", "deploy", self.name, "--path", f"/{self.name}"]
+        argv += ["-f", str(self.folder / f"{self.name}.yml"), "--check-path", f"/{self.name}/"]
+        argv += [word for name, url in self.machine.items() for word in (f"--{name}", url)]
+        environment = {**os.environ, "JENKINS_PROXY_TOKEN": token}
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
 
     def scale(self, amount: str) -> str:
         return "scaleWithProxy(" + self.arguments(scale=amount, file=f"'{self.folder / self.name}.yml'") + ")"

@@ -1,4 +1,4 @@
-"""A test between deploy and users, in a real Jenkins: in both syntaxes, failing, stopped, and over a restart.
+"""A test between deploy and users, in a real Jenkins: in both syntaxes, failing, and stopped.
 
 Each test has version 1 of a service running, and deploys version 2.
 """
@@ -20,11 +20,10 @@ CURL = """'curl -fsS -H "$JENKINS_PROXY_CANDIDATE_HEADER" "$JENKINS_PROXY_CANDID
 
 
 @pytest.fixture
-def books(job, services):
+def books(services, secret):
     """A service whose version 1 serves."""
     made = services()
-    done = job.build(f"node {{ {made.deploy()} }}")
-    assert done.result == "SUCCESS", "\n".join(done.lines)
+    made.start(secret)
     assert made.version() == "version 1"
     return made
 
@@ -55,7 +54,7 @@ def test_a_block_meets_the_candidates_and_users_do_not(any_job, books):
     assert re.fullmatch("[0-9a-f]{8}", candidate["id"])
     # Of the deploy and of its promotion; the key is in none of them.
     (key,) = HEADER.findall(candidate["header"])
-    reports = [done.artifact(one["relativePath"]) for one in done.about["artifacts"]]
+    reports = done.reports
     assert {one["status"] for one in reports} == {"held", "done"}
     assert key not in json.dumps(reports)
     assert len(books.containers()) == 1
@@ -131,31 +130,6 @@ def test_stopping_the_build_in_its_block_takes_the_candidates_away(job, books):
     assert done.result == "ABORTED", "\n".join(done.lines)
     assert books.version() == "version 1"
     assert len(books.containers()) == 1
-
-
-def test_an_input_in_the_block_outlives_a_restart_of_jenkins(any_job, books):
-    seen: set[str] = set()
-
-    def restart(line: str) -> None:
-        if line == "WAITING" and not seen:
-            seen.add("restart")
-            any_job.restart_jenkins()
-        if "Resuming build" in line and "resumed" not in seen:
-            seen.add("resumed")
-            assert books.version() == "version 1"
-            any_job.proceed("Go")
-
-    block = f"""{{ candidate ->
-        echo 'WAITING'
-        input(id: 'Go', message: 'Let users in?')
-        sh {ASK}
-        echo "AFTER ${{candidate.instances.size()}}"
-    }}"""
-    done = any_job.build(second(books.deploy(holdTimeout="3600"), block), restart)
-    assert done.result == "SUCCESS", "\n".join(done.lines)
-    assert seen == {"restart", "resumed"}
-    assert (done.value("USER"), done.value("CANDIDATE"), done.value("AFTER")) == ("version 1", "version 2", "1")
-    assert books.version() == "version 2"
 
 
 @pytest.mark.parametrize(("step", "version"), [("promoteProxy", "version 2"), ("abortProxy", "version 1")])

@@ -23,6 +23,27 @@ def test_installed(agent, shell: str):
     assert not agent.cache.exists()
 
 
+def test_each_line_names_the_service_and_reports_of_last_month_go(agent, tmp_path: Path):
+    reports = tmp_path / "books@tmp" / "jenkins-proxy"
+    reports.mkdir(parents=True)
+    kinds = {"jenkins-proxy-deploy-a-0.json": 30, "jenkins-proxy-deploy-a-1.html": 1, "theirs.json": 30}
+    for name, days in kinds.items():
+        (reports / name).touch()
+        os.utime(reports / name, (time.time() - days * 86400,) * 2)
+    done = agent.run(
+        JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_SERVICE="books-ms", JENKINS_PROXY_REPORTS=str(reports)
+    )
+    assert done.ran
+    assert {line[:27] for line in done.console} == {"[jenkins-proxy] [books-ms] "}
+    assert {path.name for path in reports.iterdir()} == {"jenkins-proxy-deploy-a-1.html", "theirs.json"}
+
+
+def test_the_folder_for_reports_is_made(agent, tmp_path: Path):
+    reports = tmp_path / "a b@tmp/jenkins-proxy"
+    assert agent.run(JENKINS_PROXY_PYTHON=sys.executable, JENKINS_PROXY_REPORTS=str(reports)).ran
+    assert reports.is_dir()
+
+
 def test_installed_in_another_version_is_not_taken(agent, filled: Path):
     agent.program(
         "python",

@@ -3,106 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from jenkins_proxy import __version__
-from jenkins_proxy.proxy.api.openapi_schemas import reference, schemas
+from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.api.openapi.operation import TEXT, Operation, Parameter
+from jenkins_proxy.proxy.api.openapi.schemas import schemas
 from jenkins_proxy.route_options import OPTIONS, Kind
 
-JSON = "application/json"
 DOCKER_FLOW = "/v1/docker-flow-proxy"
-_TEXT = {"type": "string"}
 _FLAG = {"type": "boolean", "default": False}
-_ERRORS = {
-    400: "A value is not allowed, or HAProxy refuses the route.",
-    401: "The token is missing or wrong.",
-    403: "The request looks like one that a web page makes, or its Host is unknown.",
-    404: "There is no such route, no such count, or no such certificate.",
-    409: "No live instance, another service has one of the paths, or another deploy holds the service, or "
-    "the certificate is a file's.",
-    500: "Docker Flow: Proxy's status for every other failure.",
-    503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
-}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a call.
-
-    :ivar place: ``query``, ``path`` or ``header``.
-    """
-
-    name: str
-    description: str
-    schema: dict[str, Any]
-    place: str = "query"
-    required: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """In the document's form."""
-        return {
-            "name": self.name,
-            "in": self.place,
-            "description": self.description,
-            "required": self.required,
-            "schema": self.schema,
-        }
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A call.
-
-    :ivar path: with parameters as ``{name}``.
-    :ivar answer: the name of the schema of a good answer; empty for one that is no JSON.
-    :ivar media: of a good answer.
-    :ivar body: the name of the schema of the request's body; empty without one.
-    :ivar text_body: the media type of a request's body that is text; empty without one.
-    :ivar guarded: whether it changes something or shows a secret, and needs the token where there is one.
-    :ivar errors: the statuses of failures.
-    :ivar error: the name of the schema of a failure.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answer: str = ""
-    media: str = JSON
-    parameters: tuple[Parameter, ...] = ()
-    body: str = ""
-    text_body: str = ""
-    guarded: bool = False
-    errors: tuple[int, ...] = ()
-    error: str = "Error"
-
-    def as_dict(self) -> dict[str, Any]:
-        """In the document's form."""
-        good = reference(self.answer) if self.answer else _TEXT
-        responses = {"200": {"description": "Done.", "content": {self.media: {"schema": good}}}}
-        for status in self.errors:
-            responses[str(status)] = _failure(status, self.error)
-        if self.guarded:
-            responses.update({str(status): _failure(status, "Error") for status in (401, 403)})
-        operation: dict[str, Any] = {
-            "summary": self.summary,
-            "parameters": [parameter.as_dict() for parameter in self.parameters],
-            "responses": responses,
-        }
-        if self.body:
-            operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(self.body)}}}
-        if self.text_body:
-            operation["requestBody"] = {"required": True, "content": {self.text_body: {"schema": _TEXT}}}
-        if self.guarded:
-            operation["security"] = [{"token": []}]
-        return operation
-
-
-def _failure(status: int, schema: str) -> dict[str, Any]:
-    return {"description": _ERRORS[status], "content": {JSON: {"schema": reference(schema)}}}
-
-
-_SERVICE = Parameter("service", "The service's name.", _TEXT, "path", required=True)
+_SERVICE = Parameter("service", "The service's name.", TEXT, "path", required=True)
 _DRY_RUN = Parameter("dryRun", "Change nothing, and say what would be.", _FLAG)
 _ALLOW_EMPTY = Parameter("allowEmpty", "Take the route although no instance is live.", _FLAG)
 _WAIT = Parameter(
@@ -115,34 +26,41 @@ _RECONFIGURE = (
         Parameter(
             option.docker_flow,
             f"{option.meaning[0].upper()}{option.meaning[1:]}.",
-            _FLAG if option.kind is Kind.FLAG else _TEXT,
+            _FLAG if option.kind is Kind.FLAG else TEXT,
             required=option.name == "service",
         )
         for option in OPTIONS
         if option.docker_flow
     ),
-    Parameter("port", "The port of outboundHostname.", _TEXT),
+    Parameter("port", "The port of outboundHostname.", TEXT),
     _WAIT,
     _ALLOW_EMPTY,
     _DRY_RUN,
 )
-_REMOVE = (Parameter("serviceName", "The service whose route goes.", _TEXT, required=True), _DRY_RUN)
+_REMOVE = (Parameter("serviceName", "The service whose route goes.", TEXT, required=True), _DRY_RUN)
 _EVENT_POSITION = (
-    Parameter("after", "The ID of an event: what came after it is sent first.", _TEXT),
-    Parameter("Last-Event-ID", "The same, as browsers send it.", _TEXT, "header"),
+    Parameter("after", "The ID of an event: what came after it is sent first.", TEXT),
+    Parameter("Last-Event-ID", "The same, as browsers send it.", TEXT, "header"),
 )
+_LIMIT = Parameter("limit", "How many.", {"type": "integer", "minimum": 0, "maximum": 1000, "default": 100})
 _STATE_QUERY = (
-    Parameter("search", "Only routes whose service, paths or domains hold this text.", _TEXT),
+    Parameter("search", "Only routes whose service, paths or domains hold this text.", TEXT),
     Parameter("trouble", "Only routes in trouble.", _FLAG),
-    Parameter("limit", "How many routes.", {"type": "integer", "minimum": 0, "maximum": 1000, "default": 100}),
+    _LIMIT,
 )
 
 
 def operations() -> Iterator[Operation]:
     """Every call of the API."""
-    yield Operation("get", "/v1/routes", "All routes with their instances.", "RouteList")
+    yield Operation("get", "/v1/routes", "All routes with their instances.", "RouteList", role=Role.READ)
     yield Operation(
-        "get", "/v1/routes/{service}", "One route.", "RouteState", parameters=(_SERVICE,), errors=(400, 404)
+        "get",
+        "/v1/routes/{service}",
+        "One route.",
+        "RouteState",
+        parameters=(_SERVICE,),
+        role=Role.READ,
+        errors=(400, 404),
     )
     yield Operation(
         "put",
@@ -151,7 +69,7 @@ def operations() -> Iterator[Operation]:
         "RouteState",
         parameters=(_SERVICE, _WAIT, _ALLOW_EMPTY, _DRY_RUN, Parameter("diff", "Add what it changes.", _FLAG)),
         body="RouteBody",
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 409, 503),
     )
     yield Operation(
@@ -160,7 +78,7 @@ def operations() -> Iterator[Operation]:
         "Take a route away.",
         "Removal",
         parameters=(_SERVICE, _DRY_RUN),
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 404, 503),
     )
     for verb, text, body in (
@@ -174,7 +92,7 @@ def operations() -> Iterator[Operation]:
             "RouteState",
             parameters=(_SERVICE,),
             body=body,
-            guarded=True,
+            role=Role.CHANGE,
             errors=(400, 404, 503),
         )
     yield from _holds()
@@ -186,9 +104,27 @@ def operations() -> Iterator[Operation]:
         "What happens, as server-sent events; the data of each is the schema Event.",
         media="text/event-stream",
         parameters=_EVENT_POSITION,
+        role=Role.READ,
         errors=(503,),
     )
-    yield Operation("get", "/v1/state", "What the page shows.", "State", parameters=_STATE_QUERY, errors=(400,))
+    yield Operation(
+        "get",
+        "/v1/state",
+        "What the page shows.",
+        "State",
+        parameters=_STATE_QUERY,
+        role=Role.READ,
+        errors=(400,),
+    )
+    yield Operation(
+        "get",
+        "/v1/audit",
+        "Who changed what: the last changes that were asked for, the newest first.",
+        "Audit",
+        parameters=(_LIMIT,),
+        role=Role.READ,
+        errors=(400,),
+    )
     yield Operation("get", "/metrics", "Metrics in Prometheus' text format.", media="text/plain")
     yield Operation("get", "/healthz", "Whether the proxy serves.", "Health", errors=(503,))
     yield Operation(
@@ -197,7 +133,8 @@ def operations() -> Iterator[Operation]:
     yield Operation("get", "/v1/openapi.json", "This document.", "OpenAPI")
     for path, media in (("/", "text/html"), ("/dashboard/style.css", "text/css")):
         yield Operation("get", path, "The page.", media=media)
-    yield Operation("get", "/dashboard/page.js", "The page's script.", media="text/javascript")
+    for name in ("access", "page"):
+        yield Operation("get", f"/dashboard/{name}.js", "The page's scripts.", media="text/javascript")
     yield from _docker_flow()
 
 
@@ -215,7 +152,7 @@ def _holds() -> Iterator[Operation]:
             "HoldState",
             parameters=(_SERVICE,),
             body=body,
-            guarded=True,
+            role=Role.CHANGE,
             errors=(400, 404, 409, 503) if method == "post" else (400, 409, 503),
         )
     yield Operation(
@@ -223,8 +160,8 @@ def _holds() -> Iterator[Operation]:
         "/v1/routes/{service}/hold",
         "End a hold. The route of one that is promoted becomes the service's.",
         "HoldState",
-        parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", _TEXT)),
-        guarded=True,
+        parameters=(_SERVICE, Parameter("id", "Only the hold with this ID.", TEXT)),
+        role=Role.CHANGE,
         errors=(400, 503),
     )
 
@@ -239,28 +176,36 @@ def _counts() -> Iterator[Operation]:
         answer,
         parameters=(_SERVICE,),
         body="CountBody",
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 503),
     )
     yield Operation(
-        "get", path, "The requests of users so far, in all proxies.", answer, parameters=(_SERVICE,), errors=(404, 503)
+        "get",
+        path,
+        "The requests of users so far, in all proxies.",
+        answer,
+        parameters=(_SERVICE,),
+        role=Role.READ,
+        errors=(404, 503),
     )
-    identity = Parameter("id", "The count's ID.", _TEXT, required=True)
+    identity = Parameter("id", "The count's ID.", TEXT, required=True)
     yield Operation(
         "delete",
         path,
         "End a count; its result, of all proxies.",
         answer,
         parameters=(_SERVICE, identity),
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 404, 503),
     )
 
 
 def _certificates() -> Iterator[Operation]:
     """The certificates that users meet."""
-    name = Parameter("name", "The certificate's name.", _TEXT, "path", required=True)
-    yield Operation("get", "/v1/certs", "The certificates: their names and ends, never a key.", "CertificateList")
+    name = Parameter("name", "The certificate's name.", TEXT, "path", required=True)
+    yield Operation(
+        "get", "/v1/certs", "The certificates: their names and ends, never a key.", "CertificateList", role=Role.READ
+    )
     yield Operation(
         "put",
         "/v1/certs/{name}",
@@ -268,7 +213,7 @@ def _certificates() -> Iterator[Operation]:
         "CertificateState",
         parameters=(name,),
         text_body="application/x-pem-file",
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 409, 503),
     )
     yield Operation(
@@ -277,7 +222,7 @@ def _certificates() -> Iterator[Operation]:
         "Serve a certificate no longer that came by the API.",
         "CertificateRemoval",
         parameters=(name,),
-        guarded=True,
+        role=Role.CHANGE,
         errors=(400, 404, 409, 503),
     )
     answer = "DockerFlowCertificates"
@@ -287,13 +232,19 @@ def _certificates() -> Iterator[Operation]:
             f"{DOCKER_FLOW}/cert{slash}",
             "Docker Flow: Proxy's cert: as PUT /v1/certs.",
             answer,
-            parameters=(Parameter("certName", "The certificate's name.", _TEXT, required=True),),
+            parameters=(Parameter("certName", "The certificate's name.", TEXT, required=True),),
             text_body="application/x-pem-file",
-            guarded=True,
+            role=Role.CHANGE,
             errors=(400, 409, 500),
             error=answer,
         )
-        yield Operation("get", f"{DOCKER_FLOW}/certs{slash}", "Docker Flow: Proxy's certs, without the keys.", answer)
+        yield Operation(
+            "get",
+            f"{DOCKER_FLOW}/certs{slash}",
+            "Docker Flow: Proxy's certs, without the keys.",
+            answer,
+            role=Role.READ,
+        )
 
 
 def _docker_flow() -> Iterator[Operation]:
@@ -307,19 +258,26 @@ def _docker_flow() -> Iterator[Operation]:
                 (f"{prefix}/remove", "Docker Flow: Proxy's remove.", _REMOVE, (400, 500)),
             ):
                 yield Operation(
-                    method, path + slash, text, answer, parameters=parameters, guarded=True, errors=errors, error=answer
+                    method,
+                    path + slash,
+                    text,
+                    answer,
+                    parameters=parameters,
+                    role=Role.CHANGE,
+                    errors=errors,
+                    error=answer,
                 )
             yield Operation(
                 method,
                 f"{prefix}/reload{slash}",
                 "Docker Flow: Proxy's reload: an empty answer.",
                 media="application/octet-stream",
-                guarded=True,
+                role=Role.CHANGE,
                 errors=(500,),
                 error=answer,
             )
             yield Operation(
-                method, f"{prefix}/config{slash}", "The haproxy.cfg that runs.", media="text/plain", guarded=True
+                method, f"{prefix}/config{slash}", "The haproxy.cfg that runs.", media="text/plain", role=Role.READ
             )
             for path in (f"{prefix}/ping", "/v1/test", "/v2/test"):
                 yield Operation(method, path + slash, "Whether the daemon answers.", answer)
@@ -335,12 +293,12 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "jenkins-proxy serve",
             "version": __version__,
-            "description": "The daemon that owns HAProxy's configuration. Calls that change something or show a secret "
-            "need the token where the daemon has one.",
+            "description": "The daemon that owns HAProxy's configuration. Where it has tokens or asks for client "
+            "certificates, a call needs one with the role that its security names, or with the role change.",
         },
         "paths": paths,
         "components": {
             "schemas": {**schemas(), "OpenAPI": {"type": "object"}},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}, "certificate": {"type": "mutualTLS"}},
         },
     }

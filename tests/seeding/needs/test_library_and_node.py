@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from jenkins_proxy.errors import JenkinsServerError
-from jenkins_proxy.seeding import library, node
-from jenkins_proxy.seeding.library import Library
+from jenkins_proxy.seeding.needs import library, node
+from jenkins_proxy.seeding.needs.library import Library
 
 LABEL = "/label/docker/api/json"
 OURS = Library("jenkins-proxy", "1.0.0", "https://example.com/it's.git")
@@ -113,6 +113,23 @@ def test_a_user_who_may_not_gets_it_as_code(fake, answer, credentials: str) -> N
     assert (wanted["name"], wanted["defaultVersion"]) == ("jenkins-proxy", "1.0.0")
     git = {"remote": "https://example.com/it's.git", **({"credentialsId": credentials} if credentials else {})}
     assert wanted["retriever"]["modernSCM"]["scm"] == {"git": git}
+
+
+def test_a_user_who_may_not_but_sees_that_it_is_there_gets_no_code(fake, answer) -> None:
+    """The nightly run of somebody who is no administrator."""
+    fake.fault("POST", "/scriptText", answer(403))
+    found = {"suggestions": [{"name": "jenkins-proxy"}, {"name": "jenkins-proxy-old"}]}
+    path = "/descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryStep/autoCompleteIdentifier"
+    fake.fault("GET", path, answer(200, json.dumps(found).encode()))
+    outcome = library.register(fake.connect(), OURS, dry_run=False)
+    assert (outcome.symbol, outcome.compared, outcome.line(OURS)) == ("=", False, "= library jenkins-proxy")
+
+
+def test_a_library_whose_name_only_begins_so_is_another(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(403))
+    path = "/descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryStep/autoCompleteIdentifier"
+    fake.fault("GET", path, answer(200, b'{"suggestions": [{"name": "jenkins-proxy-old"}]}'))
+    assert library.register(fake.connect(), OURS, dry_run=False).symbol == ""
 
 
 def test_a_script_that_fails_is_told_in_one_line(fake, answer) -> None:

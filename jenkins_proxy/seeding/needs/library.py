@@ -33,15 +33,19 @@ class Registered:
     :ivar symbol: ``+`` it is new, ``~`` it differs, ``=`` it is there; empty when the user may not, who then needs
         somebody to apply :func:`as_code`.
     :ivar changes: for ``~``, what differs: ``version 0.9.0 -> 1.0.0``.
+    :ivar compared: False where this user sees no more of it than that it is there.
     """
 
     symbol: str
     changes: tuple[str, ...] = ()
+    compared: bool = True
 
     def line(self, library: Library) -> str:
         """The line of the plan."""
         if self.changes:
             return f"{self.symbol} library {library.name}: {', '.join(self.changes)}"
+        if not self.compared:
+            return f"{self.symbol} library {library.name}"
         return f"{self.symbol} library {library.name}@{library.version} from {library.remote}"
 
 
@@ -57,7 +61,7 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> Regis
     except Refused as error:
         if error.status != 403:
             raise
-        return Registered("")
+        return Registered(KEEP, compared=False) if library.name in visible(server, library.name) else Registered("")
     symbol, *lines = answer.splitlines() or [""]
     if symbol == REFUSE:
         raise JenkinsServerError(
@@ -71,6 +75,20 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> Regis
             "it needs the plugins Pipeline: Groovy Libraries and Git",
         )
     return Registered(symbol, tuple(lines))
+
+
+def visible(server: JenkinsServer, name: str) -> list[str]:
+    """The libraries whose names begin so, which Jenkins suggests to everybody who may read jobs' configurations."""
+    try:
+        answer = server.call(
+            "GET",
+            "descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryStep/autoCompleteIdentifier",
+            params={"value": name},
+            doing="look for libraries in",
+        )
+    except Refused:
+        return []
+    return [one["name"] for one in server.json(answer)["suggestions"]]
 
 
 def as_code(library: Library) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.access.audit import AuditEntry
 from jenkins_proxy.proxy.events import Event
 from jenkins_proxy.proxy.holds import MAX_SECONDS, Holder, Phase
 from jenkins_proxy.proxy.models import InstanceState
@@ -105,6 +106,8 @@ def schemas() -> dict[str, Schema]:
         "Event": event,
         "Traffic": _of_dataclass(Traffic),
         "State": _state(event),
+        "Audit": _object({"changes": {"type": "array", "items": reference("AuditEntry")}}),
+        "AuditEntry": _of_dataclass(AuditEntry),
         "DockerFlowAnswer": _docker_flow_answer(),
     }
 

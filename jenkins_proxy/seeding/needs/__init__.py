@@ -1,0 +1,1 @@
+"""What jobs need of Jenkins besides themselves: plugins, a node, the library."""
