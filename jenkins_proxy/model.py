@@ -10,6 +10,8 @@ from typing import Any
 PASSING = "passing"
 WARNING = "warning"
 CRITICAL = "critical"
+HIDDEN = "<hidden>"
+"""What stands where a secret would."""
 
 
 @dataclass(frozen=True, order=True)
@@ -123,6 +125,35 @@ class Route:
     timeout_server: float = 0.0
     timeout_tunnel: float = 0.0
     check_path: str = ""
+    domain_algo: str = ""
+    service_header: tuple[str, ...] = ()
+    user_agent: tuple[str, ...] = ()
+    path_exclude: tuple[str, ...] = ()
+    is_default_backend: bool = False
+    redirect_from_domain: tuple[str, ...] = ()
+    https_only: bool = False
+    https_redirect_code: str = ""
+    redirect_when_http_proto: bool = False
+    redirect_unless_https_proto: bool = False
+    deny_http: bool = False
+    allowed_methods: tuple[str, ...] = ()
+    denied_methods: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    ignore_authorization: bool = False
+    req_path_search_replace: str = ""
+    add_req_header: tuple[str, ...] = ()
+    set_req_header: tuple[str, ...] = ()
+    del_req_header: tuple[str, ...] = ()
+    add_res_header: tuple[str, ...] = ()
+    set_res_header: tuple[str, ...] = ()
+    del_res_header: tuple[str, ...] = ()
+    session_type: str = ""
+    compression_algo: str = ""
+    compression_type: tuple[str, ...] = ()
+    check_tcp: bool = False
+    src_port: str = ""
+    req_mode: str = ""
+    part_of: str = ""
     allow_from: tuple[str, ...] = ()
     proto: str = ""
 
@@ -146,6 +177,28 @@ class Route:
         if plain:
             return plain[0]
         return f"www{self.domains[0][1:]}" if self.domains else ""
+
+    @property
+    def tcp(self) -> bool:
+        """Whether it is about connections, and not about HTTP's requests."""
+        return self.req_mode in ("tcp", "sni")
+
+    @property
+    def request_headers(self) -> dict[str, str]:
+        """Headers that a request needs to reach the route."""
+        headers = dict(header.split(":", 1) for header in self.service_header)
+        return {**headers, "User-Agent": self.user_agent[0]} if self.user_agent else headers
+
+    @property
+    def rewrites(self) -> tuple[tuple[str, str], ...]:
+        """What is replaced in the path before a request goes on, in order: regular expressions and replacements."""
+        pairs = [(self.req_path_search, self.req_path_replace)] if self.req_path_search else []
+        texts = self.req_path_search_replace.split(":") if self.req_path_search_replace else []
+        return (*pairs, *((search, replace) for search, _, replace in (text.partition(",") for text in texts)))
+
+    def as_shown(self) -> dict[str, Any]:
+        """As :meth:`as_dict`, for whoever may read: of users only their names."""
+        return {**self.as_dict(), "users": [f"{user.partition(':')[0]}:{HIDDEN}" for user in self.users]}
 
     def as_dict(self) -> dict[str, Any]:
         """The route as JSON-ready data: every field, tuples as lists."""

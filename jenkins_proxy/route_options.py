@@ -8,126 +8,26 @@ option is a field of :class:`~jenkins_proxy.model.Route`, a row here, and what H
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from jenkins_proxy import validation
+from jenkins_proxy import docker_flow, http_values, route_http_options, validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
+from jenkins_proxy.query import Query
+from jenkins_proxy.route_option import (
+    DOCKER_FLOW_LABEL_PREFIX,
+    LABEL_PREFIX,
+    Kind,
+    RouteOption,
+    list_of,
+    one_of,
+    optional,
+)
 
-LABEL_PREFIX = "com.jenkins-proxy."
-MAX_VALUES = 100
-"""How many paths, and how many domains, a route may have."""
 MAX_SLOW_START = 3600.0
 MAX_TIMEOUT = 86400.0
 PROTOCOLS = ("h2",)
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-
-Check = Callable[[Any, str], object]
-"""Takes a value and what its giver calls it; raises UsageError when the value is not allowed."""
-
-
-class Kind(StrEnum):
-    """What a field holds: text, texts, true or false, or a number of seconds."""
-
-    TEXT = "text"
-    LIST = "list"
-    FLAG = "flag"
-    SECONDS = "seconds"
-
-
-@dataclass(frozen=True)
-class RouteOption:
-    """A field of a route, and all of its names.
-
-    :ivar name: the field of :class:`~jenkins_proxy.model.Route`, which is also the key in JSON.
-    :ivar meaning: in words, for the help of the command line, the Jenkins steps and the documentation.
-    :ivar check: the grammar of one value; paths, whose grammar depends on ``path_type``, are checked elsewhere.
-    :ivar cli: the option of the command line; empty where there is none. The key of the Jenkins steps and the label
-        are made from it.
-    :ivar metavar: what the command line's help calls the value.
-    :ivar docker_flow: the parameter of Docker Flow: Proxy; empty where it has none.
-    :ivar docker_flow_answer: the field of Docker Flow: Proxy's answer that repeats the parameter.
-    :ivar labelled: whether a label of the target in the compose file can give it. What leads to a service is said by
-        whoever deploys it, and has no label.
-    :ivar choices: the only values allowed, for the help.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    check: Check
-    cli: str = ""
-    metavar: str = ""
-    docker_flow: str = ""
-    docker_flow_answer: str = ""
-    labelled: bool = False
-    choices: tuple[str, ...] = ()
-
-    @property
-    def default(self) -> Any:
-        """The value of a route that does not say; empty for the service, which every route says."""
-        return getattr(Route, self.name, "")
-
-    @property
-    def default_text(self) -> str:
-        """The default as a person would type it; empty where it is nothing."""
-        if isinstance(self.default, bool):
-            return str(self.default).lower()
-        return f"{self.default:g}" if isinstance(self.default, float) else "".join(self.default)
-
-    @property
-    def groovy(self) -> str:
-        """The key of the Jenkins steps: ``slowStart``; empty where there is none."""
-        if self.name == "service":
-            return self.name
-        return re.sub(r"-(\w)", lambda match: match.group(1).upper(), self.cli.lstrip("-"))
-
-    @property
-    def label(self) -> str:
-        """The compose label: ``com.jenkins-proxy.slow-start``; empty where there is none."""
-        return LABEL_PREFIX + self.cli.lstrip("-") if self.labelled else ""
-
-    def parse(self, text: str) -> Any:
-        """The value that a text stands for. Where it stands for none, the text itself, which :attr:`check` refuses."""
-        if self.kind is Kind.LIST:
-            return tuple(item for item in text.split(",") if item)
-        if self.kind is Kind.FLAG:
-            return {"true": True, "false": False}.get(text, text)
-        if self.kind is Kind.SECONDS:
-            return float(text) if _NUMBER.fullmatch(text) else text
-        return text
-
-
-def _optional(rule: validation.Rule) -> Check:
-    return lambda value, parameter: value == "" or validation.check(rule, parameter, value)
-
-
-def _path_type(value: Any, parameter: str) -> None:
-    if value not in validation.PATH_TYPES:
-        raise validation.not_allowed(parameter, value, ", ".join(validation.PATH_TYPES))
-
-
-def _proto(value: Any, parameter: str) -> None:
-    if value not in ("", *PROTOCOLS):
-        raise validation.not_allowed(parameter, value, ", ".join(PROTOCOLS))
-
-
-def _list_of(check: Check | None = None) -> Check:
-    def check_list(values: Any, parameter: str) -> None:
-        if not isinstance(values, tuple):
-            raise validation.not_allowed(parameter, values, "a list")
-        if len(values) > MAX_VALUES:
-            raise UsageError(f"{parameter}: {len(values)} values: {MAX_VALUES} at the most are allowed")
-        if check:
-            for value in values:
-                check(value, parameter)
-
-    return check_list
-
 
 OPTIONS = (
     RouteOption(
@@ -142,7 +42,7 @@ OPTIONS = (
         "paths",
         Kind.LIST,
         "paths that lead to the service",
-        _list_of(),
+        list_of(),
         cli="--path",
         metavar="P[,P...]",
         docker_flow="servicePath",
@@ -151,7 +51,7 @@ OPTIONS = (
         "domains",
         Kind.LIST,
         "domains that lead to the service: example.com and all below it, *.example.com only what is below it",
-        _list_of(validation.check_domain),
+        list_of(validation.check_domain),
         cli="--domain",
         metavar="D[,D...]",
         docker_flow="serviceDomain",
@@ -161,7 +61,7 @@ OPTIONS = (
         "path_type",
         Kind.TEXT,
         "how paths match, in HAProxy's words",
-        _path_type,
+        one_of(validation.PATH_TYPES),
         cli="--path-type",
         metavar="TYPE",
         docker_flow="pathType",
@@ -173,7 +73,7 @@ OPTIONS = (
         "color",
         Kind.TEXT,
         "the color of a blue-green service that serves: its instances are those of SERVICE-COLOR",
-        _optional(validation.COLOR),
+        optional(validation.COLOR),
         docker_flow="serviceColor",
         docker_flow_answer="ServiceColor",
     ),
@@ -181,33 +81,44 @@ OPTIONS = (
         "acl_name",
         Kind.TEXT,
         "what orders the routes that match neither by an exact path nor by a prefix (default: the service's name)",
-        _optional(validation.NAME),
+        optional(validation.NAME),
+        cli="--acl-name",
+        metavar="NAME",
         docker_flow="aclName",
         docker_flow_answer="AclName",
+        labelled=True,
     ),
     RouteOption(
         "skip_check",
         Kind.FLAG,
         "no health check by the proxy itself",
         validation.check_flag,
+        cli="--skip-check",
         docker_flow="skipCheck",
         docker_flow_answer="SkipCheck",
+        labelled=True,
     ),
     RouteOption(
         "req_path_search",
         Kind.TEXT,
         "a regular expression: what it matches in the path is replaced before the request goes on",
         lambda value, parameter: value == "" or validation.check_regex(value, parameter),
+        cli="--req-path-search",
+        metavar="REGEX",
         docker_flow="reqPathSearch",
         docker_flow_answer="ReqPathSearch",
+        labelled=True,
     ),
     RouteOption(
         "req_path_replace",
         Kind.TEXT,
         "what replaces the match of the regular expression",
         lambda value, parameter: validation.check(validation.REPLACEMENT, parameter, value),
+        cli="--req-path-replace",
+        metavar="TEXT",
         docker_flow="reqPathReplace",
         docker_flow_answer="ReqPathReplace",
+        labelled=True,
     ),
     RouteOption(
         "outbound_hostname",
@@ -255,11 +166,12 @@ OPTIONS = (
         metavar="P",
         labelled=True,
     ),
+    *route_http_options.OPTIONS,
     RouteOption(
         "allow_from",
         Kind.LIST,
         "networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)",
-        _list_of(validation.check_network),
+        list_of(validation.check_network),
         cli="--allow-from",
         metavar="NET[,NET...]",
         labelled=True,
@@ -268,13 +180,17 @@ OPTIONS = (
         "proto",
         Kind.TEXT,
         "what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)",
-        _proto,
+        one_of(("", *PROTOCOLS)),
         cli="--proto",
         metavar="PROTO",
         labelled=True,
         choices=PROTOCOLS,
     ),
 )
+_OF_CONNECTIONS = {
+    *("service", "color", "acl_name", "skip_check", "outbound_hostname", "slow_start", "timeout_server"),
+    *("timeout_tunnel", "check_tcp", "src_port", "req_mode", "part_of"),
+}
 CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}
 DOCKER_FLOW_WORDS = {option.name: option.docker_flow or option.name for option in OPTIONS}
 
@@ -288,9 +204,12 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     word = {option.name: (words or {}).get(option.name, option.name) for option in OPTIONS}
     for option in OPTIONS:
         option.check(getattr(route, option.name), word[option.name])
-    for path in route.paths:
-        validation.check_path(path, route.path_type, word["paths"])
-    if not route.paths and not route.domains:
+    for name in ("paths", "path_exclude"):
+        for path in getattr(route, name):
+            validation.check_path(path, route.path_type, word[name])
+    if route.tcp:
+        _check_tcp(route, word)
+    elif not route.paths and not route.domains and not route.is_default_backend:
         raise UsageError(
             f"the route of {route.service} has neither a path nor a domain",
             f"give {word['paths']} or {word['domains']}, or both",
@@ -298,27 +217,100 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     if route.req_path_replace and not route.req_path_search:
         shown = validation.shown(route.req_path_replace)
         raise UsageError(f"{word['req_path_replace']} {shown} is given without {word['req_path_search']}")
+    _check_redirects(route, word)
+    _check_users(route, word)
+
+
+def _check_tcp(route: Route, word: Mapping[str, str]) -> None:
+    """:raises UsageError: when a route of connections lacks what tells them apart, or has what only requests have."""
+    mode = f"{word['req_mode']} {route.req_mode}"
+    without = [] if route.src_port else [word["src_port"]]
+    without += [word["domains"]] if route.req_mode == "sni" and not route.domains else []
+    if without:
+        raise UsageError(f"{mode} is given without {' and '.join(without)}")
+    fit = _OF_CONNECTIONS | ({"domains"} if route.req_mode == "sni" else set())
+    unfit = [word[o.name] for o in OPTIONS if o.name not in fit and getattr(route, o.name) != o.default]
+    if unfit:
+        raise UsageError(f"{mode} goes without {validation.few(unfit)}: a connection is no request")
+
+
+def _check_redirects(route: Route, word: Mapping[str, str]) -> None:
+    """:raises UsageError: for a domain whose users would be sent nowhere, or to and fro for ever."""
+    for domain in route.redirect_from_domain:
+        if domain.startswith("*."):
+            raise validation.not_allowed(word["redirect_from_domain"], domain, "one domain, without *")
+        if not route.host or route.host.lower() == domain.lower():
+            raise UsageError(
+                f"{word['redirect_from_domain']} {validation.shown(domain)} has no other domain to redirect to",
+                f"give it with {word['domains']}",
+            )
+
+
+def _check_users(route: Route, word: Mapping[str, str]) -> None:
+    """:raises UsageError: when a user has two passwords."""
+    names = [user.partition(":")[0] for user in route.users]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"{word['users']}: {validation.few(twice)} is given twice")
 
 
 def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] = ()) -> Route:
     """Complete a route with the compose labels of its target: a label is a default, and arguments win over it.
 
-    :param labels: all labels of the compose service; those without the prefix ``com.jenkins-proxy.`` are not looked at.
+    Labels of our own win over those of Docker Flow: Swarm Listener, which have the names of Docker Flow: Proxy's
+    parameters and give paths and domains, too, where no argument does.
+
+    :param labels: all labels of the compose service; those without one of the two prefixes are not looked at.
     :param given: the fields that arguments have given.
-    :raises UsageError: for a label with the prefix that is none of the table's, or whose value is not allowed.
+    :raises UsageError: for a label with our prefix that is none of the table's, or one whose value is not allowed.
     """
     options = {option.label: option for option in OPTIONS if option.labelled}
     unknown = sorted(name for name in labels if name.startswith(LABEL_PREFIX) and name not in options)
     if unknown:
         raise UsageError(f"unknown label(s) {', '.join(unknown)}", f"known: {', '.join(options)}")
-    values: dict[str, Any] = {}
+    values = _docker_flow_labels(route, labels)
     for label, option in options.items():
         if label not in labels:
             continue
         value = option.parse(labels[label])
-        option.check(value, label)
         if value in ("", ()):
             raise validation.not_allowed(label, labels[label], "a value")
-        if option.name not in given:
-            values[option.name] = value
-    return dataclasses.replace(route, **values)
+        option.check(value, label)
+        values[option.name] = value
+    return dataclasses.replace(route, **{name: value for name, value in values.items() if name not in given})
+
+
+def _docker_flow_labels(route: Route, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The fields that labels of Docker Flow: Swarm Listener give. What a deploy itself says is not read."""
+    prefix = DOCKER_FLOW_LABEL_PREFIX
+    pairs = [(name.removeprefix(prefix), text) for name, text in labels.items() if name.startswith(prefix)]
+    if not pairs:
+        return {}
+    query = Query([(name, text) for name, text in pairs if name != "serviceName"] + [("serviceName", route.service)])
+    options = tuple(option for option in OPTIONS if option.docker_flow)
+    try:
+        values, *more = docker_flow.fields(query, options, _no_clear_text, _no_secret)
+        if more:
+            raise UsageError(
+                "port: a deploy has one route", "leave the labels with an index out, or deploy without them"
+            )
+        names = docker_flow.given(query, options) - {"service", "color"}
+        for option in options:
+            if option.name in names:
+                option.check(values[option.name], prefix + option.docker_flow)
+    except UsageError as error:
+        raise (
+            error if error.message.startswith(prefix) else UsageError(f"{prefix}{error.message}", error.hint)
+        ) from error
+    return {name: values[name] for name in names}
+
+
+def _no_clear_text(_password: str, _service: str, user: str) -> str:
+    raise UsageError(
+        f"users {user}: a password in clear can be read by everybody who may look at the container",
+        f"{http_values.HASH_HINT}, and add the label {DOCKER_FLOW_LABEL_PREFIX}usersPassEncrypted=true",
+    )
+
+
+def _no_secret(name: str) -> str:
+    raise UsageError(f"usersSecret {name[:40]!r}: only the proxy has its secrets", "give users with their hashes")

@@ -3,13 +3,45 @@ import groovy.transform.Field
 
 // Options of a route, for every step that takes a path. A test holds them equal to jenkins_proxy/route_options.py.
 @Field final Map ROUTE = [
-    pathType: '',      // how paths match, in HAProxy's words ('': path_beg)
-    slowStart: 0,      // seconds within which a new instance reaches its full share of the requests
-    timeoutServer: 0,  // seconds that the proxy waits for data from an instance
-    timeoutTunnel: 0,  // seconds that a silent WebSocket stays open
-    checkPath: '',     // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
-    allowFrom: [],     // networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)
-    proto: '',         // what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)
+    pathType: '',                     // how paths match, in HAProxy's words ('': path_beg)
+    aclName: '',                      // what orders the routes that match neither by an exact path nor by a prefix (default: the service's name)
+    skipCheck: false,                 // no health check by the proxy itself
+    reqPathSearch: '',                // a regular expression: what it matches in the path is replaced before the request goes on
+    reqPathReplace: '',               // what replaces the match of the regular expression
+    slowStart: 0,                     // seconds within which a new instance reaches its full share of the requests
+    timeoutServer: 0,                 // seconds that the proxy waits for data from an instance
+    timeoutTunnel: 0,                 // seconds that a silent WebSocket stays open
+    checkPath: '',                    // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
+    domainAlgo: '',                   // how domains match, in HAProxy's words (default: the domain and all below it, as hdr_dom(host))
+    serviceHeader: [],                // headers that a request must have to reach the service: X-Version:3
+    userAgent: [],                    // parts of a User-Agent header, one of which a request must have to reach the service
+    pathExclude: [],                  // paths that do not lead to the service, though they match; compared as the route's own
+    isDefaultBackend: false,          // requests that no route is for reach this service, too
+    redirectFromDomain: [],           // domains whose users are sent to the route's first domain, by 301
+    httpsOnly: false,                 // requests that did not come by HTTPS are redirected to it; X-Forwarded-Proto: https counts as HTTPS
+    httpsRedirectCode: '',            // the status of redirects to HTTPS (default: 302)
+    redirectWhenHttpProto: false,     // requests with X-Forwarded-Proto: http are redirected to HTTPS
+    redirectUnlessHttpsProto: false,  // requests without X-Forwarded-Proto: https are redirected to HTTPS
+    denyHttp: false,                  // requests that did not come by HTTPS are answered with 403; X-Forwarded-Proto: https counts as HTTPS
+    allowedMethods: [],               // the only methods that are let through; others are answered with 403
+    deniedMethods: [],                // methods that are answered with 403
+    users: [],                        // who may enter, by HTTP's basic authentication: a name and a password's hash (hash it with: openssl passwd -6)
+    ignoreAuthorization: false,       // everybody may enter, whatever users are given
+    reqPathSearchReplace: '',         // as req_path_search and req_path_replace, several times: /old/,/new/:^/v1,
+    addReqHeader: [],                 // headers that are added to the request before it goes on: X-Name value
+    setReqHeader: [],                 // headers that are set in the request before it goes on: X-Name value
+    delReqHeader: [],                 // headers that are taken out of the request before it goes on: X-Name
+    addResHeader: [],                 // headers that are added to the answer: X-Name value
+    setResHeader: [],                 // headers that are set in the answer: X-Name value
+    delResHeader: [],                 // headers that are taken out of the answer: X-Name
+    sessionType: '',                  // keeps a user at one instance, by a cookie of the service's name
+    compressionAlgo: '',              // compresses answers for clients that take it
+    compressionType: [],              // content types that are compressed (default: all)
+    checkTcp: false,                  // an instance is ready once it takes connections, whatever it answers
+    srcPort: '',                      // the port at which requests come in, one of those that the daemon's --bind or --tcp-bind gives (default: any)
+    reqMode: '',                      // what is routed: requests of HTTP, connections by their port alone (tcp), or by port and TLS name (sni)
+    allowFrom: [],                    // networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)
+    proto: '',                        // what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [

@@ -35,6 +35,7 @@ COMMANDS = {
     "registrator": "run the agent that enters this engine's containers into the registry",
     "seed": "create and update Jenkins jobs from a YAML file",
     "demo": "run the article's example on this machine",
+    "import": "show what moves from a Docker Flow: Proxy, and move it with --apply",
     "doctor": "show each setting, where it comes from, and whether its address answers",
 }
 

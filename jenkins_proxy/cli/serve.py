@@ -13,7 +13,7 @@ import logging
 import os
 import pwd
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -54,6 +54,13 @@ def _add_entry(parser: argparse.ArgumentParser) -> None:
     entry = parser.add_argument_group("users' connections")
     entry.add_argument(
         "--bind", action="append", default=[], metavar="H:P", help="where users connect; repeatable (default: *:80)"
+    )
+    entry.add_argument(
+        "--tcp-bind",
+        action="append",
+        default=[],
+        metavar="H:P",
+        help="where connections come in that routes of the modes tcp and sni lead on; repeatable (default: nowhere)",
     )
     entry.add_argument(
         "--hard-stop-after",
@@ -115,6 +122,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
+    from jenkins_proxy.proxy import container_environ
     from jenkins_proxy.proxy.haproxy import render
     from jenkins_proxy.proxy.options import Options
 
@@ -128,16 +136,21 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         raise UsageError(f"--connections {args.connections} is too few: {_MIN_CONNECTIONS} at the least")
     listen, access = daemon_arguments.parse_listen(args.listen, "--listen"), access_arguments.resolve(args, settings)
     daemon_arguments.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=access.guarded or args.insecure)
+    environ = container_environ.read(os.environ)
+    binds = tuple(daemon_arguments.bind(value) for value in args.bind) or environ.binds or ("*:80",)
     return Options(
         listen=listen,
         haproxy=render.Options(
-            tuple(daemon_arguments.bind(value) for value in args.bind or ["*:80"]),
+            binds,
             render.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
             max_header=_max_header(args.max_header, os.environ),
+            route_defaults=environ.defaults,
+            tcp_binds=_tcp_binds(args.tcp_bind, binds),
             entry=entry_arguments.entry(args),
         ),
+        separator=environ.separator,
         entry_certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
@@ -147,6 +160,16 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
         connections=args.connections,
         names=access.names,
     )
+
+
+def _tcp_binds(given: Sequence[str], binds: Sequence[str]) -> tuple[str, ...]:
+    """:raises UsageError: for a port that HTTP has, or that is given twice."""
+    found = [daemon_arguments.bind(value, "--tcp-bind") for value in given]
+    ports = [bind.rpartition(":")[2] for bind in (*binds, *found)]
+    twice = sorted({port for port in ports if ports.count(port) > 1} & {bind.rpartition(":")[2] for bind in found})
+    if twice:
+        raise UsageError(f"--tcp-bind: port {twice[0]} is given twice", "a port is HTTP's or not, and of one address")
+    return tuple(found)
 
 
 def _max_header(given: int | None, environ: Mapping[str, str]) -> int:
@@ -190,7 +213,10 @@ def _state_dir() -> Path:
 
 def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
+    from jenkins_proxy.proxy import container_environ
 
+    for warning in container_environ.warnings(os.environ):
+        _LOG.warning("%s", warning)
     listening = [(options.listen, options.guarded)]
     if options.embedded:
         listening.append((options.embedded.listen, bool(settings.consul_token)))

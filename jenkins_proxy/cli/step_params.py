@@ -15,7 +15,8 @@ from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import Problems, UsageError
-from jenkins_proxy.route_options import OPTIONS, Kind
+from jenkins_proxy.route_option import Kind
+from jenkins_proxy.route_options import OPTIONS
 
 VARIABLE = "JENKINS_PROXY_PARAMS"
 
@@ -145,7 +146,7 @@ def _check_route(values: Mapping[str, Any], problems: Problems) -> None:
         items = [str(item) for item in (given if isinstance(given, list) else [given]) if _given(item)]
         if not items or option.kind is Kind.FLAG:
             continue
-        value = tuple(word for item in items for word in item.split(",") if word)
+        value = tuple(word for item in items for word in option.items(item) if word)
         parsed = value if option.kind is Kind.LIST else option.parse(items[-1])
         if option.kind is not Kind.SECONDS or not isinstance(parsed, str):
             problems.gather(functools.partial(option.check, parsed, option.groovy))

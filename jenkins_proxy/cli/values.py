@@ -15,6 +15,7 @@ from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
+from jenkins_proxy.route_option import Kind
 from jenkins_proxy.route_options import OPTIONS
 from jenkins_proxy.settings import Settings
 from jenkins_proxy.signals import undisturbed
@@ -121,10 +122,10 @@ def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOption
 
 def _route_values(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of the route that are given."""
-    values = {option.name: getattr(args, option.name) for option in OPTIONS if option.cli}
+    values = {option: getattr(args, option.name) for option in OPTIONS if option.cli}
     return {
-        name: _commas(value) if isinstance(value, list) else value
-        for name, value in values.items()
+        option.name: tuple(item for text in value for item in option.parse(text)) if option.kind is Kind.LIST else value
+        for option, value in values.items()
         if value is not None
     }
 
@@ -138,10 +139,6 @@ def targets(given: Sequence[str]) -> tuple[str, ...]:
     if len(names) > 1 and not all(names):
         raise UsageError("--target has an empty name", "name a compose service with each, or leave it out")
     return tuple(dict.fromkeys(name for name in names if name))
-
-
-def _commas(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(word for value in values for word in value.split(",") if word)
 
 
 def statuses(text: str) -> Statuses:

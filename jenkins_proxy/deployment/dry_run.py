@@ -20,7 +20,7 @@ def show(strategy: Strategy, context: Context) -> dict[str, Any]:
         "steps": planned,
         "containers": running,
         "instances": strategy.wanted,
-        "route": strategy.route.as_dict() if strategy.route else None,
+        "route": strategy.route.as_shown() if strategy.route else None,
         "diff": diff,
     }
     context.console.step(f"dry run: nothing is changed; now running: {', '.join(running) or 'nothing'}")

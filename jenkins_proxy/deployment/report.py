@@ -44,7 +44,7 @@ class Report:
             "strategy": outcome.strategy,
             "orchestrator": outcome.orchestrator,
             "instances": [instance.as_dict() for instance in outcome.instances],
-            "route": outcome.route.as_dict() if outcome.route else None,
+            "route": outcome.route.as_shown() if outcome.route else None,
             "url": outcome.url,
             "timings": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
             "rolled_back": outcome.reverted,

@@ -36,7 +36,7 @@ class Service:
                 {"address": i.address.host, "port": i.address.port, "id": i.id, "node": i.node, "status": i.status}
                 for i in self.instances
             ],
-            "route": self.route.as_dict() if self.route else None,
+            "route": self.route.as_shown() if self.route else None,
             "version": self.version,
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.holds import Hold
@@ -23,8 +24,30 @@ def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
             else (f"{key.domain} {key.path_type} {key.path}".strip())
         )
         raise ConflictError(
-            f"{where} belongs to the route of {other.service}",
-            f"remove that route first, or give {route.service} another path or domain",
+            f"{where} of {route.service} belongs to the route of {other.service}",
+            f"give {route.service} another path or domain, remove that route first, or take it over by takeOver=true",
+        )
+
+
+def refuse_unbound(route: Route, ports: Collection[str], tcp_ports: Collection[str]) -> None:
+    """:raises UsageError: when the route is for a port where nothing of its kind can come in.
+
+    Routes open no port: one that is taken would keep HAProxy from every later change.
+    """
+    what, bound = ("connection", tcp_ports) if route.tcp else ("request", ports)
+    if route.src_port and route.src_port not in bound:
+        raise UsageError(
+            f"no {what} comes in at port {route.src_port}: the proxy listens at {', '.join(sorted(bound)) or 'none'}",
+            f"start the daemon with {'--tcp-bind' if route.tcp else '--bind'} *:{route.src_port} as well",
+        )
+
+
+def refuse_candidates(route: Route) -> None:
+    """:raises ConflictError: when no key can lead to what a deploy starts: it stands in a request's header."""
+    if route.tcp:
+        raise ConflictError(
+            f"the route of {route.service} is one of connections, and candidates are proven by requests",
+            "deploy and scale it with --no-proxy; the proxy follows its instances",
         )
 
 

@@ -169,7 +169,7 @@ def _api(
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
         Certificates(certificates),
-        DockerFlow(service, waiter, certificates),
+        DockerFlow(service, waiter, certificates, options.separator),
         Dashboard(
             service,
             event_log,

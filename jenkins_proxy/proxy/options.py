@@ -46,6 +46,7 @@ class Options:
     :ivar tokens: what callers of the API may present.
     :ivar certificates: whom client certificates of the API stand for; None where they are not asked for.
     :ivar entry_certificates: where those come from that users meet, and the API's own.
+    :ivar separator: between the items of a list, in calls of Docker Flow: Proxy.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     :ivar own_token: what the daemon itself presents to the embedded registry, which knows no other such token.
     """
@@ -60,6 +61,7 @@ class Options:
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()
+    separator: str = ","
     timing: Timing = Timing()
     own_token: str = field(default_factory=functools.partial(secrets.token_hex, 32), repr=False)
 

@@ -16,6 +16,7 @@ _LOGIN = (401, 403)
 class RouteCheck:
     """A request, and the answers that say that an instance is ready.
 
+    :ivar method: empty where it is enough that a connection is taken and kept.
     :ivar target: what is requested, as the instance sees it: after the route has rewritten the path.
     :ivar host: for the Host header; empty means the address that is asked.
     :ivar accepts: whether a status is such an answer.
@@ -29,7 +30,7 @@ class RouteCheck:
     lasting: bool = False
 
     def __str__(self) -> str:
-        return f"{self.method} {self.target}"
+        return f"{self.method} {self.target}" if self.method else "a connection"
 
 
 def _good(status: int) -> bool:
@@ -57,6 +58,8 @@ def route_check(route: Route) -> RouteCheck | None:
     """
     if route.skip_check or route.proto:
         return None
+    if route.check_tcp or route.tcp:
+        return RouteCheck("", "", route.host, _any)
     if route.check_path:
         return RouteCheck("GET", rewritten(route, route.check_path), route.host, _good, lasting=True)
     if route.page:
@@ -69,8 +72,10 @@ def rewritten(route: Route, page: str) -> str:
 
     :param page: a path with or without a query, which stays as it is.
     """
-    if not route.req_path_search:
+    if not route.rewrites:
         return page
     path, mark, query = page.partition("?")
-    path = re.sub(route.req_path_search, lambda _match: route.req_path_replace, path, count=1)
-    return ("" if path.startswith("/") else "/") + path + mark + query
+    for search, replace in route.rewrites:
+        path = re.sub(search, lambda _match, text=replace: text, path, count=1)  # type: ignore[misc]
+        path = path if path.startswith("/") else f"/{path}"
+    return path + mark + query

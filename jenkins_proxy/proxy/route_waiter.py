@@ -25,22 +25,24 @@ class RouteWaiter:
         self._registry = registry
         self._max_query = timing.first_instance_query
 
-    async def put(self, route: Route, *, allow_empty: bool = False, wait: float = 0.0) -> RouteState:
+    async def put(
+        self, route: Route, *, allow_empty: bool = False, wait: float = 0.0, take_over: bool = False
+    ) -> RouteState:
         """As :meth:`ProxyService.put`, and when there is no live instance, again when the first one comes.
 
         :param wait: seconds to wait for it, and for its answer.
         """
         deadline = Deadline(wait)
         try:
-            return await self._service.put(route, allow_empty=allow_empty, wait=wait)
+            return await self._service.put(route, allow_empty=allow_empty, wait=wait, take_over=take_over)
         except NotReadyError:
             raise
         except ConflictError:
             # What is refused for another reason, such as a path that another service holds, is not worth a wait.
-            await self._service.put(route, allow_empty=True, dry_run=True)
+            await self._service.put(route, allow_empty=True, dry_run=True, take_over=take_over)
             if not await self._wait_for_instance(route, deadline):
                 raise
-        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining)
+        return await self._service.put(route, allow_empty=allow_empty, wait=deadline.remaining, take_over=take_over)
 
     async def _wait_for_instance(self, route: Route, deadline: Deadline) -> bool:
         index = 0

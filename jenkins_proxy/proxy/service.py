@@ -27,6 +27,7 @@ from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.take_over import remainders
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 
@@ -67,13 +68,20 @@ class ProxyService:
         self._bug = ""
 
     async def put(
-        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, wait: float | None = None
+        self,
+        route: Route,
+        *,
+        allow_empty: bool = False,
+        dry_run: bool = False,
+        wait: float | None = None,
+        take_over: bool = False,
     ) -> RouteState:
         """Make a route serve; answers when HAProxy serves it with at least one live instance that is ready.
 
         :param allow_empty: take the route even when there is no such instance.
         :param dry_run: change nothing; the answer says what would be, with ``diff``.
         :param wait: seconds to wait until an instance has answered the route's check; None: ``timing.ready_wait``.
+        :param take_over: take the route's paths and domains from the routes of other services, once it serves.
         :raises NotReadyError: none has answered in that time (409); the text lists them.
         :raises ConflictError: no live instance, or another service holds one of its paths (409); the text lists them.
         :raises UsageError: HAProxy refuses the route (400).
@@ -81,7 +89,9 @@ class ProxyService:
         """
         begin = time.monotonic()
         service = route.service
-        admission.refuse_conflict(route, self._desired.all_routes)
+        admission.refuse_unbound(route, self._haproxy.options.ports, self._haproxy.options.tcp_ports)
+        taken = self._taken(route) if take_over else {}
+        admission.refuse_conflict(route, (own for own in self._desired.all_routes if own.service not in taken))
         if not dry_run:
             # A deploy asks by a dry run while the one before it has its lock still, or was killed.
             admission.refuse_promoted(self._desired.holds.get(service))
@@ -90,7 +100,7 @@ class ProxyService:
             drained_ids = self._desired.drained_ids(service)
             admission.refuse_empty(route, instances, drained_ids, self._desired.hosts.resolve)
         if dry_run:
-            return await self._preview(route, instances)
+            return await self._preview(route, instances, taken)
         before = self._applier.running.get(service)
         if before is None or before.route != route:
             await self._applier.check(self._backend(route, instances))
@@ -107,8 +117,33 @@ class ProxyService:
         await self._loop.reconcile([service])
         if service in self._loop.refused:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
+        await self._give_up(taken)
         timings = {"read": read - begin, "store": stored - read, "apply": time.monotonic() - stored}
         return self._state(service, applied=means(before, self._applier.running.get(service)), timings=timings)
+
+    def _taken(self, route: Route) -> Mapping[str, Route | None]:
+        """What would be left of the routes of others. :raises ConflictError: a deploy holds one of these services."""
+        taken = remainders(route, self._desired.all_routes)
+        for service in taken:
+            hold = self._desired.holds.get(service)
+            if hold:
+                raise ConflictError(hold.conflict(), admission.end_hint(service))
+        return taken
+
+    async def _give_up(self, taken: Mapping[str, Route | None]) -> None:
+        """Leave to the routes of others what is left of them."""
+        for service, left in taken.items():
+            if left is None:
+                await self.remove(service)
+                continue
+            version = await self._store.put_route(left)
+            if self._desired.put_route(StoredRoute(left, version)):
+                self._discovery.route_changed(service)
+            await self._loop.reconcile([service])
+
+    def parts(self, service: str) -> list[str]:
+        """The services whose routes are destinations of this one."""
+        return [name for name, stored in self._desired.routes.items() if stored.route.part_of == service]
 
     async def remove(self, service: str) -> bool:
         """Take a route away; False when there was none.
@@ -212,11 +247,16 @@ class ProxyService:
         """A task of the daemon ended by an error that nobody expected: the state shows it from now on."""
         self._bug = f"a part of the daemon ended by a bug: {error!r}"
 
-    async def _preview(self, route: Route, instances: Sequence[Instance]) -> RouteState:
+    async def _preview(
+        self, route: Route, instances: Sequence[Instance], taken: Mapping[str, Route | None]
+    ) -> RouteState:
         backend = self._backend(route, instances)
         await self._applier.check(backend)
         running = self._applier.running
         backends = {**self._desired.backends(self._desired.services, running), route.service: backend}
+        for service, left in taken.items():
+            other = backends.pop(service)
+            backends |= {service: dataclasses.replace(other, route=left)} if left else {}
         return RouteState(
             route,
             version=self._desired.version(route.service),

@@ -150,3 +150,11 @@ def test_how_long_headers_may_be(given, environ, expected) -> None:
         return
     with pytest.raises(UsageError, match=f"^{expected} is not a number of bytes from 16384 to 1048576$"):
         asked()
+
+
+@pytest.mark.parametrize("ports", [("*:80", "127.0.0.1:80"), ("*:81", "*:6379", "*:6379")])
+def test_a_port_is_of_http_or_of_connections(ports, tmp_path):
+    bind, *tcp = ports
+    argv = ["serve", "--state-dir", str(tmp_path), "--bind", bind, *(f"--tcp-bind={port}" for port in tcp)]
+    with pytest.raises(UsageError, match="--tcp-bind: port [0-9]+ is given twice"):
+        dispatch(argv, Console())

@@ -45,13 +45,14 @@ def test_what_is_not_given_has_the_routes_default_and_is_not_noted_as_given(pars
     assert values.request(parse("s")).route_given == frozenset()
 
 
-@pytest.mark.parametrize("option", [option for option in OPTIONS if option.cli], ids=lambda option: option.name)
-def test_every_option_of_the_table_is_an_argument(parse, option):
-    text, value = {Kind.LIST: ("/a,/b", ("/a", "/b")), Kind.SECONDS: ("0", 0.0)}.get(option.kind, ("x", "x"))
-    args = parse("s", f"{option.cli}={text}")
+def test_every_option_of_the_table_is_an_argument(parse):
+    forms = {Kind.LIST: ("=/a,/b", ("/a", "/b")), Kind.SECONDS: ("=0", 0.0), Kind.FLAG: ("", True)}
+    for option in (option for option in OPTIONS if option.cli):
+        text, value = forms.get(option.kind, ("=x", "x"))
+        args = parse("s", f"{option.cli}{text}")
 
-    assert getattr(values.route(args), option.name) == value
-    assert values.request(args).route_given == {option.name}
+        assert getattr(values.route(args), option.name) == value, option.name
+        assert values.request(args).route_given == {option.name}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from jenkins_proxy.docker_flow import REFUSED
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.api.docker_flow_params import REFUSED, parse_reconfigure
-from jenkins_proxy.proxy.api.params import Query
-from jenkins_proxy.route_options import OPTIONS, Kind
+from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
+from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
+from jenkins_proxy.query import Query
+from jenkins_proxy.route_options import OPTIONS
+from tests.docs.docker_flow_exchanges import DIFFERENCES
+from tests.fixtures.route_values import TEXTS
 
 _MINIMUM = {"serviceName": "books-ms", "servicePath": "/api/v1/books"}
 _REFUSAL = " is not supported: "
@@ -20,32 +24,45 @@ _EXAMPLES = {
     "service": "books-ms",
     "paths": "/api/v1/books",
     "domains": "example.com",
-    "path_type": "path_reg",
     "color": "blue",
-    "acl_name": "05-books",
     "outbound_hostname": "books.example.com:8080",
-    "req_path_search": "^/old/",
-    "req_path_replace": "/new/",
+    "users": "ann:secret",
+    **{name: texts[0] for name, texts in TEXTS.items() if name != "users"},
 }
-_KINDS = {Kind.FLAG: "true", Kind.SECONDS: "60"}
 TAKEN = {
+    **{option.docker_flow: (_EXAMPLES[option.name], option.meaning) for option in OPTIONS if option.docker_flow},
     **{
-        option.docker_flow: (_EXAMPLES.get(option.name) or _KINDS[option.kind], option.meaning)
+        option.docker_flow_old: (_EXAMPLES[option.name], f"the old name of `{option.docker_flow}`")
         for option in OPTIONS
-        if option.docker_flow
+        if option.docker_flow_old
     },
-    "servicePath.1": ("/api/v1/authors", "further paths, up to `servicePath.10`, to the first gap"),
+    "users": ("ann:secret", "who may enter, by HTTP's basic authentication: of passwords only hashes are kept"),
+    "usersPassEncrypted": ("true", "the passwords of `users` are hashes already, as `openssl passwd -6` makes them"),
     "serviceCert": (
         "PEM",
         "PEM with its key, `\\n` for its line ends: the certificate of the service's name; `serve` needs `--tls-bind`",
     ),
+    "usersSecret": ("team", "the users in `/run/secrets/dfp_users_NAME` where the daemon runs"),
+    "serviceDomainMatchAll": ("true", "the old name of `serviceDomainAlgo=hdr_dom(host)`"),
+    "servicePath.1": (
+        "/api/v1/authors",
+        "destinations, up to `servicePath.10`, to the first gap; every parameter takes an index",
+    ),
     "distribute": ("true", "taken and repeated in the answer; all proxies converge on the routes in any case"),
     "wait": ("30", "ours: seconds to wait for the first instance (30; 300 at the most)"),
     "allowEmpty": ("true", "ours: also without a live instance"),
+    "takeOver": ("true", "ours: take paths and domains from the routes of other services"),
+    "port": ("8080", "of `outboundHostname`, or what tells the destinations of a service apart"),
+    "port.1": ("8080", "the same of one destination"),
+    "srcPort.1": ("80", "`srcPort` of one destination"),
     "dryRun": ("true", "ours: change nothing, show what would change"),
 }
-# A parameter that only goes along with another one.
-_COMPANION = {"reqPathReplace": "reqPathSearch", "reqPathSearch": "reqPathReplace"}
+# Parameters that only go along with others.
+_COMPANIONS = {
+    "reqPathReplace": {"reqPathSearch": "^/old/"},
+    "redirectFromDomain": {"serviceDomain": "example.com"},
+    "usersPassEncrypted": {"users": TEXTS["users"][0]},
+}
 
 _NAMES = """
 serviceName servicePath servicePath.1 serviceDomain serviceColor pathType skipCheck consulTemplateFePath
@@ -57,17 +74,15 @@ srcHttpsPort timeoutServer timeoutTunnel userDef allowedMethods compressionAlgo 
 httpsOnly httpsRedirectCode redirectFromDomain redirectWhenHttpProto redirectUnlessHttpsProto serviceDomainAlgo
 serviceHeader servicePathExclude sessionType sslVerifyNone userAgent usersSecret usersPassEncrypted verifyClientSsl
 balanceGroup checkTcp clitcpka serviceGroup timeoutClient addHeader setHeader serviceDomainMatchAll
-wait allowEmpty dryRun
+wait allowEmpty takeOver dryRun
 """
 
 
 def verdict(name: str) -> tuple[str, str]:
     """What the daemon does with a parameter: ``taken``, ``ignored`` or ``refused``, and for the last the reason."""
     given = {**_MINIMUM, name: TAKEN.get(name, ("example", ""))[0]}
-    if name in _COMPANION:
-        given[_COMPANION[name]] = TAKEN[_COMPANION[name]][0]
     try:
-        call = parse_reconfigure(Query(given.items()))
+        call = parse_reconfigure(Query({**_COMPANIONS.get(name, {}), **given}.items()), lambda _name: "ann:secret")
     except UsageError as error:
         if not error.message.startswith(name + _REFUSAL):
             raise
@@ -88,4 +103,9 @@ def tables(table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> di
         "taken": table(("parameter", "meaning"), taken),
         "refused": table(("parameters", "reason"), [(", ".join(names), reason) for reason, names in reasons.items()]),
         "ignored": ", ".join(ignored) + ".\n",
+        "differences": table(("there", "here"), DIFFERENCES.values()),
+        "environment": table(("variable", "gives"), [(f"`{name}`", text) for name, text in HONOURED.items()]),
+        "environment-passed-over": table(
+            ("variable", "reason"), [(f"`{name}`", reason) for name, reason in PASSED_OVER.items()]
+        ),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.proxy.api.docker_flow_params import REFUSED
+from jenkins_proxy.docker_flow import REFUSED
 from tests.docs import docker_flow, generate, markdown, rooms, sources
 from tests.docs.pages import PAGES
 
@@ -62,8 +62,9 @@ def test_every_call_of_the_daemon_has_its_text(texts: dict[str, str]) -> None:
         ("servicePath", "taken"),
         ("reqPathSearch", "taken"),
         ("mode", "ignored"),
-        ("addReqHeader", "ignored"),
-        ("users", "refused"),
+        ("addReqHeader", "taken"),
+        ("users", "taken"),
+        ("backendExtra", "refused"),
         ("serviceCert", "taken"),
     ],
 )

@@ -10,11 +10,13 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.proxy.admission import refuse_unbound
 from jenkins_proxy.proxy.certificates.certificate import Certificate
 from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.models import (
+    ConflictError,
     InstanceState,
     NotCertifiedError,
     NotCountedError,
@@ -28,13 +30,16 @@ from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
 
 
 class StandIn:
-    """The proxy service's methods over a dictionary. ``failure`` is raised by the next call that changes something."""
+    """The proxy service's methods over a dictionary. ``failure`` is raised by the next call that changes something,
+    and a route of the service ``failing`` has no instance."""
 
     def __init__(self) -> None:
         self.probe_key = "the-probe-key"
         self.routes: dict[str, RouteState] = {}
         self.calls: list[tuple] = []
         self.failure: Exception | None = None
+        self.failing = ""
+        self.tcp_ports: set[str] = set()
         self.proxy = ProxyState(version=7, serving=True, routes=())
         self.called = asyncio.Event()
 
@@ -46,13 +51,25 @@ class StandIn:
             raise failure
 
     async def put(
-        self, route: Route, *, allow_empty: bool = False, dry_run: bool = False, wait: float | None = None
+        self,
+        route: Route,
+        *,
+        allow_empty: bool = False,
+        dry_run: bool = False,
+        wait: float | None = None,
+        take_over: bool = False,
     ) -> RouteState:
-        self._called("put", route, allow_empty, dry_run)
+        self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
+        refuse_unbound(route, {route.src_port}, self.tcp_ports)
+        if route.service == self.failing:
+            raise ConflictError(f"no live instance of {self.failing}")
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:
             self.routes[route.service] = state
         return state
+
+    def parts(self, service: str) -> list[str]:
+        return [name for name, state in self.routes.items() if state.route.part_of == service]
 
     def text(self) -> str:
         return "\n".join(self.routes)

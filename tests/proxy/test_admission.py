@@ -76,8 +76,12 @@ def test_one_that_gets_requests_is_enough(instances):
 @pytest.mark.parametrize(
     ("route", "words"),
     [
-        pytest.param(Route("new", ("/x", "/books"), ("e.com",)), "e.com/books belongs to the route of old", id="path"),
-        pytest.param(Route("new", (".png",), (), "path_end"), "path_end .png belongs to the route of images", id="end"),
+        pytest.param(
+            Route("new", ("/x", "/books"), ("e.com",)), "e.com/books of new belongs to the route of old", id="path"
+        ),
+        pytest.param(
+            Route("new", (".png",), (), "path_end"), "path_end .png of new belongs to the route of images", id="end"
+        ),
     ],
 )
 def test_a_path_of_another_is_named_with_its_owner(route, words):

@@ -99,8 +99,18 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
         return None
     labels = target.labels if target else {}
     return problems.gather(
-        lambda: check_route(route_options.with_labels(route, labels, options.route_given), options.check)
+        lambda: _check_deployed(route_options.with_labels(route, labels, options.route_given), options.check)
     )
+
+
+def _check_deployed(route: Route, check: Check) -> Route:
+    """As :func:`check_route`, of a route whose new instances are to be proven."""
+    if route.tcp:
+        raise UsageError(
+            f"--req-mode {route.req_mode}: a deploy proves its instances by requests, and these are connections",
+            "deploy with --no-proxy, and route the service by reconfigure; the proxy follows its instances",
+        )
+    return check_route(route, check)
 
 
 def _refuse_blue_green() -> None:

@@ -65,11 +65,11 @@ class _NotYet(Exception):
 def question(entry: str, route: Route, check: Check, headers: Mapping[str, str], *, cacert: str = "") -> Question:
     """The request that this route has to answer.
 
-    :param headers: those that make the proxy name the instance.
+    :param headers: those that make the proxy name the instance, beside those that the route asks for.
     :param cacert: a file with the authority of an https entry; the system's when empty.
     """
     path = check.path or route.check_path or route.page
-    return Question(entry, path, check, check.host or route.host, headers, cacert)
+    return Question(entry, path, check, check.host or route.host, {**route.request_headers, **headers}, cacert)
 
 
 def key_header(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -90,6 +90,8 @@ def serving(answer: Mapping[str, Any]) -> list[Address]:
 
 def describe(route: Route) -> str:
     """A route in a line: ``example.com/api/v1/books (books-ms-blue)``."""
+    if route.tcp:
+        return ", ".join(f"{domain} port {route.src_port}".lstrip() for domain in route.domains or ("",))
     domains = route.domains or ("",)
     places = [f"{domain}{path}" for domain in domains for path in (route.paths or ("/",))]
     color = f" ({route.registry_name})" if route.color else ""

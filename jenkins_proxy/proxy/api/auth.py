@@ -4,7 +4,9 @@ Where there are tokens or client certificates, whatever changes something needs 
 whatever tells of routes, outputs and counts one with the role ``read`` or ``change``. Without any, whoever reaches the
 port may call, which the daemon allows on loopback only (or with ``--insecure``). Then the attacker is a web page in a
 browser that reaches the port, too. It is recognised by headers that a page cannot remove (Origin, Sec-Fetch-Site, a
-browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine.
+browser's User-Agent on a GET), and by a Host that an attacker's DNS may have pointed at this machine. A token is sent
+as ``Authorization: Bearer``, or as the password of basic authentication, which is how Docker Flow: Swarm Listener's
+URLs can hold it.
 
 Health, metrics and the page itself are open in both cases and hold no secret; but where the daemon listens on loopback
 alone, not to a Host that an attacker's DNS may have pointed there.
@@ -12,6 +14,7 @@ alone, not to a Host that an attacker's DNS may have pointed there.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -111,7 +114,11 @@ class Authenticator:
         # A scheme's letters are of any case (RFC 9110, section 11.1).
         scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
         if scheme and self._tokens:
-            token = self._tokens.find(presented) if scheme.lower() == "bearer" else None
+            kind = scheme.lower()
+            # A browser sends a password by itself once it knows it, also for a page of another site.
+            if kind == "basic" and not _sent_by_a_page(request):
+                kind, presented = "bearer", _password(presented)
+            token = self._tokens.find(presented) if kind == "bearer" else None
             return Caller(token.name, TOKEN, token.role) if token else ANONYMOUS
         if self._certificates and request.transport:
             return self._certificates.caller(request.transport.get_extra_info("peercert")) or ANONYMOUS
@@ -177,6 +184,14 @@ def middleware(authenticator: Authenticator) -> Middleware:
         return await handler(request)
 
     return checked
+
+
+def _password(credentials: str) -> str:
+    """The password of basic authentication (RFC 7617); empty where there is none."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2].decode("utf-8", "surrogateescape")
+    except ValueError:
+        return ""
 
 
 def _host_of(origin: str) -> str:

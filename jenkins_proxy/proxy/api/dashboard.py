@@ -16,13 +16,13 @@ from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.certificates import certificates_json
-from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.models import ProxyState, RouteState
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.telemetry import metrics
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic, TrafficReader
+from jenkins_proxy.query import Query
 from jenkins_proxy.resources import resource
 
 _FILES = {

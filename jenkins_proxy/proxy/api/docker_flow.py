@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from jenkins_proxy.errors import JenkinsProxyError, UsageError
+from jenkins_proxy import validation
+from jenkins_proxy.errors import JenkinsProxyError, UsageError, root_cause
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
-from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
+from jenkins_proxy.proxy.container_environ import SECRETS
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.query import Query
 
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
 _NO_ROUTE = "there was no such route"
 _NO_PARAMETERS = Query(())
+_HIDDEN = "<hidden>"
+_PASSWORD = re.compile(r"^(    user \S+ password ).*$", re.MULTILINE)
 
 
 class DockerFlow:
-    """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500."""
+    """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500.
 
-    def __init__(self, proxy_service: ProxyService, waiter: RouteWaiter, certificates: CertificateService) -> None:
+    :param separator: what stands between the items of a list.
+    :param secrets: the folder with the files of users that calls name.
+    """
+
+    def __init__(
+        self,
+        proxy_service: ProxyService,
+        waiter: RouteWaiter,
+        certificates: CertificateService,
+        separator: str = ",",
+        secrets: Path = SECRETS,
+    ) -> None:
         self._service = proxy_service
         self._waiter = waiter
         self._certificates = certificates
+        self._separator = separator
+        self._secrets = secrets
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
@@ -53,17 +73,39 @@ class DockerFlow:
         query = _NO_PARAMETERS
         try:
             query = await _query(request)
-            call = docker_flow_params.parse_reconfigure(query)
+            # In a thread: passwords in clear are hashed, each for some hundredths of a second.
+            call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret, self._separator)
+            options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
-                state = await self._service.put(call.route, allow_empty=call.allow_empty, dry_run=True)
-                return _json(docker_flow_params.answer(f"{_DRY_RUN}{state.diff}", echo=call.echo))
+                states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]
+                diff = "\n".join(state.diff for state in states)
+                return _json(docker_flow_params.answer(f"{_DRY_RUN}{diff}", echo=call.echo))
             if call.certificate:
-                await self._certificates.put(call.route.service, call.certificate.encode())
-            await self._waiter.put(call.route, allow_empty=call.allow_empty, wait=call.wait)
+                await self._certificates.put(call.service, call.certificate.encode())
+            await self._put(call)
         except JenkinsProxyError as error:
             return _failed(error, query)
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""
         return _json(docker_flow_params.answer(message, echo=call.echo))
+
+    async def _put(self, call: docker_flow_params.Reconfigure) -> None:
+        """Put every route of a call, or leave all as they were."""
+        names = [route.service for route in call.routes]
+        before = {name: self._service.route(name) for name in names}
+        done: list[str] = []
+        try:
+            for route in call.routes:
+                done.append(route.service)
+                await self._waiter.put(route, wait=call.wait, allow_empty=call.allow_empty, take_over=call.take_over)
+        except JenkinsProxyError:
+            # The last one has changed nothing.
+            for name in done[:-1]:
+                state = before[name]
+                await (self._service.put(state.route, allow_empty=True) if state else self._service.remove(name))
+            raise
+        for name in {call.service, *self._service.parts(call.service)} - set(names):
+            if name != call.service or len(names) > 1:
+                await self._service.remove(name)
 
     @guarded(Role.CHANGE, action="remove")
     async def remove(self, request: web.Request) -> web.Response:
@@ -75,7 +117,8 @@ class DockerFlow:
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
             else:
-                message = "" if await self._service.remove(service) else _NO_ROUTE
+                gone = [await self._service.remove(name) for name in (service, *self._service.parts(service))]
+                message = "" if any(gone) else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE
         except JenkinsProxyError as error:
@@ -92,10 +135,20 @@ class DockerFlow:
         return web.Response()
 
     @guarded(Role.READ)
-    async def config(self, _request: web.Request) -> web.Response:
-        """The haproxy.cfg that runs."""
-        # Whoever knows the key can ask which instance answered.
-        return web.Response(text=self._service.config().replace(self._service.probe_key, "<hidden>"))
+    async def config(self, request: web.Request) -> web.Response:
+        """The haproxy.cfg that runs; with ``type=json`` the routes, as Docker Flow: Proxy's last version lists them."""
+        if request.query.get("type") == "json":
+            return web.json_response(docker_flow_params.services([own.route for own in self._service.state().routes]))
+        # Whoever knows the key can ask which instance answered; a hash of a password can be guessed at.
+        text = self._service.config().replace(self._service.probe_key, _HIDDEN)
+        return web.Response(text=_PASSWORD.sub(rf"\1{_HIDDEN}", text))
+
+    def _secret(self, name: str) -> str:
+        path = self._secrets / f"dfp_users_{validation.check(validation.NAME, 'usersSecret', name)}"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"usersSecret {name}: {path} cannot be read: {root_cause(error)}") from error
 
     async def ping(self, _request: web.Request) -> web.Response:
         return _json(docker_flow_params.answer())

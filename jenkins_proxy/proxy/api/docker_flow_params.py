@@ -8,15 +8,18 @@ service and is not supported is refused instead of ignored; errors are ``applica
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jenkins_proxy import validation
+from jenkins_proxy import docker_flow, validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.api.params import FALSE, Query, wait_seconds
-from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, Kind, RouteOption, check_route
+from jenkins_proxy.passwords import sha512_hash
+from jenkins_proxy.proxy.api.params import wait_seconds
+from jenkins_proxy.query import Query
+from jenkins_proxy.route_option import Kind, RouteOption
+from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, check_route
 
 MANDATORY = (
     "The following queries are mandatory: (serviceName and servicePath) or "
@@ -24,89 +27,116 @@ MANDATORY = (
 )
 NAME_MANDATORY = "The serviceName query is mandatory"
 
-_TEMPLATE = "a template would put raw text into HAProxy's configuration"
-_AUTH = "it would restrict who reaches the service, and jenkins-proxy cannot; serving it open instead would be wrong"
-_TLS = "jenkins-proxy does not terminate TLS yet"
-_MODE = "only HTTP services of the registry are routed"
-REFUSED = {
-    **dict.fromkeys(
-        ("consulTemplateFePath", "consulTemplateBePath", "templateFePath", "templateBePath", "backendExtra"), _TEMPLATE
-    ),
-    **dict.fromkeys(
-        (
-            "users",
-            "usersSecret",
-            "usersPassEncrypted",
-            "ignoreAuthorization",
-            "allowedMethods",
-            "deniedMethods",
-            "denyHttp",
-            "servicePathExclude",
-            "serviceHeader",
-            "userAgent",
-            "verifyClientSsl",
-        ),
-        _AUTH,
-    ),
-    **dict.fromkeys(("httpsPort", "srcHttpsPort", "httpsOnly", "sslVerifyNone"), _TLS),
-    **dict.fromkeys(("reqMode", "srcPort", "isDefaultBackend"), _MODE),
-    **dict.fromkeys(("reqRepSearch", "reqRepReplace", "reqPathSearchReplace"), "use reqPathSearch and reqPathReplace"),
-}
-# What a caller who means "the default" may send along with a refused name.
-_HARMLESS = ("", "http", *FALSE)
+
+def no_secret(name: str) -> str:
+    """Where there are no secrets. :raises UsageError: always."""
+    raise UsageError(f"usersSecret {name[:40]!r}: there is no such secret")
+
+
 _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
 _KNOWN = {
-    *(option.docker_flow for option in _OPTIONS),
-    *REFUSED,
-    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "serviceCert"),
+    *(name for option in _OPTIONS for name in (option.docker_flow, option.docker_flow_old) if name),
+    *docker_flow.REFUSED,
+    *docker_flow.USERS_WORDS,
+    docker_flow.MATCH_ALL,
+    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver", "serviceCert"),
 }
-_MAX_DESTINATIONS = 10
 
 
 @dataclass(frozen=True)
 class Reconfigure:
     """A call of ``reconfigure``, parsed.
 
+    :ivar service: the name in the call.
+    :ivar routes: one, or one for each destination that differs from the others in more than its paths.
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
     :ivar wait: seconds to wait for a first instance.
     :ivar certificate: PEM with its key, which users of the service meet; empty: none is given. It is in no answer.
+    :ivar take_over: whether paths and domains are taken from the routes of other services.
     """
 
-    route: Route
+    service: str
+    routes: tuple[Route, ...]
     echo: Mapping[str, Any]
     ignored: tuple[str, ...]
     wait: float
     allow_empty: bool
     dry_run: bool
+    take_over: bool
     certificate: str = field(default="", repr=False)
 
 
-def parse_reconfigure(query: Query) -> Reconfigure:
+def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, separator: str = ",") -> Reconfigure:
     """Read a call of ``reconfigure``.
 
+    :param secret: the text of the file of users that ``usersSecret`` names.
+    :param separator: what stands between the items of a list.
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
-    for name, reason in REFUSED.items():
-        if name in query and query.text(name) not in _HARMLESS:
-            raise UsageError(f"{name} is not supported: {reason}")
-    values = {option.name: _value(query, option) for option in _OPTIONS}
-    values["paths"] += _indexed_paths(query)
-    values["outbound_hostname"] = _outbound(query)
-    if not values["service"] or not (values["paths"] or values["domains"]):
+    found = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
+    if not query.text("serviceName") or not all(map(_leads_somewhere, found)):
         raise UsageError(MANDATORY)
-    route = Route(**values)
-    check_route(route, DOCKER_FLOW_WORDS)
+    routes = tuple(Route(**values) for values in found)
+    for route in routes:
+        check_route(route, DOCKER_FLOW_WORDS)
     return Reconfigure(
-        route,
+        query.text("serviceName"),
+        routes,
         echo=echo(query),
         ignored=_ignored(query),
         wait=wait_seconds(query),
         allow_empty=query.flag("allowEmpty"),
+        take_over=query.flag("takeOver"),
         dry_run=query.flag("dryRun"),
         # A URL has no line ends: Docker Flow: Proxy reads them from the two signs.
         certificate=query.text("serviceCert").replace("\\n", "\n"),
     )
+
+
+_OF_A_SERVICE = {
+    *("ServiceName", "AclName", "ServiceColor", "SkipCheck", "IsDefaultBackend", "ServiceDomainAlgo", "SessionType"),
+    *("ReqPathSearch", "ReqPathReplace", "CompressionAlgo", "CompressionType"),
+    *("RedirectWhenHttpProto", "RedirectUnlessHttpsProto", "Users"),
+    *(f"{verb}{side}Header" for verb in ("Add", "Set", "Del") for side in ("Req", "Res")),
+}
+"""The fields that its last version has once for a service; the others stand in each destination."""
+
+
+def services(routes: Iterable[Route]) -> dict[str, Any]:
+    """Routes as ``config?type=json`` of the last version lists its services: by name, with Go's field names."""
+    return {route.service: _service(route) for route in sorted(routes, key=lambda route: route.service)}
+
+
+def _service(route: Route) -> dict[str, Any]:
+    fields = {f"{o.docker_flow[0].upper()}{o.docker_flow[1:]}": _go_value(route, o) for o in _OPTIONS}
+    place = {"Port": "", **{name: value for name, value in fields.items() if name not in _OF_A_SERVICE}}
+    return {**{name: value for name, value in fields.items() if name in _OF_A_SERVICE}, "ServiceDest": [place]}
+
+
+def _go_value(route: Route, option: RouteOption) -> Any:
+    value = getattr(route, option.name)
+    match option.name:
+        case "users":
+            pairs = (user.partition(":") for user in value)
+            value = [{"Username": name, "Password": hashed, "PassEncrypted": True} for name, _, hashed in pairs] or None
+        case "service_header":
+            value = dict(header.split(":", 1) for header in value)
+        case "user_agent":
+            value = {"Value": list(value), "AclName": "_".join(value)}
+        case "compression_type":
+            value = " ".join(value)
+        case "src_port":
+            value = int(value or 0)
+        case _ if option.kind is Kind.SECONDS:
+            value = f"{value:g}" if value else ""
+        case _ if option.kind is Kind.LIST:
+            value = list(value) or None
+    return value
+
+
+def _leads_somewhere(values: Mapping[str, Any]) -> bool:
+    return bool(values["paths"] or values["domains"] or values["req_mode"] in ("tcp", "sni"))
 
 
 def parse_remove(query: Query) -> str:
@@ -154,38 +184,17 @@ def answer(message: str = "", *, good: bool = True, echo: Mapping[str, Any] | No
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _value(query: Query, option: RouteOption) -> Any:
-    """The value of one field of the route; its default where the parameter is missing or empty."""
-    if option.kind is Kind.LIST:
-        return query.list(option.docker_flow)
-    if option.kind is Kind.FLAG:
-        return query.flag(option.docker_flow)
-    text = query.text(option.docker_flow)
-    return option.parse(text) if text else option.default
-
-
-def _indexed_paths(query: Query) -> tuple[str, ...]:
-    """The paths of ``servicePath.1`` to ``.10``, up to the first gap."""
-    result: tuple[str, ...] = ()
-    for number in range(1, _MAX_DESTINATIONS + 1):
-        paths = query.list(f"servicePath.{number}")
-        if not paths:
-            break
-        result += paths
-    return result
-
-
-def _outbound(query: Query) -> str:
-    """``outboundHostname``, with the port from ``port`` where it has none."""
-    host, port = query.text("outboundHostname"), query.text("port")
-    return f"{host}:{port}" if host and port and ":" not in host else host
-
-
 def _ignored(query: Query) -> tuple[str, ...]:
-    known = {*_KNOWN, *(f"servicePath.{number}" for number in range(1, _MAX_DESTINATIONS + 1))}
     # The registry knows each instance's port; only an outbound host needs one.
-    without_meaning = {"mode"} if query.text("outboundHostname") else {"mode", "port"}
-    return tuple(name[:40] for name in query if name not in known or (name in without_meaning and query.text(name)))
+    outbound = any(docker_flow.unindexed(name) == "outboundHostname" and query.text(name) for name in query)
+    # But where destinations are told apart by it, it names their services.
+    several = len(docker_flow.destinations(query)) > 1
+    without_meaning = {"mode"} if outbound or several else {"mode", "port"}
+    return tuple(
+        name[:40]
+        for name in query
+        if (known := docker_flow.unindexed(name)) not in _KNOWN or (known in without_meaning and query.text(name))
+    )
 
 
 def echo(query: Query) -> dict[str, Any]:
@@ -193,12 +202,22 @@ def echo(query: Query) -> dict[str, Any]:
 
     :raises UsageError: when a flag is neither true nor false, or a parameter is given twice.
     """
-    paths = query.list("servicePath") + _indexed_paths(query)
     return {
         **{option.docker_flow_answer: _repeated(query, option) for option in _OPTIONS if option.docker_flow_answer},
         "Mode": query.text("mode"),
         "Distribute": query.flag("distribute"),
-        "ServiceDest": [{"Port": query.text("port"), "Path": list(paths) or None, "SrcPort": 0}],
+        "ServiceDest": [_destination(query, index) for index in docker_flow.destinations(query)],
+    }
+
+
+def _destination(query: Query, index: int) -> dict[str, Any]:
+    """A destination as the answer repeats it; what has no index is the default."""
+    own = f".{index}" if index else ""
+    port = query.text(f"srcPort{own}") or query.text("srcPort")
+    return {
+        "Port": query.text(f"port{own}") or query.text("port"),
+        "Path": list(query.list(f"servicePath{own}") or query.list("servicePath")) or None,
+        "SrcPort": int(port) if port.isascii() and port.isdecimal() else 0,
     }
 
 

@@ -11,11 +11,12 @@ from aiohttp import web
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import Authenticator, guarded
-from jenkins_proxy.proxy.api.params import Query, wait_seconds
+from jenkins_proxy.proxy.api.params import wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.query import Query
 
 _DRAIN = 30.0
 _STREAMS = 5.0
@@ -59,11 +60,12 @@ class Routes:
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
         route = bodies.route(bodies.service_of(request), await bodies.json_object(request))
+        options = {"allow_empty": query.flag("allowEmpty"), "take_over": query.flag("takeOver")}
         if query.flag("dryRun"):
-            state = await self._service.put(route, allow_empty=query.flag("allowEmpty"), dry_run=True)
+            state = await self._service.put(route, dry_run=True, **options)
         else:
             before = self._service.text() if query.flag("diff") else ""
-            state = await self._waiter.put(route, allow_empty=query.flag("allowEmpty"), wait=wait_seconds(query))
+            state = await self._waiter.put(route, wait=wait_seconds(query), **options)
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
 from jenkins_proxy.proxy.hold_service import HoldState
 from jenkins_proxy.proxy.holds import Hold
@@ -18,7 +19,7 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
     """
     answer = {
         "service": state.route.service,
-        "route": state.route.as_dict(),
+        "route": _route_data(state.route, trusted=bool(probe_key)),
         "version": state.version,
         "instances": [_instance_json(served) for served in state.instances],
         "applied": state.applied,
@@ -26,7 +27,7 @@ def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) ->
         "refused": state.refused,
     }
     if state.hold:
-        answer["hold"] = hold_json(state.hold)
+        answer["hold"] = hold_json(state.hold, trusted=bool(probe_key))
     if probe_key:
         answer["probe"] = {"header": PROBE_HEADER, "key": probe_key}
     if state.cut is not None:
@@ -53,17 +54,28 @@ def _instance_json(served: ServedInstance) -> dict[str, Any]:
     }
 
 
-def hold_json(hold: Hold) -> dict[str, Any]:
-    """A hold, for whoever may read: without what leads to its candidates."""
-    data = hold.as_dict()
+def _route_data(route: Route, *, trusted: bool) -> dict[str, Any]:
+    # Who has no token may read which users there are, and not what their passwords could be guessed from.
+    return route.as_dict() if trusted else route.as_shown()
+
+
+def hold_json(hold: Hold, *, trusted: bool) -> dict[str, Any]:
+    """A hold, without what leads to its candidates.
+
+    :param trusted: whether the reader may see the hashes of passwords.
+    """
+    data = {**hold.as_dict(), "route": _route_data(hold.route, trusted=trusted)}
     del data["key_sha256"]
     return data
 
 
 def hold_state_json(state: HoldState) -> dict[str, Any]:
-    """The answer to a change of a hold: the hold, if there is one yet, and how far each proxy is."""
+    """The answer to a change of a hold: the hold, if there is one yet, and how far each proxy is.
+
+    Who may change it may see all of it.
+    """
     return {
-        **(hold_json(state.hold) if state.hold else {}),
+        **(hold_json(state.hold, trusted=True) if state.hold else {}),
         "held": state.hold is not None,
         "proxies": {name: str(progress) for name, progress in state.proxies.items()},
         "applied": state.applied,

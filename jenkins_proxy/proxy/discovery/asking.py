@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 
@@ -13,6 +14,8 @@ from jenkins_proxy.proxy.route_check import RouteCheck
 _REQUEST = "{check} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: jenkins-proxy\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?!\d)")
 _MAX_HEAD = 16384
+# How long a connection has to stay open, in seconds.
+_CONNECTED = 0.2
 
 
 async def ask(address: Address, check: RouteCheck, seconds: float) -> str:
@@ -23,6 +26,8 @@ async def ask(address: Address, check: RouteCheck, seconds: float) -> str:
     :return: what is wrong, in words; empty when the answer says that the instance is ready.
     """
     try:
+        if not check.method:
+            return await with_timeout(_connect(address, check), seconds)
         status = await with_timeout(_status(address, check), seconds)
     except TimeoutError:
         return f"{check}: no answer within {seconds:g} s"
@@ -33,6 +38,18 @@ async def ask(address: Address, check: RouteCheck, seconds: float) -> str:
     except (ValueError, asyncio.LimitOverrunError):
         return f"{check}: the answer is not HTTP"
     return "" if check.accepts(status) else f"{check}: HTTP {status}"
+
+
+async def _connect(address: Address, check: RouteCheck) -> str:
+    """What is wrong with a connection: Docker's own proxy closes it at once when nobody listens yet."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        with contextlib.suppress(TimeoutError):
+            if not await with_timeout(reader.read(1), _CONNECTED):
+                return f"{check}: it was closed at once"
+        return ""
+    finally:
+        writer.close()
 
 
 async def _status(address: Address, check: RouteCheck) -> int:

@@ -1,17 +1,22 @@
-"""The map file that leads requests with a deploy's key to its candidates. HAProxy's copy changes at run time. Pure.
+"""The map file that leads requests with a deploy's key to its candidates, and users with a cookie to their instance.
+
+HAProxy's copy changes at run time. Pure.
 
 <hash>                    the backend of the held service
 <hash>.id                 the hold's ID
 <hash>.count              how many candidates there are
 <hash>/<number>           the name of each candidate's server, from 0
 <hash>@<host:port>        the same, by the address that the registry has
+<backend>/<hash>          the name of the server whose cookie it is: of those that serve, and so of no candidate
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 
-from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess
+from jenkins_proxy.model import Address
+from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 
 FILE = "candidates.map"
@@ -37,7 +42,24 @@ def entries(keyed: KeyedAccess | None) -> dict[str, str]:
 
 def text(backends: Iterable[Backend]) -> str:
     """The file."""
-    return "".join(f"{key} {value}\n" for backend in backends for key, value in sorted(entries(backend.keyed).items()))
+    return "".join(
+        f"{key} {value}\n"
+        for backend in backends
+        if backend.keyed or backend.route.session_type
+        for key, value in sorted((entries(backend.keyed) | _cookies(backend)).items())
+    )
+
+
+def cookie_key(service: str, address: Address) -> str:
+    """The key of a server, of a route that keeps users at their instance."""
+    return f"{backend_name(service)}/{hashlib.sha256(server_name(address).encode()).hexdigest()}"
+
+
+def _cookies(backend: Backend) -> dict[str, str]:
+    if not backend.route.session_type:
+        return {}
+    serving = backend.addresses(ServerState.SERVING)
+    return {cookie_key(backend.route.service, address): server_name(address) for address in serving}
 
 
 def commands(before: KeyedAccess | None, after: KeyedAccess | None) -> Iterator[str]:

@@ -44,12 +44,14 @@ class ServerChange:
     :ivar route: whose options hold for the server.
     :ivar before: None for a server that HAProxy does not have yet.
     :ivar after: None for a server that is removed.
+    :ivar sticky: whether the users' route keeps them at their instance.
     """
 
     route: Route
     address: Address
     before: ServerState | None
     after: ServerState | None
+    sticky: bool = False
 
     @property
     def service(self) -> str:
@@ -57,6 +59,16 @@ class ServerChange:
 
     @property
     def commands(self) -> tuple[str, ...]:
+        if not self.sticky or ServerState.SERVING not in (self.before, self.after):
+            return self._server_commands
+        # Users who stay at their instance come when it serves, and no more once it does not.
+        entry = f"map {candidate_map.FILE} {candidate_map.cookie_key(self.service, self.address)}"
+        if self.after is ServerState.SERVING:
+            return (*self._server_commands, f"add {entry} {server_name(self.address)}")
+        return (f"del {entry}", *self._server_commands)
+
+    @property
+    def _server_commands(self) -> tuple[str, ...]:
         server = f"{backend_name(self.service)}/{server_name(self.address)}"
         if self.after is None:
             return f"set server {server} state maint", f"del server {server}"
@@ -148,15 +160,16 @@ def _server_changes(running: Backend, desired: Backend) -> tuple[list[ServerChan
     """Those that let users reach more servers, and those that let them reach fewer."""
     coming: list[ServerChange] = []
     going: list[ServerChange] = []
+    sticky = bool(desired.route.session_type)
     for address, after in sorted(desired.servers.items()):
         before = running.servers.get(address)
         if before is not after:
-            change = ServerChange(desired.server_route(after), address, before, after)
+            change = ServerChange(desired.server_route(after), address, before, after, sticky)
             (going if before is ServerState.SERVING else coming).append(change)
     for address in sorted(running.servers.keys() - desired.servers.keys()):
         before = running.servers[address]
         if before is not ServerState.DRAINING:
-            going.append(ServerChange(desired.route, address, before, ServerState.DRAINING))
+            going.append(ServerChange(desired.route, address, before, ServerState.DRAINING, sticky))
     return coming, going
 
 

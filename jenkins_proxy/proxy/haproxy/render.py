@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -15,10 +16,12 @@ import jinja2
 
 from jenkins_proxy import regular_expressions
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.http_values import FETCHES, parse_header
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_table
+from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
+from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
@@ -62,8 +65,10 @@ class Options:
     """What holds for the whole of HAProxy.
 
     :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
+    :ivar tcp_binds: the same, of connections that are not HTTP's.
     :ivar hard_stop_after: seconds that connections of before a reload may live on.
     :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
+    :ivar route_defaults: what holds for every route that does not say otherwise.
     :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
         itself: about 15 kB.
     :ivar entry: what users meet beside the routes: TLS and what else holds for all of them.
@@ -75,7 +80,20 @@ class Options:
     user: str = ""
     group: str = ""
     max_header: int = 0
+    tcp_binds: tuple[str, ...] = ()
+    route_defaults: RouteDefaults = route_defaults.NONE
     entry: Entry = Entry()
+
+    @property
+    def ports(self) -> frozenset[str]:
+        """Where requests come in."""
+        https = self.entry.tls.binds if self.entry.tls else ()
+        return frozenset(bind.rpartition(":")[2] for bind in (*self.binds, *https))
+
+    @property
+    def tcp_ports(self) -> frozenset[str]:
+        """Where connections come in that are not HTTP's."""
+        return frozenset(bind.rpartition(":")[2] for bind in self.tcp_binds)
 
     @property
     def rewrite_size(self) -> int:
@@ -144,6 +162,9 @@ class Renderer:
     def render(self, backends: Iterable[Backend], version: int) -> Rendered:
         """As :func:`render`."""
         ordered = sorted(backends, key=lambda backend: backend.route.service)
+        defaults = self._options.route_defaults
+        if defaults != route_defaults.NONE:
+            ordered = [defaults.backend(backend) for backend in ordered]
         layouts = [backend.layout for backend in ordered]
         if layouts != self._layouts:
             self._maps, self._head = _head(ordered, self._options)
@@ -159,6 +180,12 @@ class Renderer:
 
 
 _VERSION = "@version@"
+_SPECIAL = tuple(
+    ["redirect_from_domain", "https_only", "redirect_when_http_proto", "redirect_unless_https_proto", "deny_http"]
+    + ["allowed_methods", "denied_methods", "users"]
+    + [f"{verb}_{side}_header" for verb in ("add", "set", "del") for side in ("req", "res")]
+)
+_EXPRESSION = re.compile(rf"(%\[(?:{'|'.join(FETCHES)})\])")
 
 
 @dataclass(frozen=True)
@@ -199,7 +226,9 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         candidates=candidate_map.FILE,
         slots=candidate_map.SLOTS,
         candidate_header=CANDIDATE_HEADER,
+        tcp=[(bind, route_table.connections(public.values(), bind.rpartition(":")[2])) for bind in options.tcp_binds],
         no_host=route_table.NO_HOST,
+        part_of_host=route_table.PART_OF_HOST,
         no_route=route_table.NO_ROUTE,
         probe_file=PROBE_FILE,
         probe_header=PROBE_HEADER,
@@ -234,14 +263,23 @@ def _block(backend: Backend) -> str:
         for address, state in sorted(backend.servers.items())
         if state is not ServerState.DRAINING
     ]
-    return _template("backend.cfg.j2").render(
+    held = backend.held_route
+    return _template("tcp.cfg.j2" if backend.route.tcp else "backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
-        held=backend.held_route or backend.route,
+        special=_is_special(backend.route) or (held is not None and _is_special(held)),
+        held=held or backend.route,
         servers=servers,
         counted_map=ring.COUNTED_MAP,
         check=route_check(backend.route),
+        candidates=candidate_map.FILE,
+        parse_header=lambda text: parse_header(text, "header"),
     )
+
+
+def _is_special(route: Route) -> bool:
+    """Whether a route has rules of its own for requests or answers."""
+    return any(getattr(route, name) for name in _SPECIAL)
 
 
 def _options(backend: Backend, state: ServerState) -> str:
@@ -260,7 +298,7 @@ def _template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
-    environment.filters.update(server_name=server_name)
+    environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
     environment.globals["longest"] = regular_expressions.LONGEST
     return environment.get_template(name)
 
@@ -270,6 +308,19 @@ def quoted(value: str) -> str:
     if "'" in value or not value.isascii() or not value.isprintable():
         raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
     return f"'{value}'"
+
+
+def log_format(value: str) -> str:
+    """A header's value, in which only ``%[...]`` of a few fetches has a meaning (section 8.2.6)."""
+    literals = _EXPRESSION.split(value)
+    # Every second part is an expression, as it is in parentheses.
+    escaped = (part if number % 2 else part.replace("%", "%%") for number, part in enumerate(literals))
+    return literal("".join(escaped))
+
+
+def literal(value: str) -> str:
+    """As :func:`quoted`, for texts that may have strong quotes themselves."""
+    return "\\'".join(quoted(part) for part in value.split("'"))
 
 
 def argument(value: str) -> str:

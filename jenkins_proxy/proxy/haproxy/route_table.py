@@ -4,17 +4,23 @@ A request looks for its backend level by level, the most specific first, and the
 
     the host itself           example.com/path         domain example.com
     each suffix of the host   .example.com/path        domains example.com and *.example.com, the longest suffix first
+    a part of the host                                 routes whose ``domain_algo`` compares with one
     no host                   /path                    routes without a domain
 
 Within a level an equal path (``path``) goes before the irregular types (``path_reg``, ``path_end`` …, in the order of
 ``acl_name``), and these before the longest ``path_beg`` prefix. Equal paths and prefixes are keys of two map files,
 which HAProxy keeps as trees: a thousand cost as much as ten. Irregular ones are a rule each and cost a comparison each.
+
+A route may have further conditions: a header, a User-Agent, a path that it does not take. Then its key of the map leads
+to a group: to the routes with this key, those with the most conditions first, and where none of them takes the request,
+to where the next shorter key leads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
@@ -22,15 +28,47 @@ from jenkins_proxy.model import Address, Route
 EXACT = "path"
 PREFIX = "path_beg"
 NO_HOST = -1
+PART_OF_HOST = -2
+CONNECTIONS = "port"
+"""In place of a path type: of the key that the connections of a TCP port have."""
+DEFAULT = "default_backend"
+"""In place of a path type: of the key that every request has which no route is for."""
 NO_ROUTE = "no-route"
 """The backend of requests that no route is for."""
+
+
+_HOST_MATCH = {"hdr_beg(host)": "beg", "hdr_end(host)": "end", "hdr_sub(host)": "sub"}
+
+
+class ConditionKind(StrEnum):
+    """What a condition looks at."""
+
+    HEADER = "header"
+    AGENT = "agent"
+    OTHER_PATH = "other path"
+    HOST = "host"
+    PORT = "port"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a request must be like beside its host and path.
+
+    :ivar name: the header, the path type, or how the host is compared; empty for a User-Agent.
+    :ivar values: one of them is enough; of paths, none may match.
+    """
+
+    kind: ConditionKind
+    name: str
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Key:
     """What a request must look like to reach a route.
 
-    :ivar depth: 0 for the host itself, n for its suffix of n labels, ``NO_HOST`` for any host.
+    :ivar depth: 0 for the host itself, n for its suffix of n labels, ``PART_OF_HOST`` for a part of it, ``NO_HOST`` for
+        any host.
     :ivar domain: ``example.com`` at depth 0, ``.example.com`` above, empty for any host.
     :ivar path_type: HAProxy's word for the comparison.
     """
@@ -39,6 +77,7 @@ class Key:
     domain: str
     path_type: str
     path: str
+    conditions: tuple[Condition, ...] = ()
 
     @property
     def text(self) -> str:
@@ -55,16 +94,34 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Group:
+    """What a key of a map leads to where some of its routes have conditions.
+
+    :ivar name: stands in the map in place of a backend.
+    :ivar choices: conditions and backends; the first whose conditions hold.
+    :ivar otherwise: a backend, or another group, that comes later; empty where the search goes on.
+    """
+
+    name: str
+    depth: int
+    choices: tuple[tuple[tuple[Condition, ...], str], ...]
+    otherwise: str
+
+
+@dataclass(frozen=True)
 class Level:
     """One step of the search.
 
     :ivar exact: whether the map of equal paths has keys for it; ``prefix`` likewise.
+    :ivar exact_groups: of the keys of that map; ``prefix_groups`` likewise, the longest key first.
     """
 
     depth: int
     exact: bool
     prefix: bool
     rules: tuple[Rule, ...]
+    exact_groups: tuple[Group, ...] = ()
+    prefix_groups: tuple[Group, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,12 +129,14 @@ class Table:
     """Everything that chooses the backend.
 
     :ivar levels: in the order of the search.
-    :ivar exact: backends by the text of their key; ``prefix`` likewise.
+    :ivar exact: backends, or groups, by the text of their key; ``prefix`` likewise.
+    :ivar default: the backend of requests that no level knows.
     """
 
     levels: tuple[Level, ...]
     exact: dict[str, str]
     prefix: dict[str, str]
+    default: str = NO_ROUTE
 
 
 def backend_name(service: str) -> str:
@@ -96,16 +155,48 @@ def in_order(routes: Iterable[Route]) -> list[Route]:
 
 def keys(route: Route) -> Iterator[Key]:
     """What requests must look like to reach the route."""
+    if route.tcp:
+        yield from (Key(NO_HOST, name, CONNECTIONS, route.src_port) for name in _names(route))
+        return
     # With domains alone, every path.
-    paths = [(route.path_type, path) for path in route.paths] or [(PREFIX, "/")]
+    anything = [(PREFIX, "/")] if route.domains else []
+    paths = [(route.path_type, path) for path in route.paths] or anything
+    conditions = tuple(_conditions(route))
     for path_type, path in paths:
         if not route.domains:
-            yield Key(NO_HOST, "", path_type, path)
+            yield Key(NO_HOST, "", path_type, path, conditions)
         for domain in route.domains:
-            wildcard, bare = domain.startswith("*."), domain.removeprefix("*.").lower()
-            if not wildcard:
-                yield Key(0, bare, path_type, path)
-            yield Key(bare.count(".") + 1, "." + bare, path_type, path)
+            for depth, text, condition in _hosts(route, domain):
+                yield Key(depth, text, path_type, path, (*conditions, *condition))
+    for domain in route.redirect_from_domain:
+        yield Key(0, domain.lower(), PREFIX, "/")
+    if route.is_default_backend:
+        yield Key(NO_HOST, "", DEFAULT, "")
+
+
+def _hosts(route: Route, domain: str) -> Iterator[tuple[int, str, tuple[Condition, ...]]]:
+    """The depths at which a domain is looked for, and its text and condition there."""
+    wildcard, bare = domain.startswith("*."), domain.removeprefix("*.").lower()
+    match = "" if wildcard else _HOST_MATCH.get(route.domain_algo, "")
+    if match:
+        yield PART_OF_HOST, "", (Condition(ConditionKind.HOST, match, (bare,)),)
+        return
+    if not wildcard:
+        yield 0, bare, ()
+    if wildcard or route.domain_algo != "hdr(host)":
+        yield bare.count(".") + 1, "." + bare, ()
+
+
+def _conditions(route: Route) -> Iterator[Condition]:
+    for header in sorted(route.service_header):
+        name, _, value = header.partition(":")
+        yield Condition(ConditionKind.HEADER, name, (value,))
+    if route.user_agent:
+        yield Condition(ConditionKind.AGENT, "", route.user_agent)
+    if route.src_port:
+        yield Condition(ConditionKind.PORT, "", (route.src_port,))
+    if route.path_exclude:
+        yield Condition(ConditionKind.OTHER_PATH, route.path_type, route.path_exclude)
 
 
 def conflict(route: Route, others: Iterable[Route]) -> tuple[Key, Route] | None:
@@ -122,29 +213,100 @@ def conflict(route: Route, others: Iterable[Route]) -> tuple[Key, Route] | None:
 def table(routes: Iterable[Route]) -> Table:
     """The search for these routes. A key that several routes hold leads to the first in order."""
     maps: dict[str, dict[str, str]] = {EXACT: {}, PREFIX: {}}
+    conditional: dict[str, dict[str, dict[Key, str]]] = {EXACT: {}, PREFIX: {}}
     depths: dict[int, set[str]] = {}
     rules: dict[Key, Rule] = {}
+    default = NO_ROUTE
     for route in in_order(routes):
         backend = backend_name(route.service)
         for key in keys(route):
+            if key.path_type == CONNECTIONS:
+                continue
+            if key.path_type == DEFAULT:
+                default = backend if default == NO_ROUTE else default
+                continue
             depths.setdefault(key.depth, set()).add(key.path_type)
-            if key.path_type in maps:
-                maps[key.path_type].setdefault(_map_key(key.text), backend)
-            else:
+            if key.path_type not in maps or key.depth == PART_OF_HOST:
                 rules.setdefault(key, Rule(key, backend))
-    levels = tuple(_level(depth, depths[depth], list(rules.values())) for depth in sorted(depths, key=_rank))
-    return Table(levels, maps[EXACT], maps[PREFIX])
+            elif key.conditions:
+                conditional[key.path_type].setdefault(_map_key(key.text), {}).setdefault(key, backend)
+            else:
+                maps[key.path_type].setdefault(_map_key(key.text), backend)
+    groups = {kind: _groups(maps[kind], conditional[kind], kind) for kind in maps}
+    ordered = sorted(rules.values(), key=_rule_rank)
+    levels = tuple(
+        Level(
+            depth,
+            EXACT in depths[depth] and depth != PART_OF_HOST,
+            PREFIX in depths[depth] and depth != PART_OF_HOST,
+            tuple(rule for rule in ordered if rule.key.depth == depth),
+            *(tuple(group for group in groups[kind] if group.depth == depth) for kind in (EXACT, PREFIX)),
+        )
+        for depth in sorted(depths, key=_rank)
+    )
+    return Table(levels, maps[EXACT], maps[PREFIX], default)
+
+
+def connections(routes: Iterable[Route], port: str) -> list[tuple[str, str]]:
+    """The names in TLS that lead to a backend, at a TCP port, in the order in which they are looked for.
+
+    :return: names and backends: ``a.org`` is a name, ``.a.org`` the end of one, and the empty one, the last, is all.
+    """
+    found: dict[str, str] = {}
+    for route in in_order(routes):
+        for name in _names(route) if route.tcp and route.src_port == port else ():
+            found.setdefault(name, backend_name(route.service))
+    return sorted(found.items(), key=lambda item: (not item[0], item[0].startswith("."), -len(item[0]), item[0]))
+
+
+def _names(route: Route) -> Iterator[str]:
+    """The names in TLS that lead to a route of connections: of a domain itself and of all below it; empty for any."""
+    for domain in route.domains:
+        bare = domain.removeprefix("*.").lower()
+        yield from (f".{bare}",) if domain.startswith("*.") else (bare, f".{bare}")
+    if not route.domains:
+        yield ""
+
+
+def _groups(entries: dict[str, str], conditional: Mapping[str, Mapping[Key, str]], kind: str) -> list[Group]:
+    """The groups of a map of paths, in the order in which they are asked; its entries come to lead to them.
+
+    :param entries: the backends of routes without conditions, by the text of their key.
+    :param conditional: the backends of the others.
+    """
+    # The longer key first: what none of its routes takes goes on to a shorter one.
+    texts = sorted(conditional, key=lambda text: (-len(text), text))
+    plain = {text: entries[text] for text in texts if text in entries}
+    entries.update({text: f"{kind}.{number}" for number, text in enumerate(texts)})
+    groups = []
+    for text in texts:
+        own = sorted(conditional[text].items(), key=lambda item: _demands(item[0]), reverse=True)
+        choices = tuple((key.conditions, backend) for key, backend in own)
+        otherwise = plain.get(text) or (_shorter(text, entries) if kind == PREFIX else "")
+        groups.append(Group(entries[text], own[0][0].depth, choices, otherwise))
+    return groups
+
+
+def _shorter(text: str, entries: Mapping[str, str]) -> str:
+    """Where the next shorter key leads that the text begins with; empty where there is none."""
+    return next((entries[text[:end]] for end in range(len(text) - 1, 0, -1) if text[:end] in entries), "")
 
 
 def _rank(depth: int) -> tuple[int, int]:
-    """The host itself, then longer before shorter suffixes, then no host."""
-    return (0, 0) if depth == 0 else (2, 0) if depth == NO_HOST else (1, -depth)
+    """The host itself, then longer before shorter suffixes, then parts of the host, then no host."""
+    return {0: (0, 0), PART_OF_HOST: (2, 0), NO_HOST: (3, 0)}.get(depth, (1, -depth))
 
 
-def _level(depth: int, path_types: set[str], rules: Sequence[Rule]) -> Level:
-    return Level(
-        depth, EXACT in path_types, PREFIX in path_types, tuple(rule for rule in rules if rule.key.depth == depth)
-    )
+def _demands(key: Key) -> int:
+    """How much a key demands of a request. Paths that it does not take say nothing of those that it does."""
+    return sum(one.kind is not ConditionKind.OTHER_PATH for one in key.conditions)
+
+
+def _rule_rank(rule: Rule) -> tuple[int, int, int, bool]:
+    """Equal paths, irregular ones, then longer before shorter prefixes; of each, those with more conditions first."""
+    key = rule.key
+    kind = 0 if key.path_type == EXACT else 2 if key.path_type == PREFIX else 1
+    return kind, -len(key.path) if key.path_type == PREFIX else 0, -_demands(key), not key.conditions
 
 
 def _map_key(text: str) -> str:

@@ -260,9 +260,49 @@ async def test_bad_parameters_are_a_400_in_the_original_shape(call, proxy_servic
     assert answer["Message"].startswith("The following queries are mandatory: ")
     status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/{'a' * 10_000}")
     assert (status, "10001 characters" in answer["Message"]) == (400, True)
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&users=u:s3cret")
+    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&users=a%20u:s3cret")
     assert (status, "s3cret" in str(answer)) == (400, False)
+    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&usersSecret=../etc")
+    assert (status, answer["Message"].startswith("usersSecret '../etc' is not allowed")) == (400, True)
+    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&usersSecret=absent")
+    assert answer["Message"].endswith("dfp_users_absent cannot be read: no such file or directory")
     assert proxy_service.calls == []
+
+
+async def test_a_password_is_told_to_nobody_and_its_hash_to_who_has_the_token(call, proxy_service) -> None:
+    auth = {"Authorization": "Bearer the-token"}
+    users = {"users": "ann:s3cret"}
+    status, answer = await call("POST", ARTICLE, token="the-token", headers=auth, data=users)
+    assert (status, answer["Users"]) == (200, None)
+    (stored,) = proxy_service.routes["books-ms"].route.users
+    assert stored.startswith("ann:$6$")
+    answers = [
+        await call("GET", path, token="the-token", headers=headers)
+        for headers in (auth, {})
+        for path in ("/v1/routes/books-ms", "/v1/routes", "/v1/state")
+    ]
+    assert [stored in str(found) for _status, found in answers] == [True, False, False, False, False, False]
+    assert all(status == 200 and "s3cret" not in str(found) for status, found in answers)
+    assert "ann:<hidden>" in str(answers[-1])
+
+
+async def test_several_destinations_come_and_go_together(call, proxy_service) -> None:
+    two = f"{PREFIX}/reconfigure?serviceName=foo&servicePath=/&port.1=80&port.2=81&userAgent.2=x&wait=0"
+    status, answer = await call("GET", two)
+    assert (status, answer["ServiceName"], list(proxy_service.routes)) == (200, "foo", ["foo-80", "foo-81"])
+    # Another destination in place of one.
+    await call("GET", two.replace("port.2=81", "port.2=82"))
+    assert list(proxy_service.routes) == ["foo-80", "foo-82"]
+    # What fails at the second leaves the first as it was.
+    before = dict(proxy_service.routes)
+    proxy_service.failing = "foo-83"
+    status, answer = await call("GET", two.replace("port.2=81", "port.2=83").replace("servicePath=/", "servicePath=/b"))
+    assert (status, {name: own.route for name, own in proxy_service.routes.items()}) == (
+        409,
+        {name: own.route for name, own in before.items()},
+    )
+    await call("GET", f"{PREFIX}/remove?serviceName=foo")
+    assert list(proxy_service.routes) == []
 
 
 async def test_remove_answers_200_as_ever(call) -> None:

@@ -49,6 +49,12 @@ def test_the_right_token_opens_everything_from_everywhere(scheme: str) -> None:
     assert authenticator.trusts(right)
 
 
+def test_the_token_may_be_a_password_but_not_for_a_page() -> None:
+    authenticator, login = Authenticator(Tokens(change_token("s3cret"))), "Basic bGlzdGVuZXI6czNjcmV0"
+    authenticator.check(request("proxy.example.com", Authorization=login), CHANGES)
+    assert denial(authenticator, Authorization=login, Origin="http://evil.example").status == 401
+
+
 @pytest.mark.parametrize(
     "host",
     [

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from jenkins_proxy import docker_flow
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.api import docker_flow_params
-from jenkins_proxy.proxy.api.params import Query
+from jenkins_proxy.query import Query
+from tests.fixtures.route_values import SHA512
 
 BOOKS = [("serviceName", "books-ms"), ("servicePath", "/api/v1/books")]
 
@@ -26,7 +28,7 @@ def fails(*pairs: tuple[str, str], base=BOOKS) -> str:
 
 def test_the_articles_call_is_a_route() -> None:
     call = parse()
-    assert call.route == Route("books-ms", ("/api/v1/books",))
+    assert call.routes[0] == Route("books-ms", ("/api/v1/books",))
     assert (call.wait, call.allow_empty, call.ignored) == (30.0, False, ())
 
 
@@ -37,7 +39,7 @@ def test_every_parameter_of_the_consul_era_that_can_be_honoured_is() -> None:
         ("aclName", "01-books"), ("reqPathSearch", "/a"), ("reqPathReplace", "/b"), ("distribute", "true"),
         ("allowEmpty", "1"), ("wait", "2.5"),
     )  # fmt: skip
-    assert call.route == Route(
+    assert call.routes[0] == Route(
         "books-ms", ("/api/v1/books", "/b", "/c", "/d", "/e", "/f"), ("a.com", "*.b.com"), "path", "blue",
         "01-books", True, "/a", "/b",
     )  # fmt: skip
@@ -53,15 +55,15 @@ def test_every_parameter_of_the_consul_era_that_can_be_honoured_is() -> None:
 )
 def test_a_service_outside_has_a_port_beside_its_host_or_in_it(pairs, hostname: str) -> None:
     call = parse(*pairs)
-    assert call.route.outbound_hostname == hostname
+    assert call.routes[0].outbound_hostname == hostname
     assert call.ignored == ()
 
 
 def test_what_means_nothing_here_is_named() -> None:
-    assert parse(("port", "8080"), ("mode", "swarm"), ("sessionType", "sticky"), ("mode", "swarm")).ignored == (
+    assert parse(("port", "8080"), ("mode", "swarm"), ("replicas", "3"), ("mode", "swarm")).ignored == (
         "port",
         "mode",
-        "sessionType",
+        "replicas",
     )
 
 
@@ -76,13 +78,76 @@ def test_what_is_mandatory_is_missed_in_the_original_words(base) -> None:
 
 
 def test_a_domain_is_enough_as_in_the_final_version() -> None:
-    assert parse(("serviceDomain", "a.com"), base=BOOKS[:1]).route == Route("books-ms", (), ("a.com",))
+    assert parse(("serviceDomain", "a.com"), base=BOOKS[:1]).routes[0] == Route("books-ms", (), ("a.com",))
 
 
-@pytest.mark.parametrize("name", sorted(docker_flow_params.REFUSED))
+@pytest.mark.parametrize("name", sorted(docker_flow.REFUSED))
 def test_what_cannot_be_honoured_safely_is_refused_with_a_reason(name: str) -> None:
     assert fails((name, "something")).startswith(f"{name} is not supported: ")
+    assert fails((f"{name}.3", "something")).startswith(f"{name}.3 is not supported: ")
     assert parse((name, "")).ignored == ()
+
+
+def test_passwords_are_hashed_and_the_same_call_is_the_same_route() -> None:
+    calls = [parse(("users", "ann:secret, bob:other")).routes[0].users for _ in range(2)]
+    assert calls[0] == calls[1]
+    assert [user.split("$")[:2] for user in calls[0]] == [["ann:", "6"], ["bob:", "6"]]
+    assert "secret" not in str(calls)
+    # Another user and another service have another salt.
+    assert len({user.split("$")[2] for user in calls[0]}) == 2
+    assert parse(("users", f"ann:{SHA512}"), ("usersPassEncrypted", "true")).routes[0].users == (f"ann:{SHA512}",)
+
+
+def test_users_of_a_secret() -> None:
+    def secret(name: str) -> str:
+        return {"team": f"ann:{SHA512}\nbob:{SHA512}\n\n"}[name]
+
+    def users(*pairs: tuple[str, str]) -> tuple[str, ...]:
+        query = Query([*BOOKS, ("usersSecret", "team"), ("usersPassEncrypted", "true"), *pairs])
+        return docker_flow_params.parse_reconfigure(query, secret).routes[0].users
+
+    assert users() == (f"ann:{SHA512}", f"bob:{SHA512}")
+    assert users(("users", "bob")) == (f"bob:{SHA512}",)
+
+
+def test_a_password_stands_in_no_error() -> None:
+    for given in (("users", "ann:se\tcret"), ("users", "a b:secret"), ("users", "ann:" + "secret" * 50)):
+        assert "cret" not in fails(given)
+    assert "cret" not in fails(("users", "ann:secret"), ("usersPassEncrypted", "true"))
+    assert fails(("users", "ann")).startswith("users ann: there is no password")
+
+
+def test_destinations_that_differ_in_their_paths_are_one_route() -> None:
+    pairs = [("port.1", "80"), ("servicePath.1", "/a"), ("servicePath.2", "/b,/a"), ("allowedMethods", "GET")]
+    route = parse(*pairs, ("allowedMethods.1", "GET"), base=BOOKS[:1]).routes[0]
+    assert (route.paths, route.allowed_methods) == (("/a", "/b"), ("GET",))
+
+
+@pytest.mark.parametrize("pair", [("allowedMethods.1", "GET"), ("userAgent.2", "x"), ("users.1", "a:b")])
+def test_what_only_some_destinations_restrict_is_not_passed_over(pair) -> None:
+    pairs = [("servicePath.1", "/a"), ("port.1", "80"), ("servicePath.2", "/b")]
+    message = fails(*pairs, pair, base=BOOKS[:1])
+    assert message == f"destinations of books-ms differ in {pair[0][:-2]}, and not each has a port of its own"
+    assert "not each has a port" in fails(*pairs, pair, ("port.2", "80"), base=BOOKS[:1])
+
+
+def test_destinations_with_ports_of_their_own_are_services_of_their_own() -> None:
+    call = parse(
+        ("servicePath.1", "/demo"), ("port.1", "1111"), ("userAgent.1", "amiga"),
+        ("servicePath.2", "/demo"), ("port.2", "2222"), ("srcPort.2", "8080"), ("port.4", "4444"),
+        ("timeoutServer", "9"),
+        base=BOOKS[:1],
+    )  # fmt: skip
+    common = {"paths": ("/demo",), "timeout_server": 9.0, "part_of": "books-ms"}
+    assert call.routes == (
+        Route("books-ms-1111", user_agent=("amiga",), **common),
+        Route("books-ms-2222", src_port="8080", **common),
+    )
+    assert (call.service, call.ignored) == ("books-ms", ())
+    assert call.echo["ServiceDest"] == [
+        {"Port": "1111", "Path": ["/demo"], "SrcPort": 0},
+        {"Port": "2222", "Path": ["/demo"], "SrcPort": 8080},
+    ]
 
 
 @pytest.mark.parametrize(

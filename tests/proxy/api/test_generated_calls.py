@@ -24,6 +24,7 @@ from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from tests.fixtures import wrong_json
+from tests.fixtures.route_values import SHA512
 
 ROUTE = {
     "service": "books-ms",
@@ -36,6 +37,20 @@ ROUTE = {
     "slow_start": 5,
     "timeout_server": 1.5,
     "check_path": "/health",
+    "domain_algo": "hdr(host)",
+    "service_header": ["X-Version:3"],
+    "path_exclude": ["/api/v1/books/not"],
+    "https_only": True,
+    "https_redirect_code": "301",
+    "allowed_methods": ["GET"],
+    "users": [f"ann:{SHA512}"],
+    "req_path_search_replace": "/a,/b:/c,",
+    "add_req_header": ["X-A b"],
+    "set_res_header": ["X-B %[src]"],
+    "del_res_header": ["Server"],
+    "session_type": "sticky-server",
+    "compression_algo": "gzip",
+    "compression_type": ["text/css"],
 }
 DRAIN = {"addresses": ["10.0.0.1:32768"], "timeout": 30, "stream_timeout": 5}
 HOLD = {
@@ -73,6 +88,14 @@ PATHS = {
 }
 QUERIES = (
     *("wait=NaN", "wait=inf", "wait=1e400", "wait=1_0", "wait=%D9%A1", "wait=" + "9" * 5000, "dryRun=%ff", "diff=2"),
+    *(
+        "users=%ff:x",
+        "users=,:,",
+        "usersSecret=%00",
+        "setReqHeader=%0d%0aX:y",
+        "srcPort=99999",
+        "servicePath.1=/a&port.2=x",
+    ),
     *("id=%00", "allowEmpty=TRUE", "timeoutServer=NaN", "timeoutTunnel=1e400", "servicePath=%ff", "wait=5&wait=6"),
 )
 TOKEN = {"Authorization": "Bearer the-token"}

@@ -25,7 +25,6 @@ from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.openapi.document import document
-from jenkins_proxy.proxy.api.params import Query
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -33,6 +32,7 @@ from jenkins_proxy.proxy.models import ConflictError, ProxyState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
+from jenkins_proxy.query import Query
 
 PREFIX = "/v1/docker-flow-proxy"
 BOOKS = {"paths": ["/api/v1/books"], "skip_check": True, "slow_start": 1.5}

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import diff
+from jenkins_proxy.proxy.haproxy import candidate_map, diff
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.diff import KeyChange, Plan, RouteChange, ServerChange
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
@@ -154,6 +154,32 @@ def test_plan(runs, wanted, expected):
 )
 def test_commands(change, commands):
     assert list(change.commands) == commands
+
+
+def test_cookies_lead_to_what_serves_and_to_nothing_else_after_any_change():
+    chance, route = random.Random(3), Route("books", ("/books",), session_type="sticky-server")
+    keyed = KeyedAccess("0123abcd", "ab" * 32, BOOKS, {})
+    runs = Backend(route, {}, keyed)
+    cookies: dict[str, str] = {}
+    for _ in range(200):
+        chosen = {
+            address: chance.choice([SERVING, CANDIDATE]) for address in chance.sample([A, B, C], chance.randint(0, 3))
+        }
+        wanted = Backend(route, chosen, keyed)
+        for change in diff.plan({"books": runs}, {"books": wanted}).changes:
+            for command in change.commands:
+                verb, *words = command.split(" ")
+                # A key that is there is not added, and one that is not there is not deleted.
+                if verb == "add" and words[0] == "map":
+                    assert cookies.setdefault(words[2], words[3]) == words[3]
+                elif verb == "del" and words[0] == "map":
+                    del cookies[words[2]]
+                elif verb == "set" and command.endswith(("weight 0", "state drain")):
+                    # Gone before the server is.
+                    assert f"{change.address.host}:{change.address.port}" not in cookies.values()
+            runs = change.apply(runs)
+        expected = [line.split(" ") for line in candidate_map.text([runs]).splitlines() if "books-be/" in line]
+        assert cookies == dict(expected)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -112,14 +112,20 @@ async def test_an_empty_route_can_be_forced(daemon, origin, enter, ask, wait_unt
     assert (await ask(one.port, "/books")).body == "late"
 
 
-async def test_a_path_of_another_service_is_refused(daemon, origin, enter):
-    one = await daemon()
+async def test_a_path_of_another_service_is_refused_and_taken_over_when_told(daemon, origin, enter, ask):
+    one, other = await daemon(), Route("other", ("/x", "/books"))
     for service in ("books", "other"):
-        await enter(await origin(), service)
-    await one.proxy_service.put(BOOKS)
-    with pytest.raises(ConflictError, match="/books belongs to the route of books"):
-        await one.proxy_service.put(Route("other", ("/x", "/books")))
+        await enter(await origin(service), service)
+    await one.proxy_service.put(Route("books", ("/books", "/more")))
+    with pytest.raises(ConflictError, match="/books of other belongs to the route of books"):
+        await one.proxy_service.put(other)
     assert one.proxy_service.route("other") is None
+
+    await one.proxy_service.put(other, take_over=True)
+    assert [(await ask(one.port, path)).body for path in ("/books", "/more")] == ["other", "books"]
+    assert one.proxy_service.route("books").route.paths == ("/more",)
+    await one.proxy_service.put(Route("other", ("/more",)), take_over=True)
+    assert one.proxy_service.route("books") is None
 
 
 async def test_a_dry_run_tells_and_changes_nothing(daemon, origin, enter, registry):

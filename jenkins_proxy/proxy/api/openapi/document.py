@@ -9,12 +9,14 @@ from jenkins_proxy import __version__
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api.openapi.operation import TEXT, Operation, Parameter
 from jenkins_proxy.proxy.api.openapi.schemas import schemas
-from jenkins_proxy.route_options import OPTIONS, Kind
+from jenkins_proxy.route_option import Kind
+from jenkins_proxy.route_options import OPTIONS
 
 DOCKER_FLOW = "/v1/docker-flow-proxy"
 _FLAG = {"type": "boolean", "default": False}
 _SERVICE = Parameter("service", "The service's name.", TEXT, "path", required=True)
 _DRY_RUN = Parameter("dryRun", "Change nothing, and say what would be.", _FLAG)
+_TAKE_OVER = Parameter("takeOver", "Take paths and domains from the routes of other services.", _FLAG)
 _ALLOW_EMPTY = Parameter("allowEmpty", "Take the route although no instance is live.", _FLAG)
 _WAIT = Parameter(
     "wait",
@@ -35,6 +37,7 @@ _RECONFIGURE = (
     Parameter("port", "The port of outboundHostname.", TEXT),
     _WAIT,
     _ALLOW_EMPTY,
+    _TAKE_OVER,
     _DRY_RUN,
 )
 _REMOVE = (Parameter("serviceName", "The service whose route goes.", TEXT, required=True), _DRY_RUN)
@@ -67,7 +70,14 @@ def operations() -> Iterator[Operation]:
         "/v1/routes/{service}",
         "Make a route serve; answers when HAProxy serves it.",
         "RouteState",
-        parameters=(_SERVICE, _WAIT, _ALLOW_EMPTY, _DRY_RUN, Parameter("diff", "Add what it changes.", _FLAG)),
+        parameters=(
+            _SERVICE,
+            _WAIT,
+            _ALLOW_EMPTY,
+            _TAKE_OVER,
+            _DRY_RUN,
+            Parameter("diff", "Add what it changes.", _FLAG),
+        ),
         body="RouteBody",
         role=Role.CHANGE,
         errors=(400, 409, 503),

@@ -46,7 +46,7 @@ def schemas() -> dict[str, Schema]:
         "Error": _object({"error": _object({"message": _TEXT, "hint": _TEXT})}),
         "Route": route,
         # The service stands in the URL, and every other field has a default.
-        "RouteBody": {**route, "required": [], "anyOf": [{"required": ["paths"]}, {"required": ["domains"]}]},
+        "RouteBody": {**route, "required": [], "anyOf": [{"required": [name]} for name in _LEADING]},
         "Instance": _object(
             {
                 "address": _TEXT,
@@ -112,6 +112,8 @@ def schemas() -> dict[str, Schema]:
     }
 
 
+_LEADING = ("paths", "domains", "is_default_backend", "req_mode")
+"""The fields of which one at the least leads somewhere."""
 _DOCKER_FLOW_TEXTS = (
     "Message",
     "ServiceName",

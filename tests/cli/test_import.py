@@ -1,0 +1,140 @@
+"""``import``: what moves from a Docker Flow: Proxy, by its JSON or by its keys, and what does not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jenkins_proxy.cli import main
+from jenkins_proxy.clients.consul.client import Consul
+from jenkins_proxy.clients.consul.models import KvPair
+from jenkins_proxy.docker_flow_import import Imported, from_json, from_keys
+from jenkins_proxy.model import Route
+
+GO = {
+    # As Go writes it: every field, null for an empty list.
+    "AclName": "go-demo",
+    "AddReqHeader": None,
+    "SetResHeader": ["Cache-Control no-cache, no-store"],
+    "ServiceName": "go-demo",
+    "ServiceDomainAlgo": "",
+    "IsDefaultBackend": True,
+    "Users": [{"Username": "ann", "Password": "s3cret", "PassEncrypted": False}],
+    "Replicas": 3,
+    "ServiceDest": [
+        {
+            "AllowedMethods": ["GET", "HEAD"],
+            "CheckTCP": False,
+            "HttpsPort": 0,
+            "PathType": "",
+            "Port": "8080",
+            "ReqMode": "http",
+            "ServiceDomain": ["a.org"],
+            "ServiceHeader": {"X-Version": "3"},
+            "ServicePath": ["/demo"],
+            "SrcPort": 0,
+            "SslVerifyNone": False,
+            "UserAgent": {"Value": ["amiga"], "AclName": "amiga"},
+            "Index": 0,
+        }
+    ],
+}
+TWO = {
+    "ServiceName": "two",
+    "ServiceDest": [{"ServicePath": ["/a"], "Port": str(port), "SrcPort": port} for port in (80, 81)],
+}
+TLS = {"ServiceName": "redis", "ServiceDest": [{"Port": "6379", "SrcPort": 6379, "HttpsPort": 443}]}
+
+
+def test_services_of_the_last_version():
+    moved, redis, two = from_json({"go-demo": GO, "redis": TLS, "two": TWO})
+    (route,) = moved.routes
+    assert route.users[0].startswith("ann:$6$")
+    assert route == Route(
+        "go-demo", ("/demo",), ("a.org",), acl_name="go-demo", service_header=("X-Version:3",), user_agent=("amiga",),
+        is_default_backend=True, allowed_methods=("GET", "HEAD"), users=route.users,
+        set_res_header=("Cache-Control no-cache, no-store",),
+    )  # fmt: skip
+    assert [(one.service, one.src_port) for one in two.routes] == [("two-80", "80"), ("two-81", "81")]
+    assert redis == Imported(
+        "redis",
+        (),
+        "httpsPort is not supported: instances are spoken to without TLS; for users there is `serve --tls-bind`",
+    )
+
+
+def test_keys_of_2016():
+    pairs = [
+        KvPair(f"docker-flow/{key}", value.encode(), 1)
+        for key, value in {
+            "books-ms/path": "/api/v1/books,/b", "books-ms/domain": "", "books-ms/skipcheck": "true",
+            "books-ms/color": "blue", "books-ms/scale": "3", "other/color": "green",
+            "tmpl/path": "/t", "tmpl/consultemplatefepath": "/fe.tmpl",
+        }.items()
+    ]  # fmt: skip
+    books, tmpl = from_keys(pairs, "docker-flow")
+    assert books.routes == (Route("books-ms", ("/api/v1/books", "/b"), color="blue", skip_check=True),)
+    assert tmpl.reason.startswith("consulTemplateFePath is not supported")
+
+
+@pytest.fixture
+def old_proxy():
+    """The URL of a Docker Flow: Proxy with two services; a daemon of ours is there, too, and keeps what is put."""
+    put = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self._send({"go-demo": GO, "redis": TLS} if self.path.endswith("config?type=json") else {})
+
+        def do_PUT(self):
+            put.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._send({})
+
+        def _send(self, data):
+            body = json.dumps(data).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", put
+    server.shutdown()
+    server.server_close()
+
+
+def test_it_shows_first_and_moves_when_told(old_proxy, capsys):
+    url, put = old_proxy
+    assert main(["import", "--from", url]) == 1
+    told = capsys.readouterr().out
+    assert "go-demo: moves: paths /demo, domains a.org, " in told
+    assert "redis: does not move: httpsPort is not supported" in told
+    assert "s3cret" not in told
+    assert put == []
+
+    assert main(["import", "--from", url, "--apply", "--json", "--proxy", url]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [(one["service"], one["moves"]) for one in found] == [("go-demo", True), ("redis", False)]
+    assert found[0]["routes"][0]["users"] == ["ann:<hidden>"]
+    assert [(route["service"], route["users"][0][:7]) for route in put] == [("go-demo", "ann:$6$")]
+
+
+def test_it_reads_the_keys_without_an_address(consul_url, capsys):
+    with contextlib.closing(Consul(consul_url)) as registry:
+        registry.kv_put("my-proxy/books-ms/path", b"/api/v1/books")
+    assert main(["import", "--instance", "my-proxy", "--consul", consul_url]) == 0
+    assert capsys.readouterr().out == "books-ms: moves: paths /api/v1/books\n"
+
+
+def test_nobody_there(free_port, capsys):
+    assert main(["import", "--from", f"http://127.0.0.1:{free_port()}"]) == 4
+    assert "no Docker Flow: Proxy answers at" in capsys.readouterr().err
