@@ -17,14 +17,14 @@ from jenkins_proxy.validation import few
 
 _TEMPLATE = "a template would put raw text into HAProxy's configuration"
 _AUTH = "it would restrict who reaches the service, and jenkins-proxy cannot; serving it open instead would be wrong"
-_TLS = "jenkins-proxy does not terminate TLS yet"
+_TLS = "instances are spoken to without TLS; for users there is `serve --tls-bind`"
 _OLD_REWRITE = "use reqPathSearchReplace"
 REFUSED = {
     **dict.fromkeys(
         ("consulTemplateFePath", "consulTemplateBePath", "templateFePath", "templateBePath", "backendExtra"), _TEMPLATE
     ),
     "verifyClientSsl": _AUTH,
-    **dict.fromkeys(("serviceCert", "httpsPort", "srcHttpsPort", "sslVerifyNone"), _TLS),
+    **dict.fromkeys(("httpsPort", "srcHttpsPort", "sslVerifyNone"), _TLS),
     **dict.fromkeys(("reqRepSearch", "reqRepReplace"), _OLD_REWRITE),
 }
 """Parameters that are refused, and why."""

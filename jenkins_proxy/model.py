@@ -154,6 +154,8 @@ class Route:
     src_port: str = ""
     req_mode: str = ""
     part_of: str = ""
+    allow_from: tuple[str, ...] = ()
+    proto: str = ""
 
     @property
     def registry_name(self) -> str:

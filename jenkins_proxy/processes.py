@@ -225,9 +225,9 @@ async def answer(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | Non
     return await process.wait(), output.decode(errors="replace")
 
 
-def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Process:
-    """Start a program whose stderr is a pipe to us. It has a session of its own: Ctrl-C in a terminal reaches us, who
-    let it finish.
+def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: BinaryIO | None = None) -> Process:
+    """Start a program whose stderr is a pipe to us, and whose stdout goes to a file or nowhere. It has a session of its
+    own: Ctrl-C in a terminal reaches us, who let it finish.
 
     :raises FileNotFoundError: when the program is not there.
     """
@@ -237,6 +237,6 @@ def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Pr
         env=dict(env),
         start_new_session=True,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=stdout or subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

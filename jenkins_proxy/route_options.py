@@ -27,6 +27,7 @@ from jenkins_proxy.route_option import (
 
 MAX_SLOW_START = 3600.0
 MAX_TIMEOUT = 86400.0
+PROTOCOLS = ("h2",)
 
 OPTIONS = (
     RouteOption(
@@ -166,6 +167,25 @@ OPTIONS = (
         labelled=True,
     ),
     *route_http_options.OPTIONS,
+    RouteOption(
+        "allow_from",
+        Kind.LIST,
+        "networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)",
+        list_of(validation.check_network),
+        cli="--allow-from",
+        metavar="NET[,NET...]",
+        labelled=True,
+    ),
+    RouteOption(
+        "proto",
+        Kind.TEXT,
+        "what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)",
+        one_of(("", *PROTOCOLS)),
+        cli="--proto",
+        metavar="PROTO",
+        labelled=True,
+        choices=PROTOCOLS,
+    ),
 )
 _OF_CONNECTIONS = {
     *("service", "color", "acl_name", "skip_check", "outbound_hostname", "slow_start", "timeout_server"),

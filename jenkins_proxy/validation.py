@@ -7,6 +7,7 @@ allowed.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import re
@@ -109,6 +110,22 @@ def parse_address(value: Any, parameter: str = "address") -> Address:
     if not match or not 0 < int(match["port"]) < 65536:
         raise not_allowed(parameter, value, _ADDRESS_WORDS)
     return Address(match["host"].strip("[]"), int(match["port"]))
+
+
+def check_network(value: Any, parameter: str = "network") -> str:
+    """A network such as ``10.0.0.0/8``, or an address.
+
+    :return: the network as HAProxy takes it.
+    :raises UsageError: when it is none.
+    """
+    try:
+        if isinstance(value, str) and len(value) <= _SHOWN_LENGTH and "%" not in value:
+            return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        if "host bits" in str(error):
+            allowed = f"the network's own address: {ipaddress.ip_network(value, strict=False)}"
+            raise not_allowed(parameter, value, allowed) from error
+    raise not_allowed(parameter, value, "a network such as 10.0.0.0/8 or 2001:db8::/32, or an address")
 
 
 def parse_json(data: bytes | str) -> Any:

@@ -124,6 +124,13 @@ def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: s
         ({"check_path": "/a?"}, "check_path '' is not allowed"),
         ({"check_path": "/a?b=c d"}, "check_path 'b=c d' is not allowed"),
         ({"check_path": 1}, "check_path 1 is not allowed"),
+        (
+            {"allow_from": ("10.0.0.1/8",)},
+            "allow_from '10.0.0.1/8' is not allowed: it must be the network's own address: 10",
+        ),
+        ({"allow_from": ("localhost",)}, "allow_from 'localhost' is not allowed: it must be a network such as"),
+        ({"proto": "h3"}, "proto 'h3' is not allowed: it must be h2"),
+        ({"allow_from": (7,)}, "allow_from 7 is not allowed"),
         ({"slow_start": "5s"}, "slow_start '5s' is not allowed: it must be a number of seconds from 0 to 3600"),
         ({"slow_start": -1}, "slow_start -1"),
         ({"slow_start": True}, "slow_start True"),

@@ -40,6 +40,8 @@ import groovy.transform.Field
     checkTcp: false,                  // an instance is ready once it takes connections, whatever it answers
     srcPort: '',                      // the port at which requests come in, one of those that the daemon's --bind or --tcp-bind gives (default: any)
     reqMode: '',                      // what is routed: requests of HTTP, connections by their port alone (tcp), or by port and TLS name (sni)
+    allowFrom: [],                    // networks, such as 10.0.0.0/8, from which users may connect; all others get 403 (default: everywhere)
+    proto: '',                        // what instances speak: h2 is HTTP/2 without TLS, as gRPC has it (default: HTTP/1.1)
 ]
 // For the step that can hold candidates: how they are tested before users meet them.
 @Field final Map TEST = [

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import access_arguments, daemon_arguments, values
+from jenkins_proxy.cli import access_arguments, daemon_arguments, entry_arguments, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings
@@ -37,6 +37,7 @@ _HEADER_RANGE = (16_384, 1_048_576)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_entry(parser)
+    entry_arguments.add_arguments(parser)
     access_arguments.add_arguments(parser)
     _add_registry(parser)
     parser.add_argument(
@@ -147,8 +148,10 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             max_header=_max_header(args.max_header, os.environ),
             route_defaults=environ.defaults,
             tcp_binds=_tcp_binds(args.tcp_bind, binds),
+            entry=entry_arguments.entry(args),
         ),
         separator=environ.separator,
+        entry_certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
         tokens=access.tokens,

@@ -27,12 +27,16 @@ from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.certificates import compose
+from jenkins_proxy.proxy.certificates.service import CertificateService
+from jenkins_proxy.proxy.certificates.sharing import SHARED
 from jenkins_proxy.proxy.controller import Controller
 from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -54,9 +58,10 @@ _AGENT_CONNECTIONS = 4
 # The API and the embedded registry.
 _SERVERS = 2
 # What the API's token guards is not to be had by the registry's door.
-_OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS)
-QUIET_EVENTS = ("in-rotation", "reload")
-"""Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too."""
+_OWN_KEYS = (ROUTES, DRAINS, PROXIES, HOLDS, COUNTS, SHARED)
+QUIET_EVENTS = ("in-rotation", "reload", "certificate-refused", "certificate-expires")
+"""Events that are not logged: of many instances there are hundreds, and ``instance-up`` or ``route-put`` say it too;
+what is wrong with a certificate has a line of its own, at its level."""
 
 
 async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) -> None:
@@ -93,7 +98,21 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
         )
         stack.push_async_callback(_end, controller, haproxy, stop)
+        certificates = compose.create(
+            haproxy,
+            options.entry_certificates,
+            store=options.state_dir / "certs",
+            registry=waiter_client,
+            events=controller.events,
+            reload=controller.service.reload,
+            timing=options.timing,
+        )
+        certificates.prepare()
         await controller.start()
+        for name, work in compose.work(
+            certificates, options.entry_certificates, options.tls, events=controller.events, timing=options.timing
+        ):
+            await stack.enter_async_context(_background(controller, name, work))
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
@@ -108,6 +127,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             meter=meter,
             haproxy=haproxy,
             audit=audit,
+            certificates=certificates,
         )
         await stack.enter_async_context(_served(app, port, options, event_log))
         _LOG.info(_ready(options, url))
@@ -131,9 +151,10 @@ def _api(
     meter: Meter,
     haproxy: HAProxy,
     audit: Audit,
+    certificates: CertificateService,
 ) -> web.Application:
     service, timing = controller.service, options.timing
-    about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(options.haproxy.binds)}
+    about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(_entries(options))}
     authenticator = Authenticator(
         options.tokens,
         options.names,
@@ -147,8 +168,16 @@ def _api(
         Routes(service, waiter, authenticator),
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
-        DockerFlow(service, waiter, options.separator),
-        Dashboard(service, event_log, meter, TrafficReader(haproxy.runtime.ask, timing=timing), about),
+        Certificates(certificates),
+        DockerFlow(service, waiter, certificates, options.separator),
+        Dashboard(
+            service,
+            event_log,
+            meter,
+            TrafficReader(haproxy.runtime.ask, timing=timing),
+            about,
+            certificates=certificates,
+        ),
         EventStream(event_log, authenticator, timing=timing),
         Meta(service),
     )
@@ -237,10 +266,16 @@ def _name(options: Options) -> str:
     return f"{socket.gethostname()}-{options.listen.port}"
 
 
+def _entries(options: Options) -> tuple[str, ...]:
+    """Where users connect."""
+    tls = options.haproxy.entry.tls
+    return options.haproxy.binds + (tuple(f"https://{bind}" for bind in tls.binds) if tls else ())
+
+
 def _ready(options: Options, url: str) -> str:
     scheme = "https" if options.tls else "http"
     kind = "embedded registry" if options.embedded else "registry"
     return (
-        f"serving: users enter at {', '.join(options.haproxy.binds)}, "
+        f"serving: users enter at {', '.join(_entries(options))}, "
         f"API and page at {scheme}://{options.listen}/, {kind} at {url}"
     )

@@ -71,7 +71,8 @@ class Event:
     :ivar kind: ``instance-up``, ``instance-down``, ``instance-waiting``, ``route-put``, ``route-removed``,
         ``route-refused``, ``hold-put``, ``hold-promoted``, ``hold-ended``, ``users-counted``, ``reload``,
         ``reload-failed``, ``registry-lost``, ``registry-back``, ``in-rotation``, ``haproxy-died``, ``drift-repaired``,
-        ``part-died``, ``route-restored``.
+        ``part-died``, ``route-restored``, ``certificate-put``, ``certificate-removed``, ``certificate-refused``,
+        ``certificate-expires``.
     :ivar service: the route's service, empty when it concerns all.
     :ivar address: of the instance, for the instance events.
     :ivar detail: the reason in words, for people.

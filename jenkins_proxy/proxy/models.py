@@ -31,6 +31,10 @@ class NotCountedError(ProxyError):
     """The users of this service are not counted (HTTP 404)."""
 
 
+class NotCertifiedError(ProxyError):
+    """There is no certificate of this name (HTTP 404)."""
+
+
 class Progress(StrEnum):
     """How far a proxy is with a change."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.access.callers import ClientRoles
 from jenkins_proxy.proxy.access.tokens import Tokens
+from jenkins_proxy.proxy.certificates.compose import CertificateOptions
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.timing import Timing
 
@@ -44,6 +45,7 @@ class Options:
     :ivar connections: how many connections to the registry are held at most.
     :ivar tokens: what callers of the API may present.
     :ivar certificates: whom client certificates of the API stand for; None where they are not asked for.
+    :ivar entry_certificates: where those come from that users meet, and the API's own.
     :ivar separator: between the items of a list, in calls of Docker Flow: Proxy.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     :ivar own_token: what the daemon itself presents to the embedded registry, which knows no other such token.
@@ -55,6 +57,7 @@ class Options:
     state_dir: Path
     tokens: Tokens = Tokens()
     certificates: ClientRoles | None = None
+    entry_certificates: CertificateOptions = CertificateOptions()
     tls: ssl.SSLContext | None = None
     connections: int = 100
     names: tuple[str, ...] = ()

@@ -48,14 +48,15 @@ def _any(_status: int) -> bool:
 
 @functools.lru_cache(maxsize=65536)
 def route_check(route: Route) -> RouteCheck | None:
-    """What an instance of the route has to answer; None with ``skip_check``.
+    """What an instance of the route has to answer; None with ``skip_check``, and where it speaks HTTP/2 alone, in which
+    we do not ask.
 
     Only a page that somebody named for this purpose takes out an instance that served already. Of the route's first
     path nobody said that it has to answer for ever: one error in it, which all instances share, would take all of them
     out. And where no page is known, any answer at all to ``OPTIONS *``, HTTP's own ping (RFC 9110, section 9.3.7),
     tells an instance from a port on which nobody listens yet.
     """
-    if route.skip_check:
+    if route.skip_check or route.proto:
         return None
     if route.check_tcp or route.tcp:
         return RouteCheck("", "", route.host, _any)

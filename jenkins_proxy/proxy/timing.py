@@ -38,6 +38,7 @@ class Timing:
     :ivar count_late: for the lines of requests that have ended; then the count is not exact.
     :ivar count_publish: between two publications of a count of users.
     :ivar count_proxies: for the other proxies to begin or to end a count.
+    :ivar certificates_poll: between two looks at the files of certificates.
     :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
     :ivar stream_heartbeat: between two comments in a quiet stream of events.
     :ivar stream_write: for the reader of a stream to take what it is sent.
@@ -75,6 +76,7 @@ class Timing:
     count_late: float = 2.0
     count_publish: float = 1.0
     count_proxies: float = 2.0
+    certificates_poll: float = 1.0
     traffic_max_age: float = 1.0
     stream_heartbeat: float = 15.0
     stream_write: float = 30.0

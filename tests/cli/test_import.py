@@ -60,7 +60,11 @@ def test_services_of_the_last_version():
         set_res_header=("Cache-Control no-cache, no-store",),
     )  # fmt: skip
     assert [(one.service, one.src_port) for one in two.routes] == [("two-80", "80"), ("two-81", "81")]
-    assert redis == Imported("redis", (), "httpsPort is not supported: jenkins-proxy does not terminate TLS yet")
+    assert redis == Imported(
+        "redis",
+        (),
+        "httpsPort is not supported: instances are spoken to without TLS; for users there is `serve --tls-bind`",
+    )
 
 
 def test_keys_of_2016():

@@ -38,6 +38,10 @@ TAKEN = {
     },
     "users": ("ann:secret", "who may enter, by HTTP's basic authentication: of passwords only hashes are kept"),
     "usersPassEncrypted": ("true", "the passwords of `users` are hashes already, as `openssl passwd -6` makes them"),
+    "serviceCert": (
+        "PEM",
+        "PEM with its key, `\\n` for its line ends: the certificate of the service's name; `serve` needs `--tls-bind`",
+    ),
     "usersSecret": ("team", "the users in `/run/secrets/dfp_users_NAME` where the daemon runs"),
     "serviceDomainMatchAll": ("true", "the old name of `serviceDomainAlgo=hdr_dom(host)`"),
     "servicePath.1": (

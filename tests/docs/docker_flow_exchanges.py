@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DIFFERENCES = {
-    "cert": ("`cert` and `certs` take and list certificates", "404: TLS is not terminated yet"),
+    "certs": ("`certs` lists certificates with their keys", "names and ends, and never a key"),
     "destination-ports": (
         "destinations of one port may differ in anything",
         "400: where they differ in more than paths, each has a port of its own",
@@ -34,7 +34,7 @@ DIFFERENCES = {
         "`/v1/test` and `/v2/test` say `Test v1`, `Test v2`, in the last version",
         "no message, as in 2016",
     ),
-    "tls": ("TLS is terminated, and client certificates are checked", "400"),
+    "tls": ("instances are spoken to by TLS, and client certificates are checked", "400"),
     "wrong-flag": ("a flag that is neither true nor false is false", "400"),
     "wrong-value": ("any text goes into the configuration", "400: every value has a grammar"),
 }
@@ -58,6 +58,7 @@ class Exchange:
     :ivar difference: the name of the difference where our answer is another one.
     :ivar here: our answer then.
     :ivar route: fields of the route that the call makes; None where it is not looked at.
+    :ivar body: of the call.
     """
 
     call: str
@@ -66,6 +67,7 @@ class Exchange:
     here: Answer | None = None
     route: Mapping[str, Any] | None = None
     method: str = "GET"
+    body: str = ""
 
 
 OK, NOK, REFUSED = (
@@ -123,8 +125,9 @@ EXCHANGES = (
     differs("reload", "reload?recreate=false&fromListener=true", Answer(200, {"": ""}), Answer(200, {"Status": "OK"})),
     Exchange("config", Answer(200)),
     Exchange("config?type=json", Answer(200, {})),
-    differs("cert", "cert?certName=my-certificate.pem&distribute=true", NOT_FOUND, method="PUT"),
-    differs("cert", "certs", NOT_FOUND),
+    Exchange("cert?certName=my-certificate.pem&distribute=true", OK, method="PUT", body="-----BEGIN CERTIFICATE-----"),
+    Exchange("cert", REFUSED, method="PUT"),
+    differs("certs", "certs", OK, Answer(200, {"Certs": [{"CertContent": "-----BEGIN CERTIFICATE-----"}]})),
     differs("metrics", "metrics", NOT_FOUND, Answer(200)),
     # docs/ of the last version: mode swarm.
     differs("ignored", f"{DEMO}&port=8080", Answer(200, {"Message": "ignored, as it means nothing here: port"})),
@@ -141,7 +144,8 @@ EXCHANGES = (
     differs("tcp-port", "reconfigure?serviceName=closed&srcPort=6380&reqMode=tcp"),
     Exchange("reconfigure?serviceName=redis&port=6379&reqMode=tcp", REFUSED),
     Exchange(f"{DEMO}&reqMode=http", OK),
-    differs("tls", f"{DEMO}&serviceCert=my-cert"),
+    Exchange(f"{DEMO}&serviceCert=-----BEGIN CERTIFICATE-----", OK),
+    differs("wrong-value", f"{DEMO}&serviceCert=my-cert"),
     differs("tls", f"{DEMO}&verifyClientSsl=true"),
     differs("tls", f"{DEMO}&httpsPort=443&sslVerifyNone=true"),
     differs("session-type", f"{DEMO}&sessionType=none-of-them"),

@@ -19,6 +19,8 @@ _OTHERS = (
     "apt-get",
     "cd",
     "consul",
+    "cat",
+    "certbot",
     "cp",
     "docker",
     "export",

@@ -22,6 +22,7 @@ from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
@@ -114,8 +115,9 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
     parts = (
         Routes(Mock(), Mock(), Mock()),
         HoldRoutes(Mock()),
-        DockerFlow(Mock(), Mock()),
-        Dashboard(Mock(), Mock(), Mock(), Mock(), {}),
+        DockerFlow(Mock(), Mock(), Mock()),
+        Certificates(Mock()),
+        Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock()),
         EventStream(Mock(), Mock()),
         app.Meta(Mock()),
     )
@@ -148,4 +150,4 @@ def _role(handler: object) -> str:
 
 def exposition() -> str:
     """What ``/metrics`` answers for a proxy without routes: every family of ours, if without samples."""
-    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {}).decode()
+    return metrics.render("1.2.3", ProxyState(1, True, ()), metrics.Meter(), {}, {}).decode()

@@ -65,7 +65,7 @@ def test_every_call_of_the_daemon_has_its_text(texts: dict[str, str]) -> None:
         ("addReqHeader", "taken"),
         ("users", "taken"),
         ("backendExtra", "refused"),
-        ("serviceCert", "refused"),
+        ("serviceCert", "taken"),
     ],
 )
 def test_what_becomes_of_a_parameter(name: str, expected: str) -> None:

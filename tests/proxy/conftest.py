@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 
 import pytest
 
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.admission import refuse_unbound
+from jenkins_proxy.proxy.certificates.certificate import Certificate
+from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.models import (
     ConflictError,
     InstanceState,
+    NotCertifiedError,
     NotCountedError,
     NotRoutedError,
     Progress,
@@ -194,6 +199,45 @@ class CountingStandIn:
 @pytest.fixture
 def counting() -> CountingStandIn:
     return CountingStandIn()
+
+
+class CertificatesStandIn:
+    """The certificates' service over a dictionary."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, CertificateState] = {}
+        self.bodies: list[bytes] = []
+
+    async def put(self, name: str, pem: bytes) -> str:
+        if b"CERTIFICATE" not in pem:
+            raise UsageError(f"the certificate {name} is refused: it holds no certificate in PEM")
+        self.bodies.append(pem)
+        self.known[name] = self.serving(name)
+        return "runtime"
+
+    async def remove(self, name: str) -> None:
+        if self.known.pop(name, None) is None:
+            raise NotCertifiedError(f"there is no certificate {name}")
+
+    @staticmethod
+    def serving(name: str, days: float = 90.5) -> CertificateState:
+        end = time.time() + days * 86400
+        own = Certificate(name, "-----PRIVATE KEY-----", "CN=a", "CN=b", ("a.example.com",), 0.0, end, "ab" * 32)
+        return CertificateState(name, own, default=True)
+
+    def states(self) -> list[CertificateState]:
+        return list(self.known.values())
+
+    def state(self, name: str) -> CertificateState:
+        return self.known[name]
+
+    def ends(self) -> dict[str, float]:
+        return {state.name: state.certificate.not_after for state in self.known.values() if state.certificate}
+
+
+@pytest.fixture
+def certificates() -> CertificatesStandIn:
+    return CertificatesStandIn()
 
 
 @pytest.fixture

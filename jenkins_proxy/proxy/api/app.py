@@ -17,6 +17,10 @@
     POST   /v1/routes/SERVICE/count  (*)  {"id": "4f1c"}: count requests of users, in all proxies
     GET    /v1/routes/SERVICE/count   (r) how many so far                          404 while none are counted
     DELETE /v1/routes/SERVICE/count  (*)  ?id=4f1c: no longer; how many it were
+    GET    /v1/certs                      certificates: names and ends, never a key
+    PUT    /v1/certs/NAME            (*)  serve one, from PEM with its key         400 409 503
+    DELETE /v1/certs/NAME            (*)  404 without it, 409 when it is a file's
+    PUT    /v1/docker-flow-proxy/cert (*), GET …/certs: the same by Docker Flow: Proxy's names
     GET|POST /v1/docker-flow-proxy/{reconfigure,remove,reload,config} (*), …/ping, /v1/test, /v2/test
     GET    /v1/events                 (r) server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
@@ -43,7 +47,7 @@ from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
 from jenkins_proxy.proxy.api.openapi.document import document
 from jenkins_proxy.proxy.api.recording import Recorder
-from jenkins_proxy.proxy.models import ConflictError, NotCountedError, NotRoutedError
+from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError, NotCountedError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -134,10 +138,11 @@ async def _errors(
 def _status(error: JenkinsProxyError) -> int:
     if isinstance(error, AccessDenied):
         return error.status
-    for kind, status in ((UsageError, 400), (NotRoutedError, 404), (NotCountedError, 404), (ConflictError, 409)):
-        if isinstance(error, kind):
-            return status
-    return 503
+    if isinstance(error, UsageError):
+        return 400
+    if isinstance(error, NotRoutedError | NotCountedError | NotCertifiedError):
+        return 404
+    return 409 if isinstance(error, ConflictError) else 503
 
 
 def _refusal(status: int, message: str, hint: str = "") -> web.Response:

@@ -15,6 +15,8 @@ from jenkins_proxy import __version__
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import guarded
+from jenkins_proxy.proxy.api.certificates import certificates_json
+from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.models import ProxyState, RouteState
 from jenkins_proxy.proxy.service import ProxyService
@@ -53,12 +55,15 @@ class Dashboard:
         meter: metrics.Meter,
         reader: TrafficReader,
         about: Mapping[str, Any],
+        *,
+        certificates: CertificateService,
     ) -> None:
         self._service = proxy_service
         self._event_log = event_log
         self._meter = meter
         self._reader = reader
         self._about = dict(about)
+        self._certificates = certificates
 
     def add_to(self, app: web.Application) -> None:
         for path, (name, kind) in _FILES.items():
@@ -69,9 +74,8 @@ class Dashboard:
     async def metrics(self, _request: web.Request) -> web.Response:
         """Prometheus' text."""
         # In a thread, here and below: of thousands of services the loop brings instances into rotation meanwhile.
-        text = await asyncio.to_thread(
-            metrics.render, __version__, self._service.state(), self._meter, await self._reader.read()
-        )
+        traffic, ends = await self._reader.read(), self._certificates.ends()
+        text = await asyncio.to_thread(metrics.render, __version__, self._service.state(), self._meter, traffic, ends)
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
     @guarded(Role.READ, pages=True)
@@ -82,6 +86,7 @@ class Dashboard:
         recent = self._event_log.after(self._event_log.last - _RECENT)
         rest = {
             "about": {**self._about, "version": __version__, "now": time.time()},
+            "certificates": certificates_json(self._certificates),
             "events": [{"id": self._event_log.identifier(position), **event_json(event)} for position, event in recent],
             "position": self._event_log.identifier(self._event_log.last),
         }

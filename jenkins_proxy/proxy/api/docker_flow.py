@@ -17,6 +17,7 @@ from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.recording import note_form
+from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.container_environ import SECRETS
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
@@ -39,10 +40,16 @@ class DockerFlow:
     """
 
     def __init__(
-        self, proxy_service: ProxyService, waiter: RouteWaiter, separator: str = ",", secrets: Path = SECRETS
+        self,
+        proxy_service: ProxyService,
+        waiter: RouteWaiter,
+        certificates: CertificateService,
+        separator: str = ",",
+        secrets: Path = SECRETS,
     ) -> None:
         self._service = proxy_service
         self._waiter = waiter
+        self._certificates = certificates
         self._separator = separator
         self._secrets = secrets
 
@@ -73,6 +80,8 @@ class DockerFlow:
                 states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]
                 diff = "\n".join(state.diff for state in states)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{diff}", echo=call.echo))
+            if call.certificate:
+                await self._certificates.put(call.service, call.certificate.encode())
             await self._put(call)
         except JenkinsProxyError as error:
             return _failed(error, query)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jenkins_proxy import docker_flow, validation
@@ -39,7 +39,7 @@ _KNOWN = {
     *docker_flow.REFUSED,
     *docker_flow.USERS_WORDS,
     docker_flow.MATCH_ALL,
-    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver"),
+    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver", "serviceCert"),
 }
 
 
@@ -52,6 +52,7 @@ class Reconfigure:
     :ivar echo: what the answer repeats of the call.
     :ivar ignored: the parameters that mean nothing here.
     :ivar wait: seconds to wait for a first instance.
+    :ivar certificate: PEM with its key, which users of the service meet; empty: none is given. It is in no answer.
     :ivar take_over: whether paths and domains are taken from the routes of other services.
     """
 
@@ -63,6 +64,7 @@ class Reconfigure:
     allow_empty: bool
     dry_run: bool
     take_over: bool
+    certificate: str = field(default="", repr=False)
 
 
 def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, separator: str = ",") -> Reconfigure:
@@ -87,6 +89,8 @@ def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, se
         allow_empty=query.flag("allowEmpty"),
         take_over=query.flag("takeOver"),
         dry_run=query.flag("dryRun"),
+        # A URL has no line ends: Docker Flow: Proxy reads them from the two signs.
+        certificate=query.text("serviceCert").replace("\\n", "\n"),
     )
 
 

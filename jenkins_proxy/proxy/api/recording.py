@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 
 from aiohttp import web
@@ -78,7 +78,13 @@ class Recorder:
                     request_id=identity,
                     peer=request.remote or "",
                     action=action + " (dry run)" * (pairs.get("dryRun", "") in TRUE),
-                    service=request.match_info.get("service") or pairs.get("serviceName", ""),
+                    service=_subject(request, pairs),
                     status=status,
                 )
             )
+
+
+def _subject(request: web.Request, pairs: Mapping[str, str]) -> str:
+    """The service that is changed, or the certificate."""
+    named = request.match_info.get("service") or request.match_info.get("name")
+    return named or pairs.get("serviceName") or pairs.get("certName", "")

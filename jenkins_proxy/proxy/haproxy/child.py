@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from jenkins_proxy import processes
 
@@ -33,12 +34,15 @@ class Child:
         self._loop.add_reader(self._fd, self._reap)
 
     @classmethod
-    async def started(cls, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Child:
+    async def started(
+        cls, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: BinaryIO | None = None
+    ) -> Child:
         """Start it.
 
+        :param stdout: a file for what it writes there; None: it is lost.
         :raises FileNotFoundError: when the program is not there.
         """
-        process = processes.start_piped(argv, env=env, cwd=cwd)
+        process = processes.start_piped(argv, env=env, cwd=cwd, stdout=stdout)
         stderr = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(stderr), process.stderr

@@ -100,7 +100,7 @@ class ConfigDir:
         :raises ProxyError: when the disk refuses.
         """
         self._link(CONFIG, GOOD)
-        for path in self.folder.glob("*.map"):
+        for path in (*self.folder.glob("*.map"), *self.folder.glob("*.http")):
             if path.name not in rendered.maps and path.name not in (*rendered.runtime_maps, COUNTED_MAP):
                 path.unlink(missing_ok=True)
                 self._prints.pop(path.name, None)
@@ -148,8 +148,8 @@ class ConfigDir:
 
     def _keep(self, name: str, text: str) -> None:
         """Write a file, unless it is so already: a full disk must not keep from starting what has all its files."""
-        if self._bytes(name) == text.encode("ascii"):
-            self._note(name, text.encode("ascii"))
+        if self._bytes(name) == text.encode():
+            self._note(name, text.encode())
         else:
             self._write(name, text)
 
@@ -164,7 +164,7 @@ class ConfigDir:
             self._edited.discard(target)
 
     def _write(self, name: str, text: str) -> None:
-        data = text.encode("ascii")
+        data = text.encode()
         with self._mutex, self._reporting(self.folder / name):
             atomic_write(self.folder / name, data, mode=0o600, fsync=True)
             self._note(name, data)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
 
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import ServerState
+from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.render import DESCRIPTION
 from jenkins_proxy.proxy.haproxy.route_table import NO_ROUTE
 
@@ -55,6 +60,28 @@ def servers(config: str) -> dict[str, dict[Address, ServerState]]:
             state = ServerState.CANDIDATE if words[3:5] == ["weight", "0"] else ServerState.SERVING
             servers[backend][Address(host, int(port))] = state
     return servers
+
+
+@contextlib.contextmanager
+def access_log(log: AccessLog | None) -> Iterator[BinaryIO | None]:
+    """Where HAProxy writes its access log: our own stdout or a file, opened anew; None where it writes none.
+
+    :raises ProxyError: when the file cannot be written.
+    """
+    if log is None or log.syslog:
+        yield None
+        return
+    # A descriptor of its own: HAProxy makes it one that never waits, which our own output must not become.
+    path = log.file or "/proc/self/fd/1"
+    try:
+        file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed below, and not before it is handed on
+    except OSError as error:
+        if log.file:
+            raise ProxyError(f"cannot write the access log {path}: {error.strerror}") from error
+        # A socket cannot be opened again.
+        file = os.fdopen(os.dup(1), "ab", buffering=0)
+    with file:
+        yield file
 
 
 class Log:

@@ -38,6 +38,8 @@ class HAProxy:
     :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
     :ivar probe_key: that it was started with.
+    :ivar replacing: held while a new worker takes over from the current one: whoever changes files and the worker
+        together holds it, so that both are changed or neither.
     :ivar took_over: whether users were served already when it started, by what an earlier daemon had left.
     """
 
@@ -49,6 +51,7 @@ class HAProxy:
         self.on_death: Callable[[str], None] = lambda _reason: None
         self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
+        self.replacing = asyncio.Lock()
         self.took_over = False
         self.probe_key = ""
         self._worker = 0
@@ -126,6 +129,10 @@ class HAProxy:
         :raises UsageError: when HAProxy refuses it. ProxyError: when the files cannot be written, or the new worker
             cannot start; the old one keeps serving.
         """
+        async with self.replacing:
+            await self._replace(rendered, version)
+
+    async def _replace(self, rendered: Rendered, version: int) -> None:
         await self.check(rendered)
         self.files.commit(rendered)
         try:
@@ -210,7 +217,10 @@ class HAProxy:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
             self.took_over = True
         mark, self._worker = self._log.mark(), 0
-        self._master = await child.Child.started(argv, cwd=self.files.folder, env=program.environment())
+        with output.access_log(self.options.entry.access_log) as stdout:
+            self._master = await child.Child.started(
+                argv, cwd=self.files.folder, env=program.environment(), stdout=stdout
+            )
         try:
             (self.files.folder / PID).write_text(str(self._master.pid))
         except OSError as error:

@@ -20,6 +20,7 @@ from jenkins_proxy.http_values import FETCHES, parse_header
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
@@ -70,6 +71,7 @@ class Options:
     :ivar route_defaults: what holds for every route that does not say otherwise.
     :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
         itself: about 15 kB.
+    :ivar entry: what users meet beside the routes: TLS and what else holds for all of them.
     """
 
     binds: tuple[str, ...] = ("*:80",)
@@ -80,11 +82,13 @@ class Options:
     max_header: int = 0
     tcp_binds: tuple[str, ...] = ()
     route_defaults: RouteDefaults = route_defaults.NONE
+    entry: Entry = Entry()
 
     @property
     def ports(self) -> frozenset[str]:
         """Where requests come in."""
-        return frozenset(bind.rpartition(":")[2] for bind in self.binds)
+        https = self.entry.tls.binds if self.entry.tls else ()
+        return frozenset(bind.rpartition(":")[2] for bind in (*self.binds, *https))
 
     @property
     def tcp_ports(self) -> frozenset[str]:
@@ -106,8 +110,8 @@ class Options:
 class Rendered:
     """The files, by name.
 
-    :ivar maps: their names come from their contents: a new version never overwrites the one that the running or the
-        last good configuration reads.
+    :ivar maps: those, and error pages. Their names come from their contents: a new version never overwrites the one
+        that the running or the last good configuration reads.
     :ivar runtime_maps: those that the Runtime API changes, by a name that stays.
     """
 
@@ -124,6 +128,8 @@ def server_options(route: Route) -> str:
     and real requests that fail to connect count as failed checks: two of them take the server out at once.
     """
     common = "pool-purge-delay 5s pool-max-conn -1"
+    if route.proto:
+        common += f" proto {word(route.proto)}"
     if route.slow_start:
         common += f" slowstart {milliseconds(route.slow_start)}"
     if route.skip_check:
@@ -204,7 +210,8 @@ class _Search:
 
 def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, str], str]:
     """All that does not depend on the addresses: the maps, and the text up to the backends."""
-    maps: dict[str, str] = {}
+    pages = options.entry.page_files
+    maps = {pages[status]: text for status, text in options.entry.error_pages.items()}
     public = {backend.route.service: backend.route for backend in backends if backend.public}
     users = _search(public.values(), maps)
     # Keyed requests go where they would once the held route is everybody's.
@@ -233,6 +240,10 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         instance_header=INSTANCE_HEADER,
         ring=ring.RING,
         log_format=ring.LOG_FORMAT,
+        pages=pages,
+        certificate_list=CERTIFICATE_LIST,
+        acme_backend=ACME_BACKEND,
+        acme_path=ACME_PATH,
     )
     return maps, head
 
@@ -292,7 +303,7 @@ def _template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
-    environment.filters.update(log_format=log_format, literal=literal)
+    environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
     environment.globals["longest"] = regular_expressions.LONGEST
     return environment.get_template(name)
 

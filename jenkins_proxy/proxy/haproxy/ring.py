@@ -12,6 +12,8 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 
+from jenkins_proxy.proxy.haproxy.entry.access_log import counted_words
+
 RING = "users"
 COUNTED_MAP = "counted.map"
 LOG_FORMAT = "%[var(txn.counted)] %[var(txn.server)] %[var(txn.probe)] %ST %ts %Ta"
@@ -39,8 +41,9 @@ class Request:
 
 
 def parse_line(line: str) -> Request | None:
-    """A line in :data:`LOG_FORMAT`; None for any other, and for a request that belongs to no count."""
-    words = line.split(" ")
+    """A line in :data:`LOG_FORMAT`, or of the access log, which has the same; None for any other, and for a request
+    that belongs to no count."""
+    words = counted_words(line)
     if len(words) != 6 or words[0] == _NONE:
         return None
     token, server, probe, status, termination, milliseconds = words

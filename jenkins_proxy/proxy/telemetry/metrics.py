@@ -64,29 +64,41 @@ class Meter:
             self._reloads.observe(event.seconds)
 
 
-def render(version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic]) -> bytes:
+def render(
+    version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic], certificate_ends: Mapping[str, float]
+) -> bytes:
     """All metrics as text.
 
     :param version: of the program.
     :param traffic: what HAProxy counted, by service.
+    :param certificate_ends: seconds since 1970, by the certificate's name.
     """
-    return prometheus_client.generate_latest(_Scrape(version, state, meter, traffic))
+    return prometheus_client.generate_latest(_Scrape(version, state, meter, traffic, certificate_ends))
 
 
 class _Scrape(Collector):
     """What one scrape shows."""
 
-    def __init__(self, version: str, state: ProxyState, meter: Meter, traffic: Mapping[str, Traffic]) -> None:
+    def __init__(
+        self,
+        version: str,
+        state: ProxyState,
+        meter: Meter,
+        traffic: Mapping[str, Traffic],
+        certificate_ends: Mapping[str, float],
+    ) -> None:
         self._version = version
         self._state = state
         self._meter = meter
         self._traffic = traffic
+        self._certificate_ends = certificate_ends
 
     def collect(self) -> Iterator[Metric]:
         yield from _daemon(self._version, self._state)
         yield from self._meter.registry.collect()
         yield from _routes(self._state.routes)
         yield from _traffic(self._traffic)
+        yield _certificates(self._certificate_ends)
 
 
 def _daemon(version: str, state: ProxyState) -> Iterator[Metric]:
@@ -123,6 +135,17 @@ def _routes(routes: Iterable[RouteState]) -> Iterator[Metric]:
             instances.add_metric([service, name], count)
     yield versions
     yield instances
+
+
+def _certificates(ends: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(
+        "jenkins_proxy_certificate_expiry_timestamp_seconds",
+        "When each certificate that users meet ends, in seconds since 1970.",
+        labels=["name"],
+    )
+    for name, end in sorted(ends.items()):
+        family.add_metric([name], end)
+    return family
 
 
 def _state(served: ServedInstance) -> str:

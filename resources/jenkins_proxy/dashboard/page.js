@@ -24,6 +24,10 @@ const KINDS = {
   'reload-failed': ['bad', 'reload failed'],
   'registry-lost': ['bad', 'registry lost'],
   'registry-back': ['good', 'registry back'],
+  'certificate-put': ['good', 'certificate set'],
+  'certificate-removed': ['warn', 'certificate removed'],
+  'certificate-refused': ['bad', 'certificate refused'],
+  'certificate-expires': ['warn', 'certificate ends'],
   'haproxy-died': ['bad', 'HAProxy died'],
   'drift-repaired': ['warn', 'drift repaired']
 }
@@ -109,11 +113,23 @@ function showDaemon (state) {
   pill('registry', state.registry.up ? 'good' : 'warn', state.registry.up
     ? 'Registry ' + (state.about.embedded ? '(embedded)' : 'answers')
     : 'Registry away for ' + lasting(state.about.now - state.registry.lost_since))
+  pill('certificates', ...certificatesOf(state.certificates))
   $('problem').hidden = !state.problem
   $('problem').className = 'banner ' + (serving ? 'warn' : 'bad')
   if ($('problem').textContent !== state.problem) $('problem').textContent = state.problem
   $('about').textContent = 'Users enter at ' + state.about.entry + '. Registry: ' + state.about.registry + '.'
   document.title = (state.totals.trouble ? '(' + state.totals.trouble + ') ' : '') + 'jenkins-proxy'
+}
+
+// The one that needs a person first: refused, then the first to end.
+function certificatesOf (all) {
+  if (all.length === 0) return ['', '']
+  const refused = all.find((one) => one.problem)
+  if (refused) return ['bad', 'Certificate ' + refused.name + ' refused: ' + refused.problem]
+  const first = all.reduce((least, one) => one.days_left < least.days_left ? one : least)
+  if (first.days_left < 0) return ['bad', 'Certificate ' + first.name + ' has expired']
+  if (first.days_left < 30) return ['warn', 'Certificate ' + first.name + ' ends in ' + plural(first.days_left, 'day')]
+  return ['good', plural(all.length, 'certificate') + ', ' + first.days_left + ' days at the least']
 }
 
 function showTotals (totals) {

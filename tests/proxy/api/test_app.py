@@ -33,7 +33,7 @@ ARTICLE = f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/api/v1/books"
 
 
 @pytest.fixture
-async def call(proxy_service, consul_url):
+async def call(proxy_service, consul_url, certificates):
     """``await call("GET", "/v1/routes")``: status and JSON (or text); ``token=`` makes a daemon that wants one."""
     sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -42,14 +42,14 @@ async def call(proxy_service, consul_url):
 
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
-        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {})
+        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates)
         waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(Tokens(change_token(token)))
         runner = app.runner(
             app.application(
                 authenticator,
                 Audit(),
                 Routes(proxy_service, waiter, authenticator),
-                DockerFlow(proxy_service, waiter),
+                DockerFlow(proxy_service, waiter, certificates),
                 dashboard,
                 EventStream(EventLog(), Authenticator(Tokens())),
                 app.Meta(proxy_service),

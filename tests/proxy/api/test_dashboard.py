@@ -53,7 +53,7 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log, stream, tokens, audit):
+async def url(proxy_service, served, event_log, stream, tokens, audit, certificates):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -66,7 +66,7 @@ async def url(proxy_service, served, event_log, stream, tokens, audit):
         return [STATS]
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
-    dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about)
+    dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates)
     runner = app.runner(app.application(Authenticator(tokens), audit, dashboard, stream, app.Meta(proxy_service)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -281,14 +281,18 @@ async def browser(chromium: str, tmp_path: Path):
 
 
 async def test_a_live_event_changes_the_page(
-    browser: Browser, url: str, proxy_service, served, event_log, audit
+    browser: Browser, url: str, proxy_service, served, event_log, audit, certificates
 ) -> None:
+    certificates.known = {name: certificates.serving(name, days) for name, days in (("one", 90.5), ("two", 6.5))}
     await browser.send("Page.navigate", url=url + "/")
     await browser.until(
         "document.querySelectorAll('.service').length === 3 && document.getElementById('live').textContent === 'Live'"
     )
     assert await browser.value("document.getElementById('total-instances').textContent") == "4"
     assert await browser.value("document.querySelector('.service .name').firstChild.textContent") == "users-ms"
+    assert (
+        await browser.value("document.getElementById('certificates').textContent") == "Certificate two ends in 6 days"
+    )
 
     hostile = "<img src=x onerror=alert(1)>"
     proxy_service.routes["shop"] = RouteState(

@@ -9,17 +9,21 @@ from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from tests.docs.docker_flow_exchanges import DIFFERENCES, EXCHANGES, Answer
 
 
 @pytest.fixture
-async def client(proxy_service):
+async def client(proxy_service, certificates):
     proxy_service.failing = "dead"
     proxy_service.tcp_ports = {"6379"}
     application = app.application(
-        Authenticator(Tokens()), Audit(), DockerFlow(proxy_service, RouteWaiter(proxy_service, registry=None))
+        Authenticator(Tokens()),
+        Audit(),
+        DockerFlow(proxy_service, RouteWaiter(proxy_service, registry=None), certificates),
+        Certificates(certificates),
     )
     async with TestClient(TestServer(application)) as client:
         yield client
@@ -37,7 +41,7 @@ async def test_documented_calls_have_their_answers_or_a_difference_that_is_named
     for exchange in EXCHANGES:
         path = exchange.call if exchange.call.startswith("/") else f"/v1/docker-flow-proxy/{exchange.call}"
         proxy_service.calls.clear()
-        async with client.request(exchange.method, path) as reply:
+        async with client.request(exchange.method, path, data=exchange.body or None) as reply:
             json = reply.content_type == "application/json"
             answer = reply.status, await reply.json() if json else {"": "" if reply.status == 200 else None}
         if not fits(answer, exchange.here or exchange.there):

@@ -15,6 +15,7 @@ from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
@@ -29,7 +30,7 @@ TOKEN = {"Authorization": "Bearer the-token"}
 
 
 @pytest.fixture
-async def url(proxy_service, hold_service, counting):
+async def url(proxy_service, hold_service, counting, certificates):
     async with AsyncConsul("http://127.0.0.1:1", connections=1) as registry:
         authenticator = Authenticator(Tokens(change_token("the-token")))
         waiter = RouteWaiter(proxy_service, registry)
@@ -40,7 +41,8 @@ async def url(proxy_service, hold_service, counting):
                 Routes(proxy_service, waiter, authenticator),
                 HoldRoutes(hold_service),
                 UserCounts(counting),
-                DockerFlow(proxy_service, waiter),
+                DockerFlow(proxy_service, waiter, certificates),
+                Certificates(certificates),
                 EventStream(EventLog(), Authenticator(Tokens())),
                 app.Meta(proxy_service),
             )
@@ -118,7 +120,7 @@ async def test_forms_that_were_bugs(url, kind, form, status):
 
 
 async def test_without_a_token_a_broken_origin_is_a_page(proxy_service):
-    runner = app.runner(app.application(Authenticator(Tokens()), Audit(), DockerFlow(proxy_service, None)))
+    runner = app.runner(app.application(Authenticator(Tokens()), Audit(), DockerFlow(proxy_service, None, None)))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0])

@@ -17,6 +17,7 @@ from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
@@ -25,6 +26,7 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.openapi.document import document
 from jenkins_proxy.proxy.api.routes import Routes
+from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ConflictError, ProxyState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
@@ -40,7 +42,7 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def application(proxy_service, hold_service, counting) -> web.Application:
+async def application(proxy_service, hold_service, counting, certificates) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -55,8 +57,9 @@ async def application(proxy_service, hold_service, counting) -> web.Application:
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
         UserCounts(counting),
-        DockerFlow(proxy_service, waiter),
-        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about),
+        DockerFlow(proxy_service, waiter, certificates),
+        Certificates(certificates),
+        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
         EventStream(event_log, Authenticator(Tokens())),
         app.Meta(proxy_service),
     )
@@ -173,6 +176,57 @@ async def test_what_is_asked_and_answered_fits_its_schema(
     async with client.request(method, path, json=body) as answer:
         assert answer.status == status
         check(operation["responses"][str(status)]["content"]["application/json"]["schema"], await answer.json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", "/v1/certs/{name}", b"-----BEGIN CERTIFICATE-----", 200),
+        ("PUT", "/v1/certs/{name}", b"\x00\xff", 400),
+        ("GET", "/v1/certs", None, 200),
+        ("GET", "/v1/state", None, 200),
+        ("DELETE", "/v1/certs/{name}", None, 200),
+        ("PUT", f"{PREFIX}/cert", b"-----BEGIN CERTIFICATE-----", 200),
+        ("PUT", f"{PREFIX}/cert/", b"", 400),
+        ("GET", f"{PREFIX}/certs", None, 200),
+    ],
+)
+async def test_certificates_fit_their_schema_and_tell_no_key(client, certificates, method, path, body, status) -> None:
+    certificates.known["one"] = certificates.serving("one")
+    certificates.known["bad"] = CertificateState("bad", None, "/certs/bad.pem", problem="it holds no private key")
+    async with client.request(method, path.format(name="one.pem"), params={"certName": "one.pem"}, data=body) as answer:
+        assert answer.status == status
+        assert "PRIVATE" not in await answer.text()
+        schema = described()[method, path]["responses"][str(status)]["content"]["application/json"]["schema"]
+        check(schema, await answer.json())
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "message"),
+    [
+        ("-----BEGIN CERTIFICATE-----\\nabc\\n-----BEGIN PRIVATE KEY-----\\nxyz", 200, ""),
+        ("rubbish", 400, "the certificate books-ms is refused: it holds no certificate in PEM"),
+    ],
+)
+async def test_service_cert_is_the_certificate_of_that_name_and_is_not_repeated(
+    client, certificates, proxy_service, given, status, message
+) -> None:
+    query = {"serviceName": "books-ms", "servicePath": "/a", "serviceCert": given}
+    async with client.get(f"{PREFIX}/reconfigure", params=query) as answer:
+        assert answer.status == status
+        said = await answer.json()
+    assert (said["Message"], said["ServiceCert"]) == (message, "")
+    expected = [given.replace("\\n", "\n").encode()] if status == 200 else []
+    assert certificates.bodies == expected
+    assert ("books-ms" in proxy_service.routes) is (status == 200)
+
+
+async def test_docker_flows_cert_needs_a_name(client) -> None:
+    async with client.put(f"{PREFIX}/cert", data=b"-----BEGIN CERTIFICATE-----") as answer:
+        assert answer.status == 400
+        assert (await answer.json())["Message"] == "Query parameter certName is mandatory"
+    async with client.delete("/v1/certs/absent") as answer:
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize(

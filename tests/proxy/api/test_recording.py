@@ -11,6 +11,7 @@ from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.access.tokens import Token, Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
+from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
@@ -29,7 +30,7 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-async def client(proxy_service, hold_service, audit):
+async def client(proxy_service, hold_service, audit, certificates):
     tokens = Tokens([Token(Role.READ, "reader", "dashboard"), Token(Role.CHANGE, "changer", "ci")])
     authenticator, waiter = Authenticator(tokens), RouteWaiter(proxy_service, registry=None)
     api = app.application(
@@ -37,7 +38,8 @@ async def client(proxy_service, hold_service, audit):
         audit,
         Routes(proxy_service, waiter, authenticator),
         HoldRoutes(hold_service),
-        DockerFlow(proxy_service, waiter),
+        DockerFlow(proxy_service, waiter, certificates),
+        Certificates(certificates),
         app.Meta(proxy_service),
     )
     async with TestClient(TestServer(api)) as made:
@@ -69,6 +71,9 @@ async def client(proxy_service, hold_service, audit):
         ),
         ("GET", f"{PREFIX}/remove", {"params": {"serviceName": "a b"}}, "remove", "a b", 400),
         ("GET", f"{PREFIX}/reload", {}, "reload", "", 200),
+        ("PUT", "/v1/certs/shop", {"data": b"-----BEGIN CERTIFICATE-----"}, "put certificate", "shop", 200),
+        ("DELETE", "/v1/certs/shop", {}, "remove certificate", "shop", 404),
+        ("PUT", f"{PREFIX}/cert", {"params": {"certName": "shop"}}, "put certificate", "shop", 400),
     ],
 )
 async def test_a_change_is_recorded_with_its_result(client, audit, method, path, more, action, service, status) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
+
+from jenkins_proxy.proxy.certificates.certificate import self_signed
 
 
 @pytest.fixture
@@ -15,8 +18,11 @@ def haproxy_says(haproxy, tmp_path):
         (tmp_path / "haproxy.cfg").write_text(rendered.config)
         (tmp_path / "probe.key").write_text("key\n")
         (tmp_path / "counted.map").write_text("")
+        if "certs.list" in rendered.config:
+            (tmp_path / "own.pem").write_text(self_signed("own", time.time()).pem)
+            (tmp_path / "certs.list").write_text("own.pem !*\n")
         for name, text in (*rendered.maps.items(), *rendered.runtime_maps.items()):
-            (tmp_path / name).write_text(text)
+            (tmp_path / name).write_bytes(text.encode())
         answer = subprocess.run(
             [haproxy, "-c", "-f", "haproxy.cfg"], check=False, cwd=tmp_path, capture_output=True, text=True
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -359,3 +361,26 @@ async def test_what_is_under_way_elsewhere_is_not_cut(proxy, origin, visitor):
         assert await proxy.haproxy.cut_streams([f"books-be/{first.address}"]) == 0
         second.release.set()
         await streaming.reader.readuntil(b"data: 2")
+
+
+async def test_what_speaks_http_2_is_asked_so_also_when_it_joins_at_run_time(proxy, ask, wait_until):
+    said: dict[int, set[bytes]] = {}
+
+    async def listen() -> tuple[asyncio.Server, SimpleNamespace]:
+        async def record(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said.setdefault(port, set()).add(await reader.read(24))
+            writer.close()
+
+        server = await asyncio.start_server(record, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        return server, SimpleNamespace(address=Address("127.0.0.1", port))
+
+    route = dataclasses.replace(BOOKS, proto="h2", skip_check=True)
+    (first, one), (second, two) = await listen(), await listen()
+    async with first, second:
+        await proxy.serve(route, one)
+        applied = await proxy.serve(route, one, two)
+        assert not applied.reloaded
+        for _ in range(4):
+            await ask(proxy.port, "/")
+    assert said == dict.fromkeys((one.address.port, two.address.port), {b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
+from jenkins_proxy.proxy.haproxy.output import access_log
 from jenkins_proxy.proxy.haproxy.render import Options, render
 
 REFUSED = """\
@@ -62,3 +67,22 @@ def test_version_and_servers_come_back_from_a_rendered_configuration():
 
 def test_what_is_not_ours_has_no_version():
     assert output.version("global\n  description something else\n") == 0
+
+
+def test_the_access_log_goes_to_a_file_or_to_our_own_stdout(tmp_path, capfd):
+    for log, said in ((AccessLog("json", file=str(tmp_path / "log")), "file"), (AccessLog("clf"), "stdout")):
+        with access_log(log) as file:
+            # Another descriptor than ours: HAProxy makes it one that never waits.
+            os.set_blocking(file.fileno(), False)
+            file.write(f"to {said}\n".encode())
+    assert (tmp_path / "log").read_text() == "to file\n"
+    assert capfd.readouterr().out == "to stdout\n"
+    assert os.get_blocking(1)
+    for log in (None, AccessLog("clf", syslog=Address("10.0.0.1", 514))):
+        with access_log(log) as file:
+            assert file is None
+    with (
+        pytest.raises(ProxyError, match="cannot write the access log"),
+        access_log(AccessLog("clf", file="/absent/log")),
+    ):
+        raise AssertionError("it is not there")

@@ -17,6 +17,8 @@ import pytest
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
+from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, Timeouts, argument, quoted, render, word
 from jenkins_proxy.validation import parse_address
@@ -30,7 +32,16 @@ def read(case: str):
     backends = [backend(**one) for one in data["backends"]]
     options = {**data.get("options", {}), "binds": tuple(data.get("options", {}).get("binds", ["*:80"]))}
     options["timeouts"] = Timeouts(**options.get("timeouts", {}))
+    options["entry"] = entry_of(**options.get("entry", {}))
     return render(backends, Options(**options), 1)
+
+
+def entry_of(tls=None, acme="", trusted=(), access_log=None, error_pages=None, **rest) -> Entry:
+    rest["access_log"] = AccessLog(**access_log) if access_log else None
+    rest["error_pages"] = {int(status): text for status, text in (error_pages or {}).items()}
+    rest["trusted"] = tuple(trusted)
+    tls = Tls(**{**tls, "binds": tuple(tls["binds"])}) if tls else None
+    return Entry(tls=tls, acme=parse_address(acme) if acme else None, **rest)
 
 
 def backend(route, servers=(), candidates=(), held=None, public=True) -> Backend:
@@ -54,9 +65,9 @@ def test_golden(case, haproxy_says):
     rendered = read(case)
     if os.environ.get("GOLDEN_WRITE"):
         (GOLDEN / f"{case}.cfg").write_text(rendered.config)
-        (GOLDEN / f"{case}.map").write_text(maps_text(rendered))
+        (GOLDEN / f"{case}.map").write_bytes(maps_text(rendered).encode())
     assert rendered.config == (GOLDEN / f"{case}.cfg").read_text()
-    assert maps_text(rendered) == (GOLDEN / f"{case}.map").read_text()
+    assert maps_text(rendered) == (GOLDEN / f"{case}.map").read_bytes().decode()
     code, output = haproxy_says(rendered)
     assert (code, "WARNING" in output) == (0, False), output
 

@@ -28,7 +28,8 @@ def lines(text: str) -> list[str]:
 
 
 def render(state: ProxyState, meter: metrics.Meter | None = None, counted=None, version: str = "1.2.3") -> str:
-    return metrics.render(version, state, meter or metrics.Meter(), counted or {}).decode()
+    ends = {"one": 1_800_000_000.0}
+    return metrics.render(version, state, meter or metrics.Meter(), counted or {}, ends).decode()
 
 
 def samples(text: str) -> dict[tuple, float]:
@@ -54,6 +55,11 @@ def test_the_daemon_its_registry_and_its_version() -> None:
     assert "jenkins_proxy_config_version 7.0" in text
     assert "jenkins_proxy_registry_up 0.0" in text
     assert "jenkins_proxy_registry_lost_timestamp_seconds 1000.5" in text
+
+
+def test_the_end_of_each_certificate() -> None:
+    name = "jenkins_proxy_certificate_expiry_timestamp_seconds"
+    assert samples(render(ProxyState(7, True, ())))[(name, ("name", "one"))] == 1_800_000_000
 
 
 def test_events_are_counted_and_latencies_fall_into_steps() -> None:
@@ -105,6 +111,7 @@ FAMILIES = {
     ("jenkins_proxy_serving", "gauge"): set(),
     ("jenkins_proxy_config_version", "gauge"): set(),
     ("jenkins_proxy_registry_up", "gauge"): set(),
+    ("jenkins_proxy_certificate_expiry_timestamp_seconds", "gauge"): {"name"},
     ("jenkins_proxy_registry_lost_timestamp_seconds", "gauge"): set(),
     ("jenkins_proxy_events_total", "counter"): {"kind"},
     ("jenkins_proxy_change_to_rotation_seconds", "histogram"): {"le"},

@@ -45,7 +45,28 @@ def test_a_deploys_own_requests_are_keyed(line: str, keyed: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "> ", "- - - 400 PR 0", "Proxy entry stopped (cumulated conns: FE: 2, BE: 0).", "t - - x -- 1"]
+    "line",
+    [
+        '127.0.0.1 - - [28/Nov/2026:00:59:09 +0000] "GET / HTTP/1.1" 200 7 "" "a b" i b a:1 0/0/0/0 t a:1 - 200 -- 1',
+        '{"uri":"\\/b?x=\\"y","termination":"--","count":"t","candidate":"a:1","probe":"-","status":200,"total_ms":1}',
+    ],
+)
+def test_a_line_of_the_access_log_is_counted_as_any_other(line: str) -> None:
+    assert ring.parse_line(line) == ring.Request("t", True, 200, "--", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "> ",
+        "{",
+        "{}",
+        '{"count":"-","candidate":"-","probe":"-","status":400,"termination":"PR","total_ms":0}',
+        "- - - 400 PR 0",
+        "Proxy entry stopped (cumulated conns: FE: 2, BE: 0).",
+        "t - - x -- 1",
+    ],
 )
 def test_other_lines_are_no_request(line: str) -> None:
     assert ring.parse_line(line) is None

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -193,19 +194,18 @@ def haproxies(state: Path) -> list[int]:
     return found
 
 
-@pytest.fixture
-def make_daemon(haproxy, free_port, tmp_path):
-    """``make_daemon("--insecure", consul=url, JENKINS_PROXY_TOKEN=…)``: one that is not started yet."""
+@contextlib.contextmanager
+def _daemons(free_port, folder: Path) -> Iterator[Callable[..., Daemon]]:
     made: list[Daemon] = []
 
     def make(*arguments: str, consul: str = "", scheme: str = "http", **environ: str) -> Daemon:
         api, entry, registry = free_port(), free_port(), free_port()
-        state = tmp_path / f"state{len(made)}"
+        state = folder / f"state{len(made)}"
         where = ["--consul", consul] if consul else ["--registry-listen", f"127.0.0.1:{registry}"]
         argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", f"127.0.0.1:{api}", *where,
                 "--bind", f"127.0.0.1:{entry}", "--state-dir", str(state), *arguments]  # fmt: skip
         # No engine: these tests register by hand, and what else runs on this machine is not theirs.
-        env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock", **environ}
+        env = {**os.environ, "DOCKER_HOST": f"unix://{folder}/absent.sock", **environ}
         url = consul or f"http://127.0.0.1:{registry}"
         made.append(Daemon(f"{scheme}://127.0.0.1:{api}", entry, url, state, argv, env))
         return made[-1]
@@ -219,6 +219,20 @@ def make_daemon(haproxy, free_port, tmp_path):
             daemon.end(signal.SIGINT)
         if daemon.state.is_mount():
             subprocess.run(["umount", daemon.state], check=True)
+
+
+@pytest.fixture
+def make_daemon(haproxy, free_port, tmp_path):
+    """``make_daemon("--insecure", consul=url, JENKINS_PROXY_TOKEN=…)``: one that is not started yet."""
+    with _daemons(free_port, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_shared_daemon(haproxy, free_port, tmp_path_factory):
+    """As ``make_daemon``, for the tests of one module."""
+    with _daemons(free_port, tmp_path_factory.mktemp("daemon")) as make:
+        yield make
 
 
 @pytest.fixture(params=[pytest.param("", id="embedded"), pytest.param("start_consul", id="consul")])

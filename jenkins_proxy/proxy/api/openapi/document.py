@@ -115,6 +115,7 @@ def operations() -> Iterator[Operation]:
         )
     yield from _holds()
     yield from _counts()
+    yield from _certificates()
     yield Operation(
         "get",
         "/v1/events",
@@ -215,6 +216,53 @@ def _counts() -> Iterator[Operation]:
         role=Role.CHANGE,
         errors=(400, 404, 503),
     )
+
+
+def _certificates() -> Iterator[Operation]:
+    """The certificates that users meet."""
+    name = Parameter("name", "The certificate's name.", TEXT, "path", required=True)
+    yield Operation(
+        "get", "/v1/certs", "The certificates: their names and ends, never a key.", "CertificateList", role=Role.READ
+    )
+    yield Operation(
+        "put",
+        "/v1/certs/{name}",
+        "Serve a certificate: PEM with its chain and its key.",
+        "CertificateState",
+        parameters=(name,),
+        text_body="application/x-pem-file",
+        role=Role.CHANGE,
+        errors=(400, 409, 503),
+    )
+    yield Operation(
+        "delete",
+        "/v1/certs/{name}",
+        "Serve a certificate no longer that came by the API.",
+        "CertificateRemoval",
+        parameters=(name,),
+        role=Role.CHANGE,
+        errors=(400, 404, 409, 503),
+    )
+    answer = "DockerFlowCertificates"
+    for slash in ("", "/"):
+        yield Operation(
+            "put",
+            f"{DOCKER_FLOW}/cert{slash}",
+            "Docker Flow: Proxy's cert: as PUT /v1/certs.",
+            answer,
+            parameters=(Parameter("certName", "The certificate's name.", TEXT, required=True),),
+            text_body="application/x-pem-file",
+            role=Role.CHANGE,
+            errors=(400, 409, 500),
+            error=answer,
+        )
+        yield Operation(
+            "get",
+            f"{DOCKER_FLOW}/certs{slash}",
+            "Docker Flow: Proxy's certs, without the keys.",
+            answer,
+            role=Role.READ,
+        )
 
 
 def _docker_flow() -> Iterator[Operation]:

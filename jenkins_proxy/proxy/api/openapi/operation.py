@@ -13,8 +13,9 @@ _ERRORS = {
     400: "A value is not allowed, or HAProxy refuses the route.",
     401: "The token is missing or wrong.",
     403: "The caller's role is not enough, the request looks like a web page's, or its Host is unknown.",
-    404: "There is no such route, or no such count.",
-    409: "No live instance, another service has one of the paths, or another deploy holds the service.",
+    404: "There is no such route, no such count, or no such certificate.",
+    409: "No live instance, another service has one of the paths, another deploy holds the service, or the certificate "
+    "is a file's.",
     500: "Docker Flow: Proxy's status for every other failure.",
     503: "HAProxy or the registry does not answer, or HAProxy does not serve.",
 }
@@ -52,6 +53,7 @@ class Operation:
     :ivar answer: the name of the schema of a good answer; empty for one that is no JSON.
     :ivar media: of a good answer.
     :ivar body: the name of the schema of the request's body; empty without one.
+    :ivar text_body: the media type of a request's body that is text; empty without one.
     :ivar role: what the caller needs, where callers have roles; empty: nothing.
     :ivar errors: the statuses of failures.
     :ivar error: the name of the schema of a failure.
@@ -64,6 +66,7 @@ class Operation:
     media: str = JSON
     parameters: tuple[Parameter, ...] = ()
     body: str = ""
+    text_body: str = ""
     role: str = ""
     errors: tuple[int, ...] = ()
     error: str = "Error"
@@ -83,6 +86,8 @@ class Operation:
         }
         if self.body:
             operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(self.body)}}}
+        if self.text_body:
+            operation["requestBody"] = {"required": True, "content": {self.text_body: {"schema": TEXT}}}
         if self.role:
             operation["security"] = [{"token": [self.role]}, {"certificate": [self.role]}]
         return operation

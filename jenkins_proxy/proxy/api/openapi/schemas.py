@@ -96,6 +96,13 @@ def schemas() -> dict[str, Schema]:
         ),
         "CountBody": _object({"id": {**_TEXT, "pattern": "^[A-Za-z0-9._-]{1,64}$"}}),
         "UserCounts": _object({"users": _object(_USERS)}),
+        "Certificate": _object(_CERTIFICATE, optional=_CERTIFICATE_READ),
+        "CertificateList": _object({"certificates": _list("Certificate")}),
+        "CertificateState": _object({**_CERTIFICATE, "applied": {"enum": ["reload", "runtime", "none"]}}),
+        "CertificateRemoval": _object({"name": _TEXT, "removed": _FLAG}),
+        "DockerFlowCertificates": _object(
+            {"Status": _TEXT, "Message": _TEXT, "Certs": {"type": ["array", "null"], "items": {"type": "object"}}}
+        ),
         "Health": _object(_HEALTH),
         "Event": event,
         "Traffic": _of_dataclass(Traffic),
@@ -152,6 +159,20 @@ _USERS: dict[str, Schema] = {
     "p99_ms": {"type": ["number", "null"]},
     "exact": _FLAG,
 }
+_CERTIFICATE: dict[str, Schema] = {
+    "name": _TEXT,
+    "source": _TEXT,
+    "problem": _TEXT,
+    "subject": _TEXT,
+    "issuer": _TEXT,
+    "names": _TEXTS,
+    "not_before": _TEXT,
+    "not_after": _TEXT,
+    "days_left": _INTEGER,
+    "fingerprint": _TEXT,
+    "default": _FLAG,
+}
+_CERTIFICATE_READ = tuple(name for name in _CERTIFICATE if name not in ("name", "source", "problem"))
 _HEALTH: dict[str, Schema] = {
     "status": {"enum": ["serving", "not serving"]},
     "version": _INTEGER,
@@ -200,6 +221,7 @@ def _state(event: Schema) -> Schema:
                 "items": _object(service, optional=("probe", "diff", "hold", "proxies", "cut")),
             },
             "about": _object(about),
+            "certificates": _list("Certificate"),
             "events": {"type": "array", "items": _object({"id": _TEXT, **event["properties"]})},
             "position": _TEXT,
         }

@@ -1,0 +1,1 @@
+"""What users meet at the entry beside the routes: TLS, redirects, headers, logs, pages."""
