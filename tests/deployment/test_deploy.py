@@ -279,7 +279,7 @@ def test_a_container_that_comes_after_the_revert_is_named(deployment, monkeypatc
 def test_a_first_deploy_whose_hold_cannot_be_ended_has_no_old_containers(deployment, context, monkeypatch):
     begun = deployment(failure=DeployFailed("no image"))
 
-    def away(*_words):
+    def away(*_words, **_more):
         raise ProxyError("no proxy daemon answers")
 
     monkeypatch.setattr(context.proxy, "end_hold", away)

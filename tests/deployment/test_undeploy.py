@@ -83,16 +83,16 @@ class Proxy:
     def get_route(self, _service):
         return {"route": self.route.as_dict()} if self.route else None
 
-    def drain(self, _service, addresses, *_seconds):
+    def drain(self, _service, addresses, *_seconds, proxies):
         self.world.calls.append(f"drain {', '.join(map(str, addresses))}")
-        return 0
+        return {"proxies": {"here": "serves"}}
 
-    def remove_route(self, _service, *, dry_run=False):
-        if dry_run:
-            return self.route is not None
-        self.world.calls.append("remove the route")
-        self.route = None
-        return True
+    def remove_route(self, _service, *, dry_run=False, proxies=0.0):
+        there = self.route is not None
+        if not dry_run:
+            self.world.calls.append("remove the route")
+            self.route = None
+        return {"removed": True, "proxies": {"here": "serves"}} if there else None
 
 
 class World:
