@@ -7,6 +7,8 @@
 
 MATRIX_RELEASES="${MATRIX_RELEASES:-trixie sid}"
 MATRIX_DIR="${MATRIX_DIR:-$PARTS_CACHE/matrix}"
+# Of its network: two runs on one machine must not meet.
+MATRIX_NUMBER="${MATRIX_NUMBER:-$$}"
 matrix_name=
 
 matrix() {
@@ -85,9 +87,9 @@ matrix_leave() {
 
 # The namespace reaches the world through an address of its own behind this machine's.
 matrix_network() {
-  local net="10.251.$(($$ % 256))"
-  ip link add "mx$$" type veth peer name eth0 netns "$1"
-  ip addr add $net.1/30 dev "mx$$" && ip link set "mx$$" up
+  local net="10.251.$((MATRIX_NUMBER % 256))"
+  ip link add "mx$MATRIX_NUMBER" type veth peer name eth0 netns "$1"
+  ip addr add $net.1/30 dev "mx$MATRIX_NUMBER" && ip link set "mx$MATRIX_NUMBER" up
   ip -n "$1" link set lo up && ip -n "$1" addr add $net.2/30 dev eth0 && ip -n "$1" link set eth0 up
   ip -n "$1" route add default via $net.1
   iptables -w -t nat -I POSTROUTING -s $net.2 -m comment --comment "$1" -j MASQUERADE
@@ -98,8 +100,8 @@ matrix_network() {
 }
 
 matrix_network_down() {
-  local net="10.251.$(($$ % 256))"
-  ip link del "mx$$" 2>/dev/null
+  local net="10.251.$((MATRIX_NUMBER % 256))"
+  ip link del "mx$MATRIX_NUMBER" 2>/dev/null
   iptables -w -t nat -D POSTROUTING -s $net.2 -m comment --comment "$1" -j MASQUERADE
   iptables -w -D FORWARD -s $net.2 -m comment --comment "$1" -j ACCEPT
   iptables -w -D FORWARD -d $net.2 -m comment --comment "$1" -j ACCEPT
