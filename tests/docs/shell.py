@@ -16,6 +16,7 @@ from tests.docs import sources
 
 # Programs of others, whose arguments are not ours to check.
 _OTHERS = (
+    "ansible-playbook",
     "apt-get",
     "cd",
     "consul",
@@ -34,6 +35,7 @@ _OTHERS = (
     "sudo",
     "tee",
     "useradd",
+    "vagrant",
 )
 _SEPARATORS = {";", "&", "&&", "|", "||"}
 _API, _REGISTRY = ":8081", ":8500"
