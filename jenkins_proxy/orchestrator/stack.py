@@ -118,7 +118,7 @@ class Stack(WithBelongings, SwarmOrchestrator):
             ending = {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project, name)}
             self._engine.delete(f"/services/{present['ID']}")
             self._wait(
-                lambda: not ending & {task["ID"] for task in swarm_tasks.tasks_of(self._engine, self.project)},
+                lambda: not ending & swarm_tasks.kept(swarm_tasks.tasks_of(self._engine, self.project)),
                 deadline,
                 f"the tasks of {name} to end",
             )

@@ -30,13 +30,42 @@ _STATES = {
 }
 
 
+_ENDED = {state for state, word in _STATES.items() if word in ("exited", "dead")}
+
+
 def tasks_of(engine: Engine, project: str, service: str = "") -> list[Mapping[str, Any]]:
-    """The tasks of a stack, or of one of its services, ended ones included as long as Swarm keeps them."""
+    """The tasks of a stack, or of one of its services, ended ones included as long as Swarm keeps them.
+
+    Those that Swarm has given up with their node are ``orphaned``, as it calls them itself a day later.
+    """
     filters = {"service": [f"{project}_{service}"]} if service else {"label": [f"{NAMESPACE}={project}"]}
     if service and engine.find(f"/services/{project}_{service}") is None:
         return []  # the filter by an unknown service is an error
     tasks: list[Mapping[str, Any]] = engine.get("/tasks", params={"filters": json.dumps(filters)})
-    return tasks
+    return without_lost(tasks, engine.get("/nodes")) if any(map(_is_ending, tasks)) else tasks
+
+
+def without_lost(tasks: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The tasks, with those ``orphaned`` that are to end on a node that is down: nobody is there to say that they did.
+
+    :param nodes: ``GET /nodes``.
+    """
+    down = {node["ID"] for node in nodes if (node.get("Status") or {}).get("State") == "down"}
+    return [
+        {**task, "Status": {**task["Status"], "State": "orphaned"}}
+        if _is_ending(task) and task.get("NodeID") in down
+        else task
+        for task in tasks
+    ]
+
+
+def kept(tasks: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The IDs of the tasks, but for those that went with their node: Swarm removes these a day later."""
+    return {task["ID"] for task in tasks if task["Status"]["State"] != "orphaned"}
+
+
+def _is_ending(task: Mapping[str, Any]) -> bool:
+    return task["DesiredState"] in ("shutdown", "remove") and task["Status"]["State"] not in _ENDED
 
 
 def of_stack(engine: Engine, project: str, service: str = "") -> list[Container]:

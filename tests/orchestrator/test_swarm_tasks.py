@@ -161,3 +161,31 @@ def test_deployed_is_read_a_second_time_and_then_means_the_same():
     assert made["environment"] == {"A": "p$$w", "$K": None, "N": 1}
     assert "env_file" not in made, "its path is relative to a file that is not read a second time"
     assert config["services"]["app"]["env_file"] == ["app.env"]
+
+
+DOWN = {"ID": TASK["NodeID"], "Status": {"State": "down"}}
+
+
+@pytest.mark.parametrize(
+    ("found", "node", "state"),
+    [
+        (task(desired="shutdown"), DOWN, "orphaned"),
+        (task(desired="remove"), DOWN, "orphaned"),
+        (task("starting", desired="shutdown"), DOWN, "orphaned"),
+        # Not given up: Swarm has yet to start another one in its place.
+        (task(), DOWN, "running"),
+        (task("failed", desired="shutdown"), DOWN, "failed"),
+        (task(desired="shutdown"), {**DOWN, "Status": {"State": "ready"}}, "running"),
+        (task(desired="shutdown"), {**DOWN, "ID": "another"}, "running"),
+    ],
+)
+def test_a_task_that_ends_on_a_node_that_is_down_is_orphaned(found, node, state):
+    (judged,) = swarm_tasks.without_lost([found], [node])
+    assert judged["Status"]["State"] == state
+    assert swarm_tasks.kept([judged]) == (set() if state == "orphaned" else {TASK["ID"]})
+
+
+def test_what_went_with_its_node_is_not_waited_for():
+    lost = swarm_tasks.without_lost([{**task(desired="shutdown"), "ID": "lost"}], [DOWN])
+    assert swarm_tasks.settled(SERVICE, [*lost, {**task(), "NodeID": "another"}])
+    assert not swarm_tasks.settled(SERVICE, [task(desired="shutdown"), {**task(), "NodeID": "another"}])
