@@ -234,6 +234,8 @@ hosts_down() {
     name=${host%=*} dir="$HOSTS_DIR/${host%=*}"
     ip netns pids "$hosts_world-$name" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
     ip netns del "$hosts_world-$name" 2>/dev/null
+    # A group can be removed once the last of it has ended.
+    for _ in $(seq 50); do grep -qs . /sys/fs/cgroup/*/"$hosts_world-$name/cgroup.procs" || break; sleep 0.1; done
     rm -rf "$dir/upper" "$dir/work" "$dir/root" "$dir/docker"
     find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/$hosts_world-$name*" -exec rmdir {} + 2>/dev/null
   done
