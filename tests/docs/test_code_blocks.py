@@ -150,7 +150,7 @@ def test_readme_is_short_and_its_jenkinsfile_has_twelve_lines() -> None:
         ("bash tests/rum", "there is no file tests/rum"),
         ("pip install jenkins-proxy==0.9.0", f"this is version {__version__}, not 0.9.0"),
         ("python -m tests.docs.write", "there is no module tests.docs.write"),
-        ("ansible-playbook site.yml", "the program ansible-playbook is unknown"),
+        ("puppet apply site.pp", "the program puppet is unknown"),
     ],
 )
 def test_a_wrong_command_line_is_seen(line: str, problem: str) -> None:
