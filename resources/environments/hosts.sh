@@ -127,6 +127,8 @@ hosts_boot() {
       "
     ' >"$dir/log" 2>&1 </dev/null &
   echo $! >"$dir/leader"
+  # Its end is no news of the shell.
+  disown
 }
 
 hosts_ssh() {
