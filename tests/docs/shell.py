@@ -26,6 +26,7 @@ _OTHERS = (
     "export",
     "git",
     "head",
+    "iptables",
     "jq",
     "kill",
     "openssl",
