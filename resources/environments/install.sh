@@ -24,7 +24,7 @@ install() {
   trap 'install_leave; parts_stop' EXIT
   install_base
   bash "$top/resources/release/run" --no-image --out "$INSTALL_WORK/dist"
-  install_wheels
+  install_wheels "$top"
   install_app
   install_machine
   install_image "$top"
@@ -52,18 +52,20 @@ install_base() {
   touch "$INSTALL_ROOT/run/docker.sock" && mount --bind /var/run/docker.sock "$INSTALL_ROOT/run/docker.sock"
 }
 
-install_in() { chroot "$INSTALL_ROOT" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root "$@"; }
+INSTALL_ENV=(PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
+install_in() { chroot "$INSTALL_ROOT" env -i "${INSTALL_ENV[@]}" HOME=/root "$@"; }
 
 # What pip would fetch, for that release's own Python: the only step with a network, and not a part of what is timed.
 install_wheels() {
-  local wheels="$INSTALL_DIR/wheels-$INSTALL_RELEASE" file
+  local wheels="$INSTALL_DIR/wheels-$INSTALL_RELEASE" file stamp
+  stamp=$(cksum <"$1/pyproject.toml")
   cp "$INSTALL_WORK"/dist/* "$INSTALL_ROOT/dist/"
-  if [ ! -e "$wheels.made" ]; then
+  if [ "$(cat "$wheels.made" 2>/dev/null)" != "$stamp" ]; then
     install_say 'fetching the wheels'
     for file in resolv.conf hosts ssl/certs/ca-certificates.crt; do cp -L "/etc/$file" "$INSTALL_ROOT/etc/$file"; done
     install_in PIP_CERT=/etc/ssl/certs/ca-certificates.crt sh -c '
       python3 -m venv /tmp/v && /tmp/v/bin/pip wheel --quiet --wheel-dir /dist/wheels "$(ls /dist/*.whl)[serve]" && rm -rf /tmp/v'
-    rm -rf "$wheels" && cp -R "$INSTALL_ROOT/dist/wheels" "$wheels" && rm "$wheels"/jenkins_proxy-* && touch "$wheels.made"
+    rm -rf "$wheels" && cp -R "$INSTALL_ROOT/dist/wheels" "$wheels" && rm "$wheels"/jenkins_proxy-* && printf %s "$stamp" >"$wheels.made"
   fi
   cp -RT "$wheels" "$INSTALL_WORK/dist/wheels"
   cp "$INSTALL_WORK"/dist/*.whl "$INSTALL_WORK/dist/wheels/"
@@ -91,7 +93,7 @@ install_ports() {
 
 # install_head NAME: what a user of the service gets.
 install_head() {
-  printf '$ curl -I http://%s/%s/\n' "$ENTRY" "$1"
+  printf '$ curl -I http://%s/ -H "Host: %s.example.com"\n' "$ENTRY" "$1"
   curl --silent --show-error --max-time 10 -I "http://$ENTRY/" -H "Host: $1.example.com" | tee "$INSTALL_WORK/head" | head -4
   head -1 "$INSTALL_WORK/head" | grep -q ' 200 ' || parts_die "$1: no 200"
 }
@@ -115,7 +117,7 @@ install_machine() {
 
   # The same daemon serves what an agent without pip deploys.
   install_begin 'An agent of Jenkins'
-  install_deploy agent python3 -I -S /dist/jenkins-proxy-*.pyz
+  install_deploy agent python3 -I -S "/dist/$(cd "$INSTALL_WORK/dist" && ls -- *.pyz)"
   install_head agent
   install_took 'an agent'
 
@@ -138,8 +140,8 @@ install_start() {
   command=$(sed -n 's/^ExecStart=//p' "$unit")
   while IFS= read -r line; do words+=("$line"); done < <(grep -E '^[A-Z_]+=' "$INSTALL_ROOT/etc/jenkins-proxy/environment")
   grep -q '^SupplementaryGroups=docker' "$unit" || parts_die 'the unit may not use the engine, which is the registry'"'"'s source'
-  # shellcheck disable=SC2086  # words, as systemd makes of them
-  install_in HOME=/var/lib/jenkins-proxy "${words[@]}" sh -c "umask 0027; exec setpriv --reuid jenkins-proxy --regid jenkins-proxy --groups docker \
+  # Not by install_in, whose process would be a shell of ours, and not the daemon.
+  chroot "$INSTALL_ROOT" env -i "${INSTALL_ENV[@]}" HOME=/var/lib/jenkins-proxy "${words[@]}" sh -c "umask 0027; exec setpriv --reuid jenkins-proxy --regid jenkins-proxy --groups docker \
     --inh-caps=-all,+net_bind_service --ambient-caps=+net_bind_service --bounding-set=-all,+net_bind_service --no-new-privs \
     $command" >"$INSTALL_WORK/daemon.log" 2>&1 &
   INSTALL_DAEMON=$!
