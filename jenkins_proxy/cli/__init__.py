@@ -34,6 +34,7 @@ COMMANDS = {
     "serve": "run the proxy daemon, with an embedded registry unless --consul is given",
     "registrator": "run the agent that enters this engine's containers into the registry",
     "seed": "create and update Jenkins jobs from a YAML file",
+    "setup": "let systemd run the proxy daemon on this machine, or take that away again",
     "demo": "run the article's example on this machine",
     "import": "show what moves from a Docker Flow: Proxy, and move it with --apply",
     "doctor": "show each setting, where it comes from, and whether its address answers",

@@ -14,11 +14,11 @@ from typing import Any
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator.runner import Program, Runner, file_arguments
+from jenkins_proxy.resources import file_of_package
 
 _OLDEST_CLI = 23
 # The newest that CLI 20.10 knows; it takes all that the older ones take.
 _SCHEMA = "3.9"
-_NO_ENV = os.path.join(os.path.dirname(__file__), "none.env")
 
 
 def reads(program: Program) -> bool:
@@ -35,7 +35,8 @@ def rendered(reader: Runner, project: str, files: Sequence[str]) -> dict[str, An
     """
     program = reader.program
     if program.name != "stack":
-        words = ["--env-file", _NO_ENV, "-p", project, *file_arguments(files, "-f"), "config"]
+        no_env = str(file_of_package("orchestrator/none.env"))
+        words = ["--env-file", no_env, "-p", project, *file_arguments(files, "-f"), "config"]
         return fitted(reader.config(words, files), variables(files, reader.environment))
     if not reads(program):
         raise UsageError(

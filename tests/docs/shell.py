@@ -27,6 +27,7 @@ _OTHERS = (
     "export",
     "git",
     "head",
+    "iptables",
     "jq",
     "kill",
     "openssl",

@@ -20,7 +20,9 @@ def unit(repository: Path) -> configparser.ConfigParser:
 
 
 def test_the_unit_starts_serve_and_ends_nothing_but_the_daemon(unit) -> None:
-    program, *words = unit["Service"]["ExecStart"].removeprefix("/usr/bin/env ").split()
+    program, *words, more = unit["Service"]["ExecStart"].removeprefix("/usr/bin/env ").split()
+    # Without braces systemd makes as many words of it as it has, and none where it is not set.
+    assert more == "$JENKINS_PROXY_SERVE_OPTIONS"
     parser = argparse.ArgumentParser()
     serve.add_arguments(parser)
     arguments = parser.parse_args(words[1:])

@@ -70,7 +70,7 @@ start() {
     say "jenkins-proxy $version: $1"
     shift
     export JENKINS_PROXY_STEP="$directory"
-    exec "$@" -m jenkins_proxy "$JENKINS_PROXY_COMMAND"
+    exec "$@" "$JENKINS_PROXY_COMMAND"
 }
 
 in_image() {
@@ -104,7 +104,52 @@ in_image() {
             *) set -- "$@" --env "$name" ;;
         esac
     done
-    start "image $image" docker --host "$engine" run "$@" -- "$image"
+    start "image $image" docker --host "$engine" run "$@" -- "$image" -m jenkins_proxy
+}
+
+# jenkins-proxy as one file, which needs neither pip nor venv. -I -S: no package of the agent's reaches it.
+as_zipapp() {
+    source=${spec%%#*}
+    checksum=${spec#"$source"}
+    case ${checksum#'#sha256='} in
+        '') [ -z "$checksum" ] || fail "$spec: there is no checksum behind #sha256=" ;;
+        *[!0-9A-Fa-f]*) fail "$spec: behind the file only #sha256= and a checksum in hex may follow" ;;
+    esac
+    checksum=${checksum#'#sha256='}
+    file=$source
+    case $source in
+        http://* | https://*)
+            [ -n "$checksum" ] || fail "$source comes by the network: append #sha256= and its checksum to pipSpec"
+            mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || fail "nothing can be written to $cache"
+            file=$cache/$version-$checksum.pyz
+            [ -e "$file" ] || say "fetching $source"
+            ;;
+        /*) ;;
+        *) file=$directory/$source ;;
+    esac
+    problem=$("$python" -I -S -c '
+import hashlib, os, sys, urllib.request
+source, file, checksum = sys.argv[1:]
+def right(content):
+    return not checksum or hashlib.sha256(content).hexdigest() == checksum.lower()
+try:
+    content = open(file, "rb").read() if os.path.exists(file) or "://" not in source else b""
+    if not right(content) and "://" in source:
+        content = urllib.request.urlopen(source, timeout=60).read()
+        if right(content):
+            # In one step: another build may start it at any time.
+            with open("%s.%d" % (file, os.getpid()), "wb") as fresh:
+                fresh.write(content)
+            os.replace(fresh.name, file)
+    if not right(content):
+        print("its checksum is", hashlib.sha256(content).hexdigest())
+except (OSError, ValueError) as error:
+    print(error)
+' "$source" "$file" "$checksum") || problem="$python cannot look at it"
+    [ -z "$problem" ] || fail "$source: $problem"
+    found=$("$python" -I -S "$file" --version) || found=nothing
+    [ "$found" = "$version" ] || fail_unless_stopped "$source is jenkins-proxy $found"
+    start "$file" "$python" -I -S -u -X utf8 "$file"
 }
 
 # Creates the virtual environment beside $cache/$version and moves it there in one step: it is complete or absent.
@@ -136,7 +181,7 @@ create_venv() {
 prepare_reports
 other=$(version_of "$python")
 if [ "$other" = "$version" ]; then
-    start "installed on ${NODE_NAME:-this agent}" "$python"
+    start "installed on ${NODE_NAME:-this agent}" "$python" -m jenkins_proxy
 fi
 [ -z "$image" ] || in_image
 if [ -n "$other" ]; then
@@ -146,6 +191,7 @@ load @Library('jenkins-proxy@$other'), or install jenkins-proxy==$version there"
 fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "$python is not a Python 3.11 or newer"
+case ${spec%%#*} in *.pyz) as_zipapp ;; esac
 if ! has_jenkins_proxy "$venv/bin/python"; then
     mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || fail "nothing can be written to $cache"
     # Of parallel branches one fills it and the others wait. Without flock each does, and the first to finish wins.
@@ -154,4 +200,4 @@ if ! has_jenkins_proxy "$venv/bin/python"; then
         has_jenkins_proxy "$venv/bin/python" || create_venv
     } 9>"$cache/$version.lock"
 fi
-start "$venv" "$venv/bin/python"
+start "$venv" "$venv/bin/python" -m jenkins_proxy

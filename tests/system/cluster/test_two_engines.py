@@ -37,8 +37,7 @@ def answers(proxy) -> set[str]:
     return {proxy.get("/books/")[1] for _ in range(8)}
 
 
-# With compose v2 in the next one.
-@pytest.mark.parametrize("flavour", ["compose-v1"])
+@pytest.mark.parametrize("flavour", ["compose-v2"])
 def test_an_engine_is_deployed_and_scaled_without_touching_what_the_other_serves(flavour, nodes, proxy, cluster):
     first, second = nodes
     for delivery in nodes:

@@ -1,0 +1,1 @@
+"""A machine on which systemd runs the daemon: what ``setup`` writes there, and takes away again."""
