@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jenkins_proxy import docker_flow
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.passwords import sha512_hash
-from jenkins_proxy.query import Query
-from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, check_route
+from jenkins_proxy.route_options import docker_flow
+from jenkins_proxy.route_options.passwords import sha512_hash
+from jenkins_proxy.route_options.query import Query
+from jenkins_proxy.route_options.table import DOCKER_FLOW_WORDS, OPTIONS, check_route
 
 _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
 _PARAMETERS = {

@@ -107,7 +107,7 @@ class Container:
 class Route:
     """What makes requests reach a service. A service has one route.
 
-    What each field means, what it may hold and what users call it stands in ``route_options.py``. With ``color`` set,
+    What each field means, what it may hold and what users call it stands in ``route_options/``. With ``color`` set,
     the instances are those of ``<service>-<color>``. A route without paths takes every path of its domains.
     """
 

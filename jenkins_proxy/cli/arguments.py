@@ -8,8 +8,8 @@ from jenkins_proxy.cli.values import TIMEOUT, positive, seconds, statuses, time_
 from jenkins_proxy.deployment.context import AUTO, HOLD_TIMEOUT, STRATEGIES, Check
 from jenkins_proxy.deployment.timing import ALL, PROXIES, Timing
 from jenkins_proxy.orchestrator import base
-from jenkins_proxy.route_option import Kind, RouteOption
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.option import Kind, RouteOption
+from jenkins_proxy.route_options.table import OPTIONS
 
 LONGER = ", longer by the start_period of the compose file"
 """What the default of ``--timeout`` also depends on where containers are started."""

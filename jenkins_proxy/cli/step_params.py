@@ -15,8 +15,8 @@ from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import Problems, UsageError
-from jenkins_proxy.route_option import Kind
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.option import Kind
+from jenkins_proxy.route_options.table import OPTIONS
 
 VARIABLE = "JENKINS_PROXY_PARAMS"
 

@@ -15,8 +15,8 @@ from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.timing import ALL, Timing
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.route_option import Kind
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.option import Kind
+from jenkins_proxy.route_options.table import OPTIONS
 from jenkins_proxy.settings import Settings
 from jenkins_proxy.signals import undisturbed
 

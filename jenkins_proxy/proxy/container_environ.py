@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jenkins_proxy import docker_flow
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.passwords import sha512_hash
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
-from jenkins_proxy.query import FALSE, TRUE, Query
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options import docker_flow
+from jenkins_proxy.route_options.passwords import sha512_hash
+from jenkins_proxy.route_options.query import FALSE, TRUE, Query
+from jenkins_proxy.route_options.table import OPTIONS
 from jenkins_proxy.validation import not_allowed
 
 SECRETS = Path("/run/secrets")

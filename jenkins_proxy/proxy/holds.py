@@ -17,7 +17,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.route_options import check_route
+from jenkins_proxy.route_options.table import check_route
 
 MAX_SECONDS = 7 * 86400.0
 """How long a hold may last."""

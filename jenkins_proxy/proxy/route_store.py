@@ -25,7 +25,7 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.route_options import check_route
+from jenkins_proxy.route_options.table import check_route
 
 ROUTES = "jenkins-proxy/routes/"
 DRAINS = "jenkins-proxy/drains/"

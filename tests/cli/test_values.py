@@ -12,7 +12,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.route_options import OPTIONS, Kind
+from jenkins_proxy.route_options.table import OPTIONS, Kind
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from jenkins_proxy.docker_flow import REFUSED
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
-from jenkins_proxy.query import Query
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.docker_flow import REFUSED
+from jenkins_proxy.route_options.query import Query
+from jenkins_proxy.route_options.table import OPTIONS
 from tests.docs.docker_flow_exchanges import DIFFERENCES
 from tests.fixtures.route_values import TEXTS
 

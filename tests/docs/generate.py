@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jenkins_proxy import cli
 from jenkins_proxy.proxy.haproxy.render import Timeouts
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.table import OPTIONS
 from jenkins_proxy.settings import SETTINGS
 from tests.docs import compose, docker_flow, markdown, rooms, sources
 from tests.docs.pages import PAGES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.docker_flow import REFUSED
+from jenkins_proxy.route_options.docker_flow import REFUSED
 from tests.docs import docker_flow, generate, markdown, rooms, sources
 from tests.docs.pages import PAGES
 

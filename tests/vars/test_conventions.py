@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy import __version__, settings
-from jenkins_proxy.route_option import Kind
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.option import Kind
+from jenkins_proxy.route_options.table import OPTIONS
 
 VARS = Path(__file__).resolve().parents[2] / "vars"
 ALL = sorted(VARS.glob("*.groovy"))

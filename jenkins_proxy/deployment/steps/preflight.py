@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from jenkins_proxy import route_options, validation
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.deployment import compose_defaults
 from jenkins_proxy.deployment.compose_defaults import Defaults
@@ -21,6 +21,7 @@ from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.orchestrator.runner import file_arguments
+from jenkins_proxy.route_options import table
 
 _Found = tuple[Orchestrator, ComposeProject, Service, Sides]
 
@@ -99,7 +100,7 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
         return None
     labels = target.labels if target else {}
     return problems.gather(
-        lambda: _check_deployed(route_options.with_labels(route, labels, options.route_given), options.check)
+        lambda: _check_deployed(table.with_labels(route, labels, options.route_given), options.check)
     )
 
 
@@ -123,7 +124,7 @@ def check_route(route: Route, check: Check) -> Route:
     :return: the route.
     :raises UsageError: for a value that its grammar does not allow, or a route that names no page.
     """
-    route_options.check_route(route, route_options.CLI_WORDS)
+    table.check_route(route, table.CLI_WORDS)
     check_page(check)
     if not (check.path or route.check_path or names_page(route)):
         raise UsageError(

@@ -11,7 +11,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.route_options import OPTIONS, check_route
+from jenkins_proxy.route_options.table import OPTIONS, check_route
 
 _BODY_SECONDS = 10.0
 _FIELDS = tuple(option.name for option in OPTIONS)

@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.api import bodies
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.counting import Counting
 from jenkins_proxy.proxy.telemetry.user_counts import Counts
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 _IDENTITY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -22,8 +22,8 @@ from jenkins_proxy.proxy.models import ProxyState, RouteState
 from jenkins_proxy.proxy.service import ProxyService
 from jenkins_proxy.proxy.telemetry import metrics
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic, TrafficReader
-from jenkins_proxy.query import Query
 from jenkins_proxy.resources import resource
+from jenkins_proxy.route_options.query import Query
 
 _FILES = {
     "/": ("index.html", "text/html"),

@@ -22,7 +22,7 @@ from jenkins_proxy.proxy.container_environ import SECRETS
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "

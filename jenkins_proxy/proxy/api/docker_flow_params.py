@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jenkins_proxy import docker_flow, validation
+from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.passwords import sha512_hash
 from jenkins_proxy.proxy.api.params import wait_seconds
-from jenkins_proxy.query import Query
-from jenkins_proxy.route_option import Kind, RouteOption
-from jenkins_proxy.route_options import DOCKER_FLOW_WORDS, OPTIONS, check_route
+from jenkins_proxy.route_options import docker_flow
+from jenkins_proxy.route_options.option import Kind, RouteOption
+from jenkins_proxy.route_options.passwords import sha512_hash
+from jenkins_proxy.route_options.query import Query
+from jenkins_proxy.route_options.table import DOCKER_FLOW_WORDS, OPTIONS, check_route
 
 MANDATORY = (
     "The following queries are mandatory: (serviceName and servicePath) or "

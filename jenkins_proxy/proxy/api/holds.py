@@ -13,7 +13,7 @@ from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import proxies_seconds
 from jenkins_proxy.proxy.hold_service import HoldRequest, HoldService
 from jenkins_proxy.proxy.holds import MAX_SECONDS, check_hash, check_holder, check_id
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 _TIMEOUT = 1800.0
 _PROMOTE_TIMEOUT = 30.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 _WAIT = 30.0
 _MAX_WAIT = 300.0

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Middleware
 from jenkins_proxy.proxy.access.audit import Audit, AuditEntry, request_id
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api.auth import Authenticator, Handler, guard_of, guarded
-from jenkins_proxy.query import TRUE, Query
+from jenkins_proxy.route_options.query import TRUE, Query
 
 HEADER = "X-Request-ID"
 _RECENT, _MOST = 100, 1000

@@ -16,7 +16,7 @@ from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 _DRAIN = 30.0
 _STREAMS = 5.0

@@ -16,7 +16,6 @@ import jinja2
 
 from jenkins_proxy import regular_expressions
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.http_values import FETCHES, parse_header
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
@@ -25,6 +24,7 @@ from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
+from jenkins_proxy.route_options.http_values import FETCHES, parse_header
 
 CONFIG = "haproxy.cfg"
 PROBE_FILE = "probe.key"

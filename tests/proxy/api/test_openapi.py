@@ -32,7 +32,7 @@ from jenkins_proxy.proxy.models import ConflictError, ProxyState
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
-from jenkins_proxy.query import Query
+from jenkins_proxy.route_options.query import Query
 
 PREFIX = "/v1/docker-flow-proxy"
 BOOKS = {"paths": ["/api/v1/books"], "skip_check": True, "slow_start": 1.5}

@@ -14,7 +14,7 @@ from jenkins_proxy.proxy.haproxy import route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.haproxy.render import Options, render
-from jenkins_proxy.route_options import check_route
+from jenkins_proxy.route_options.table import check_route
 
 
 def sni(service: str, *domains: str, port: str = "443") -> Route:

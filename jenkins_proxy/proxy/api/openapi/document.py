@@ -11,8 +11,8 @@ from jenkins_proxy.proxy.api.openapi.operation import TEXT, Operation, Parameter
 from jenkins_proxy.proxy.api.openapi.schemas import schemas
 from jenkins_proxy.proxy.api.params import MAX_PROXIES
 from jenkins_proxy.proxy.timing import Timing
-from jenkins_proxy.route_option import Kind
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options.option import Kind
+from jenkins_proxy.route_options.table import OPTIONS
 
 DOCKER_FLOW = "/v1/docker-flow-proxy"
 _FLAG = {"type": "boolean", "default": False}

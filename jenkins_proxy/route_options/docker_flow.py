@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jenkins_proxy import http_values
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.query import FALSE, Query
-from jenkins_proxy.route_option import MAX_VALUES, Kind, RouteOption
+from jenkins_proxy.route_options import http_values
+from jenkins_proxy.route_options.option import MAX_VALUES, Kind, RouteOption
+from jenkins_proxy.route_options.query import FALSE, Query
 from jenkins_proxy.validation import few
 
 _TEMPLATE = "a template would put raw text into HAProxy's configuration"

@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from jenkins_proxy import docker_flow, http_values, route_http_options, validation
+from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.query import Query
-from jenkins_proxy.route_option import (
+from jenkins_proxy.route_options import docker_flow, http_options, http_values
+from jenkins_proxy.route_options.option import (
     DOCKER_FLOW_LABEL_PREFIX,
     LABEL_PREFIX,
     Kind,
@@ -24,6 +24,7 @@ from jenkins_proxy.route_option import (
     one_of,
     optional,
 )
+from jenkins_proxy.route_options.query import Query
 
 MAX_SLOW_START = 3600.0
 MAX_TIMEOUT = 86400.0
@@ -166,7 +167,7 @@ OPTIONS = (
         metavar="P",
         labelled=True,
     ),
-    *route_http_options.OPTIONS,
+    *http_options.OPTIONS,
     RouteOption(
         "allow_from",
         Kind.LIST,

@@ -7,11 +7,11 @@ import dataclasses
 
 import pytest
 
-from jenkins_proxy import route_options
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.route_option import Kind
-from jenkins_proxy.route_options import OPTIONS
+from jenkins_proxy.route_options import table
+from jenkins_proxy.route_options.option import Kind
+from jenkins_proxy.route_options.table import OPTIONS
 from tests.fixtures.poison import POISON
 from tests.fixtures.route_values import SHA512
 
@@ -62,15 +62,15 @@ def test_poison_is_refused_in_every_field_of_a_route(option) -> None:
         given = (value,) if option.kind is Kind.LIST else value
         route = dataclasses.replace(ROUTE, **{"req_path_search": "/a", option.name: given})
         if reads_dots(option) and option.name != "path_exclude" and value in DOTS:
-            route_options.check_route(route)
+            table.check_route(route)
         else:
-            assert fails(route_options.check_route, route).startswith(option.name)
+            assert fails(table.check_route, route).startswith(option.name)
 
 
 @pytest.mark.parametrize("value", ["5s", "", -1, True, float("nan"), float("inf"), 1e9, None])
 @pytest.mark.parametrize("name", SECONDS)
 def test_what_is_no_number_of_seconds_is_refused(name, value):
-    message = fails(route_options.check_route, dataclasses.replace(ROUTE, **{name: value}))
+    message = fails(table.check_route, dataclasses.replace(ROUTE, **{name: value}))
     assert message.startswith(f"{name} {value!r} is not allowed: it must be a number of seconds from 0 to ")
 
 
@@ -87,7 +87,7 @@ def test_what_is_no_number_of_seconds_is_refused(name, value):
     ],
 )
 def test_each_path_type_takes_its_own_form(path_type: str, path: str) -> None:
-    route_options.check_route(dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
+    table.check_route(dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_each_path_type_takes_its_own_form(path_type: str, path: str) -> None:
     ],
 )
 def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: str, says: str) -> None:
-    assert says in fails(route_options.check_route, dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
+    assert says in fails(table.check_route, dataclasses.replace(ROUTE, path_type=path_type, paths=(path,)))
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ def test_what_a_path_type_cannot_compare_with_is_refused(path_type: str, path: s
     ],
 )
 def test_a_route_of_the_wrong_shape_is_refused(change: dict, says: str) -> None:
-    assert says in fails(route_options.check_route, dataclasses.replace(ROUTE, **change))
+    assert says in fails(table.check_route, dataclasses.replace(ROUTE, **change))
 
 
 def test_a_full_route_passes() -> None:
-    route_options.check_route(
+    table.check_route(
         Route(
             "books-ms",
             ("/a", "/b"),
@@ -160,9 +160,7 @@ def test_a_full_route_passes() -> None:
 
 
 def test_the_refusal_uses_the_callers_word_and_shortens_the_value() -> None:
-    message = fails(
-        route_options.check_route, dataclasses.replace(ROUTE, paths=("/" + "a b" * 5_000,)), {"paths": "--path"}
-    )
+    message = fails(table.check_route, dataclasses.replace(ROUTE, paths=("/" + "a b" * 5_000,)), {"paths": "--path"})
     assert message.startswith("--path '/a ba b")
     assert "... (15001 characters) is not allowed" in message
 
@@ -172,7 +170,7 @@ def test_the_refusal_uses_the_callers_word_and_shortens_the_value() -> None:
 
 def with_labels(given=(), **labels: str) -> Route:
     names = {f"com.jenkins-proxy.{name.replace('_', '-')}": value for name, value in labels.items()}
-    return route_options.with_labels(ROUTE, {"com.example.team": "books", **names}, given)
+    return table.with_labels(ROUTE, {"com.example.team": "books", **names}, given)
 
 
 def test_labels_are_defaults():
@@ -192,9 +190,9 @@ def test_poison_in_a_label_is_refused_by_the_labels_name_also_where_an_argument_
     fields = (option.name,) if given else ()
     for value in POISON.values():
         if reads_dots(option) and value in DOTS:
-            route_options.with_labels(ROUTE, {option.label: value}, fields)
+            table.with_labels(ROUTE, {option.label: value}, fields)
         else:
-            message = fails(route_options.with_labels, ROUTE, {option.label: value}, fields)
+            message = fails(table.with_labels, ROUTE, {option.label: value}, fields)
             assert message.startswith(f"{option.label} {repr(value)[:20]}")
 
 
@@ -207,11 +205,11 @@ def test_labels_of_swarm_listener_are_defaults_below_our_own():
         "com.df.port": "8080",
         "com.df.serviceName": "another",
     }
-    route = route_options.with_labels(Route("books-ms"), labels)
+    route = table.with_labels(Route("books-ms"), labels)
     assert route == Route("books-ms", ("/df",), allowed_methods=("GET",), timeout_server=5.0)
-    route = route_options.with_labels(Route("books-ms"), {**labels, "com.jenkins-proxy.timeout-server": "6"})
+    route = table.with_labels(Route("books-ms"), {**labels, "com.jenkins-proxy.timeout-server": "6"})
     assert route.timeout_server == 6
-    assert route_options.with_labels(ROUTE, labels, ("paths", "timeout_server")) == dataclasses.replace(
+    assert table.with_labels(ROUTE, labels, ("paths", "timeout_server")) == dataclasses.replace(
         ROUTE, allowed_methods=("GET",)
     )
 
@@ -227,7 +225,7 @@ def test_labels_of_swarm_listener_are_defaults_below_our_own():
     ],
 )
 def test_a_label_of_swarm_listener_that_is_not_allowed_is_refused_by_its_name(label, value, says):
-    message = fails(route_options.with_labels, ROUTE, {label: value})
+    message = fails(table.with_labels, ROUTE, {label: value})
     assert message.startswith(says)
     assert "hunter2" not in message
 
@@ -270,7 +268,7 @@ HASH = SHA512.partition("$6$")[2]
     ],
 )
 def test_what_an_option_about_http_cannot_hold_is_refused(change, says):
-    message = fails(route_options.check_route, dataclasses.replace(ROUTE, **change))
+    message = fails(table.check_route, dataclasses.replace(ROUTE, **change))
     assert message.startswith(says)
     assert "hunter2" not in message
 

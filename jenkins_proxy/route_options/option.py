@@ -1,4 +1,4 @@
-"""A field of a route with all of its names: what a row of the table in :mod:`jenkins_proxy.route_options` is. Pure."""
+"""A field of a route with all of its names: what a row of the table in :mod:`.table` is. Pure."""
 
 from __future__ import annotations
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from jenkins_proxy import http_values, validation
+from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.route_option import Kind, RouteOption, list_of, one_of, optional
+from jenkins_proxy.route_options import http_values
+from jenkins_proxy.route_options.option import Kind, RouteOption, list_of, one_of, optional
 
 DOMAIN_ALGOS = ("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)")
 STICKY = "sticky-server"
