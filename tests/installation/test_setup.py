@@ -139,7 +139,7 @@ def test_who_is_not_root_is_told_all_at_once(homeless, monkeypatch) -> None:
     monkeypatch.setattr("jenkins_proxy.processes.find", lambda *_: None)
     with pytest.raises(UsageError) as caught:
         machine.check(sys.executable, docker=False, live=True)
-    assert "2 problems" in caught.value.message
+    assert "problems: (1) " in caught.value.message
     assert "which only root can" in caught.value.message and "no program haproxy" in caught.value.message
     assert "--dry-run shows what it does" in caught.value.hint
 
