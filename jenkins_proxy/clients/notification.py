@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import requests
 
 _AGAIN = (408, 425, 429)
+# "Not implemented": it will not be a moment later either.
+_NEVER = 501
 
 
 @dataclass(frozen=True)
@@ -102,4 +104,8 @@ class Notifier:
 
     def _judged(self, answer: requests.Response) -> tuple[str, bool]:
         status = answer.status_code
-        return ("", False) if status < 300 else (f"it answered {status}", status >= 500 or status in _AGAIN)
+        return (
+            ("", False)
+            if status < 300
+            else (f"it answered {status}", status in _AGAIN or (status >= 500 and status != _NEVER))
+        )

@@ -381,6 +381,6 @@ async def test_what_speaks_http_2_is_asked_so_also_when_it_joins_at_run_time(pro
         await proxy.serve(route, one)
         applied = await proxy.serve(route, one, two)
         assert not applied.reloaded
-        for _ in range(4):
-            await ask(proxy.port, "/")
+        # HAProxy tries each some more times before it answers for them.
+        await asyncio.gather(*(ask(proxy.port, "/") for _ in range(4)))
     assert said == dict.fromkeys((one.address.port, two.address.port), {b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"})
