@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 import world
-from service import IMAGE, TOP, build_image
+from service import engines
 
 COUNT = 3
 # The hosts whose engines run containers.
@@ -169,27 +169,10 @@ def wait_until(condition, what: str, seconds: float = 60) -> float:
 @contextlib.contextmanager
 def hosts() -> Iterator[list[Host]]:
     """All of them, running; everything ends with the block. Needs root."""
-    with world.folder() as folder:
-        build_image(folder)
-        network = f"10.{150 + os.getpid() // 256 % 50}.{os.getpid() % 256}"
-        name = f"soak-{os.getpid()}"
-        environment = {
-            **world.ENVIRONMENT,
-            "CLUSTER_NAME": name,
-            "CLUSTER_NET": network,
-            "CLUSTER_DIR": str(folder / "cluster"),
-        }
-
-        def run(script: str) -> None:
-            text = f". {TOP}/resources/environments/cluster.sh; {script}"
-            done = subprocess.run(["bash", "-c", text], env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise SystemExit(f"no hosts: {done.stderr}")
-
-        made: list[Host] = []
+    name = f"soak-{os.getpid()}"
+    with world.folder() as folder, engines(folder, COUNT, name, 150, "noswarm") as network:
+        made = [Host(number, name, network, folder) for number in range(1, COUNT + 1)]
         try:
-            run(f"cluster_up {COUNT} noswarm && cluster_load {IMAGE}")
-            made += [Host(number, name, network, folder) for number in range(1, COUNT + 1)]
             for host in made:
                 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", host.state], check=True)
                 host.start_consul()
@@ -205,7 +188,6 @@ def hosts() -> Iterator[list[Host]]:
             for host in made:
                 host.end()
                 subprocess.run(["umount", "-l", host.state], check=False)
-            run("cluster_down")
 
 
 def leader(made: list[Host]) -> str:

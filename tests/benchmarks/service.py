@@ -202,13 +202,25 @@ def stack_stage() -> Iterator[tuple[Bench, world.Daemon]]:
 
 @contextlib.contextmanager
 def _swarm(folder: Path) -> Iterator[str]:
-    """An engine with the image: its address. Everything in it ends with it."""
+    """An engine with the image: its address."""
+    with engines(folder, 1, NAME, 200) as network:
+        yield f"{network}.11"
+
+
+@contextlib.contextmanager
+def engines(folder: Path, count: int, name: str, second: int, joined: str = "swarm") -> Iterator[str]:
+    """Engines with the image, each in a network namespace of its own; everything in them ends with the block.
+
+    :param second: the second number of their network's address, or up to 50 more.
+    :param joined: ``noswarm`` leaves them apart.
+    :return: the first three numbers of that address; the engines are ``.11``, ``.12`` …
+    """
     build_image(folder)
     number = os.getpid()
-    network = f"10.{200 + number // 256 % 50}.{number % 256}"
+    network = f"10.{second + number // 256 % 50}.{number % 256}"
     environment = {
         **world.ENVIRONMENT,
-        "CLUSTER_NAME": NAME,
+        "CLUSTER_NAME": name,
         "CLUSTER_NET": network,
         "CLUSTER_DIR": str(folder / "cluster"),
     }
@@ -217,10 +229,10 @@ def _swarm(folder: Path) -> Iterator[str]:
         text = f". {TOP}/resources/environments/cluster.sh; {script}"
         done = subprocess.run(["bash", "-c", text], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"no engine in Swarm mode: {done.stderr}")
+            raise SystemExit(f"no engines: {done.stderr}")
 
     try:
-        run(f"cluster_up 1 && cluster_load {IMAGE}")
-        yield f"{network}.11"
+        run(f"cluster_up {count} {joined} && cluster_load {IMAGE}")
+        yield network
     finally:
         run("cluster_down")
