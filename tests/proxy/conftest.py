@@ -114,7 +114,8 @@ class StandIn:
         return dataclasses.replace(self.proxy, routes=tuple(self.routes.values()))
 
     def config(self) -> str:
-        return f"backend books-ms-be\n  http-request deny unless {{ hdr(x) {self.probe_key} }}\n"
+        users = "userlist books-ms-users\n    user ann password '$6$a$hash'\n"
+        return f"{users}backend books-ms-be\n  http-request deny unless {{ hdr(x) {self.probe_key} }}\n"
 
 
 def served(service: str, *statuses: str) -> tuple[ServedInstance, ...]:

@@ -350,6 +350,7 @@ async def test_the_configuration_is_shown_without_the_probe_key(call) -> None:
     assert "backend books-ms-be" in text
     assert "the-probe-key" not in text
     assert "<hidden>" in text
+    assert "    user ann password <hidden>\n" in text and "$6$" not in text
 
 
 # Who may.
