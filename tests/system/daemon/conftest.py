@@ -12,10 +12,12 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.fixtures.traffic import Echoing
 
 
 class Backend:
@@ -28,31 +30,17 @@ class Backend:
         self._go.set()
         backend = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Echoing):
             def do_GET(self) -> None:  # noqa: N802
                 backend._go.wait(20)
                 if self.headers.get("Upgrade"):
-                    self._echo()
+                    self.echo()
                     return
                 body = str(backend.port).encode()
                 self.send_response(backend.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
-
-            def _echo(self) -> None:
-                self.send_response(101)
-                self.send_header("Connection", "Upgrade")
-                self.send_header("Upgrade", "echo")
-                self.end_headers()
-                while said := self.connection.recv(1000):
-                    self.connection.sendall(said)
-                self.close_connection = True
-
-            def log_message(self, *_: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -13,12 +13,12 @@ import threading
 import urllib.error
 import urllib.request
 import warnings
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.traffic import asking
+from tests.fixtures.traffic import Echoing, asking
 
 RENEWALS = 20
 
@@ -27,12 +27,10 @@ class Site:
     """A server that answers with the headers that it got, or with ``text``."""
 
     def __init__(self, text: str = "") -> None:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(Echoing):
             def do_GET(self) -> None:  # noqa: N802
                 if self.headers.get("Upgrade"):
-                    self._echo()
+                    self.echo()
                     return
                 body = (text or json.dumps({**self.headers, "path": self.path})).encode()
                 self.send_response(200)
@@ -41,18 +39,6 @@ class Site:
                 self.wfile.write(body)
 
             do_POST = do_GET  # noqa: N815
-
-            def _echo(self) -> None:
-                self.send_response(101)
-                self.send_header("Connection", "Upgrade")
-                self.send_header("Upgrade", "echo")
-                self.end_headers()
-                while said := self.connection.recv(1000):
-                    self.connection.sendall(said)
-                self.close_connection = True
-
-            def log_message(self, *_: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
