@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import heapq
+import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _SLOTS_A_WAIT = 300
 _OTHERS = 8
 _READERS = 4
 # So many are asked for their index at once. What changes meanwhile is asked again when its turn comes round.
-_AT_ONCE = 250
+_AT_ONCE = 1000
 
 
 @dataclass
@@ -105,7 +105,8 @@ class ServiceWatcher:
         # A slot still watches a service that was given up a moment ago.
         for name in new & self._slotted & self._reported.keys():
             self._on_change(name, self._reported[name], time.monotonic())
-        self._waiting = (self._waiting & self._followed) | (new - self._slotted)
+        self._waiting &= self._followed
+        self._add_waiting(new - self._slotted)
         for name in self._reported.keys() - self._followed - self._slotted:
             self._forget(name)
         while self._waiting and self._free:
@@ -129,7 +130,7 @@ class ServiceWatcher:
             await self._tasks.supervise(f"the watch of {service}", functools.partial(self._watch, service))
             self._slotted.remove(service)
             if service in self._followed:
-                self._waiting.add(service)
+                self._add_waiting({service})
                 # Between its last answer and now nobody watched it.
                 self._read({service}, time.monotonic())
             else:
@@ -146,6 +147,11 @@ class ServiceWatcher:
             changed = self._report(service, instances, time.monotonic())
             if service not in self._followed or not changed and self._other_is_livelier(service):
                 return
+
+    def _add_waiting(self, services: Collection[str]) -> None:
+        self._waiting.update(services)
+        for name in services:
+            self._asked.setdefault(name, _NEVER)
 
     def _pop_latest(self) -> str:
         """The waiting service that changed last."""
@@ -189,7 +195,10 @@ class ServiceWatcher:
             )
             batch = _Batch(begin)
             self._fresh.append(batch)
-            self._asked.update(dict.fromkeys(due, batch))
+            for name in due:
+                # At the end: those that were asked the longest ago stand at the front.
+                del self._asked[name]
+                self._asked[name] = batch
             try:
                 await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, on_index))
             except Exception:
@@ -202,8 +211,8 @@ class ServiceWatcher:
 
     def _due(self) -> list[str]:
         """Services that may have changed since they were asked last, the longest ago first; a batch at the most."""
-        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).notified_at is not None)
-        return heapq.nsmallest(_AT_ONCE, due, key=lambda name: (self._asked[name].begin, name))
+        due = (name for name, batch in self._asked.items() if batch.notified_at is not None and name in self._waiting)
+        return list(itertools.islice(due, _AT_ONCE))
 
     def _read_if_changed(self, notified_at: Mapping[str, float], service: str, index: int) -> None:
         if index != self._index.get(service):
