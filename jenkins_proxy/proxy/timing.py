@@ -10,6 +10,7 @@ class Timing:
     """All values are seconds.
 
     :ivar blocking_query: how long a query of the registry waits for a change.
+    :ivar sweep: between two regular looks for what the watches of the registry missed.
     :ivar first_instance_query: the same for a caller who waits for a first instance.
     :ivar registry_retry_min: the first pause after the registry did not answer; each next one is twice as long, up to
         ``registry_retry_max``.
@@ -46,6 +47,7 @@ class Timing:
     """
 
     blocking_query: float = 30.0
+    sweep: float = 60.0
     first_instance_query: float = 60.0
     registry_retry_min: float = 0.1
     registry_retry_max: float = 2.0

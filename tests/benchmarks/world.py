@@ -153,16 +153,26 @@ def folder() -> Iterator[Path]:
 
 
 def fill(
-    consul: str, size: int, port: int, *, instances: int, routes: int | None = None, skip_check: bool = True
+    consul: str,
+    size: int,
+    port: int,
+    *,
+    instances: int,
+    routes: int | None = None,
+    skip_check: bool = True,
+    nodes: int = 1,
 ) -> None:
     """Services, their instances and routes for the first of them, written at once as no agent would."""
-    requests.put(consul + "/v1/catalog/register", json={"Node": "bench", "Address": "127.0.0.1"}).raise_for_status()
+    for number in range(nodes):
+        entry = {"Node": node(number, nodes), "Address": "127.0.0.1"}
+        requests.put(consul + "/v1/catalog/register", json=entry).raise_for_status()
     operations = []
     for number in range(size):
         name = f"bench-{number}"
         for instance in range(instances):
             service = {"ID": f"{name}-{instance}", "Service": name, "Address": _address(number, instance), "Port": port}
-            operations.append({"Service": {"Verb": "set", "Node": "bench", "Service": service}})
+            where = node(number * instances + instance, nodes)
+            operations.append({"Service": {"Verb": "set", "Node": where, "Service": service}})
         if routes is not None and number >= routes:
             continue
         route = json.dumps({"service": name, "paths": [f"/{name}/"], "skip_check": skip_check})
@@ -170,6 +180,11 @@ def fill(
         operations.append({"KV": {"Verb": "set", **pair}})
     for at in range(0, len(operations), _AT_ONCE):
         requests.put(consul + "/v1/txn", json=operations[at : at + _AT_ONCE]).raise_for_status()
+
+
+def node(number: int, nodes: int) -> str:
+    """The name of the node that something is on."""
+    return f"bench-{number % nodes}"
 
 
 def _address(number: int, instance: int) -> str:

@@ -255,6 +255,19 @@ async def test_a_sweep_tells_which_service_changed(aconsul, name):
     assert after == {one: (await aconsul.instances(one))[1] for one in services}
 
 
+async def test_a_node_tells_which_of_its_services_changed(aconsul, name):
+    await aconsul.register(entry(name))
+    [instance], _ = await aconsul.instances(name)
+    names, _ = await aconsul.nodes()
+    assert instance.node in names
+    before, index = await aconsul.node(instance.node)
+    asked = asyncio.ensure_future(aconsul.node(instance.node, index=index, wait=30))
+    await aconsul.register({**entry(name), "Port": 32099})
+    after, _ = await asked
+    assert {service for service, _ in before.items() ^ after.items()} == {name}
+    assert await aconsul.node(f"{name}-none") == ({}, 1)
+
+
 async def test_an_index_from_the_future_begins_anew(aconsul, name):
     # What a client sees that outlived its registry.
     await aconsul.register(entry(name))

@@ -139,6 +139,8 @@ class AsyncConsul:
         return body.bytes()
 
     watch_services = _method(calls.watch_services)
+    nodes = _method(calls.nodes)
+    node = _method(calls.node)
     instances = _method(calls.instances)
     health_state = _method(calls.health_state)
     missing_rights = _method(calls.missing_rights)
@@ -160,7 +162,9 @@ class AsyncConsul:
         # Made at the first call: aiohttp wants a running event loop around it.
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True)
-            self._session = aiohttp.ClientSession(connector=connector, headers=requests.headers(self._token))
+            # An agent stands next to its clients: to compress takes both longer than to send.
+            headers = {**requests.headers(self._token), "Accept-Encoding": "identity"}
+            self._session = aiohttp.ClientSession(connector=connector, headers=headers)
         return self._session
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from jenkins_proxy.clients.consul import go_duration, models, rights
 from jenkins_proxy.clients.consul.models import Check, KvPair, Session
-from jenkins_proxy.clients.consul.requests import Call, Reply, next_index
+from jenkins_proxy.clients.consul.requests import MAX_ANSWER, Call, Reply, next_index
 from jenkins_proxy.clients.consul.rights import Right
 from jenkins_proxy.model import Instance
 
@@ -34,6 +34,7 @@ def _watch(
     *,
     query: Mapping[str, str] | None = None,
     empty: Any = None,
+    max_bytes: int = MAX_ANSWER,
 ) -> Call[tuple[Result, int]]:
     """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
 
@@ -53,6 +54,7 @@ def _watch(
         wait=wait,
         index=index,
         absent=None if empty is None else absent,
+        max_bytes=max_bytes,
     )
 
 
@@ -112,6 +114,23 @@ def services() -> Call[dict[str, list[str]]]:
 def watch_services(*, index: int = 0, wait: float = 0.0) -> Call[tuple[dict[str, list[str]], int]]:
     """:func:`services`, and the index to ask with next. The arguments are those of :func:`instances`."""
     return _watch("/v1/catalog/services", dict, index, wait)
+
+
+def nodes(*, index: int = 0, wait: float = 0.0) -> Call[tuple[list[str], int]]:
+    """The names of all nodes, and the index to ask with next. The arguments are those of :func:`instances`."""
+    return _watch("/v1/catalog/nodes", lambda found: [node["Node"] for node in found], index, wait)
+
+
+def node(
+    name: str, *, index: int = 0, wait: float = 0.0, max_bytes: int = MAX_ANSWER
+) -> Call[tuple[dict[str, tuple[int, ...]], int]]:
+    """What is registered on a node, as :func:`models.parse_node` gives it, and the index to ask with next.
+
+    Checks do not move it. The arguments are those of :func:`instances`.
+
+    :param max_bytes: of the answer; one that is longer is an ``EndlessAnswer``.
+    """
+    return _watch(f"/v1/catalog/node/{_segment(name)}", models.parse_node, index, wait, max_bytes=max_bytes)
 
 
 def instances(service: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:

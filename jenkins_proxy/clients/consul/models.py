@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,18 @@ def _instance(entry: Mapping[str, Any]) -> Instance:
         tags=tuple(service["Tags"] or ()),
         meta=service["Meta"] or {},
     )
+
+
+def parse_node(found: Mapping[str, Any] | None) -> dict[str, tuple[int, ...]]:
+    """By service, a value of ``/v1/catalog/node/<name>`` that differs after each change of its entries there.
+
+    It is the index of the node, whose address may be theirs, and the indexes of the entries: there are many of them.
+    """
+    indexes: dict[str, list[int]] = {}
+    for entry in (found["Services"] or {}).values() if found else ():
+        indexes.setdefault(sys.intern(entry["Service"]), []).append(entry["ModifyIndex"])
+    own = found["Node"]["ModifyIndex"] if found else 0
+    return {service: (own, *sorted(of_entries)) for service, of_entries in indexes.items()}
 
 
 def worst(statuses: Iterable[str]) -> str:

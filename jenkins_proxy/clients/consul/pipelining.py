@@ -10,7 +10,7 @@ import asyncio
 import functools
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from yarl import URL
 
@@ -21,6 +21,7 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 _MAX_HEAD = 2**16
 _MAX_BODY = 2**20
+_CHUNK = 2**18
 
 
 async def ask(
@@ -42,7 +43,7 @@ async def ask(
     """
     where = URL(url)
     secure = (tls or ssl.create_default_context()) if where.scheme == "https" else None
-    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=secure, limit=_MAX_HEAD)
+    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=secure)
     fields = "".join(f"{name}: {value}\r\n" for name, value in {"Host": where.authority, **headers}.items())
     path = where.raw_path.rstrip("/")
     requests = [f"GET {path}{target} HTTP/1.1\r\n{fields}\r\n".encode() for target in targets]
@@ -67,21 +68,54 @@ async def _converse(connect: Connect, requests: Sequence[bytes], rest: deque[int
     try:
         # Not waited for: the answers have to be read meanwhile, or both sides would stand with full buffers.
         writer.write(b"".join(requests[number] for number in rest))
+        answers = Answers()
         while rest:
-            reply = await _answer(reader)
-            on_reply(rest.popleft(), reply)
+            data = await reader.read(_CHUNK)
+            if not data:
+                raise EOFError("closed before the last answer")
+            for reply in answers.feed(data):
+                on_reply(rest.popleft(), reply)
     finally:
         writer.close()
 
 
-async def _answer(reader: asyncio.StreamReader) -> Reply:
-    # By hand: three fields of a thousand heads are wanted, and a parser reads them all.
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+class Answers:
+    """The answers of one connection, read by hand as they arrive.
+
+    Three fields of thousands of heads are wanted: a parser reads them all, and a stream takes its time for each part.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Reply]:
+        """What came, in any parts; gives the answers that are whole with it.
+
+        :raises ValueError: for what is no HTTP, or too long. IndexError: for what is no HTTP.
+        """
+        data = self._rest + data
+        at = 0
+        while found := _answer(data, at):
+            reply, at = found
+            yield reply
+        self._rest = data[at:]
+
+
+def _answer(data: bytes, at: int) -> tuple[Reply, int] | None:
+    """The answer that begins there, and where the next one does; None while some of it is missing."""
+    end = data.find(b"\r\n\r\n", at)
+    if end < 0:
+        _bounded(len(data) - at, _MAX_HEAD)
+        return None
+    head = data[at:end].lower()
     if _field(head, b"transfer-encoding") == b"chunked":
-        body = await _chunks(reader)
+        found = _chunks(data, end + 4)
     else:
-        body = await reader.readexactly(_bounded(int(_field(head, b"content-length"))))
-    return Reply(int(head.split(b" ", 2)[1]), body, int(_field(head, b"x-consul-index") or 0))
+        found = _bytes(data, end + 4, _bounded(int(_field(head, b"content-length")), _MAX_BODY))
+    if found is None:
+        return None
+    body, after = found
+    return Reply(int(head.split(b" ", 2)[1]), body, int(_field(head, b"x-consul-index") or 0)), after
 
 
 def _field(head: bytes, name: bytes) -> bytes:
@@ -89,17 +123,27 @@ def _field(head: bytes, name: bytes) -> bytes:
     return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
 
 
-def _bounded(size: int, before: int = 0) -> int:
+def _bounded(size: int, most: int) -> int:
     """:raises ValueError: for more than an answer to such a request has."""
-    if not 0 <= size <= _MAX_BODY - before:
+    if not 0 <= size <= most:
         raise ValueError("an answer that is too long")
     return size
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
+def _bytes(data: bytes, at: int, size: int) -> tuple[bytes, int] | None:
+    return (data[at : at + size], at + size) if at + size <= len(data) else None
+
+
+def _chunks(data: bytes, at: int) -> tuple[bytes, int] | None:
     body = b""
-    while True:
-        size = int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16)
-        body += (await reader.readexactly(_bounded(size, len(body)) + 2))[:size]
+    while (end := data.find(b"\r\n", at)) >= 0:
+        size = _bounded(int(data[at:end].partition(b";")[0], 16), _MAX_BODY - len(body))
+        found = _bytes(data, end + 2, size + 2)
+        if found is None:
+            return None
+        chunk, at = found
         if not size:
-            return body
+            return body, at
+        body += chunk[:size]
+    _bounded(len(data) - at, _MAX_HEAD)
+    return None

@@ -44,6 +44,10 @@ class RegistryRefused(RegistryError):
         self.status = status
 
 
+class EndlessAnswer(RegistryRefused):
+    """The answer has more bytes, or takes more time, than its call allows."""
+
+
 @dataclass(frozen=True)
 class Reply:
     """An HTTP answer."""
@@ -66,6 +70,7 @@ class Call(Generic[Result]):
     :ivar absent_at: the statuses that count as such a 404.
     :ivar wait: seconds that the registry may take before it answers.
     :ivar index: what it is to be past when it answers earlier; 0 for a call that does not block.
+    :ivar max_bytes: of the answer.
     """
 
     method: str
@@ -77,6 +82,7 @@ class Call(Generic[Result]):
     absent_at: tuple[int, ...] = (404,)
     wait: float = 0.0
     index: int = 0
+    max_bytes: int = MAX_ANSWER
 
     @functools.cached_property
     def target(self) -> str:
@@ -156,20 +162,20 @@ class Body:
         self._size = 0
 
     def add(self, chunk: bytes) -> None:
-        """:raises RegistryRefused: when that is more than any answer of Consul's."""
+        """:raises EndlessAnswer: when that is more than the call allows."""
         self._size += len(chunk)
-        if self._size > MAX_ANSWER:
+        if self._size > self._call.max_bytes:
             self._chunks.clear()
-            raise endless(self._url, self._call, f"is longer than {MAX_ANSWER >> 20} MiB")
+            raise endless(self._url, self._call, f"is longer than {self._call.max_bytes >> 20} MiB")
         self._chunks.append(chunk)
 
     def bytes(self) -> bytes:
         return b"".join(self._chunks)
 
 
-def endless(url: str, call: Call[Any], what: str) -> RegistryRefused:
+def endless(url: str, call: Call[Any], what: str) -> EndlessAnswer:
     """The error for an answer that does not end."""
-    return RegistryRefused(f"{url} does not answer {call.path} as Consul does: the answer {what}", IS_CONSUL)
+    return EndlessAnswer(f"{url} does not answer {call.path} as Consul does: the answer {what}", IS_CONSUL)
 
 
 def next_index(asked: int, answered: int) -> int:

@@ -2,35 +2,28 @@
 
 Consul serves 200 connections of one client address by default, and a query that its asker gave up can keep counting
 until its wait is over. So no query is cancelled while the daemon runs, and there is a fixed number of *slots*, each
-with a dedicated watch of one service. Services without a slot share a :class:`CatalogWatcher`: it reports that some of
-them changed, a sweep over their indexes finds which, and each of these is read at once, over a few kept-alive
-connections. A slot goes over to a service that changed more recently than its own when its own has been quiet for a
-wait.
+with a dedicated watch of one service. Services without a slot share a :class:`CatalogWatcher`: it reports which of
+them changed, or that some did, and then a sweep over their indexes finds which; each of these is read at once, over a
+few kept-alive connections. A slot goes over to a service that changed more recently than its own when its own has been
+quiet for a wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import heapq
+import itertools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul
-from jenkins_proxy.clients.consul.models import Check
-from jenkins_proxy.model import CRITICAL, Instance
+from jenkins_proxy.model import Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.catalog_watcher import CONNECTIONS, EVERY, CatalogWatcher
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
-EVERY = None
-"""Instead of names: any service may have changed."""
-
-CONNECTIONS = 2
-"""Of a :class:`CatalogWatcher`."""
-
-OnServicesChanged = Callable[["Collection[str] | None"], None]
 OnChange = Callable[[str, Sequence[Instance], float], None]
 
 # So many slots whose queries all end in one wait are work enough for nothing: more of them wait longer.
@@ -38,7 +31,7 @@ _SLOTS_A_WAIT = 300
 _OTHERS = 8
 _READERS = 4
 # So many are asked for their index at once. What changes meanwhile is asked again when its turn comes round.
-_AT_ONCE = 250
+_AT_ONCE = 500
 
 
 @dataclass
@@ -79,8 +72,14 @@ class ServiceWatcher:
         self._tasks = tasks
         self._free = max(4, connections - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
         self._wait = timing.blocking_query * max(1.0, self._free / _SLOTS_A_WAIT)
+        self._for_nodes = self._free * 3 // 4
         self._catalog = CatalogWatcher(
-            registry, reachability, self._services_changed, tasks=tasks, wait=timing.blocking_query
+            registry,
+            reachability,
+            self._services_changed,
+            tasks=tasks,
+            max_nodes=self._for_nodes,
+            timing=timing,
         )
         self._sharing = False
         self._followed: frozenset[str] = frozenset()
@@ -105,23 +104,31 @@ class ServiceWatcher:
         # A slot still watches a service that was given up a moment ago.
         for name in new & self._slotted & self._reported.keys():
             self._on_change(name, self._reported[name], time.monotonic())
-        self._waiting = (self._waiting & self._followed) | (new - self._slotted)
+        self._waiting &= self._followed
+        self._add_waiting(new - self._slotted)
         for name in self._reported.keys() - self._followed - self._slotted:
             self._forget(name)
-        while self._waiting and self._free:
+        if len(self._waiting) > self._free:
+            self._share()
+        while self._waiting and self._free > 0:
             self._free -= 1
             self._tasks.start(self._slot(self._pop_latest()))
-        if self._waiting:
-            self._share()
-            self._read(new & self._waiting, time.monotonic())
+        self._read(new & self._waiting, time.monotonic())
 
     def _share(self) -> None:
         if not self._sharing:
             self._sharing = True
+            # Where all were slots already, some have to end before nodes are watched.
+            self._free -= self._for_nodes
             self._catalog.start()
+            self._watch_nodes_when_free()
             self._tasks.keep("the sweep over services", self._keep_sweeping)
             for number in range(_READERS):
                 self._tasks.keep(f"reader {number} of services", self._keep_reading)
+
+    def _watch_nodes_when_free(self) -> None:
+        if self._sharing and self._free >= 0:
+            self._catalog.watch_nodes()
 
     async def _slot(self, service: str) -> None:
         while True:
@@ -129,13 +136,14 @@ class ServiceWatcher:
             await self._tasks.supervise(f"the watch of {service}", functools.partial(self._watch, service))
             self._slotted.remove(service)
             if service in self._followed:
-                self._waiting.add(service)
+                self._add_waiting({service})
                 # Between its last answer and now nobody watched it.
                 self._read({service}, time.monotonic())
             else:
                 self._forget(service)
-            if not self._waiting:
+            if not self._waiting or self._free < 0:
                 self._free += 1
+                self._watch_nodes_when_free()
                 return
             service = self._pop_latest()
 
@@ -144,8 +152,13 @@ class ServiceWatcher:
         ask = functools.partial(self._registry.instances, service, wait=self._wait)
         async for instances, _index_changed in self._reach.watch(ask):
             changed = self._report(service, instances, time.monotonic())
-            if service not in self._followed or not changed and self._other_is_livelier(service):
+            if service not in self._followed or self._free < 0 or not changed and self._other_is_livelier(service):
                 return
+
+    def _add_waiting(self, services: Collection[str]) -> None:
+        self._waiting.update(services)
+        for name in services:
+            self._asked.setdefault(name, _NEVER)
 
     def _pop_latest(self) -> str:
         """The waiting service that changed last."""
@@ -189,21 +202,24 @@ class ServiceWatcher:
             )
             batch = _Batch(begin)
             self._fresh.append(batch)
-            self._asked.update(dict.fromkeys(due, batch))
+            for name in due:
+                # At the end: those that were asked the longest ago stand at the front.
+                del self._asked[name]
+                self._asked[name] = batch
             try:
                 await self._reach.retry_forever(functools.partial(self._registry.service_indexes, due, on_index))
             except Exception:
                 batch.notified_at = begin  # they are due again
                 raise
             unrested += len(due)
-            # Where changes never end, a third of the registry's time is left to others.
+            # Where changes never end, some of the registry's time is left to others.
             if unrested > len(self._waiting):
-                await asyncio.sleep((time.monotonic() - begin) / 2)
+                await asyncio.sleep((time.monotonic() - begin) / 10)
 
     def _due(self) -> list[str]:
         """Services that may have changed since they were asked last, the longest ago first; a batch at the most."""
-        due = (name for name in self._waiting if self._asked.setdefault(name, _NEVER).notified_at is not None)
-        return heapq.nsmallest(_AT_ONCE, due, key=lambda name: (self._asked[name].begin, name))
+        due = (name for name, batch in self._asked.items() if batch.notified_at is not None and name in self._waiting)
+        return list(itertools.islice(due, _AT_ONCE))
 
     def _read_if_changed(self, notified_at: Mapping[str, float], service: str, index: int) -> None:
         if index != self._index.get(service):
@@ -247,52 +263,3 @@ class ServiceWatcher:
         self._changed_at.pop(service, None)
         self._index.pop(service, None)
         self._asked.pop(service, None)
-
-
-class CatalogWatcher:
-    """Watches the names of services, and the critical checks.
-
-    :param on_change: called with the names of the services that may have changed, or with ``EVERY``.
-    :param tasks: the group that the watches run in.
-    :param wait: seconds that a quiet query takes.
-    """
-
-    def __init__(
-        self,
-        registry: AsyncConsul,
-        reachability: Reachability,
-        on_change: OnServicesChanged,
-        *,
-        tasks: TaskGroup,
-        wait: float,
-    ) -> None:
-        self._registry = registry
-        self._reach = reachability
-        self._on_change = on_change
-        self._tasks = tasks
-        self._wait = wait
-
-    def start(self) -> None:
-        """Watch, until the tasks are ended."""
-        self._tasks.keep("the watch of names", self._watch_names)
-        self._tasks.keep("the watch of critical checks", self._watch_critical)
-
-    async def _watch_names(self) -> None:
-        async for _names, index_changed in self._reach.watch(
-            functools.partial(self._registry.watch_services, wait=self._wait)
-        ):
-            if index_changed:
-                self._on_change(EVERY)
-
-    async def _watch_critical(self) -> None:
-        before: frozenset[Check] = frozenset()
-        ask = functools.partial(self._registry.health_state, CRITICAL, wait=self._wait)
-        async for checks, _index_changed in self._reach.watch(ask):
-            now = frozenset(checks)
-            names = {check.service for check in before ^ now}
-            before = now
-            # A check without a service is its node's, and concerns all that is there.
-            if "" in names:
-                self._on_change(EVERY)
-            elif names:
-                self._on_change(names)

@@ -11,7 +11,7 @@ import pytest
 from jenkins_proxy.clients.consul import calls
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.clients.consul.requests import MAX_ANSWER, Pace, RegistryRefused
+from jenkins_proxy.clients.consul.requests import MAX_ANSWER, EndlessAnswer, Pace, RegistryRefused
 
 NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
 FROZEN = b"HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\n[]"
@@ -20,12 +20,14 @@ PART = b"0," * 2**17
 
 
 class Server:
-    """It gives each request the same answer. :ivar asked: how many there were. :ivar sent: bytes of endless ones."""
+    """It gives each request the same answer. :ivar asked: how many there were. :ivar sent: bytes of endless ones. :ivar ended:
+    connections."""
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
         self.asked = 0
         self.sent = 0
+        self.ended = 0
         self.url = ""
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,6 +41,7 @@ class Server:
                     await writer.drain()
                     self.sent += len(PART)
         writer.close()
+        self.ended += 1
 
 
 @pytest.fixture
@@ -70,6 +73,15 @@ async def test_an_answer_without_an_end_is_given_up(serve, sync):
             async with AsyncConsul(server.url) as registry:
                 await registry.instances("web")
     assert server.sent < MAX_ANSWER * 1.5
+
+
+async def test_a_call_has_a_bound_of_its_own(serve, wait_until):
+    server = await serve(ENDLESS)
+    async with AsyncConsul(server.url) as registry:
+        with pytest.raises(EndlessAnswer, match="/v1/catalog/node/n1 as Consul does: the answer is longer than 1 MiB"):
+            await registry.node("n1", max_bytes=2**20)
+    assert server.sent < MAX_ANSWER
+    await wait_until(lambda: server.ended)
 
 
 async def test_a_sweep_ends_with_an_answer_that_is_too_long(serve):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.clients.consul import go_duration
-from jenkins_proxy.clients.consul.models import Session, parse_health, parse_pairs, parse_session, passing, worst
+from jenkins_proxy.clients.consul.models import (
+    Session,
+    parse_health,
+    parse_node,
+    parse_pairs,
+    parse_session,
+    passing,
+    worst,
+)
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance
 
 
@@ -54,6 +62,30 @@ def test_instances_are_sorted():
     found = parse_health([health(port=90), health(port=9), health(address="10.0.0.0")])
     assert [str(instance.address) for instance in found] == ["10.0.0.0:80", "10.0.0.1:9", "10.0.0.1:90"]
     assert found[0] == Instance("a", "a", Address("10.0.0.0", 80), "n")
+
+
+def on_node(*entries, index=5):
+    services = {f"id-{number}": {"Service": name, "ModifyIndex": at} for number, (name, at) in enumerate(entries)}
+    return {"Node": {"Node": "n", "ModifyIndex": index}, "Services": services}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (None, on_node(("web", 7)), {"web"}),
+        (on_node(("web", 7)), on_node(("web", 7)), set()),
+        (on_node(("web", 7), ("web", 8)), on_node(("web", 8), ("web", 7)), set()),
+        (on_node(("web", 7), ("api", 8)), on_node(("web", 9), ("api", 8)), {"web"}),
+        (on_node(("web", 7), ("api", 8)), on_node(("web", 7), ("api", 8), ("api", 9)), {"api"}),
+        (on_node(("web", 7), ("web", 8)), on_node(("web", 8)), {"web"}),
+        (on_node(("web", 7), ("api", 8)), on_node(("web", 7)), {"api"}),
+        (on_node(("web", 7), ("api", 8)), on_node(("web", 7), ("api", 8), index=9), {"web", "api"}),
+        (on_node(("web", 7)), None, {"web"}),
+        (None, {"Node": {"ModifyIndex": 1}, "Services": None}, set()),
+    ],
+)
+def test_what_changed_on_a_node(before, after, changed):
+    assert {name for name, _ in parse_node(before).items() ^ parse_node(after).items()} == changed
 
 
 @pytest.mark.parametrize(

@@ -3,133 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import CRITICAL, PASSING
-from jenkins_proxy.proxy.discovery.blocking_query import Reachability
-from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
-from jenkins_proxy.proxy.events import Event, EventBus
-from jenkins_proxy.proxy.timing import Timing
 
 ESTABLISHED = "01"
-
-
-class Catalogue:
-    """Writes entries of nodes that have no agent, in a registry of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    async def put(self, path: str, data: object) -> None:
-        await asyncio.to_thread(self._put, path, data)
-
-    def _put(self, path: str, data: object) -> None:
-        request = urllib.request.Request(self.url + path, json.dumps(data).encode(), method="PUT")
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            assert answer.status == 200
-
-    async def node(self, node: str, status: str = "") -> None:
-        entry: dict[str, object] = {"Node": node, "Address": "10.0.0.1"}
-        if status:
-            entry["Check"] = {"CheckID": "serfHealth", "Name": "agent", "Status": status}
-        await self.put("/v1/catalog/register", entry)
-
-    async def enter(self, service: str, port: int, node: str, status: str = "") -> None:
-        identity = f"{service}-{port}"
-        entry = {
-            "Node": node,
-            "Address": "10.0.0.1",
-            "Service": {"ID": identity, "Service": service, "Address": "10.0.0.1", "Port": port},
-        }
-        if status:
-            entry["Check"] = {"CheckID": f"c-{identity}", "Name": "c", "ServiceID": identity, "Status": status}
-        await self.put("/v1/catalog/register", entry)
-
-    async def enter_many(self, services: list[str], node: str) -> None:
-        entries = [
-            {
-                "Service": {
-                    "Verb": "set",
-                    "Node": node,
-                    "Service": {"ID": f"{name}-1", "Service": name, "Address": "10.0.0.1", "Port": 1},
-                }
-            }
-            for name in services
-        ]
-        for begin in range(0, len(entries), 60):
-            await self.put("/v1/txn", entries[begin : begin + 60])
-
-    async def leave(self, service: str, port: int, node: str) -> None:
-        await self.put("/v1/catalog/deregister", {"Node": node, "ServiceID": f"{service}-{port}"})
-
-
-class Told:
-    """A watcher, and what it told last of each service."""
-
-    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, connections: int, timing: Timing) -> None:
-        self.last: dict[str, dict[int, str]] = {}
-        self.count = 0
-        bus = EventBus()
-        self._subscription = bus.subscribe()
-        self._events: list[Event] = []
-        tasks.start(self._listen())
-        self.reachability = Reachability(bus)
-        self.watcher = ServiceWatcher(
-            registry, self.reachability, self.on_change, tasks=tasks, connections=connections, timing=timing
-        )
-
-    async def _listen(self) -> None:
-        async for event in self._subscription:
-            self._events.append(event)
-
-    @property
-    def events(self) -> list[str]:
-        return [f"{event.kind}: {event.detail}" for event in self._events]
-
-    def on_change(self, service: str, instances, notified_at: float) -> None:
-        assert notified_at <= asyncio.get_running_loop().time()
-        self.last[service] = {one.address.port: one.status for one in instances}
-        self.count += 1
-
-
-@pytest.fixture
-async def catalogue(own_consul):
-    return Catalogue(own_consul[0])
-
-
-@pytest.fixture
-async def watching(own_consul, request):
-    """``watching(services, connections)`` follows them until the test ends."""
-    running: list[tuple[AsyncConsul, TaskGroup]] = []
-    failures: list[BaseException] = []
-    timing = request.getfixturevalue("quick") if "quick" in request.fixturenames else Timing()
-
-    def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
-        registry = kind(url or own_consul[0], connections=connections)
-        tasks = TaskGroup(lambda _name, error: failures.append(error))
-        running.append((registry, tasks))
-        told = Told(registry, tasks, connections, timing)
-        told.watcher.follow(services)
-        return told
-
-    yield start
-    for registry, tasks in running:
-        await tasks.cancel_all()
-        await registry.close()
-    assert failures == []
-
-
-@pytest.fixture
-def quick() -> Timing:
-    """Quiet queries end soon, so that slots go over to others."""
-    return Timing(blocking_query=0.3)
 
 
 def connections_to(url: str) -> int:
@@ -272,10 +154,10 @@ async def test_after_a_storm_what_was_told_last_is_what_is(quick, catalogue, wat
 
 
 async def test_a_registry_that_goes_away_is_told_once_and_followed_again_when_it_is_back(
-    start_consul, watching, wait_until
+    start_consul, catalogue_of, watching, wait_until
 ):
     url, process = start_consul()
-    catalogue = Catalogue(url)
+    catalogue = catalogue_of(url)
     await catalogue.enter("away-a", 1, "n1")
     told = watching(["away-a"], 100, url)
     await wait_until(lambda: told.last)
