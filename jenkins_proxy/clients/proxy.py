@@ -162,11 +162,13 @@ class ProxyClient:
         :param proxies: seconds beyond that, for the other live proxies to send them none either.
         :return: as :meth:`put_route`; ``cut`` says how many streams were cut.
         """
-        return self._draining("drain", service, addresses, timeout, proxies, stream_timeout=stream_timeout)
+        body = {"timeout": timeout, "stream_timeout": stream_timeout, "addresses": [str(own) for own in addresses]}
+        return self._draining("drain", service, body, timeout + proxies, proxies)
 
     def resume(self, service: str, addresses: Iterable[Address], *, proxies: float = 0.0) -> dict[str, Any]:
         """Send requests to drained instances again. Parameters and answer are those of :meth:`drain`."""
-        return self._draining("resume", service, addresses, _READ_SECONDS, proxies)
+        body = {"addresses": [str(address) for address in addresses]}
+        return self._draining("resume", service, body, _READ_SECONDS + proxies, proxies)
 
     def hold(
         self,
@@ -269,11 +271,10 @@ class ProxyClient:
         return health
 
     def _draining(
-        self, verb: str, service: str, addresses: Iterable[Address], timeout: float, proxies: float, **more: float
+        self, verb: str, service: str, body: Mapping[str, Any], seconds: float, proxies: float
     ) -> dict[str, Any]:
-        body = {"addresses": [str(address) for address in addresses], "timeout": timeout, **more}
-        path, seconds = f"{_path(service)}/{verb}", timeout + proxies + _ANSWER_SECONDS
-        return self._object(self._call("POST", path, seconds, query=_waiting(proxies), body=body))
+        path, query = f"{_path(service)}/{verb}", _waiting(proxies)
+        return self._object(self._call("POST", path, seconds + _ANSWER_SECONDS, query=query, body=body))
 
     def _users(self, answer: requests.Response) -> dict[str, Any]:
         users = self._object(answer).get("users")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -35,6 +36,15 @@ _TEXTS = _SIMPLE[tuple[str, ...]]
 def reference(name: str) -> Schema:
     """A schema by its name in the document."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+@functools.cache
+def body_fields(name: str) -> tuple[str, ...]:
+    """The fields of a call's body.
+
+    :param name: of its schema.
+    """
+    return tuple(schemas()[name]["properties"])
 
 
 def schemas() -> dict[str, Schema]:
