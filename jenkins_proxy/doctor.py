@@ -11,6 +11,7 @@ from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.clients.proxy_transport import NO_PATIENCE
 from jenkins_proxy.errors import JenkinsProxyError, RemoteError, UsageError, root_cause
 from jenkins_proxy.orchestrator import base, detect
 from jenkins_proxy.settings import Settings
@@ -121,7 +122,7 @@ def describe_agent(agent: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _proxy(settings: Settings) -> tuple[str, str]:
-    proxy = ProxyClient.from_settings(settings)
+    proxy = ProxyClient.from_settings(settings, patience=NO_PATIENCE)
     try:
         health = proxy.health()
     finally:
