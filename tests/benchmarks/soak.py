@@ -202,7 +202,8 @@ class Soak:
             begin = time.monotonic()
             try:
                 url = f"{host.api}/v1/routes/{name}"
-                answer = requests.request(method, url, params={"allowEmpty": "true"}, json=body, timeout=60)
+                query = {"allowEmpty": "true"} if method == "PUT" else {}
+                answer = requests.request(method, url, params=query, json=body, timeout=60)
             except requests.RequestException as error:
                 answers.append(f"proxy {host.number}, {time.monotonic() - begin:.0f} s: {type(error).__name__}")
             else:
