@@ -255,6 +255,17 @@ class ProxyClient:
             raise self._transport.foreign("its health is not that of the daemon")
         return health
 
+    def access(self) -> dict[str, Any]:
+        """Which role this client has there.
+
+        :return: ``role``: ``read`` or ``change``; ``credential``: ``token``, ``certificate``, or empty where everybody
+            who reaches the daemon has it; ``name`` of the credential.
+        """
+        access = self._object(self._call("GET", "/v1/access", _READ_SECONDS / 2))
+        if not {"role", "credential", "name"} <= access.keys():
+            raise self._transport.foreign("it does not say which role its callers have")
+        return access
+
     def _draining(
         self, verb: str, service: str, body: Mapping[str, Any], seconds: float, proxies: float
     ) -> dict[str, Any]:

@@ -25,6 +25,7 @@
     GET    /v1/events                 (r) server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
     GET    /v1/audit                  (r) who changed what: the last ?limit=N, newest first
+    GET    /v1/access                 (r) which role the caller has, and by what
     GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
     GET    /                              the page
@@ -46,7 +47,7 @@ from aiohttp.typedefs import Middleware
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.api import serializers
-from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, Handler, middleware
+from jenkins_proxy.proxy.api.auth import Access, AccessDenied, Authenticator, Handler, middleware
 from jenkins_proxy.proxy.api.openapi.document import document
 from jenkins_proxy.proxy.api.openapi.operations import query_names
 from jenkins_proxy.proxy.api.params import refuse_unknown
@@ -77,7 +78,8 @@ def application(authenticator: Authenticator, audit: Audit, *parts: Part) -> web
         middlewares=[recorder.middleware(), _errors, middleware(authenticator), _known_parameters(query_names())],
     )
     app.on_response_prepare.append(_headers)
-    for part in (recorder, *parts):
+    own: tuple[Part, ...] = (recorder, Access(authenticator))
+    for part in (*own, *parts):
         part.add_to(app)
     return app
 

@@ -157,6 +157,7 @@ def test_the_document_holds_together() -> None:
         ("DELETE", "/v1/routes/absent", None, 404),
         ("GET", "/v1/state", None, 200),
         ("GET", "/v1/state?limit=x", None, 400),
+        ("GET", "/v1/access", None, 200),
         ("GET", "/v1/audit", None, 200),
         ("GET", "/v1/audit?limit=x", None, 400),
         ("GET", "/healthz", None, 200),

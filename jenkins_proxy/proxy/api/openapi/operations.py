@@ -135,6 +135,9 @@ def _state() -> Iterator[Operation]:
         errors=(400,),
     )
     yield Operation(
+        "get", "/v1/access", "Which role the caller has, and by what.", "Access", role=Role.READ, errors=(400,)
+    )
+    yield Operation(
         "get",
         "/v1/audit",
         "Who changed what: the last changes that were asked for, the newest first.",
