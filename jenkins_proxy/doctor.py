@@ -11,6 +11,7 @@ from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.clients.proxy_transport import NO_PATIENCE
 from jenkins_proxy.errors import JenkinsProxyError, RemoteError, UsageError, root_cause
 from jenkins_proxy.orchestrator import base, detect
 from jenkins_proxy.settings import Settings
@@ -121,13 +122,28 @@ def describe_agent(agent: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _proxy(settings: Settings) -> tuple[str, str]:
-    proxy = ProxyClient.from_settings(settings)
+    proxy = ProxyClient.from_settings(settings, patience=NO_PATIENCE)
     try:
-        health = proxy.health()
+        health, access = proxy.health(), proxy.access()
     finally:
         proxy.close()
     registry = "" if health["registry"]["up"] else "; it has lost its registry and serves what it knows"
-    return f"{health['status']} {health['routes']} routes{registry}", health["problem"] or ""
+    return f"{health['status']} {health['routes']} routes{registry}; {describe_access(access)}", health["problem"] or ""
+
+
+def describe_access(access: Mapping[str, Any]) -> str:
+    """Say what the proxy lets its caller do. Pure.
+
+    :param access: the answer of ``/v1/access``.
+    :raises RemoteError: when a deploy may not do there what it has to.
+    """
+    who = f"the {access['credential']} {access['name']!r}" if access["credential"] else "whoever reaches it"
+    if access["role"] != "change":
+        raise RemoteError(
+            f"{who} has the role {access['role']} there, and a deploy needs the role change",
+            "set JENKINS_PROXY_TOKEN to a token with the role change, or show such a JENKINS_PROXY_CLIENT_CERT",
+        )
+    return f"{who} has the role change"
 
 
 def _entry(settings: Settings) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.validation import meant, nearest
 
 DEFAULT_FILE = "jenkins-proxy.yml"
 _TRUE = ("1", "t", "true")
@@ -55,6 +56,14 @@ SETTINGS = (
     SettingSpec("token", "JENKINS_PROXY_TOKEN", secret=True),
     SettingSpec("candidate_key", "JENKINS_PROXY_CANDIDATE_KEY", secret=True),
     SettingSpec("notify", "JENKINS_PROXY_NOTIFY", secret=True),
+)
+
+_PREFIX = "JENKINS_PROXY_"
+# What else is read from the environment, or set there for hooks and for the programs of a Jenkins step.
+_OTHER_VARIABLES = (
+    *("BASE", "CACHE", "CANDIDATE_HEADER", "CANDIDATE_URL", "CHECK", "COMMAND", "CONFIG", "IMAGE", "IMAGE_REGISTRY"),
+    *("IMAGE_REGISTRY_PASSWORD", "IMAGE_REGISTRY_USER", "MAX_HEADER", "PARAMS", "PARTS", "PIP_SPEC", "PYTHON"),
+    *("REPORTS", "SECRET", "SERVE_OPTIONS", "SERVICE", "STEP", "SUMMARY", "VERSION"),
 )
 
 
@@ -116,6 +125,19 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     return Settings(values)
 
 
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like one of ours and are none, each with what may be meant, for people.
+
+    Only what is near: a machine may have variables of its own with our prefix.
+    """
+    own = [spec.environment.removeprefix(_PREFIX) for spec in SETTINGS if spec.environment.startswith(_PREFIX)]
+    known = [*own, *(spec.environment.removeprefix(_PREFIX) + "_FILE" for spec in SETTINGS if spec.secret)]
+    known += _OTHER_VARIABLES
+    unknown = sorted(name for name in environ if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in known)
+    guesses = {name: nearest(name.removeprefix(_PREFIX), known, 0.75) for name in unknown}
+    return [f"{name} is not read: is {_PREFIX}{guess} meant?" for name, guess in guesses.items() if guess]
+
+
 def _pick(
     spec: SettingSpec, arguments: Mapping[str, Any], environ: Mapping[str, str], from_file: Mapping[str, Any], path: str
 ) -> Setting:
@@ -153,7 +175,7 @@ def _read_file(given: str) -> tuple[str, Mapping[str, Any]]:
     names = [spec.name for spec in SETTINGS if not spec.secret]
     for key in data:
         if key not in names:
-            raise UsageError(f"{path}: unknown setting {key!r}", f"known: {', '.join(names)}")
+            raise UsageError(f"{path}: unknown setting {key!r}{meant(str(key), names)}", f"known: {', '.join(names)}")
     return path, data
 
 

@@ -23,6 +23,7 @@ PATH_TYPES = ("path", "path_beg", "path_dir", "path_dom", "path_end", "path_reg"
 # These compare with the path's beginning, so a value that does not begin with "/" could never match.
 _ANCHORED = ("path", "path_beg")
 _SHOWN_LENGTH = 60
+_NEAR = 0.65
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,29 @@ def not_allowed(parameter: str, value: Any, allowed: str) -> UsageError:
     :param allowed: what it must be, in words.
     """
     return UsageError(f"{parameter} {shown(value)} is not allowed: it must be {allowed}")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What a name that does not exist may be a slip of: `` (is allowEmpty meant?)``; empty where nothing is near."""
+    near = nearest(name, known)
+    return f" (is {near} meant?)" if near else ""
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = _NEAR) -> str:
+    """The known name that is most like another one; empty where none is.
+
+    :param likeness: from 0 to 1, as difflib counts; ``proxy`` and ``proxies`` have 0.67.
+    """
+    import difflib  # here, as it is for slips alone
+
+    plain = {_plain(word): word for word in known}
+    near = difflib.get_close_matches(_plain(name[:_SHOWN_LENGTH]), plain, 1, likeness)
+    return plain[near[0]] if near else ""
+
+
+def _plain(name: str) -> str:
+    """Without what tells the ways of writing apart: allow_empty, allow-empty, allowEmpty."""
+    return re.sub(r"[-_]", "", name).lower()
 
 
 def few(items: Iterable[object], most: int = 3, *, separator: str = ", ") -> str:

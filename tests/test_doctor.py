@@ -10,12 +10,12 @@ import pytest
 
 from jenkins_proxy import doctor
 from jenkins_proxy.cli import main
+from jenkins_proxy.errors import RemoteError
 
 
 @pytest.fixture
 def nothing(free_port, entry):
     """Arguments with which registry and entry are out of reach, and what answers as the proxy is none."""
-    # The client gives a daemon that restarts some seconds; a refusal it takes at once.
     absent = f"http://127.0.0.1:{free_port()}"
     return ["--consul", absent, "--entry", absent, "--proxy", entry]
 
@@ -33,6 +33,33 @@ def entry():
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def guarded():
+    """A daemon with the token ``right``, as far as ``doctor`` asks it."""
+    health = {"status": "serving", "routes": 0, "registry": {"up": True}, "problem": ""}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            given = self.headers["Authorization"]
+            status, data = 200, health
+            if self.path == "/v1/access" and given == "Bearer right":
+                data = {"name": "ci", "credential": "token", "role": "change"}
+            elif self.path == "/v1/access":
+                status, data = 401, {"error": {"message": "wrong token" if given else "a token is needed", "hint": ""}}
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(data).encode())
+
+        def log_message(self, *_args):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -114,3 +141,36 @@ def test_kinds_of_registries(agent, kind, hinted):
     found, hint = doctor.describe_agent(agent)
     assert found == kind
     assert bool(hint) is hinted
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "credential", "says"),
+    [
+        ("change", "ci", "token", "the token 'ci' has the role change"),
+        ("change", "", "", "whoever reaches it has the role change"),
+        ("change", "agent-1", "certificate", "the certificate 'agent-1' has the role change"),
+    ],
+)
+def test_who_may_deploy(role, name, credential, says):
+    assert doctor.describe_access({"role": role, "name": name, "credential": credential}) == says
+
+
+def test_a_token_that_may_only_read_is_a_problem():
+    with pytest.raises(RemoteError, match="the token 'page' has the role read there, and a deploy needs the role"):
+        doctor.describe_access({"role": "read", "name": "page", "credential": "token"})
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "says"),
+    [
+        ("right", 0, "serving 0 routes; the token 'ci' has the role change"),
+        ("wrong", 4, "refused GET /v1/access: wrong token"),
+        ("", 4, "refused GET /v1/access: a token is needed"),
+    ],
+)
+def test_what_the_proxy_says_of_the_token(token, code, says, guarded, capsys, nothing, monkeypatch):
+    monkeypatch.setenv("JENKINS_PROXY_TOKEN", token)
+    main(["doctor", "--json", *nothing, "--proxy", guarded])
+    found = findings(capsys)["proxy"]
+    assert (found["code"], found["ok"]) == (code, code == 0)
+    assert says in found["answer"]

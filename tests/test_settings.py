@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
+import jenkins_proxy
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.settings import resolve
+from jenkins_proxy.settings import misspelt, resolve
 
 
 @pytest.fixture
@@ -54,6 +57,7 @@ def test_the_file_is_in_the_working_directory_or_named(file, tmp_path, monkeypat
     "text, message",
     [
         ("tokn: x\n", "unknown setting 'tokn'"),
+        ("consl: x\n", "unknown setting 'consl' .is consul meant"),
         ("token: x\n", "unknown setting 'token'"),
         ("- consul\n", "holds no mapping"),
         ("consul: [\n", "cannot read the settings file"),
@@ -191,3 +195,31 @@ def test_a_certificate_that_cannot_be_read(name, tmp_path):
         resolve({}, {name: str(file)})
     file.write_text("")
     resolve({}, {name: str(file)})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("JENKINS_PROXY_TOKEN", ""),
+        ("JENKINS_PROXY_TOKEN_FILE", ""),
+        ("JENKINS_PROXY_PARAMS", ""),
+        ("JENKINS_PROXY_TOKNE", "JENKINS_PROXY_TOKNE is not read: is JENKINS_PROXY_TOKEN meant?"),
+        ("JENKINS_PROXY_CA_CERT", "JENKINS_PROXY_CA_CERT is not read: is JENKINS_PROXY_CACERT meant?"),
+        ("JENKINS_PROXY_URLS", "JENKINS_PROXY_URLS is not read: is JENKINS_PROXY_URL meant?"),
+        # Somebody else's.
+        ("JENKINS_PROXY_HOME", ""),
+        ("JENKINS_PROXY_", ""),
+        ("CONSUL_HTTP_TOKNE", ""),
+    ],
+)
+def test_a_variable_that_is_misspelt_is_told_and_its_value_is_not(name, said):
+    assert misspelt({name: "s3cret"}) == ([said] if said else [])
+
+
+def test_no_variable_that_the_project_uses_is_called_misspelt():
+    root = Path(jenkins_proxy.__file__).parent.parent
+    files = [path for room in ("jenkins_proxy", "vars", "resources") for path in (root / room).rglob("*.*")]
+    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file()]
+    used = {name for text in texts for name in re.findall(r"JENKINS_PROXY_[A-Z_]*[A-Z]", text)}
+    assert len(used) > 30
+    assert misspelt(dict.fromkeys(used, "")) == []

@@ -90,6 +90,8 @@ def dispatch(argv: list[str], console: Console) -> int:
         parser.print_help(sys.stderr)
         return UsageError.exit_code
     resolved = settings.resolve(vars(args), file=args.config or "")
+    for warning in settings.misspelt(os.environ):
+        console.warning(warning)
     code: int = module.run(args, resolved, console)
     return code
 

@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
-def run(args: argparse.Namespace, settings: Settings, _console: Console) -> int:
+def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     validation.check_service(args.instance, "--instance")
     found = _read(args, settings)
     if args.apply:
-        proxy = ProxyClient.from_settings(settings)
+        proxy = ProxyClient.from_settings(settings, console.step)
         found = [_move(proxy, one, allow_empty=args.allow_empty) for one in found]
     if args.json:
         print_json([_as_dict(one) for one in found])

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
         validation.check_service(args.service)
         seconds = Timing().for_proxies(args.proxies).proxies
         with phases.phase("reconfigure"):
-            answer = ProxyClient.from_settings(settings).remove_route(args.service, proxies=seconds)
+            answer = ProxyClient.from_settings(settings, console.step).remove_route(args.service, proxies=seconds)
         what = "had no route of it" if answer is None else "routes it no more"
         console.step(f"{args.service}: the proxy {what}")
         Laggards().report(console, answer or {}, seconds)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     if args.service is not None:
         validation.check_service(args.service)
-    registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings)
+    registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings, console.step)
     found, problem = status.look(registry, proxy, args.service or "")
     if args.json:
         print_json([service.as_dict() for service in found])

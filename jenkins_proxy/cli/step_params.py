@@ -102,7 +102,10 @@ def camel(option: str) -> str:
 def _check_known(command: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
     unknown = sorted(key for key in values if key not in known)
     if unknown:
-        raise UsageError(f"{command}: unknown parameter(s) {', '.join(unknown)}", f"known: {', '.join(sorted(known))}")
+        raise UsageError(
+            f"{command}: unknown parameter(s) {', '.join(key + validation.meant(key, known) for key in unknown)}",
+            f"known: {', '.join(sorted(known))}",
+        )
 
 
 def _option_words(parser: argparse.ArgumentParser, action: argparse.Action, value: Any) -> list[str]:

@@ -1,36 +1,32 @@
-"""The client of the proxy daemon's HTTP API, for the command line. Each call has a deadline."""
+"""The client of the proxy daemon's HTTP API, for the command line: a method for each call."""
 
 from __future__ import annotations
 
-import functools
-import itertools
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from jenkins_proxy.errors import ProxyError, root_cause
+from jenkins_proxy.clients.proxy_transport import USUAL_PATIENCE, Access, Patience, ProxyTransport, no_news
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.retry import Deadline, retry
 from jenkins_proxy.settings import Settings
 
 if TYPE_CHECKING:
     import requests
 
 _READ_SECONDS = 10.0
-_CONNECT_SECONDS = 3.0
 # What the daemon may need beyond the time that it waits: to read the registry and to reload HAProxy.
 _ANSWER_SECONDS = 5.0
 # Of that, and of the wait for other proxies.
 _HOLD_SECONDS = 30.0
-# A daemon that restarts is back within seconds; one that is not there is reported soon.
-_RESTART_SECONDS = 5.0
 # The daemon gives up before we do, so that its reason arrives.
 _WAIT_SHARE = 0.8
 
 
 class ProxyClient:
     """The daemon's API as methods.
+
+    Every call may be made twice: where it changes something, the second time changes nothing more. So a call that meets
+    the daemon's restart is made again.
 
     Every method raises :class:`ProxyError` when the daemon refuses or cannot be reached.
 
@@ -39,62 +35,51 @@ class ProxyClient:
     :param cacert: a file with the authority to trust for https; the system's when empty.
     :param client_cert: a file with a certificate to show; empty for none.
     :param client_key: the file with its key; empty when the certificate's file holds it, too.
+    :param patience: how long a daemon that restarts is waited for.
+    :param announce: is told in a line that it is waited for.
     """
 
     def __init__(
-        self, url: str, token: str = "", cacert: str = "", *, client_cert: str = "", client_key: str = ""
+        self,
+        url: str,
+        token: str = "",
+        cacert: str = "",
+        *,
+        client_cert: str = "",
+        client_key: str = "",
+        patience: Patience = USUAL_PATIENCE,
+        announce: Callable[[str], None] = no_news,
     ) -> None:
-        self.url = url.rstrip("/")
-        self._token = token
-        self._cacert = cacert
-        self._client_cert, self._client_key = client_cert, client_key
-        # The calls of one command are found together in the daemon's audit.
-        self._run, self._calls = uuid.uuid4().hex[:12], itertools.count(1)
+        self._transport = ProxyTransport(url, Access(token, cacert, client_cert, client_key), patience, announce)
+        self._call, self._object = self._transport.call, self._transport.json_object
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(
+        cls,
+        settings: Settings,
+        announce: Callable[[str], None] = no_news,
+        *,
+        patience: Patience = USUAL_PATIENCE,
+    ) -> Self:
+        """The client that the settings describe. The other parameters are those of the class."""
         return cls(
             settings.proxy,
             settings.token,
             settings.proxy_cacert,
             client_cert=settings.proxy_client_cert,
             client_key=settings.proxy_client_key,
+            patience=patience,
+            announce=announce,
         )
+
+    @property
+    def url(self) -> str:
+        """Of the API, without a slash at its end."""
+        return self._transport.url
 
     def close(self) -> None:
         """Close the kept-alive connections."""
-        if "_session" in self.__dict__:
-            self._session.close()
-            del self._session
-
-    @functools.cached_property
-    def _session(self) -> requests.Session:
-        # Loaded at the first call: it takes as long as everything else before a command's first line.
-        import requests
-
-        session = requests.Session()
-        # No HTTP_PROXY between us and our own daemon, and no ~/.netrc in place of the token.
-        session.trust_env = False
-        session.verify = self._cacert or True
-        if self._client_cert:
-            self._check_certificate()
-            session.cert = (self._client_cert, self._client_key) if self._client_key else self._client_cert
-        session.headers["Accept"] = "application/json"
-        if self._token:
-            session.headers["Authorization"] = f"Bearer {self._token}"
-        return session
-
-    def _check_certificate(self) -> None:
-        """Read it: requests would call a damaged file an untrusted proxy. :raises UsageError: when it is one."""
-        from jenkins_proxy import tls  # here, as few commands need it, and TLS takes its time to load
-
-        tls.client_context(
-            self._cacert,
-            self._client_cert,
-            self._client_key,
-            what="the certificates for the proxy's API",
-            hint="JENKINS_PROXY_CACERT, JENKINS_PROXY_CLIENT_CERT and JENKINS_PROXY_CLIENT_KEY name PEM files",
-        )
+        self._transport.close()
 
     def put_route(
         self,
@@ -127,7 +112,7 @@ class ProxyClient:
         """All routes, ordered by service."""
         routes = self._object(self._call("GET", "/v1/routes", _READ_SECONDS)).get("routes")
         if not isinstance(routes, list):
-            raise self._foreign("it sent no list of routes")
+            raise self._transport.foreign("it sent no list of routes")
         return routes
 
     def remove_route(
@@ -162,11 +147,13 @@ class ProxyClient:
         :param proxies: seconds beyond that, for the other live proxies to send them none either.
         :return: as :meth:`put_route`; ``cut`` says how many streams were cut.
         """
-        return self._draining("drain", service, addresses, timeout, proxies, stream_timeout=stream_timeout)
+        body = {"timeout": timeout, "stream_timeout": stream_timeout, "addresses": [str(own) for own in addresses]}
+        return self._draining("drain", service, body, timeout + proxies, proxies)
 
     def resume(self, service: str, addresses: Iterable[Address], *, proxies: float = 0.0) -> dict[str, Any]:
         """Send requests to drained instances again. Parameters and answer are those of :meth:`drain`."""
-        return self._draining("resume", service, addresses, _READ_SECONDS, proxies)
+        body = {"addresses": [str(address) for address in addresses]}
+        return self._draining("resume", service, body, _READ_SECONDS + proxies, proxies)
 
     def hold(
         self,
@@ -265,120 +252,31 @@ class ProxyClient:
         """What ``/healthz`` says; a daemon that answers but does not serve is an error with its reason."""
         health = self._object(self._call("GET", "/healthz", _READ_SECONDS / 2))
         if not {"status", "routes", "registry", "problem"} <= health.keys():
-            raise self._foreign("its health is not that of the daemon")
+            raise self._transport.foreign("its health is not that of the daemon")
         return health
 
+    def access(self) -> dict[str, Any]:
+        """Which role this client has there.
+
+        :return: ``role``: ``read`` or ``change``; ``credential``: ``token``, ``certificate``, or empty where everybody
+            who reaches the daemon has it; ``name`` of the credential.
+        """
+        access = self._object(self._call("GET", "/v1/access", _READ_SECONDS / 2))
+        if not {"role", "credential", "name"} <= access.keys():
+            raise self._transport.foreign("it does not say which role its callers have")
+        return access
+
     def _draining(
-        self, verb: str, service: str, addresses: Iterable[Address], timeout: float, proxies: float, **more: float
+        self, verb: str, service: str, body: Mapping[str, Any], seconds: float, proxies: float
     ) -> dict[str, Any]:
-        body = {"addresses": [str(address) for address in addresses], "timeout": timeout, **more}
-        path, seconds = f"{_path(service)}/{verb}", timeout + proxies + _ANSWER_SECONDS
-        return self._object(self._call("POST", path, seconds, query=_waiting(proxies), body=body))
+        path, query = f"{_path(service)}/{verb}", _waiting(proxies)
+        return self._object(self._call("POST", path, seconds + _ANSWER_SECONDS, query=query, body=body))
 
     def _users(self, answer: requests.Response) -> dict[str, Any]:
         users = self._object(answer).get("users")
         if not isinstance(users, dict):
-            raise self._foreign("it sent no count of users")
+            raise self._transport.foreign("it sent no count of users")
         return users
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        timeout: float,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: Any = None,
-        absent: bool = False,
-    ) -> requests.Response:
-        """One request; ``absent`` makes the daemon's 404 an answer."""
-        import requests
-
-        deadline = Deadline(timeout)
-        params = {key: str(value).lower() for key, value in (query or {}).items() if value}
-        headers = {"X-Request-ID": f"{self._run}-{next(self._calls)}"}
-
-        def once() -> requests.Response:
-            limits = (min(_CONNECT_SECONDS, max(deadline.remaining, 0.1)), max(deadline.remaining, 0.1))
-            return self._session.request(
-                method,
-                self.url + path,
-                params=params,
-                json=body,
-                headers=headers,
-                timeout=limits,
-                allow_redirects=False,
-            )
-
-        # A POST may have been carried out although its answer was lost; the others can be repeated.
-        retriable = () if method == "POST" else (_Unreachable,)
-        try:
-            answer = retry(lambda: self._reach(once), deadline.within(_RESTART_SECONDS), retriable)
-        except _Unreachable as error:
-            raise ProxyError(
-                f"no proxy daemon answers at {self.url}: {error}",
-                "start it with `jenkins-proxy serve`, or set --proxy or JENKINS_PROXY_URL to where it listens"
-                + self._of_certificate,
-            ) from error
-        except requests.Timeout as error:
-            raise ProxyError(
-                f"the proxy at {self.url} did not answer {method} {path} within {timeout:g} s",
-                "its log and GET /healthz say what it waits for",
-            ) from error
-        if answer.status_code == 200 or (absent and answer.status_code == 404 and _error(answer)):
-            return answer
-        raise self._refusal(answer, f"{method} {path}")
-
-    def _reach(self, once: Callable[[], requests.Response]) -> requests.Response:
-        import requests
-
-        try:
-            return once()
-        except requests.exceptions.SSLError as error:
-            raise ProxyError(
-                f"no trust in the proxy at {self.url}: {root_cause(error)}",
-                "set JENKINS_PROXY_CACERT to the file with its authority" + self._of_certificate,
-            ) from error
-        except requests.ConnectionError as error:
-            raise _Unreachable(root_cause(error)) from error
-        except requests.Timeout:
-            raise
-        except requests.RequestException as error:
-            raise self._foreign(root_cause(error)) from error
-
-    @property
-    def _of_certificate(self) -> str:
-        """What more may be the reason where TLS breaks off: which side did it shows by chance."""
-        return "; it may also refuse the certificate in JENKINS_PROXY_CLIENT_CERT" if self._client_cert else ""
-
-    def _refusal(self, answer: requests.Response, what: str) -> ProxyError:
-        refusal = _error(answer)
-        if answer.status_code == 401:
-            reason = refusal["message"] if refusal else "wrong token" if self._token else "a token is needed"
-            return ProxyError(
-                f"the proxy at {self.url} refused {what}: {reason}",
-                "set JENKINS_PROXY_TOKEN to a token that the daemon knows, or show a JENKINS_PROXY_CLIENT_CERT",
-            )
-        if refusal:
-            verb = "refused" if answer.status_code < 500 else "could not do"
-            return ProxyError(f"the proxy {verb} {what}: {refusal['message']}", str(refusal.get("hint") or ""))
-        return self._foreign(f"it answered {what} with HTTP {answer.status_code}")
-
-    def _object(self, answer: requests.Response) -> dict[str, Any]:
-        data = _json(answer)
-        if not isinstance(data, dict):
-            raise self._foreign("its answer is not a JSON object")
-        return data
-
-    def _foreign(self, reason: str) -> ProxyError:
-        return ProxyError(
-            f"{self.url} does not look like the proxy daemon's API: {reason}",
-            "set --proxy or JENKINS_PROXY_URL to the address that `jenkins-proxy serve` names",
-        )
-
-
-class _Unreachable(Exception):
-    """Nothing answered: worth another try."""
 
 
 def _waiting(proxies: float) -> dict[str, str]:
@@ -387,17 +285,3 @@ def _waiting(proxies: float) -> dict[str, str]:
 
 def _path(service: str) -> str:
     return "/v1/routes/" + quote(service, safe="")
-
-
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
-
-
-def _error(answer: requests.Response) -> dict[str, Any] | None:
-    """Our API's error object; None when something else answered."""
-    data = _json(answer)
-    error = data.get("error") if isinstance(data, dict) else None
-    return error if isinstance(error, dict) and "message" in error else None

@@ -225,7 +225,7 @@ class Context:
         from jenkins_proxy.clients.consul.client import Consul
         from jenkins_proxy.clients.proxy import ProxyClient
 
-        registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings)
+        registry, proxy = Consul.from_settings(settings), ProxyClient.from_settings(settings, console.step)
         return cls(settings, console, registry, proxy, Deadline(seconds), phases or Phases(), timing or Timing())
 
 

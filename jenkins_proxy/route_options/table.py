@@ -268,7 +268,10 @@ def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] 
     options = {option.label: option for option in OPTIONS if option.labelled}
     unknown = sorted(name for name in labels if name.startswith(LABEL_PREFIX) and name not in options)
     if unknown:
-        raise UsageError(f"unknown label(s) {', '.join(unknown)}", f"known: {', '.join(options)}")
+        raise UsageError(
+            f"unknown label(s) {', '.join(name + validation.meant(name, options) for name in unknown)}",
+            f"known: {', '.join(options)}",
+        )
     values = _docker_flow_labels(route, labels)
     for label, option in options.items():
         if label not in labels:

@@ -159,7 +159,7 @@ def test_every_wrong_value_is_in_one_answer_and_in_the_steps_words() -> None:
     with pytest.raises(UsageError) as caught:
         step_params.extend(["deploy"], "deploy", command, {step_params.VARIABLE: json.dumps(values)})
     message = caught.value.message
-    assert message.startswith("13 problems: (1) deploy: unknown parameter(s) sevice (2) ")
+    assert message.startswith("13 problems: (1) deploy: unknown parameter(s) sevice (is service meant?) (2) ")
     for key in set(values) - {"sevice", "timeout"}:
         assert re.search(rf"\(\d+\) {key}\b", message), key
     assert "--" not in message

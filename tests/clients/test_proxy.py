@@ -11,10 +11,12 @@ import pytest
 
 from jenkins_proxy import settings
 from jenkins_proxy.clients.proxy import ProxyClient
+from jenkins_proxy.clients.proxy_transport import NO_PATIENCE, Patience
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 
 ROUTE = Route("books-ms", paths=("/api/v1/books",))
+HERE = Address("10.0.0.1", 80)
 HEALTH = {"status": "serving", "routes": 0, "registry": {"up": True}, "problem": ""}
 
 
@@ -23,7 +25,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict, object]] = []
-        self.answers: list[tuple[int, object] | None] = []
+        self.answers: list[tuple[int, object] | str | None] = []
         daemon = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,9 +33,11 @@ class Daemon:
                 length = int(self.headers.get("Content-Length", 0))
                 body = json.loads(self.rfile.read(length)) if length else None
                 daemon.asked.append((self.command, self.path, dict(self.headers), body))
-                given = daemon.answers.pop(0)
-                if given is None:
-                    self.close_connection = True  # the connection ends without an answer
+                given = daemon.answers.pop(0) if daemon.answers else BROKEN_OFF
+                if given in (BROKEN_OFF, CUT):
+                    self.close_connection = True
+                    if given is CUT:
+                        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
                     return
                 status, data = given
                 text = data if isinstance(data, bytes) else json.dumps(data).encode()
@@ -64,8 +68,14 @@ def daemon():
 
 
 @pytest.fixture
-def client(daemon: Daemon):
-    made = ProxyClient(daemon.url, token="secret-token")
+def told() -> list[str]:
+    """What the client says of its waiting."""
+    return []
+
+
+@pytest.fixture
+def client(daemon: Daemon, told):
+    made = ProxyClient(daemon.url, token="secret-token", announce=told.append)
     yield made
     made.close()
 
@@ -167,20 +177,63 @@ def test_a_refusal_is_one_line_with_a_next_step(daemon: Daemon, client: ProxyCli
     assert len(daemon.asked) == 1, "an answer, even a refusal, is not asked for again"
 
 
-def test_a_lost_connection_is_tried_again_where_that_is_safe(daemon: Daemon, client: ProxyClient) -> None:
-    daemon.answers = [None, None, (200, {"service": "books-ms"})]
-    assert client.put_route(ROUTE)["service"] == "books-ms"
-    daemon.answers = [None]
-    with pytest.raises(ProxyError, match="no proxy daemon answers"):
-        client.drain("books-ms", [Address("10.0.0.1", 80)], timeout=5)
+BROKEN_OFF, CUT = None, "an answer that ends too early"
+CALLS = {
+    "put_route": lambda client: client.put_route(ROUTE),
+    "get_route": lambda client: client.get_route("books-ms"),
+    "remove_route": lambda client: client.remove_route("books-ms"),
+    "drain": lambda client: client.drain("books-ms", [HERE], timeout=5),
+    "resume": lambda client: client.resume("books-ms", [HERE]),
+    "hold": lambda client: client.hold(ROUTE, key_sha256="ab" * 32, holder={"name": "me"}),
+    "promote": lambda client: client.promote("books-ms", "0123abcd", [HERE]),
+    "demote": lambda client: client.demote("books-ms", "0123abcd"),
+    "end_hold": lambda client: client.end_hold("books-ms", "0123abcd"),
+    "count_users": lambda client: client.count_users("books-ms", "4f1c"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_meets_a_restart_is_made_again_and_that_is_told_once(daemon, client, told, name) -> None:
+    daemon.answers = [(200, HEALTH), BROKEN_OFF, CUT, (200, {"service": "books-ms"})]
+    client.health()
+    assert told == []
+    CALLS[name](client)
+    assert told == [f"the proxy at {daemon.url} does not answer: waits for it, 10 s at most"]
+    assert len({str(asked) for asked in daemon.asked[1:]}) == 1, "the same call, with the same request ID"
     assert len(daemon.asked) == 4
 
 
-def test_nobody_there_is_told_with_the_cause_within_the_deadline(free_port) -> None:
+def test_every_call_that_changes_something_is_made_again() -> None:
+    names = {name for name, method in vars(ProxyClient).items() if callable(method) and not name.startswith("_")}
+    assert names - CALLS.keys() == {"close", "health", "routes", "users", "stop_counting"}
+
+
+@pytest.mark.parametrize(
+    ("patience", "timeout", "says"),
+    [
+        (Patience(absent=0.2), 5, ["0.2 s at most"]),
+        # A call that has less time than that.
+        (Patience(absent=5), 0.3, ["0.3 s at most"]),
+        (NO_PATIENCE, 5, []),
+    ],
+)
+def test_nobody_there_is_told_with_the_cause_within_the_time(free_port, told, patience, timeout, says) -> None:
     url = f"http://127.0.0.1:{free_port()}"
+    client = ProxyClient(url, patience=patience, announce=told.append)
     with pytest.raises(ProxyError, match=f"^no proxy daemon answers at {url}: connection refused$") as caught:
-        ProxyClient(url).put_route(ROUTE, timeout=0.3)
+        client.put_route(ROUTE, timeout=timeout)
     assert "jenkins-proxy serve" in caught.value.hint
+    assert told == [f"the proxy at {url} does not answer: waits for it, {text}" for text in says]
+
+
+def test_one_that_is_gone_for_good_is_not_waited_for_as_long_twice(daemon: Daemon, told) -> None:
+    client = ProxyClient(daemon.url, patience=Patience(restart=0.2, absent=0.1), announce=told.append)
+    daemon.answers = [(200, HEALTH)]
+    client.health()
+    for _ in range(2):
+        with pytest.raises(ProxyError, match="no proxy daemon answers"):
+            client.demote("books-ms", "0123abcd")
+    assert [text.partition("it, ")[2] for text in told] == ["0.2 s at most", "0.1 s at most"]
 
 
 def test_a_daemon_that_never_answers_ends_with_the_deadline() -> None:

@@ -47,6 +47,7 @@ ENDPOINTS = {
     "GET /healthz": "200 while HAProxy serves, else 503 with the reason",
     "GET /readyz": "200 while HAProxy serves and every part of the daemon runs, else 503 with the reason",
     "GET /metrics": "Prometheus' text format",
+    "GET /v1/access": "which role the caller has, and by what",
     "GET /v1/audit": "who changed what: the last `?limit=N`, the newest first",
     "GET /v1/docker-flow-proxy/config": "the `haproxy.cfg` that runs",
     "GET /v1/docker-flow-proxy/ping": "200",

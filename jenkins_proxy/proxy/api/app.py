@@ -25,27 +25,32 @@
     GET    /v1/events                 (r) server-sent events; Last-Event-ID or ?after=ID replays
     GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
     GET    /v1/audit                  (r) who changed what: the last ?limit=N, newest first
+    GET    /v1/access                 (r) which role the caller has, and by what
     GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
     GET    /                              the page
 
 (*) needs the role change and (r) the role read, where callers have roles (``auth.py``); seeing ``probe`` in a route
-needs the role change, too. Errors of all but Docker Flow: Proxy's calls: ``{"error": {"message", "hint"}}``.
+needs the role change, too. Fields and parameters that a call does not have are refused. Errors of all but Docker Flow:
+Proxy's calls: ``{"error": {"message", "hint"}}``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.api import serializers
-from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, middleware
+from jenkins_proxy.proxy.api.auth import Access, AccessDenied, Authenticator, Handler, middleware
 from jenkins_proxy.proxy.api.openapi.document import document
+from jenkins_proxy.proxy.api.openapi.operations import query_names
+from jenkins_proxy.proxy.api.params import refuse_unknown
 from jenkins_proxy.proxy.api.recording import Recorder
 from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError, NotCountedError, NotRoutedError
 from jenkins_proxy.proxy.service import ProxyService
@@ -69,10 +74,12 @@ def application(authenticator: Authenticator, audit: Audit, *parts: Part) -> web
     """All of the API."""
     recorder = Recorder(audit, authenticator)
     app = web.Application(
-        client_max_size=MAX_BODY, middlewares=[recorder.middleware(), _errors, middleware(authenticator)]
+        client_max_size=MAX_BODY,
+        middlewares=[recorder.middleware(), _errors, middleware(authenticator), _known_parameters(query_names())],
     )
     app.on_response_prepare.append(_headers)
-    for part in (recorder, *parts):
+    own: tuple[Part, ...] = (recorder, Access(authenticator))
+    for part in (*own, *parts):
         part.add_to(app)
     return app
 
@@ -114,9 +121,7 @@ def runner(app: web.Application, timing: Timing = DEFAULT) -> web.AppRunner:
 
 
 @web.middleware
-async def _errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except JenkinsProxyError as error:
@@ -133,6 +138,24 @@ async def _errors(
     except Exception as error:
         _LOG.exception("%s %s", request.method, request.rel_url.path)
         return _refusal(500, f"a bug in the daemon: {type(error).__name__}", "its log has the details")
+
+
+def _known_parameters(names: Mapping[tuple[str, str], Sequence[str]]) -> Middleware:
+    """Refuses what a call has no parameter for.
+
+    :param names: the parameters by method and path.
+    """
+
+    @web.middleware
+    async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        method = "GET" if request.method == "HEAD" else request.method
+        known = names.get((method, resource.canonical)) if resource else None
+        if known is not None:
+            refuse_unknown(f"{request.method} {request.path[:80]}", request.query, known)
+        return await handler(request)
+
+    return checked
 
 
 def _status(error: JenkinsProxyError) -> int:

@@ -15,6 +15,7 @@ alone, not to a Host that an attacker's DNS may have pointed there.
 from __future__ import annotations
 
 import base64
+import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -132,6 +133,10 @@ class Authenticator:
         """Whether the caller is known as one that may change; nobody is where there are no roles."""
         return self.caller(request).role is Role.CHANGE
 
+    def access(self, request: web.Request) -> Caller:
+        """As :meth:`caller`; where there are no roles, everybody who reaches the daemon may change."""
+        return self.caller(request) if self._roles else Caller("", "", Role.CHANGE)
+
     @property
     def _roles(self) -> bool:
         """Whether callers have roles."""
@@ -173,6 +178,20 @@ class Authenticator:
                 f"called by the unknown host name {name[:80]!r}",
                 "start the daemon with a token, or with --allow-host for that name",
             )
+
+
+class Access:
+    """The handler that says which role a caller has."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._auth = authenticator
+
+    def add_to(self, app: web.Application) -> None:
+        app.router.add_get("/v1/access", self.get)
+
+    @guarded(Role.READ, pages=True)
+    async def get(self, request: web.Request) -> web.Response:
+        return web.json_response(dataclasses.asdict(self._auth.access(request)))
 
 
 def middleware(authenticator: Authenticator) -> Middleware:

@@ -11,6 +11,7 @@ from jenkins_proxy import validation
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.api.openapi.schemas import body_fields
 from jenkins_proxy.route_options.table import OPTIONS, check_route
 
 _BODY_SECONDS = 10.0
@@ -22,8 +23,13 @@ def service_of(request: web.Request) -> str:
     return validation.check_service(request.match_info["service"])
 
 
-async def json_object(request: web.Request) -> dict[str, Any]:
-    """The body. :raises UsageError: when it is no JSON object. TimeoutError: when it does not arrive."""
+async def json_object(request: web.Request, schema: str) -> dict[str, Any]:
+    """The body.
+
+    :param schema: the name of the schema that has its fields.
+    :raises UsageError: when it is no JSON object, or has other fields.
+    :raises TimeoutError: when it does not arrive.
+    """
     # Not its text: JSON is UTF-8, whatever charset a header names.
     body = await with_timeout(request.read(), _BODY_SECONDS)
     try:
@@ -32,14 +38,15 @@ async def json_object(request: web.Request) -> dict[str, Any]:
         raise UsageError(f"the request's body is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise UsageError("the request's body is not a JSON object")
+    refuse_unknown(data, body_fields(schema), "the body")
     return data
 
 
 def refuse_unknown(data: Mapping[str, Any], known: Collection[str], what: str) -> None:
     """:raises UsageError: for a field that is none."""
-    unknown = sorted(str(key)[:40] for key in data if key not in known)
+    unknown = [f"{str(key)[:40]}{validation.meant(str(key), known)}" for key in sorted(data) if key not in known]
     if unknown:
-        raise UsageError(f"{what} has unknown fields: {', '.join(unknown)}", f"known: {', '.join(known)}")
+        raise UsageError(f"{what} has unknown fields: {validation.few(unknown)}", f"known: {', '.join(known)}")
 
 
 def route(service: str, data: Mapping[str, Any]) -> Route:

@@ -31,7 +31,7 @@ class UserCounts:
     async def start(self, request: web.Request) -> web.Response:
         """Answers when all live proxies count."""
         service = bodies.service_of(request)
-        identity = _identity((await bodies.json_object(request)).get("id"))
+        identity = _identity((await bodies.json_object(request, "CountBody")).get("id"))
         await self._counting.start(service, identity)
         return _answer(Counts())
 

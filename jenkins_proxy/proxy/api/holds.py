@@ -18,8 +18,6 @@ from jenkins_proxy.route_options.query import Query
 _TIMEOUT = 1800.0
 _PROMOTE_TIMEOUT = 30.0
 _MAX_PROMOTE = 300.0
-_HOLD_FIELDS = ("route", "key_sha256", "timeout", "holder", "replace", "before")
-_PROMOTE_FIELDS = ("id", "addresses", "keep", "timeout")
 
 
 class HoldRoutes:
@@ -41,14 +39,13 @@ class HoldRoutes:
     @guarded(Role.CHANGE, action="hold")
     async def begin(self, request: web.Request) -> web.Response:
         """Answers when every live proxy keeps newcomers from users, or names those that do not yet."""
-        asked = hold_request(bodies.service_of(request), await bodies.json_object(request))
+        asked = hold_request(bodies.service_of(request), await bodies.json_object(request, "HoldBody"))
         state = await self._service.begin(asked, proxies_seconds(Query(request.query.items())))
         return web.json_response(serializers.hold_state_json(state))
 
     @guarded(Role.CHANGE, action="promote")
     async def promote(self, request: web.Request) -> web.Response:
-        body = await bodies.json_object(request)
-        bodies.refuse_unknown(body, _PROMOTE_FIELDS, "the body")
+        body = await bodies.json_object(request, "PromoteBody")
         state = await self._service.promote(
             bodies.service_of(request),
             check_id(body.get("id")),
@@ -60,7 +57,7 @@ class HoldRoutes:
 
     @guarded(Role.CHANGE, action="demote")
     async def demote(self, request: web.Request) -> web.Response:
-        body = await bodies.json_object(request)
+        body = await bodies.json_object(request, "HoldName")
         proxies = proxies_seconds(Query(request.query.items()))
         state = await self._service.demote(bodies.service_of(request), check_id(body.get("id")), proxies)
         return web.json_response(serializers.hold_state_json(state))
@@ -76,8 +73,7 @@ class HoldRoutes:
 
 
 def hold_request(service: str, body: dict[str, Any]) -> HoldRequest:
-    """What a deploy asks for. :raises UsageError: for a field or a value that is not allowed."""
-    bodies.refuse_unknown(body, _HOLD_FIELDS, "the body")
+    """What a deploy asks for. :raises UsageError: for a value that is not allowed."""
     if not isinstance(body.get("route"), dict):
         raise UsageError("route is missing", 'send {"route": {"paths": ["/api/v1/books"]}, ...}')
     return HoldRequest(

@@ -59,7 +59,7 @@ class Routes:
     @guarded(Role.CHANGE, action="put route")
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
-        route = bodies.route(bodies.service_of(request), await bodies.json_object(request))
+        route = bodies.route(bodies.service_of(request), await bodies.json_object(request, "RouteBody"))
         options = {"allow_empty": query.flag("allowEmpty"), "take_over": query.flag("takeOver")}
         if query.flag("dryRun"):
             state = await self._service.put(route, dry_run=True, **options)
@@ -84,7 +84,7 @@ class Routes:
     @guarded(Role.CHANGE, action="drain")
     async def drain(self, request: web.Request) -> web.Response:
         """Answers when no request is in flight on the instances."""
-        body = await bodies.json_object(request)
+        body = await bodies.json_object(request, "DrainBody")
         timeout = bodies.seconds(body, "timeout", _DRAIN, _MAX_DRAIN)
         stream_timeout = bodies.seconds(body, "stream_timeout", _STREAMS, _MAX_DRAIN)
         state = await self._service.drain(
@@ -94,7 +94,7 @@ class Routes:
 
     @guarded(Role.CHANGE, action="resume")
     async def resume(self, request: web.Request) -> web.Response:
-        body = await bodies.json_object(request)
+        body = await bodies.json_object(request, "Addresses")
         service, addresses = bodies.service_of(request), bodies.addresses(body)
         return self._answer(request, await self._service.resume(service, addresses, _proxies(request)))
 

@@ -249,14 +249,18 @@ class DesiredState:
 
     def awaits_instances(self, service: str, running: Backend | None) -> bool:
         """Whether users of a service are not served yet, and may be soon: the registry has not reported all that stands
-        behind it, or what is live there has not answered yet."""
+        behind it, what is live there has not answered yet, or HAProxy does not have it yet."""
         if not self.routes_of(service) or addresses(running, ServerState.SERVING):
             return False
         instances, hold = self.instances_of(service), self.holds.get(service)
         if instances is None or hold and hold.promoted:
             return True
         not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
-        return any(instance.address in not_ready for instance in live(instances))
+        if any(instance.address in not_ready for instance in live(instances)):
+            return True
+        # It was reported and has answered while HAProxy was given the route.
+        wanted = self._backend(service, {service: running} if running else {})
+        return bool(addresses(wanted, ServerState.SERVING))
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""

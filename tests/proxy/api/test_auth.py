@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.access.callers import Caller, Role
 from jenkins_proxy.proxy.access.tokens import Token, Tokens, change_token
 from jenkins_proxy.proxy.api.auth import AccessDenied, Authenticator, Guard
 
@@ -154,3 +154,16 @@ def test_secrets_are_for_those_who_may_change() -> None:
     assert not authenticator.knows(request(Authorization="Bearer reader"))
     assert authenticator.trusts(request(Authorization="Bearer changer"))
     assert authenticator.caller(request(Authorization="Bearer changer-next")).name == "ci"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "given", "expected"),
+    [
+        (Tokens(), "", Caller("", "", Role.CHANGE)),
+        (Tokens(), "Bearer of-another-daemon", Caller("", "", Role.CHANGE)),
+        (Tokens(change_token("s3cret")), "Bearer s3cret", Caller("JENKINS_PROXY_TOKEN", "token", Role.CHANGE)),
+        (Tokens([Token(Role.READ, "s3cret", "page")]), "Bearer s3cret", Caller("page", "token", Role.READ)),
+    ],
+)
+def test_a_caller_is_told_which_role_it_has(tokens, given, expected) -> None:
+    assert Authenticator(tokens).access(request(Authorization=given)) == expected

@@ -9,6 +9,7 @@ import fastjsonschema
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
@@ -24,6 +25,7 @@ from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
+from jenkins_proxy.proxy.api.openapi.docker_flow_operations import docker_flow_operations
 from jenkins_proxy.proxy.api.openapi.document import document
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.service import CertificateState
@@ -38,6 +40,7 @@ PREFIX = "/v1/docker-flow-proxy"
 BOOKS = {"paths": ["/api/v1/books"], "skip_check": True, "slow_start": 1.5}
 HERE = {"addresses": ["10.0.0.1:32768"]}
 HOLD = {"route": {"paths": ["/a"]}, "key_sha256": "ab" * 32, "holder": {"name": "me@host:1"}, "timeout": 60}
+DOCKER_FLOWS = {operation.path for operation in docker_flow_operations()}
 STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\n"
 
 
@@ -154,6 +157,7 @@ def test_the_document_holds_together() -> None:
         ("DELETE", "/v1/routes/absent", None, 404),
         ("GET", "/v1/state", None, 200),
         ("GET", "/v1/state?limit=x", None, 400),
+        ("GET", "/v1/access", None, 200),
         ("GET", "/v1/audit", None, 200),
         ("GET", "/v1/audit?limit=x", None, 400),
         ("GET", "/healthz", None, 200),
@@ -194,7 +198,8 @@ async def test_what_is_asked_and_answered_fits_its_schema(
 async def test_certificates_fit_their_schema_and_tell_no_key(client, certificates, method, path, body, status) -> None:
     certificates.known["one"] = certificates.serving("one")
     certificates.known["bad"] = CertificateState("bad", None, "/certs/bad.pem", problem="it holds no private key")
-    async with client.request(method, path.format(name="one.pem"), params={"certName": "one.pem"}, data=body) as answer:
+    query = {"certName": "one.pem"} if path.startswith(PREFIX) else {}
+    async with client.request(method, path.format(name="one.pem"), params=query, data=body) as answer:
         assert answer.status == status
         assert "PRIVATE" not in await answer.text()
         schema = described()[method, path]["responses"][str(status)]["content"]["application/json"]["schema"]
@@ -253,6 +258,65 @@ async def test_a_proxy_that_does_not_serve_fits_its_schema(client, proxy_service
             described()["GET", "/healthz"]["responses"]["503"]["content"]["application/json"]["schema"],
             await answer.json(),
         )
+
+
+async def test_a_parameter_that_a_call_does_not_have_is_refused_before_anything_is_done(client, proxy_service) -> None:
+    own = [call for call in described() if call[1].startswith("/v1/") and call[1] not in DOCKER_FLOWS]
+    for method, path in own:
+        url = path.format(service="books-ms", name="one")
+        async with client.request(method, url, params={"surprise": "s3cret"}) as answer:
+            assert answer.status == 400, f"{method} {path}"
+            said = await answer.json()
+        check(described()[method, path]["responses"]["400"]["content"]["application/json"]["schema"], said)
+        assert said["error"]["message"] == f"{method} {url} has no query parameter 'surprise'"
+        assert "s3cret" not in said["error"]["hint"]
+    assert proxy_service.calls == []
+    assert len(own) > 15
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message", "hint"),
+    [
+        ("PUT", "?allow_empty=true", "'allow_empty' (is allowEmpty meant?)", "wait, proxies, allowEmpty, takeOver"),
+        ("PUT", "?dryrun=1&x=1&x=2", "'dryrun' (is dryRun meant?), 'x'", "known: "),
+        ("PUT", "?%ff=1", "'\ufffd'", "known: "),
+        ("DELETE", "?proxy=3", "'proxy' (is proxies meant?)", "known: proxies, dryRun"),
+        ("GET", "?token=s3cret", "'token'", "it takes none; a token goes into the header Authorization"),
+        ("HEAD", "?wait=1", "", ""),
+    ],
+)
+async def test_the_nearest_parameter_is_named(client, method, path, message, hint) -> None:
+    async with client.request(method, URL(f"/v1/routes/books-ms{path}", encoded=True), json=BOOKS) as answer:
+        assert answer.status == 400
+        if method != "HEAD":
+            said = (await answer.json())["error"]
+            assert said["message"].endswith(f" has no query parameter {message}")
+            assert hint in said["hint"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/v1/test", f"{PREFIX}/ping"])
+async def test_what_is_open_and_docker_flows_calls_take_any_parameter(client, path) -> None:
+    async with client.get(path, params={"from": "load-balancer"}) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "verb", "body"),
+    [
+        ("PUT", "", {**BOOKS, "checkPath": "/a"}),
+        ("PUT", "/hold", {**HOLD, "time_out": 5}),
+        ("POST", "/promote", {**HERE, "id": "0123abcd", "time_out": 5}),
+        ("POST", "/demote", {"id": "0123abcd", "force": True}),
+        ("POST", "/drain", {**HERE, "streamTimeout": 5}),
+        ("POST", "/resume", {**HERE, "timeout": 5}),
+        ("POST", "/count", {"id": "4f1c", "ID": "4f1c"}),
+    ],
+)
+async def test_a_field_that_a_body_does_not_have_is_refused(client, proxy_service, method, verb, body) -> None:
+    async with client.request(method, f"/v1/routes/books-ms{verb}", json=body) as answer:
+        assert answer.status == 400
+        assert f"the body has unknown fields: {list(body)[-1]}" in (await answer.json())["error"]["message"]
+    assert proxy_service.calls == []
 
 
 @pytest.mark.parametrize("body", [{"path": ["/a"]}, {"paths": "/a"}, {"paths": ["/a"], "skip_check": "yes"}, {}])

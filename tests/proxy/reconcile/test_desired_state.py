@@ -60,6 +60,9 @@ def test_what_serves(instances, serving, expected):
         pytest.param(None, set(), {A}, False, id="what-served-before-serves-meanwhile"),
         pytest.param([], set(), set(), False, id="there-is-none"),
         pytest.param([instance(A)], {A}, set(), True, id="it-has-not-answered-yet"),
+        # The registry told of it, and it answered, while HAProxy was reloaded with the route alone.
+        pytest.param([instance(A)], set(), set(), True, id="it-has-answered-and-comes-with-the-next-round"),
+        pytest.param([instance(A), instance(B)], {B}, set(), True, id="one-of-two-has-answered"),
         pytest.param([instance(A), instance(B)], {B}, {A}, False, id="one-of-two-serves"),
         pytest.param([instance(A, CRITICAL)], {A}, set(), False, id="it-is-critical"),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.access.audit import AuditEntry
+from jenkins_proxy.proxy.access.callers import CERTIFICATE, TOKEN, Role
 from jenkins_proxy.proxy.events import Event
 from jenkins_proxy.proxy.holds import MAX_SECONDS, Holder, Phase
 from jenkins_proxy.proxy.models import InstanceState, Progress
@@ -35,6 +37,15 @@ _TEXTS = _SIMPLE[tuple[str, ...]]
 def reference(name: str) -> Schema:
     """A schema by its name in the document."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+@functools.cache
+def body_fields(name: str) -> tuple[str, ...]:
+    """The fields of a call's body.
+
+    :param name: of its schema.
+    """
+    return tuple(schemas()[name]["properties"])
 
 
 def schemas() -> dict[str, Schema]:
@@ -107,6 +118,13 @@ def schemas() -> dict[str, Schema]:
         "Event": event,
         "Traffic": _of_dataclass(Traffic),
         "State": _state(event),
+        "Access": _object(
+            {
+                "name": _TEXT,
+                "credential": {"enum": [TOKEN, CERTIFICATE, ""]},
+                "role": {"enum": [str(role) for role in Role]},
+            }
+        ),
         "Audit": _object({"changes": {"type": "array", "items": reference("AuditEntry")}}),
         "AuditEntry": _of_dataclass(AuditEntry),
         "DockerFlowAnswer": _docker_flow_answer(),
