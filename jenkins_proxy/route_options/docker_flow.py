@@ -13,7 +13,7 @@ from typing import Any
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.route_options import http_options, http_values
+from jenkins_proxy.route_options import http_values
 from jenkins_proxy.route_options.option import MAX_VALUES, Kind, RouteOption
 from jenkins_proxy.route_options.query import FALSE, Query
 from jenkins_proxy.validation import few
@@ -148,7 +148,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
 
     :raises UsageError: for a comparison that none of ours is.
     """
-    if values["req_mode"] == "tcp" and values["domains"] and values["domain_algo"] == http_options.TLS_NAME:
+    if values["req_mode"] == "tcp" and values["domains"] and values["domain_algo"] == http_values.TLS_NAME:
         return {"req_mode": "sni"}
     if values["req_mode"] != "sni" or not values["paths"] or values["domains"]:
         return {}
@@ -156,12 +156,12 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     end = bool(match and match["how"] == "end")
     if not match or end and not all(path.startswith(".") for path in values["paths"]):
         raise UsageError(
-            f"pathType {validation.shown(values['path_type'])} is not allowed with reqMode sni: names are compared whole, "
-            "or from a dot to their end",
+            f"pathType {validation.shown(values['path_type'])} is not allowed with reqMode sni: names are compared "
+            "whole, or from a dot to their end",
             "give serviceDomain, or pathType=req.ssl_sni -i -m end with servicePath=.example.com",
         )
     domains = tuple(f"*{path}" if end else path for path in values["paths"])
-    algo = "" if end else http_options.TLS_NAME
+    algo = "" if end else http_values.TLS_NAME
     return {"domains": domains, "domain_algo": algo, "paths": (), "path_type": Route.path_type}
 
 

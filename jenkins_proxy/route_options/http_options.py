@@ -10,10 +10,9 @@ from jenkins_proxy.model import DOMAIN_REGEX
 from jenkins_proxy.route_options import http_values
 from jenkins_proxy.route_options.option import Kind, RouteOption, list_of, one_of, optional
 
-TLS_NAME = "req.ssl_sni"
 DOMAIN_ALGOS = (
     *("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)"),
-    *(DOMAIN_REGEX, TLS_NAME),
+    *(DOMAIN_REGEX, http_values.TLS_NAME),
 )
 STICKY = "sticky-server"
 COMPRESSIONS = ("gzip", "deflate", "raw-deflate", "identity")

@@ -213,7 +213,7 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
             validation.check_path(path, route.path_type, word[name])
     if route.tcp:
         _check_tcp(route, word)
-    elif route.domain_algo == http_options.TLS_NAME:
+    elif route.domain_algo == http_values.TLS_NAME:
         raise UsageError(
             f"{word['domain_algo']} {route.domain_algo} is for {word['req_mode']} sni",
             "by https a request's host is its name in TLS: leave it out",
@@ -238,7 +238,7 @@ def _check_tcp(route: Route, word: Mapping[str, str]) -> None:
     if without:
         raise UsageError(f"{mode} is given without {' and '.join(without)}")
     fit = _OF_CONNECTIONS | ({"domains"} if route.req_mode == "sni" else set())
-    fit |= {"domain_algo"} if route.domains and route.domain_algo == http_options.TLS_NAME else set()
+    fit |= {"domain_algo"} if route.domains and route.domain_algo == http_values.TLS_NAME else set()
     unfit = [word[o.name] for o in OPTIONS if o.name not in fit and getattr(route, o.name) != o.default]
     if unfit:
         raise UsageError(f"{mode} goes without {validation.few(unfit)}: a connection is no request")

@@ -24,7 +24,7 @@ from enum import StrEnum
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import DOMAIN_REGEX, Address, Route
-from jenkins_proxy.route_options.http_options import TLS_NAME
+from jenkins_proxy.route_options.http_values import TLS_NAME
 
 EXACT = "path"
 PREFIX = "path_beg"
