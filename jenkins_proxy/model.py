@@ -12,6 +12,8 @@ WARNING = "warning"
 CRITICAL = "critical"
 HIDDEN = "<hidden>"
 """What stands where a secret would."""
+DOMAIN_REGEX = "hdr_reg(host)"
+"""The ``domain_algo`` of a route whose domains are regular expressions."""
 
 
 @dataclass(frozen=True, order=True)
@@ -172,7 +174,12 @@ class Route:
 
     @property
     def host(self) -> str:
-        """A host that the route matches; empty when any does. For ``*.example.com`` it is ``www.example.com``."""
+        """A host that the route matches; for ``*.example.com`` it is ``www.example.com``.
+
+        Empty when any does, and where none is known, as for a regular expression.
+        """
+        if self.domain_algo == DOMAIN_REGEX:
+            return ""
         plain = [domain for domain in self.domains if not domain.startswith("*")]
         if plain:
             return plain[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _LOG_FORMATS = ("clf", "json")
 _SYSLOG = "syslog://"
 _OWN_PORT = -1
+_DOCKER_FLOW_CERTIFICATES = Path("/certs")
 _MAX_HSTS = 63_072_000
 
 
@@ -186,6 +188,17 @@ def certificates(args: argparse.Namespace) -> CertificateOptions:
         share_key=read_key(args.share_certs) if args.share_certs else b"",
         own=(args.tls_cert, args.tls_key),
     )
+
+
+def complete(args: argparse.Namespace, binds: Sequence[str]) -> None:
+    """Take https from Docker Flow: Proxy's environment where no argument says where it is.
+
+    :param binds: the environment's.
+    """
+    if binds and not args.tls_bind:
+        args.tls_bind = list(binds)
+        if not args.certs and _DOCKER_FLOW_CERTIFICATES.is_dir():
+            args.certs = str(_DOCKER_FLOW_CERTIFICATES)
 
 
 def _folder(given: str) -> Path:

@@ -123,6 +123,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy.proxy import container_environ
+    from jenkins_proxy.proxy.api import environ_services
     from jenkins_proxy.proxy.haproxy import render
     from jenkins_proxy.proxy.options import Options
 
@@ -137,6 +138,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
     listen, access = daemon_arguments.parse_listen(args.listen, "--listen"), access_arguments.resolve(args, settings)
     daemon_arguments.check_exposure(listen, "--listen", "JENKINS_PROXY_TOKEN", safe=access.guarded or args.insecure)
     environ = container_environ.read(os.environ)
+    entry_arguments.complete(args, environ.tls_binds)
     binds = tuple(daemon_arguments.bind(value) for value in args.bind) or environ.binds or ("*:80",)
     return Options(
         listen=listen,
@@ -151,6 +153,7 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             entry=entry_arguments.entry(args),
         ),
         separator=environ.separator,
+        services=environ_services.calls(os.environ, container_environ.users_secret, environ.separator),
         entry_certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),
@@ -214,8 +217,9 @@ def _state_dir() -> Path:
 def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
     from jenkins_proxy.proxy import container_environ
+    from jenkins_proxy.proxy.api import environ_services
 
-    for warning in container_environ.warnings(os.environ):
+    for warning in (*container_environ.warnings(os.environ), *environ_services.warnings(os.environ)):
         _LOG.warning("%s", warning)
     listening = [(options.listen, options.guarded)]
     if options.embedded:

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import UsageError, root_cause
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.route_options import docker_flow
 from jenkins_proxy.route_options.passwords import sha512_hash
 from jenkins_proxy.route_options.query import FALSE, TRUE, Query
 from jenkins_proxy.route_options.table import OPTIONS
-from jenkins_proxy.validation import not_allowed
+from jenkins_proxy.validation import NAME, check, not_allowed
 
 SECRETS = Path("/run/secrets")
 HONOURED = {
-    "BIND_PORTS": "ports beside those of `DEFAULT_PORTS`, where no `--bind` is given",
-    "DEFAULT_PORTS": "ports instead of 80, where no `--bind` is given",
+    "BIND_PORTS": "ports beside those of `DEFAULT_PORTS`, where no `--bind` is given; `:ssl` makes one of https",
+    "DEFAULT_PORTS": "ports instead of 80, where no `--bind` is given; one with `:ssl`, as in `80,443:ssl`, is of "
+    "https, where no `--tls-bind` is given, by the certificates in `/certs`, where no `--certs` is given",
     "COMPRESSION_ALGO": "`compressionAlgo` of every route that has none",
     "COMPRESSION_TYPE": "`compressionType` of these",
     "HTTPS_ONLY": "`httpsOnly` of every route",
@@ -31,12 +32,12 @@ PASSED_OVER = {
     "CA_FILE": "client certificates are not verified",
     "CFG_TEMPLATE_PATH": "a template would put raw text into HAProxy's configuration",
     "CONSUL_ADDRESS": "the registry is CONSUL_HTTP_ADDR",
-    "CRT_LIST_PATH": "TLS is not terminated yet",
+    "CRT_LIST_PATH": "`--certs` is a directory",
     "EXTRA_FRONTEND": "it would put raw text into HAProxy's configuration",
     "EXTRA_GLOBAL": "it would put raw text into HAProxy's configuration",
     "LISTENER_ADDRESS": "the routes are in the registry's key-value store",
-    "SSL_BIND_CIPHERS": "TLS is not terminated yet",
-    "SSL_BIND_OPTIONS": "TLS is not terminated yet",
+    "SSL_BIND_CIPHERS": "TLS is Mozilla's intermediate configuration",
+    "SSL_BIND_OPTIONS": "TLS is Mozilla's intermediate configuration",
     "STATS_USER": "the page of the API shows what HAProxy counts",
     "STATS_PASS": "the page of the API shows what HAProxy counts",
 }
@@ -48,11 +49,13 @@ class ContainerEnviron:
     """What the environment says.
 
     :ivar binds: in HAProxy's words; empty where it says none.
+    :ivar tls_binds: the same, of https.
     :ivar separator: between the items of a list, in calls.
     """
 
     defaults: RouteDefaults = RouteDefaults()
     binds: tuple[str, ...] = ()
+    tls_binds: tuple[str, ...] = ()
     separator: str = ","
 
 
@@ -65,16 +68,24 @@ def read(environ: Mapping[str, str], secrets: Path = SECRETS) -> ContainerEnviro
     separator = given.get("SEPARATOR", ",")
     if len(separator) != 1 or separator.isalnum() or separator in "\\/ ":
         raise not_allowed("SEPARATOR", separator, "one sign, such as ; or |")
-    return ContainerEnviron(_defaults(given), _binds(given)[0], separator)
+    return ContainerEnviron(_defaults(given), *_binds(given), separator)
 
 
-def warnings(environ: Mapping[str, str], secrets: Path = SECRETS) -> list[str]:
+def warnings(environ: Mapping[str, str]) -> list[str]:
     """What is set and passed over, for people."""
-    tls = _binds(_given(environ, secrets))[1]
-    return [
-        *(f"{name} is passed over: {reason}" for name, reason in PASSED_OVER.items() if environ.get(name)),
-        *(f"port {port} is not bound: TLS is not terminated yet" for port in tls),
-    ]
+    return [f"{name} is passed over: {reason}" for name, reason in PASSED_OVER.items() if environ.get(name)]
+
+
+def users_secret(name: str, secrets: Path = SECRETS) -> str:
+    """The text of the file of users that ``usersSecret`` names.
+
+    :raises UsageError: when there is none that can be read.
+    """
+    path = secrets / f"dfp_users_{check(NAME, 'usersSecret', name)}"
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"usersSecret {name}: {path} cannot be read: {root_cause(error)}") from error
 
 
 def _given(environ: Mapping[str, str], secrets: Path) -> dict[str, str]:
@@ -113,9 +124,10 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
     return text in TRUE
 
 
-def _binds(given: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
-    """Addresses to listen on, and ports that would have to terminate TLS."""
-    binds, tls = [], []
+def _binds(given: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Addresses to listen on by http, and by https."""
+    binds: list[str] = []
+    tls: list[str] = []
     for name in ("DEFAULT_PORTS", "BIND_PORTS"):
         # Ports beside the usual one leave it.
         default = "80" if name == "DEFAULT_PORTS" and "BIND_PORTS" in given else ""
@@ -123,11 +135,8 @@ def _binds(given: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
             port, colon, kind = item.strip().partition(":")
             if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536) or (colon and kind != "ssl"):
                 raise not_allowed(name, item, "a port, or a port and :ssl")
-            if colon:
-                tls.append(port)
-            else:
-                binds.append(f"*:{port}")
-    return tuple(dict.fromkeys(binds)), tls
+            (tls if colon else binds).append(f"*:{port}")
+    return tuple(dict.fromkeys(binds)), tuple(dict.fromkeys(tls))
 
 
 def _secret(secrets: Path, name: str) -> str:

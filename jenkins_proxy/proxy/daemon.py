@@ -23,7 +23,7 @@ from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.proxy import state_dir
 from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.registry_keys import RegistryKeys
-from jenkins_proxy.proxy.api import sockets
+from jenkins_proxy.proxy.api import environ_services, sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Authenticator
@@ -118,11 +118,18 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         else:
             warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY)
             await stack.enter_async_context(_background(controller, "the question for rights", warning))
+        waiter = RouteWaiter(controller.service, waiter_client, options.timing)
+        docker_flow = DockerFlow(controller.service, waiter, certificates, options.separator)
+        declared = functools.partial(
+            environ_services.put, options.services, docker_flow.apply, options.timing.registry_retry_max
+        )
+        await stack.enter_async_context(_background(controller, "the environment's services", declared))
         app = _api(
             options,
             url,
             controller,
-            waiter_client=waiter_client,
+            waiter,
+            docker_flow,
             event_log=event_log,
             meter=meter,
             haproxy=haproxy,
@@ -145,8 +152,9 @@ def _api(
     options: Options,
     url: str,
     controller: Controller,
+    waiter: RouteWaiter,
+    docker_flow: DockerFlow,
     *,
-    waiter_client: AsyncConsul,
     event_log: EventLog,
     meter: Meter,
     haproxy: HAProxy,
@@ -161,7 +169,6 @@ def _api(
         loopback=is_loopback(options.listen.host),
         certificates=options.certificates,
     )
-    waiter = RouteWaiter(service, waiter_client, timing)
     return application(
         authenticator,
         audit,
@@ -169,7 +176,7 @@ def _api(
         HoldRoutes(controller.holds),
         UserCounts(controller.counting),
         Certificates(certificates),
-        DockerFlow(service, waiter, certificates, options.separator),
+        docker_flow,
         Dashboard(
             service,
             event_log,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.access.callers import ClientRoles
 from jenkins_proxy.proxy.access.tokens import Tokens
+from jenkins_proxy.proxy.api.docker_flow_params import Reconfigure
 from jenkins_proxy.proxy.certificates.compose import CertificateOptions
 from jenkins_proxy.proxy.haproxy import render
 from jenkins_proxy.proxy.timing import Timing
@@ -47,6 +48,7 @@ class Options:
     :ivar certificates: whom client certificates of the API stand for; None where they are not asked for.
     :ivar entry_certificates: where those come from that users meet, and the API's own.
     :ivar separator: between the items of a list, in calls of Docker Flow: Proxy.
+    :ivar services: those of its environment.
     :ivar names: host names by which callers may reach the API and the embedded registry without a token.
     :ivar own_token: what the daemon itself presents to the embedded registry, which knows no other such token.
     """
@@ -62,6 +64,7 @@ class Options:
     connections: int = 100
     names: tuple[str, ...] = ()
     separator: str = ","
+    services: tuple[Reconfigure, ...] = ()
     timing: Timing = Timing()
     own_token: str = field(default_factory=functools.partial(secrets.token_hex, 32), repr=False)
 

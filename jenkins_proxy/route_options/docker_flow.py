@@ -6,10 +6,13 @@ service, by an index from 1 to 10, the values without an index are their default
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import http_values
 from jenkins_proxy.route_options.option import MAX_VALUES, Kind, RouteOption
 from jenkins_proxy.route_options.query import FALSE, Query
@@ -34,6 +37,8 @@ MATCH_ALL = "serviceDomainMatchAll"
 """An old name of ``serviceDomainAlgo=hdr_dom(host)``."""
 MAX_DESTINATIONS = 10
 _MAX_PASSWORD = 256
+# How it compares a connection's name in TLS, in place of a path type.
+_TLS_COMPARISON = re.compile(r"req[._]ssl_sni(?: +-i)?(?: +-m +(?P<how>str|end))?")
 # What a caller who means "the default" may send along with a refused name.
 _HARMLESS = ("", "http", *FALSE)
 # Of these an index is enough to make a destination.
@@ -133,7 +138,31 @@ def _destination(query: Query, options: tuple[RouteOption, ...], index: int, sep
         "port": port,
         # It is the default, and so the same as none.
         "req_mode": "" if values["req_mode"] == "http" else values["req_mode"],
+        **_named(values),
     }
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a route of connections whose name in TLS matters. There are two ways to say it there: domains with
+    an algorithm of their own in the mode tcp, and in the mode sni names for paths, with a comparison for a path type.
+
+    :raises UsageError: for a comparison that none of ours is.
+    """
+    if values["req_mode"] == "tcp" and values["domains"] and values["domain_algo"] == http_values.TLS_NAME:
+        return {"req_mode": "sni"}
+    if values["req_mode"] != "sni" or not values["paths"] or values["domains"]:
+        return {}
+    match = _TLS_COMPARISON.fullmatch(values["path_type"])
+    end = bool(match and match["how"] == "end")
+    if not match or end and not all(path.startswith(".") for path in values["paths"]):
+        raise UsageError(
+            f"pathType {validation.shown(values['path_type'])} is not allowed with reqMode sni: names are compared "
+            "whole, or from a dot to their end",
+            "give serviceDomain, or pathType=req.ssl_sni -i -m end with servicePath=.example.com",
+        )
+    domains = tuple(f"*{path}" if end else path for path in values["paths"])
+    algo = "" if end else http_values.TLS_NAME
+    return {"domains": domains, "domain_algo": algo, "paths": (), "path_type": Route.path_type}
 
 
 def _value(query: Query, option: RouteOption, index: int, separator: str) -> Any:

@@ -6,10 +6,14 @@ import contextlib
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import DOMAIN_REGEX
 from jenkins_proxy.route_options import http_values
 from jenkins_proxy.route_options.option import Kind, RouteOption, list_of, one_of, optional
 
-DOMAIN_ALGOS = ("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)")
+DOMAIN_ALGOS = (
+    *("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)"),
+    *(DOMAIN_REGEX, http_values.TLS_NAME),
+)
 STICKY = "sticky-server"
 COMPRESSIONS = ("gzip", "deflate", "raw-deflate", "identity")
 MODES = ("http", "tcp", "sni")
@@ -57,7 +61,8 @@ def _headers(what: str, verb: str, side: str, old: str = "") -> RouteOption:
 OPTIONS = (
     _choice(
         "domain_algo",
-        "how domains match, in HAProxy's words (default: the domain and all below it, as hdr_dom(host))",
+        "how domains match, in HAProxy's words (default: the domain and all below it, as hdr_dom(host)); "
+        "req.ssl_sni is the very name, in the mode sni",
         cli="--domain-algo",
         docker_flow="serviceDomainAlgo",
         choices=DOMAIN_ALGOS,

@@ -21,6 +21,9 @@ HEADER_VALUE = Rule(re.compile(r"[!-~](?:[ -~]*[!-~])?"), "printable ASCII, with
 FETCHES = ("src", "src_port", "dst", "dst_port", "hostname")
 """What HAProxy may put into a header in place of ``%[...]``: nothing that shows its environment or its files."""
 
+TLS_NAME = "req.ssl_sni"
+"""The ``domain_algo`` of a route of connections whose domains are names in TLS, without those below them."""
+
 _FRAMING = frozenset(
     ("connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer")
     + ("transfer-encoding", "upgrade")

@@ -13,7 +13,7 @@ from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Route
+from jenkins_proxy.model import DOMAIN_REGEX, Route
 from jenkins_proxy.route_options import docker_flow, http_options, http_values
 from jenkins_proxy.route_options.option import (
     DOCKER_FLOW_LABEL_PREFIX,
@@ -52,7 +52,7 @@ OPTIONS = (
         "domains",
         Kind.LIST,
         "domains that lead to the service: example.com and all below it, *.example.com only what is below it",
-        list_of(validation.check_domain),
+        list_of(),
         cli="--domain",
         metavar="D[,D...]",
         docker_flow="serviceDomain",
@@ -205,11 +205,19 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     word = {option.name: (words or {}).get(option.name, option.name) for option in OPTIONS}
     for option in OPTIONS:
         option.check(getattr(route, option.name), word[option.name])
+    check_domain = validation.check_regex if route.domain_algo == DOMAIN_REGEX else validation.check_domain
+    for domain in route.domains:
+        check_domain(domain, word["domains"])
     for name in ("paths", "path_exclude"):
         for path in getattr(route, name):
             validation.check_path(path, route.path_type, word[name])
     if route.tcp:
         _check_tcp(route, word)
+    elif route.domain_algo == http_values.TLS_NAME:
+        raise UsageError(
+            f"{word['domain_algo']} {route.domain_algo} is for {word['req_mode']} sni",
+            "by https a request's host is its name in TLS: leave it out",
+        )
     elif not route.paths and not route.domains and not route.is_default_backend:
         raise UsageError(
             f"the route of {route.service} has neither a path nor a domain",
@@ -230,6 +238,7 @@ def _check_tcp(route: Route, word: Mapping[str, str]) -> None:
     if without:
         raise UsageError(f"{mode} is given without {' and '.join(without)}")
     fit = _OF_CONNECTIONS | ({"domains"} if route.req_mode == "sni" else set())
+    fit |= {"domain_algo"} if route.domains and route.domain_algo == http_values.TLS_NAME else set()
     unfit = [word[o.name] for o in OPTIONS if o.name not in fit and getattr(route, o.name) != o.default]
     if unfit:
         raise UsageError(f"{mode} goes without {validation.few(unfit)}: a connection is no request")

@@ -49,6 +49,20 @@ def test_what_they_become(arguments: list[str], entry: Entry) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "environ", "binds"),
+    [
+        ([], [], []),
+        ([], ["*:443", "*:8443"], ["*:443", "*:8443"]),
+        (["--tls-bind", "*:444"], ["*:443"], ["*:444"]),
+    ],
+)
+def test_what_no_argument_says_is_the_environments(arguments: list[str], environ: list[str], binds: list[str]) -> None:
+    args = parsed(*arguments)
+    entry_arguments.complete(args, environ)
+    assert args.tls_bind == binds
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--certs", "."], "--certs is given without --tls-bind"),

@@ -31,8 +31,11 @@ USERS = {"USERS": f"ann:{SHA512}", "USERS_PASS_ENCRYPTED": "true"}
             ContainerEnviron(RouteDefaults(compression_algo="gzip", compression_type=("text/css", "text/html"))),
         ),
         ({"SEPARATOR": "|"}, ContainerEnviron(separator="|")),
-        ({"BIND_PORTS": "8080,8443:ssl"}, ContainerEnviron(binds=("*:80", "*:8080"))),
-        ({"DEFAULT_PORTS": "81,443:ssl", "BIND_PORTS": "82"}, ContainerEnviron(binds=("*:81", "*:82"))),
+        ({"BIND_PORTS": "8080,8443:ssl"}, ContainerEnviron(binds=("*:80", "*:8080"), tls_binds=("*:8443",))),
+        (
+            {"DEFAULT_PORTS": "81,443:ssl", "BIND_PORTS": "82"},
+            ContainerEnviron(binds=("*:81", "*:82"), tls_binds=("*:443",)),
+        ),
     ],
 )
 def test_what_is_read(environ, expected, tmp_path):
@@ -64,11 +67,9 @@ def test_a_secret_wins_over_its_variable(tmp_path):
     assert container_environ.read({"USERS": "ann:secret"}, tmp_path).defaults.users == (f"bob:{SHA512}",)
 
 
-def test_what_is_passed_over_is_told(tmp_path):
-    environ = {"EXTRA_FRONTEND": "x", "DEFAULT_PORTS": "80,443:ssl", "PATH": "/bin"}
-    assert container_environ.warnings(environ, tmp_path) == [
+def test_what_is_passed_over_is_told():
+    assert container_environ.warnings({"EXTRA_FRONTEND": "x", "DEFAULT_PORTS": "80,443:ssl", "PATH": "/bin"}) == [
         "EXTRA_FRONTEND is passed over: it would put raw text into HAProxy's configuration",
-        "port 443 is not bound: TLS is not terminated yet",
     ]
 
 

@@ -11,14 +11,13 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from jenkins_proxy import validation
-from jenkins_proxy.errors import JenkinsProxyError, UsageError, root_cause
+from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
-from jenkins_proxy.proxy.container_environ import SECRETS
+from jenkins_proxy.proxy.container_environ import SECRETS, users_secret
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
 from jenkins_proxy.proxy.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.service import ProxyService
@@ -80,16 +79,16 @@ class DockerFlow:
                 states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]
                 diff = "\n".join(state.diff for state in states)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{diff}", echo=call.echo))
-            if call.certificate:
-                await self._certificates.put(call.service, call.certificate.encode())
-            await self._put(call)
+            await self.apply(call)
         except JenkinsProxyError as error:
             return _failed(error, query)
         message = f"ignored, as it means nothing here: {', '.join(call.ignored)}" if call.ignored else ""
         return _json(docker_flow_params.answer(message, echo=call.echo))
 
-    async def _put(self, call: docker_flow_params.Reconfigure) -> None:
-        """Put every route of a call, or leave all as they were."""
+    async def apply(self, call: docker_flow_params.Reconfigure) -> None:
+        """Put the certificate of a call and every route, or leave all routes as they were. Raises as a route's put."""
+        if call.certificate:
+            await self._certificates.put(call.service, call.certificate.encode())
         names = [route.service for route in call.routes]
         before = {name: self._service.route(name) for name in names}
         done: list[str] = []
@@ -144,11 +143,7 @@ class DockerFlow:
         return web.Response(text=_PASSWORD.sub(rf"\1{_HIDDEN}", text))
 
     def _secret(self, name: str) -> str:
-        path = self._secrets / f"dfp_users_{validation.check(validation.NAME, 'usersSecret', name)}"
-        try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise UsageError(f"usersSecret {name}: {path} cannot be read: {root_cause(error)}") from error
+        return users_secret(name, self._secrets)
 
     async def ping(self, _request: web.Request) -> web.Response:
         return _json(docker_flow_params.answer())

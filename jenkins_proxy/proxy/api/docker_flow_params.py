@@ -35,13 +35,16 @@ def no_secret(name: str) -> str:
 
 
 _OPTIONS = tuple(option for option in OPTIONS if option.docker_flow)
-_KNOWN = {
-    *(name for option in _OPTIONS for name in (option.docker_flow, option.docker_flow_old) if name),
-    *docker_flow.REFUSED,
-    *docker_flow.USERS_WORDS,
-    docker_flow.MATCH_ALL,
-    *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver", "serviceCert"),
-}
+PARAMETERS = frozenset(
+    {
+        *(name for option in _OPTIONS for name in (option.docker_flow, option.docker_flow_old) if name),
+        *docker_flow.REFUSED,
+        *docker_flow.USERS_WORDS,
+        docker_flow.MATCH_ALL,
+        *("port", "mode", "distribute", "wait", "allowEmpty", "dryRun", "takeOver", "serviceCert"),
+    }
+)
+"""Those that are known, without their indexes."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ def _ignored(query: Query) -> tuple[str, ...]:
     return tuple(
         name[:40]
         for name in query
-        if (known := docker_flow.unindexed(name)) not in _KNOWN or (known in without_meaning and query.text(name))
+        if (known := docker_flow.unindexed(name)) not in PARAMETERS or (known in without_meaning and query.text(name))
     )
 
 

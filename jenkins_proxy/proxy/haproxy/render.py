@@ -181,7 +181,7 @@ class Renderer:
 
     def _block(self, backend: Backend) -> tuple[Backend, str]:
         before = self._blocks.get(backend.route.service)
-        return before if before and before[0] == backend else (backend, _block(backend))
+        return before if before and before[0] == backend else (backend, _block(backend, self._options))
 
 
 _VERSION = "@version@"
@@ -262,7 +262,7 @@ def _search(routes: Iterable[Route], maps: dict[str, str], keyed: KeyedAccess | 
     return _Search(table, **names, hold_id=keyed.hold_id, key_sha256=keyed.key_sha256)
 
 
-def _block(backend: Backend) -> str:
+def _block(backend: Backend, options: Options) -> str:
     servers = [
         (server_name(address), address, _options(backend, state))
         for address, state in sorted(backend.servers.items())
@@ -278,6 +278,7 @@ def _block(backend: Backend) -> str:
         counted_map=ring.COUNTED_MAP,
         check=route_check(backend.route),
         candidates=candidate_map.FILE,
+        https_suffix=options.entry.https_suffix,
         parse_header=lambda text: parse_header(text, "header"),
     )
 
@@ -305,6 +306,8 @@ def _template(name: str) -> jinja2.Template:
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
     environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
     environment.globals["longest"] = regular_expressions.LONGEST
+    # A name in DNS has no more; a longer one could take a regular expression long.
+    environment.globals["longest_host"] = 253
     return environment.get_template(name)
 
 

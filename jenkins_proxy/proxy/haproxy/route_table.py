@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Address, Route
+from jenkins_proxy.model import DOMAIN_REGEX, Address, Route
+from jenkins_proxy.route_options.http_values import TLS_NAME
 
 EXACT = "path"
 PREFIX = "path_beg"
@@ -37,7 +38,9 @@ NO_ROUTE = "no-route"
 """The backend of requests that no route is for."""
 
 
-_HOST_MATCH = {"hdr_beg(host)": "beg", "hdr_end(host)": "end", "hdr_sub(host)": "sub"}
+REGEX = "reg"
+_HOST_MATCH = {"hdr_beg(host)": "beg", "hdr_end(host)": "end", "hdr_sub(host)": "sub", DOMAIN_REGEX: REGEX}
+_EXACT_ALGOS = ("hdr(host)", TLS_NAME)
 
 
 class ConditionKind(StrEnum):
@@ -179,11 +182,11 @@ def _hosts(route: Route, domain: str) -> Iterator[tuple[int, str, tuple[Conditio
     wildcard, bare = domain.startswith("*."), domain.removeprefix("*.").lower()
     match = "" if wildcard else _HOST_MATCH.get(route.domain_algo, "")
     if match:
-        yield PART_OF_HOST, "", (Condition(ConditionKind.HOST, match, (bare,)),)
+        yield PART_OF_HOST, "", (Condition(ConditionKind.HOST, match, (domain if match == REGEX else bare,)),)
         return
     if not wildcard:
         yield 0, bare, ()
-    if wildcard or route.domain_algo != "hdr(host)":
+    if wildcard or route.domain_algo not in _EXACT_ALGOS:
         yield bare.count(".") + 1, "." + bare, ()
 
 
@@ -263,7 +266,10 @@ def _names(route: Route) -> Iterator[str]:
     """The names in TLS that lead to a route of connections: of a domain itself and of all below it; empty for any."""
     for domain in route.domains:
         bare = domain.removeprefix("*.").lower()
-        yield from (f".{bare}",) if domain.startswith("*.") else (bare, f".{bare}")
+        if domain.startswith("*."):
+            yield f".{bare}"
+        else:
+            yield from (bare,) if route.domain_algo == TLS_NAME else (bare, f".{bare}")
     if not route.domains:
         yield ""
 

@@ -47,6 +47,31 @@ def test_every_parameter_of_the_consul_era_that_can_be_honoured_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pairs", "domains", "algo"),
+    [
+        ("reqMode=tcp&serviceDomain=a.org,b.org&serviceDomainAlgo=req.ssl_sni", ("a.org", "b.org"), "req.ssl_sni"),
+        ("reqMode=sni&servicePath=a.org&pathType=req_ssl_sni -i", ("a.org",), "req.ssl_sni"),
+        ("reqMode=sni&servicePath=a.org,b.org&pathType=req.ssl_sni -m str", ("a.org", "b.org"), "req.ssl_sni"),
+        ("reqMode=sni&servicePath=.a.org&pathType=req_ssl_sni -i -m end", ("*.a.org",), ""),
+        ("reqMode=sni&serviceDomain=a.org", ("a.org",), ""),
+    ],
+)
+def test_a_name_in_tls_is_said_in_either_of_its_two_ways(pairs: str, domains: tuple[str, ...], algo: str) -> None:
+    call = parse(*(pair.split("=", 1) for pair in pairs.split("&")), ("srcPort", "443"), base=[("serviceName", "api")])
+    assert call.routes == (Route("api", (), domains, domain_algo=algo, src_port="443", req_mode="sni"),)
+
+
+@pytest.mark.parametrize(
+    "comparison", ["req_ssl_sni -i -m beg", "req_ssl_sni -i -m reg", "path_beg", "req_ssl_sni -m end"]
+)
+def test_a_comparison_of_names_that_is_not_ours_is_refused(comparison: str) -> None:
+    pairs = (("reqMode", "sni"), ("servicePath", "api.org"), ("pathType", comparison), ("srcPort", "443"))
+    assert fails(*pairs, base=[("serviceName", "api")]).startswith(
+        f"pathType '{comparison}' is not allowed with reqMode sni"
+    )
+
+
+@pytest.mark.parametrize(
     ("pairs", "hostname"),
     [
         ([("outboundHostname", "example.com:8080")], "example.com:8080"),

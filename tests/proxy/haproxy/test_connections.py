@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import ssl
 
 import pytest
@@ -34,6 +35,12 @@ def test_the_more_specific_name_is_looked_for_first():
     assert route_table.connections(routes, "26") == []
 
 
+def test_a_name_may_be_meant_without_those_below_it():
+    exact = dataclasses.replace(sni("exact", "a.org", "*.c.org"), domain_algo="req.ssl_sni")
+    check_route(exact)
+    assert route_table.connections([exact], "443") == [("a.org", "exact-be"), (".c.org", "exact-be")]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "where"),
     [
@@ -58,6 +65,8 @@ def test_one_service_has_a_port_or_a_name_at_it(one, other, where):
         (Route("a", ("/",), req_mode="tcp", src_port="1"), "req_mode tcp goes without paths"),
         (Route("a", (), ("a.org",), req_mode="tcp", src_port="1"), "req_mode tcp goes without domains"),
         (Route("a", req_mode="tcp", src_port="1", https_only=True), "req_mode tcp goes without https_only"),
+        (Route("a", domains=("a.org",), domain_algo="req.ssl_sni"), "domain_algo req.ssl_sni is for req_mode sni"),
+        (Route("a", req_mode="tcp", src_port="1", domain_algo="req.ssl_sni"), "req_mode tcp goes without domain_algo"),
         (Route("a", req_mode="tcp", src_port="0"), "src_port '0' is not allowed"),
         (Route("a", req_mode="udp", src_port="1"), "req_mode 'udp' is not allowed: it must be http, tcp, sni"),
     ],

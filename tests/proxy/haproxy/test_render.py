@@ -269,6 +269,24 @@ async def test_the_instance_is_told_to_who_has_the_key_and_to_nobody_else(key, t
     assert "the-key" not in rendered.config
 
 
+@pytest.mark.parametrize(
+    ("tls", "place"),
+    [
+        (None, "new.org"),
+        (Tls(("*:443",)), "new.org"),
+        (Tls(("*:8443", "*:443")), "new.org:8443"),
+        (Tls(("[::1]:8443",), redirect_port=443), "new.org"),
+        (Tls(("*:443",), redirect_port=444), "new.org:444"),
+    ],
+)
+def test_redirects_lead_to_the_port_of_https(tls, place):
+    route = Route("new", domains=("new.org",), https_only=True, redirect_from_domain=("old.org",))
+    text = render([Backend.serving(route, [])], Options(entry=Entry(tls=tls)), 1).config
+    port = place.removeprefix("new.org")
+    assert f"redirect code 301 prefix https://{place} if" in text
+    assert text.count(f"redirect location https://%[req.hdr(host),host_only]{port}%[pathq] if !") == 1
+
+
 def test_a_thousand_routes_are_as_many_rules_as_ten():
     def rules(count: int) -> int:
         backends = [Backend(Route(f"s{n}", (f"/s{n}",), (f"s{n}.org",))) for n in range(count)]

@@ -34,9 +34,10 @@ class Tls:
     hsts: int = 0
 
     @property
-    def redirect_suffix(self) -> str:
-        """The port as it stands in a URL: nothing for that of https."""
-        return "" if self.redirect_port == 443 else f":{self.redirect_port}"
+    def suffix(self) -> str:
+        """The port of https as it stands in a URL: nothing for the usual one."""
+        port = str(self.redirect_port or self.binds[0].rpartition(":")[2])
+        return "" if port == "443" else f":{port}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Entry:
     access_log: AccessLog | None = None
     error_pages: Mapping[int, str] = field(default_factory=dict)
     no_route_status: int = 503
+
+    @property
+    def https_suffix(self) -> str:
+        """The port of https as it stands in a URL. Where TLS ends before this proxy, it is the usual one."""
+        return self.tls.suffix if self.tls else ""
 
     @property
     def page_files(self) -> Mapping[int, str]:
