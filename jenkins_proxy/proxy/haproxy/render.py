@@ -28,9 +28,10 @@ from jenkins_proxy.route_options.http_values import FETCHES, parse_header
 
 CONFIG = "haproxy.cfg"
 PROBE_FILE = "probe.key"
-PROBE_HEADER = "X-Jenkins-Proxy-Probe"
-INSTANCE_HEADER = "X-Jenkins-Proxy-Instance"
-CANDIDATE_HEADER = "X-Jenkins-Proxy-Candidate"
+OWN_HEADERS = "X-Jenkins-Proxy-"
+PROBE_HEADER = f"{OWN_HEADERS}Probe"
+INSTANCE_HEADER = f"{OWN_HEADERS}Instance"
+CANDIDATE_HEADER = f"{OWN_HEADERS}Candidate"
 DESCRIPTION = "jenkins-proxy"
 
 
@@ -236,6 +237,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         part_of_host=route_table.PART_OF_HOST,
         no_route=route_table.NO_ROUTE,
         probe_file=PROBE_FILE,
+        own_headers=OWN_HEADERS,
         probe_header=PROBE_HEADER,
         instance_header=INSTANCE_HEADER,
         ring=ring.RING,
