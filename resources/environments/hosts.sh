@@ -4,7 +4,8 @@
 #
 #   hosts TOP              all of it; HOSTS_KEEP=1 leaves the machines up, and `hosts_down` takes them down
 #   HOSTS_DIR              where roots, secrets and logs are kept
-#   HOSTS_JENKINS_WAR      a jenkins.war, and HOSTS_JENKINS_PLUGINS a jenkins-plugin-manager.jar that has a network.
+#   HOSTS_JENKINS_WAR      a jenkins.war, and HOSTS_JENKINS_PLUGINS a folder of plugins (*.jpi): those of jenkins_plugins
+#                          in ansible/group_vars/all.yml, and what they need. The article's jobs are built then.
 #                          Without them a stand-in answers on Jenkins' port, which the results say.
 
 HOSTS_DIR="${HOSTS_DIR:-$PARTS_CACHE/hosts}"
@@ -155,7 +156,8 @@ hosts_playbook() {
   shift
   local jenkins=(-e "jenkins_war=${HOSTS_JENKINS_WAR:-$war}")
   if [ -n "${HOSTS_JENKINS_WAR:-}" ]; then
-    jenkins+=(-e "jenkins_plugin_manager_url=file://${HOSTS_JENKINS_PLUGINS:?}" -e jenkins_plugin_manager_checksum=)
+    jenkins+=(-e "jenkins_plugins_archive=$HOSTS_DIR/plugins.tar" -e jenkins_library_version=main
+              -e "jenkins_library=git://10.100.0.1/jenkins-proxy.git" -e "jenkins_jobs_git=git://10.100.0.1/books-ms.git")
   else
     echo 'no Jenkins' >"$war"
     jenkins+=(-e '{"jenkins_packages": [], "jenkins_jobs": "none", "jenkins_plugin_manager_checksum": ""}'
@@ -168,9 +170,26 @@ hosts_playbook() {
     -e "secrets_folder=$HOSTS_DIR/secrets" -e "consul_program=$(command -v consul)" "${jenkins[@]}" "$@" </dev/null)
 }
 
+# hosts_repositories TOP serves what Jenkins reads, as a server of git would: this checkout, which is the library, and the
+# demo, which is what the jobs deploy.
+hosts_repositories() {
+  local top=$1 git="$HOSTS_DIR/git" demo="$HOSTS_DIR/git/demo"
+  rm -rf "$git"
+  git init -q --bare -b main "$git/jenkins-proxy.git" && git -C "$top" push -q "$git/jenkins-proxy.git" HEAD:refs/heads/main || return 1
+  cp -R "$top/resources/demo" "$demo"
+  git init -q -b master "$demo" && git -C "$demo" add . \
+    && git -C "$demo" -c user.name=demo -c user.email=demo@example.com commit -q -m 'The demo' \
+    && git clone -q --bare "$demo" "$git/books-ms.git" || return 1
+  nsenter --net="/var/run/netns/$hosts_world" git daemon --export-all --base-path="$git" --listen=10.100.0.1 --reuseaddr "$git" \
+    >"$HOSTS_DIR/git.log" 2>&1 </dev/null &
+  PARTS_PIDS+=($!)
+  (cd "${HOSTS_JENKINS_PLUGINS:?a folder of plugins goes with HOSTS_JENKINS_WAR}" && tar -c ./*.jpi) >"$HOSTS_DIR/plugins.tar"
+}
+
 # hosts_play TOP runs it twice: the second run finds nothing to do.
 hosts_play() {
   local top=$1 run
+  [ -z "${HOSTS_JENKINS_WAR:-}" ] || hosts_repositories "$top" || return 1
   hosts_playbook "$top" --syntax-check || return 1
   if parts_has ansible-lint; then
     (cd "$top/resources/environments/ansible" && ansible-lint --offline --nocolor --profile production) || return 1
