@@ -212,10 +212,25 @@ hosts_play() {
 hosts_article() {
   local top=$1 said="$HOSTS_DIR/article.txt" name
   parts_say 'the article, line by line'
-  # A line that begins with `$ ` in a block of the console, and what it goes on with.
-  awk '/^```console$/ { on = 1; next } /^```/ { on = 0 }
+  tar -c -C "$top/resources" demo | hosts_ssh 10.100.199.200 tar -x -C /root || return 1
+  hosts_typed "$top" 0 | tee "$said" || return 1
+  for name in 'HTTP/1.1 200 OK=4' '"ServiceID": "swarm-master:books-ms_app_1:8080"=2' \
+    '"ServiceAddress": "10.100.192.201"=1+' '"ServiceAddress": "10.100.192.202"=1+' 'HTTP/1.1 503=1'; do
+    hosts_counted "${name%=*}" "${name##*=}" "$said" || return 1
+  done
+  [ -n "${HOSTS_JENKINS_WAR:-}" ] || return 0
+  parts_say "the article's jobs, built by Jenkins"
+  hosts_typed "$top" 1 | tee "$HOSTS_DIR/jobs.txt" || return 1
+  hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && hosts_counted ' SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
+}
+
+# hosts_typed TOP 0|1 types on the machine `jenkins` each line of that page that begins with `$ ` in a block of the console,
+# with what it goes on with: those under a heading with Jenkins in it, or all others.
+hosts_typed() {
+  awk -v wanted="$2" '
+       /^## / { jenkins = /Jenkins/ ? 1 : 0 } /^```console$/ { on = jenkins == wanted; next } /^```/ { on = 0 }
        on && (more || /^\$ /) { line = more ? more "\n" $0 : substr($0, 3); if (line ~ /\\$/) more = line; else { more = ""; printf "%s%c", line, 0 } }' \
-    "$top/docs/four-machines.md" | {
+    "$1/docs/four-machines.md" | {
     cat <<'END'
 cd /root/demo
 # As on a terminal: no progress of curl, no JSON of ours, and the prompt on a line of its own.
@@ -231,13 +246,8 @@ typed() {
 }
 END
     while IFS= read -r -d '' line; do printf 'typed %q\n' "$line"; done
-  } >"$HOSTS_DIR/article.sh"
-  tar -c -C "$top/resources" demo | hosts_ssh 10.100.199.200 tar -x -C /root || return 1
-  hosts_ssh 10.100.199.200 bash -l <"$HOSTS_DIR/article.sh" | tee "$said" || return 1
-  for name in 'HTTP/1.1 200 OK=4' '"ServiceID": "swarm-master:books-ms_app_1:8080"=2' \
-    '"ServiceAddress": "10.100.192.201"=1+' '"ServiceAddress": "10.100.192.202"=1+' 'HTTP/1.1 503=1'; do
-    hosts_counted "${name%=*}" "${name##*=}" "$said" || return 1
-  done
+  } >"$HOSTS_DIR/typed.sh"
+  hosts_ssh 10.100.199.200 bash -l <"$HOSTS_DIR/typed.sh"
 }
 
 # hosts_counted PATTERN NUMBER[+] FILE: whether so many lines match; with + at the least.
