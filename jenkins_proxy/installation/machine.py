@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import stat
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ _HIDDEN = ("/home/", "/root/", "/run/user/")
 _HAPROXY_PID = plan.STATE + "/haproxy/haproxy.pid"
 _AGAIN = "mend it and run the same command again: what is done already is passed over"
 _ROOT = "run it as root; --dry-run shows what it does, and --root DIR writes to another folder"
-_PATHS = (plan.SETTINGS, plan.ENVIRONMENT, plan.STATE, plan.UNIT)
+_FOLDERS = (plan.SETTINGS, plan.STATE, plan.DROP_IN)
+_PATHS = (*_FOLDERS, plan.ENVIRONMENT, plan.UNIT)
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,15 @@ class Machine:
         problems.raise_any()
         folder = self._at(plan.SETTINGS)
         names = sorted(os.listdir(folder)) if there[plan.SETTINGS] else []
+        systemd = self.systemd.is_dir()
         return Found(
             {path: entry for path, entry in there.items() if entry},
             tuple(f"{plan.SETTINGS}/{name}" for name in names if f"{plan.SETTINGS}/{name}" != plan.ENVIRONMENT),
             _known(plan.USER, pwd.getpwnam),
             self.live,
-            self.systemd.is_dir(),
-            self.live and self.systemd.is_dir() and self._runs(),
+            systemd,
+            enabled=self.live and systemd and self._asked("is-enabled"),
+            active=self.live and systemd and self._asked("is-active"),
         )
 
     def do(self, action: Action) -> None:
@@ -91,7 +95,7 @@ class Machine:
             status = file.lstat()
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
                 raise UsageError(f"{file} is neither a file nor a folder", "move it away")
-            if stat.S_ISREG(status.st_mode) == (path in (plan.SETTINGS, plan.STATE)):
+            if stat.S_ISREG(status.st_mode) == (path in _FOLDERS):
                 raise UsageError(f"{file} is not what setup writes there", "move it away")
             text = file.read_text(encoding="utf-8") if stat.S_ISREG(status.st_mode) else None
         except FileNotFoundError:
@@ -103,11 +107,9 @@ class Machine:
         owner = f"{_user(status.st_uid)}:{_group(status.st_gid)}" if self.live else ""
         return Entry(text, stat.S_IMODE(status.st_mode), owner)
 
-    def _runs(self) -> bool:
-        # Both print a word, and end with 0 only for a yes.
-        words = (["is-enabled", "--quiet"], ["is-active", "--quiet"])
-        asked = [processes.run(["systemctl", *word, plan.SERVICE]) for word in words]
-        return all(answer.returncode == 0 for answer in asked)
+    def _asked(self, question: str) -> bool:
+        # It prints a word, and ends with 0 only for a yes.
+        return processes.run(["systemctl", question, "--quiet", plan.SERVICE]).returncode == 0
 
     def _command(self, argv: tuple[str, ...]) -> None:
         try:
@@ -188,12 +190,22 @@ def check(program: str, *, docker: bool, live: bool) -> None:
             )
         )
     if live:
-        _check_live(problems, docker=docker)
+        _check_live(problems, program, docker=docker)
     problems.raise_any()
 
 
-def _check_live(problems: Problems, *, docker: bool) -> None:
+def _check_live(problems: Problems, program: str, *, docker: bool) -> None:
     problems.gather(check_root)
+    for what, path in (("the program", program), ("Python", sys.executable)):
+        real = os.path.realpath(path)
+        # By its own path it is refused anyway.
+        if real.startswith(_HIDDEN) and not program.startswith(_HIDDEN):
+            problems.keep(
+                UsageError(
+                    f"{what} that the service starts is {real}, in somebody's home, where it cannot read",
+                    "make the environment with a Python outside of homes: /usr/bin/python3 -m venv /opt/jenkins-proxy",
+                )
+            )
     if not processes.find("haproxy", {"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}):
         problems.keep(
             UsageError("there is no program haproxy", "install HAProxy 2.6 or newer: apt-get install haproxy")

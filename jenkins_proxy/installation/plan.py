@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 USER = "jenkins-proxy"
 SERVICE = "jenkins-proxy"
 UNIT = "/etc/systemd/system/jenkins-proxy.service"
+DROP_IN = UNIT + ".d"
 SETTINGS = "/etc/jenkins-proxy"
 ENVIRONMENT = SETTINGS + "/environment"
 STATE = "/var/lib/jenkins-proxy"
@@ -55,7 +56,8 @@ class Found:
     :ivar user: whether the user is there.
     :ivar live: whether this is the machine that runs, and not a folder that becomes one.
     :ivar systemd: whether systemd runs it.
-    :ivar running: whether the service is enabled and runs.
+    :ivar enabled: whether systemd starts the service with the machine.
+    :ivar active: whether the service runs, which it does on after its unit is gone.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -63,7 +65,8 @@ class Found:
     user: bool = False
     live: bool = True
     systemd: bool = True
-    running: bool = False
+    enabled: bool = False
+    active: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,11 @@ def undo(found: Found) -> tuple[Action, ...]:
 
 
 def foreign(found: Found) -> tuple[str, ...]:
-    """What people have put into the settings' folder, which only ``--purge`` may take."""
+    """What people have put into the settings' folder and beside the unit, which only ``--purge`` may take."""
     there = found.entries.get(ENVIRONMENT)
     text = (there.text if there else None) or ""
     changed = text and text != environment(consul_of(text))
-    return (*([ENVIRONMENT] if changed else []), *found.others)
+    return (*([ENVIRONMENT] if changed else []), *found.others, *([DROP_IN] if DROP_IN in found.entries else []))
 
 
 def _writes(found: Found, wanted: Mapping[str, Entry]) -> Iterator[Write]:
@@ -185,19 +188,20 @@ def _start(found: Found, *, changed: bool) -> Iterator[Command]:
         return
     if changed:
         yield Command(("systemctl", "daemon-reload"))
-    if not found.running:
+    if not (found.enabled and found.active):
         yield Command(("systemctl", "enable", "--now", SERVICE))
-    elif changed:
+    if found.active and changed:
         yield Command(("systemctl", "restart", SERVICE))
 
 
 def _undo(found: Found) -> Iterator[Action]:
-    if UNIT in found.entries:
-        if found.live and found.systemd:
-            yield Command(("systemctl", "disable", "--now", SERVICE))
-        yield Remove(UNIT)
-        if found.live and found.systemd:
-            yield Command(("systemctl", "daemon-reload"))
+    units = [path for path in (UNIT, DROP_IN) if path in found.entries]
+    told = found.live and found.systemd and (UNIT in units or found.active)
+    if told:
+        yield Command(("systemctl", "disable", "--now", SERVICE))
+    yield from map(Remove, units)
+    if told:
+        yield Command(("systemctl", "daemon-reload"))
     if found.live and STATE in found.entries:
         yield EndHaproxy()
     for path in (STATE, SETTINGS):

@@ -4,7 +4,8 @@
 #
 #   hosts TOP              all of it; HOSTS_KEEP=1 leaves the machines up, and `hosts_down` takes them down
 #   HOSTS_DIR              where roots, secrets and logs are kept
-#   HOSTS_JENKINS_WAR      a jenkins.war, and HOSTS_JENKINS_PLUGINS a jenkins-plugin-manager.jar that has a network.
+#   HOSTS_JENKINS_WAR      a jenkins.war, and HOSTS_JENKINS_PLUGINS a folder of plugins (*.jpi): those of jenkins_plugins
+#                          in ansible/group_vars/all.yml, and what they need. The article's jobs are built then.
 #                          Without them a stand-in answers on Jenkins' port, which the results say.
 
 HOSTS_DIR="${HOSTS_DIR:-$PARTS_CACHE/hosts}"
@@ -155,7 +156,8 @@ hosts_playbook() {
   shift
   local jenkins=(-e "jenkins_war=${HOSTS_JENKINS_WAR:-$war}")
   if [ -n "${HOSTS_JENKINS_WAR:-}" ]; then
-    jenkins+=(-e "jenkins_plugin_manager_url=file://${HOSTS_JENKINS_PLUGINS:?}" -e jenkins_plugin_manager_checksum=)
+    jenkins+=(-e "jenkins_plugins_archive=$HOSTS_DIR/plugins.tar" -e jenkins_library_version=main
+              -e "jenkins_library=git://10.100.0.1/jenkins-proxy.git" -e "jenkins_jobs_git=git://10.100.0.1/books-ms.git")
   else
     echo 'no Jenkins' >"$war"
     jenkins+=(-e '{"jenkins_packages": [], "jenkins_jobs": "none", "jenkins_plugin_manager_checksum": ""}'
@@ -168,9 +170,26 @@ hosts_playbook() {
     -e "secrets_folder=$HOSTS_DIR/secrets" -e "consul_program=$(command -v consul)" "${jenkins[@]}" "$@" </dev/null)
 }
 
+# hosts_repositories TOP serves what Jenkins reads, as a server of git would: this checkout, which is the library, and the
+# demo, which is what the jobs deploy.
+hosts_repositories() {
+  local top=$1 git="$HOSTS_DIR/git" demo="$HOSTS_DIR/git/demo"
+  rm -rf "$git"
+  git init -q --bare -b main "$git/jenkins-proxy.git" && git -C "$top" push -q "$git/jenkins-proxy.git" HEAD:refs/heads/main || return 1
+  cp -R "$top/resources/demo" "$demo"
+  git init -q -b master "$demo" && git -C "$demo" add . \
+    && git -C "$demo" -c user.name=demo -c user.email=demo@example.com commit -q -m 'The demo' \
+    && git clone -q --bare "$demo" "$git/books-ms.git" || return 1
+  nsenter --net="/var/run/netns/$hosts_world" git daemon --export-all --base-path="$git" --listen=10.100.0.1 --reuseaddr "$git" \
+    >"$HOSTS_DIR/git.log" 2>&1 </dev/null &
+  PARTS_PIDS+=($!)
+  (cd "${HOSTS_JENKINS_PLUGINS:?a folder of plugins goes with HOSTS_JENKINS_WAR}" && tar -c ./*.jpi) >"$HOSTS_DIR/plugins.tar"
+}
+
 # hosts_play TOP runs it twice: the second run finds nothing to do.
 hosts_play() {
   local top=$1 run
+  [ -z "${HOSTS_JENKINS_WAR:-}" ] || hosts_repositories "$top" || return 1
   hosts_playbook "$top" --syntax-check || return 1
   if parts_has ansible-lint; then
     (cd "$top/resources/environments/ansible" && ansible-lint --offline --nocolor --profile production) || return 1
@@ -193,10 +212,25 @@ hosts_play() {
 hosts_article() {
   local top=$1 said="$HOSTS_DIR/article.txt" name
   parts_say 'the article, line by line'
-  # A line that begins with `$ ` in a block of the console, and what it goes on with.
-  awk '/^```console$/ { on = 1; next } /^```/ { on = 0 }
+  tar -c -C "$top/resources" demo | hosts_ssh 10.100.199.200 tar -x -C /root || return 1
+  hosts_typed "$top" 0 | tee "$said" || return 1
+  for name in 'HTTP/1.1 200 OK=4' '"ServiceID": "swarm-master:books-ms_app_1:8080"=2' \
+    '"ServiceAddress": "10.100.192.201"=1+' '"ServiceAddress": "10.100.192.202"=1+' 'HTTP/1.1 503=1'; do
+    hosts_counted "${name%=*}" "${name##*=}" "$said" || return 1
+  done
+  [ -n "${HOSTS_JENKINS_WAR:-}" ] || return 0
+  parts_say "the article's jobs, built by Jenkins"
+  hosts_typed "$top" 1 | tee "$HOSTS_DIR/jobs.txt" || return 1
+  hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && hosts_counted ' SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
+}
+
+# hosts_typed TOP 0|1 types on the machine `jenkins` each line of that page that begins with `$ ` in a block of the console,
+# with what it goes on with: those under a heading with Jenkins in it, or all others.
+hosts_typed() {
+  awk -v wanted="$2" '
+       /^## / { jenkins = /Jenkins/ ? 1 : 0 } /^```console$/ { on = jenkins == wanted; next } /^```/ { on = 0 }
        on && (more || /^\$ /) { line = more ? more "\n" $0 : substr($0, 3); if (line ~ /\\$/) more = line; else { more = ""; printf "%s%c", line, 0 } }' \
-    "$top/docs/four-machines.md" | {
+    "$1/docs/four-machines.md" | {
     cat <<'END'
 cd /root/demo
 # As on a terminal: no progress of curl, no JSON of ours, and the prompt on a line of its own.
@@ -212,13 +246,8 @@ typed() {
 }
 END
     while IFS= read -r -d '' line; do printf 'typed %q\n' "$line"; done
-  } >"$HOSTS_DIR/article.sh"
-  tar -c -C "$top/resources" demo | hosts_ssh 10.100.199.200 tar -x -C /root || return 1
-  hosts_ssh 10.100.199.200 bash -l <"$HOSTS_DIR/article.sh" | tee "$said" || return 1
-  for name in 'HTTP/1.1 200 OK=4' '"ServiceID": "swarm-master:books-ms_app_1:8080"=2' \
-    '"ServiceAddress": "10.100.192.201"=1+' '"ServiceAddress": "10.100.192.202"=1+' 'HTTP/1.1 503=1'; do
-    hosts_counted "${name%=*}" "${name##*=}" "$said" || return 1
-  done
+  } >"$HOSTS_DIR/typed.sh"
+  hosts_ssh 10.100.199.200 bash -l <"$HOSTS_DIR/typed.sh"
 }
 
 # hosts_counted PATTERN NUMBER[+] FILE: whether so many lines match; with + at the least.

@@ -94,7 +94,8 @@ def settings(environments: Path) -> str:
 def test_the_machines_have_the_articles_names_and_addresses(environments: Path) -> None:
     vagrant = re.findall(r'^  "([\w-]+)" => "([\d.]+)",$', (environments / "vagrant/Vagrantfile").read_text(), re.M)
     inventory = re.findall(r"^([\w-]+) address=([\d.]+)$", (environments / "ansible/inventory.ini").read_text(), re.M)
-    namespaces = re.findall(r"([\w-]+)=(10\.[\d.]+)", (environments / "hosts.sh").read_text())
+    (hosts,) = re.findall(r"^HOSTS='(.*)'$", (environments / "hosts.sh").read_text(), re.M)
+    namespaces = [host.split("=") for host in hosts.split()]
     assert dict(vagrant) == dict(inventory) == dict(namespaces) == ARTICLE
     # Vagrant brings them up in this order, and the last has all of them set up.
     assert [name for name, _ in vagrant] == list(ARTICLE)
@@ -158,6 +159,23 @@ def test_a_command_says_when_it_changes_something(tasks: list[dict]) -> None:
     silent = [task["name"] for task, command in commands if command and "creates" not in command]
     assert silent
     assert not [task["name"] for task in tasks if task["name"] in silent and "changed_when" not in task]
+
+
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        ("[jenkins-proxy] * + node docker\n", True),
+        ("[jenkins-proxy] * ~ deploy\n", True),
+        ("[jenkins-proxy] * = deploy\n[jenkins-proxy] * 0 to create, 0 to change, 3 unchanged, 0 to delete", False),
+        ("", False),
+    ],
+)
+def test_seeding_counts_as_a_change_where_the_tool_says_so(tasks: list[dict], said: str, changed: bool) -> None:
+    (condition,) = [task["changed_when"] for task in tasks if task.get("register") == "jenkins_seeded"]
+    environment = jinja2.Environment(autoescape=True)
+    environment.tests["search"] = lambda text, pattern: bool(re.search(pattern, text))
+    seeded = {"stdout": "{}", "stderr": said}
+    assert environment.compile_expression(condition)(jenkins_seeded=seeded) is changed
 
 
 def test_no_secret_is_shown(environments: Path, tasks: list[dict]) -> None:

@@ -17,7 +17,7 @@ def installed(consul: str = "", **changes: object) -> Found:
     """A machine on which all of it was done."""
     actions = plan.install(Found(), TEMPLATE, PROGRAM, consul)
     entries = {action.path: action.entry for action in actions if isinstance(action, Write)}
-    return dataclasses.replace(Found(entries, user=True, running=True), **changes)
+    return dataclasses.replace(Found(entries, user=True, enabled=True, active=True), **changes)
 
 
 def texts(actions: tuple[plan.Action, ...]) -> list[str]:
@@ -43,8 +43,9 @@ def test_a_fresh_machine_gets_a_user_before_what_is_his_and_the_service_last() -
         (installed(), []),
         (installed("http://consul:8500"), []),
         (installed(user=False), ["run useradd"]),
-        (installed(running=False), ["run systemctl enable --now jenkins-proxy"]),
-        (installed(running=False, systemd=False), []),
+        (installed(enabled=False), ["run systemctl enable --now jenkins-proxy"]),
+        (installed(active=False), ["run systemctl enable --now jenkins-proxy"]),
+        (installed(active=False, systemd=False), []),
     ],
 )
 def test_what_is_there_is_passed_over(found: Found, expected: list[str]) -> None:
@@ -58,6 +59,22 @@ def test_a_new_program_is_a_new_unit_and_a_restart_that_loses_nothing() -> None:
         "run systemctl daemon-reload",
         "run systemctl restart jenkins-proxy",
     ]
+
+
+@pytest.mark.parametrize(
+    ("states", "commands"),
+    [
+        ({"enabled": False}, ["enable --now", "restart"]),
+        ({"active": False}, ["enable --now"]),
+        ({"systemd": False}, None),
+    ],
+)
+def test_a_new_unit_reaches_what_runs_also_where_people_have_disabled_it(
+    states: dict[str, bool], commands: list[str] | None
+) -> None:
+    done = texts(plan.install(installed(**states), TEMPLATE, "/opt/new/bin/jenkins-proxy", ""))[1:]
+    expected = [] if commands is None else ["daemon-reload", *(f"{command} jenkins-proxy" for command in commands)]
+    assert done == [f"run systemctl {command}" for command in expected]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o666])
@@ -105,6 +122,25 @@ def test_undoing_takes_away_what_was_made_and_the_user_last() -> None:
         "run userdel jenkins-proxy",
     ]
     assert plan.undo(Found()) == ()
+
+
+def test_a_service_that_runs_on_after_its_unit_is_gone_is_ended() -> None:
+    """Somebody has removed the unit: the daemon would go on, and keep its user from going."""
+    there = installed()
+    entries = {path: entry for path, entry in there.entries.items() if path != plan.UNIT}
+    assert texts(plan.undo(dataclasses.replace(there, entries=entries)))[:3] == [
+        "run systemctl disable --now jenkins-proxy",
+        "run systemctl daemon-reload",
+        "end the HAProxy of /var/lib/jenkins-proxy",
+    ]
+
+
+def test_what_systemctl_edit_has_made_is_peoples_and_goes_with_a_purge() -> None:
+    there = installed()
+    edited = dataclasses.replace(there, entries={**there.entries, plan.DROP_IN: Entry(None, 0o755, "root:root")})
+    assert plan.foreign(edited) == (plan.DROP_IN,)
+    assert f"remove {plan.DROP_IN}" in texts(plan.undo(edited))
+    assert plan.install(edited, TEMPLATE, PROGRAM, "") == ()
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,17 @@ def test_a_program_in_a_home_is_refused_as_the_unit_cannot_read_there() -> None:
     assert "2 problems" in caught.value.message and "is in somebody's home" in caught.value.message
 
 
+@pytest.mark.parametrize("what", ["the program", "Python"])
+def test_what_only_leads_into_a_home_is_refused_too(tmp_path: Path, monkeypatch, what: str) -> None:
+    """An environment in /opt that a Python of somebody's made, as pyenv's; or a link from /opt."""
+    link = tmp_path / "jenkins-proxy"
+    link.symlink_to("/home/me/python3" if what == "the program" else sys.executable)
+    monkeypatch.setattr(sys, "executable", "/home/me/python3" if what == "Python" else "/usr/bin/python3")
+    with pytest.raises(UsageError) as caught:
+        machine.check(str(link), docker=False, live=True)
+    assert f"{what} that the service starts is /home/me/python3, in somebody's home" in f"{caught.value}"
+
+
 def test_who_is_not_root_is_told_all_at_once(homeless, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr("jenkins_proxy.processes.find", lambda *_: None)
@@ -155,19 +166,15 @@ def test_a_command_that_fails_is_one_line_with_its_own_words(tmp_path: Path, mon
         here.do(Command(("no-such",)))
 
 
-@pytest.mark.parametrize(
-    ("enabled", "active", "running"), [(0, 0, True), (1, 0, False), (0, 3, False)], ids=["both", "active", "enabled"]
-)
-def test_asks_systemd_whether_the_service_runs(
-    tmp_path: Path, monkeypatch, enabled: int, active: int, running: bool
-) -> None:
+@pytest.mark.parametrize(("enabled", "active"), [(True, True), (False, True), (True, False)])
+def test_asks_systemd_whether_the_service_runs(tmp_path: Path, monkeypatch, enabled: bool, active: bool) -> None:
     (tmp_path / "systemctl").write_text(
-        f"#!/bin/sh\ncase $1 in is-enabled) exit {enabled} ;; is-active) exit {active} ;; esac\n"
+        f"#!/bin/sh\ncase $1 in is-enabled) {str(enabled).lower()} ;; is-active) {str(active).lower()} ;; esac\n"
     )
     (tmp_path / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = Machine(tmp_path, live=True, systemd=tmp_path).find()
-    assert (found.systemd, found.running) == (True, running)
+    assert (found.systemd, found.enabled, found.active) == (True, enabled, active)
 
 
 def test_an_owner_whom_nobody_knows_is_one_line(tmp_path: Path) -> None:
