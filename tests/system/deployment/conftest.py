@@ -22,6 +22,7 @@ import pytest
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.model import Route
+from tests.fixtures.shared import daemon_of_all
 from tests.fixtures.traffic import asking
 
 
@@ -33,13 +34,16 @@ def image(books_image):
 
 @dataclass
 class Machine:
-    """One machine as a newcomer has it: registry, agent, HAProxy and API in one daemon, started by ``serve``."""
+    """One machine as a newcomer has it: registry, agent, HAProxy and API in one daemon, started by ``serve``.
+
+    :ivar process: of the daemon, where it is the test's own.
+    """
 
     proxy: str
     consul: str
     entry: str
     folder: Path
-    process: subprocess.Popen = field(repr=False)
+    process: subprocess.Popen | None = field(default=None, repr=False)
     docker_host: str = ""
 
     @property
@@ -61,70 +65,63 @@ class Machine:
         return ProxyClient(self.proxy)
 
 
-@contextlib.contextmanager
-def machines(haproxy, free_port, wait_for, tmp_path_factory) -> Iterator[Callable[..., Machine]]:
-    """``start()`` is a fresh daemon with everything in it, or with more arguments; all end with the block."""
-    started = []
-    left = []
+def serve_argv(machine: Machine, *more: str) -> list[str]:
+    """The command of a fresh daemon with everything in it, or with more arguments."""
+    proxy, consul, entry = (url.partition("//")[2] for url in (machine.proxy, machine.consul, machine.entry))
+    argv = [sys.executable, "-m", "jenkins_proxy", "serve", "--listen", proxy, "--registry-listen", consul]
+    return [*argv, "--bind", entry, "--state-dir", str(machine.folder / "state"), "--stop-haproxy", *more]
 
-    def start(*more: str) -> Machine:
-        folder = tmp_path_factory.mktemp("serve")
-        left.append(folder / "state" / "haproxy" / "haproxy.pid")
-        proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
-        argv = [
-            sys.executable,
-            "-m",
-            "jenkins_proxy",
-            "serve",
-            "--listen",
-            proxy,
-            "--registry-listen",
-            consul,
-            "--bind",
-            entry,
-            "--state-dir",
-            str(folder / "state"),
-            "--stop-haproxy",
-            *more,
-        ]
-        environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
-        started.append(process)
 
-        def ready() -> bool:
-            assert process.poll() is None, (folder / "log").read_text()
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{proxy}/healthz", timeout=5) as answer:
-                return answer.status == 200
-            return False
+def serve_environ(haproxy: str) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
 
-        wait_for(ready, "serve to be ready")
-        return Machine(f"http://{proxy}", f"http://{consul}", f"http://{entry}", folder, process)
 
-    try:
-        yield start
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(timeout=30)
-        # Of a daemon that a test killed, HAProxy goes on to serve users.
-        for pid in filter(Path.exists, left):
-            os.kill(int(pid.read_text()), signal.SIGTERM)
+def ready(machine: Machine) -> bool:
+    """Whether its daemon serves. :raises AssertionError: when it has ended."""
+    log = machine.folder / "log"
+    assert machine.process is None or machine.process.poll() is None, log.read_text()
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{machine.proxy}/healthz", timeout=5) as answer:
+        return answer.status == 200
+    return False
 
 
 @pytest.fixture(scope="session")
 def machine(haproxy, docker, free_port, wait_for, tmp_path_factory) -> Iterator[Machine]:
-    """The daemon that tests share: take services of your own."""
-    with machines(haproxy, free_port, wait_for, tmp_path_factory) as start:
-        yield start()
+    """The daemon that the tests of all workers share: take services of your own."""
+
+    def start(folder: Path, launch: Callable[..., None]) -> None:
+        urls = [f"http://127.0.0.1:{free_port()}" for _ in range(3)]
+        made = Machine(*urls, folder)
+        launch(serve_argv(made), folder / "log", env=serve_environ(haproxy))
+        wait_for(lambda: ready(made), "serve to be ready")
+        (folder / "urls").write_text("\n".join(urls))
+
+    with daemon_of_all(tmp_path_factory, "machine", start) as folder:
+        yield Machine(*(folder / "urls").read_text().splitlines(), folder)
 
 
 @pytest.fixture
 def start_machine(haproxy, docker, free_port, wait_for, tmp_path_factory) -> Iterator[Callable[..., Machine]]:
-    """The daemons of a test: each that runs on follows every container of the engine."""
-    with machines(haproxy, free_port, wait_for, tmp_path_factory) as start:
-        yield start
+    """``start_machine()`` is a daemon of the test's own: each that runs on follows every container of the engine."""
+    started: list[Machine] = []
+
+    def start(*more: str) -> Machine:
+        made = Machine(*(f"http://127.0.0.1:{free_port()}" for _ in range(3)), tmp_path_factory.mktemp("serve"))
+        with (made.folder / "log").open("wb") as log:
+            made.process = subprocess.Popen(serve_argv(made, *more), stdout=log, stderr=log, env=serve_environ(haproxy))
+        started.append(made)
+        wait_for(lambda: ready(made), "serve to be ready")
+        return made
+
+    yield start
+    for made in started:
+        made.process.terminate()
+    for made in started:
+        made.process.wait(timeout=30)
+        # Of a daemon that a test killed, HAProxy goes on to serve users.
+        pid = made.folder / "state" / "haproxy" / "haproxy.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
 @dataclass(frozen=True)
