@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from jenkins_proxy.clients.proxy import ProxyClient
 from tests.fixtures.traffic import Echoing
 
 
@@ -163,6 +164,15 @@ class Daemon:
             "/v1/agent/service/register",
             {"ID": f"{service}-{backend.port}", "Name": service, "Address": "127.0.0.1", "Port": backend.port, **check},
         )
+
+    def clear(self) -> None:
+        """No routes and no instances, as at its start."""
+        with contextlib.closing(ProxyClient(self.api)) as client:
+            for route in client.routes():
+                client.remove_route(route["service"])
+        with urllib.request.urlopen(self.registry + "/v1/agent/services", timeout=10) as answer:
+            for identity in json.load(answer):
+                self._put(f"/v1/agent/service/deregister/{identity}", None)
 
     def deregister(self, service: str, backend: Backend) -> None:
         self._put(f"/v1/agent/service/deregister/{service}-{backend.port}", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import threading
@@ -16,6 +17,33 @@ from jenkins_proxy.model import Address, Route
 BOOKS = "/api/v1/books"
 RECONFIGURE = f"/v1/docker-flow-proxy/reconfigure?serviceName=books-ms&servicePath={BOOKS}"
 SIGNS = "/aZ09._~!$&()*+;=:@-%20%C3%BC"
+
+
+@pytest.fixture(scope="module")
+def kept(make_shared_daemon):
+    """``kept()`` is the daemon that the tests of this file share, ``kept(consul)`` the one beside that Consul."""
+
+    @functools.cache
+    def start(consul: str = ""):
+        made = make_shared_daemon(consul=consul)
+        made.start()
+        return made
+
+    return start
+
+
+@pytest.fixture(params=[pytest.param("", id="embedded"), pytest.param("consul_url", id="consul")])
+def daemon(request, kept):
+    """One that serves; each test runs with the embedded registry and with a real Consul."""
+    one = kept(request.getfixturevalue(request.param)) if request.param else kept()
+    yield one
+    one.clear()
+
+
+@pytest.fixture
+def embedded(kept):
+    yield kept()
+    kept().clear()
 
 
 def test_the_articles_lines_work_unchanged(daemon, backends, wait_for) -> None:
@@ -138,16 +166,14 @@ def test_a_bad_route_changes_nothing_for_the_others(daemon, backends) -> None:
         ("path_reg", "^/[a-z_~!&=:@<>-]+(/v[0-9]|/w){1}[$]*[.]x?$", "/books/v1$$.x"),
     ],
 )
-def test_every_sign_that_the_grammar_allows_reaches_haproxy(make_daemon, backends, path_type, path, asked) -> None:
-    daemon = make_daemon()
-    daemon.start()
+def test_every_sign_that_the_grammar_allows_reaches_haproxy(embedded, backends, path_type, path, asked) -> None:
     (backend,) = backends()
-    daemon.register("books-ms", backend)
-    client = ProxyClient(daemon.api)
+    embedded.register("books-ms", backend)
+    client = ProxyClient(embedded.api)
     rewrite = {"req_path_search": "^/[a-zA-Z0-9._~!&=:@<>^$*+?()|-]{9}$", "req_path_replace": "/Az09._~!&=:@*+;-"}
     client.put_route(Route("books-ms", (path,), ("*.example.com",), path_type, **rewrite))
-    assert daemon.get(asked, "a.example.com") == (200, str(backend.port))
-    assert daemon.get("/x", "a.example.com")[0] == 503
+    assert embedded.get(asked, "a.example.com") == (200, str(backend.port))
+    assert embedded.get("/x", "a.example.com")[0] == 503
     client.close()
 
 
@@ -231,18 +257,3 @@ def _sessions(daemon) -> int:
 
 def _draining(daemon) -> list[int]:
     return [one["port"] for one in daemon.told()["services"][0]["instances"] if one["draining"] and not one["serving"]]
-
-
-def test_events_and_metrics_tell_what_happened(daemon, backends, wait_for) -> None:
-    (backend, second) = backends(2)
-    daemon.register("books-ms", backend)
-    assert daemon.curl(RECONFIGURE)[0] == 0
-    daemon.register("books-ms", second)
-    wait_for(lambda: len(daemon.answering(BOOKS)) == 2)
-    kinds = wait_for(lambda: {event["kind"] for event in daemon.told()["events"]} >= {"route-put", "in-rotation"})
-    assert kinds
-    metrics = daemon.curl("/metrics")[1]
-    assert 'jenkins_proxy_instances{service="books-ms",state="serving"} 2' in metrics
-    assert "jenkins_proxy_registry_up 1" in metrics
-    assert 'jenkins_proxy_requests_total{code="2xx",service="books-ms"}' in metrics
-    assert "jenkins_proxy_change_to_rotation_seconds_count 0" not in metrics

@@ -279,3 +279,18 @@ def test_the_api_speaks_https(make_daemon, tmp_path, backends) -> None:
     client = ProxyClient(daemon.api, "s3cret", str(cert))
     assert client.put_route(Route("books-ms", (BOOKS,)))["instances"][0]["serving"] is True
     client.close()
+
+
+def test_events_and_metrics_tell_what_happened(daemon, backends, wait_for) -> None:
+    (backend, second) = backends(2)
+    daemon.register("books-ms", backend)
+    assert daemon.curl(RECONFIGURE)[0] == 0
+    daemon.register("books-ms", second)
+    wait_for(lambda: len(daemon.answering(BOOKS)) == 2)
+    kinds = wait_for(lambda: {event["kind"] for event in daemon.told()["events"]} >= {"route-put", "in-rotation"})
+    assert kinds
+    metrics = daemon.curl("/metrics")[1]
+    assert 'jenkins_proxy_instances{service="books-ms",state="serving"} 2' in metrics
+    assert "jenkins_proxy_registry_up 1" in metrics
+    assert 'jenkins_proxy_requests_total{code="2xx",service="books-ms"}' in metrics
+    assert "jenkins_proxy_change_to_rotation_seconds_count 0" not in metrics
