@@ -49,7 +49,7 @@ def embed():
     thread.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def consul_url(consul_url, wait_for) -> str:
     """The shared Consul, once it has entered itself: a moment after it has a leader."""
     wait_for(lambda: requests.get(f"{consul_url}/v1/health/state/passing").json(), "Consul's own health")
