@@ -135,15 +135,13 @@ class ConsulServer:
             self._process = None
 
 
-@pytest.fixture
-def consul_server(consul_program, free_port, wait_for, tmp_path):
+def _consul_servers(consul_program, free_port, wait_for, tmp_path_factory):
     """``consul_server(keep=True)`` starts a Consul of the test's own, whose data outlive its stop."""
     started = []
 
     def start(*, keep: bool = False, https: bool = False, **more) -> ConsulServer:
         ports = {name: free_port() for name in ("server", "serf_lan", "serf_wan", "https" if https else "http")}
-        folder = tmp_path / f"consul-{len(started)}"
-        folder.mkdir()
+        folder = tmp_path_factory.mktemp("consul")
         made = ConsulServer(consul_program, folder, {"http": -1, **ports}, keep=keep, **more)
         started.append(made)
         made.start(wait_for)
@@ -152,6 +150,10 @@ def consul_server(consul_program, free_port, wait_for, tmp_path):
     yield start
     for server in started:
         server.stop()
+
+
+consul_server = pytest.fixture(_consul_servers)
+module_consul_server = pytest.fixture(scope="module")(_consul_servers)
 
 
 class Daemon:
@@ -192,22 +194,31 @@ class Daemon:
         return answer.status_code, answer.text
 
 
-@pytest.fixture
-def start_daemon(haproxy, free_port, wait_for, tmp_path):
+def _daemons(haproxy, free_port, wait_for, tmp_path_factory):
     """``start_daemon("--consul", url, JENKINS_PROXY_TOKEN="x")`` is a ``serve`` with its API on loopback."""
     started = []
 
     def start(*arguments: str, scheme: str = "http", **environment: str) -> Daemon:
         api, entry = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        folder = tmp_path / f"serve-{len(started)}"
-        argv = ["serve", "--listen", api, "--bind", entry, "--state-dir", str(folder), "--stop-haproxy", *arguments]
+        folder = tmp_path_factory.mktemp("serve")
+        argv = [
+            "serve",
+            "--listen",
+            api,
+            "--bind",
+            entry,
+            "--state-dir",
+            str(folder / "state"),
+            "--stop-haproxy",
+            *arguments,
+        ]
         path = f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"
         made = Daemon(
             argv,
             {**os.environ, "PATH": path, **environment},
             f"{scheme}://{api}",
             f"http://{entry}",
-            tmp_path / f"serve-{len(started)}.log",
+            folder / "log",
         )
         started.append(made)
         made.start(wait_for)
@@ -218,8 +229,11 @@ def start_daemon(haproxy, free_port, wait_for, tmp_path):
         daemon.stop()
 
 
-@pytest.fixture
-def start_agent():
+start_daemon = pytest.fixture(_daemons)
+module_start_daemon = pytest.fixture(scope="module")(_daemons)
+
+
+def _agents():
     """``start_agent(host, ip)`` is our registrator for one engine; it ends with the test."""
     started = []
 
@@ -232,6 +246,10 @@ def start_agent():
         agent.terminate()
     for agent in started:
         assert agent.wait(timeout=20) == 143
+
+
+start_agent = pytest.fixture(_agents)
+module_start_agent = pytest.fixture(scope="module")(_agents)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ def cluster(authority, start_cluster):
     return SecureNode(started.host(1), started.address(1), str(made[-1].cert.parent))
 
 
-@pytest.fixture
-def consul(loopback_certificate, authority, consul_server, wait_for):
+@pytest.fixture(scope="module")
+def consul(loopback_certificate, authority, module_consul_server, wait_for):
     """A Consul by https that asks for certificates, with ACLs that deny by default.
 
     ``consul("proxy")`` are the variables for a part with a certificate and a token of its own, with the policy that
@@ -46,7 +47,7 @@ def consul(loopback_certificate, authority, consul_server, wait_for):
     """
     root, tls = str(uuid.uuid4()), loopback_certificate
     acl = {"enabled": True, "default_policy": "deny", "tokens": {"master": root, "agent": root}}
-    server = consul_server(https=True, verify_incoming_https=True, acl=acl, **tls.consul_keys())
+    server = module_consul_server(https=True, verify_incoming_https=True, acl=acl, **tls.consul_keys())
     with requests.Session() as session:
         # REQUESTS_CA_BUNDLE of whoever runs the tests would win over `verify`.
         session.trust_env = False
@@ -56,6 +57,7 @@ def consul(loopback_certificate, authority, consul_server, wait_for):
         def put(path: str, **body: object) -> requests.Response:
             return session.put(server.url + path, data=json.dumps(body), timeout=10)
 
+        @functools.cache
         def environment(part: str) -> dict[str, str]:
             rules = rights.policy(part)
             wait_for(lambda: put("/v1/acl/policy", Name=part, Rules=rules).ok, "Consul's ACLs")
@@ -71,16 +73,16 @@ def consul(loopback_certificate, authority, consul_server, wait_for):
         yield environment
 
 
-@pytest.fixture
-def books(loopback_certificate, authority, cluster, consul, start_daemon, start_agent, delivery):
-    """The service ``books``, whose commands find all they need in the environment."""
-    engine = {
-        "DOCKER_HOST": cluster.host,
-        "DOCKER_TLS_VERIFY": "1",
-        "DOCKER_CERT_PATH": cluster.certificates,
-    }
+@pytest.fixture(scope="module")
+def engine(cluster):
+    """The variables for the engine."""
+    return {"DOCKER_HOST": cluster.host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": cluster.certificates}
+
+
+@pytest.fixture(scope="module")
+def daemon(loopback_certificate, cluster, engine, consul, module_start_daemon, module_start_agent):
     tls = loopback_certificate
-    daemon = start_daemon(
+    made = module_start_daemon(
         "--tls-cert",
         str(tls.cert),
         "--tls-key",
@@ -93,7 +95,13 @@ def books(loopback_certificate, authority, cluster, consul, start_daemon, start_
         JENKINS_PROXY_TOKEN=TOKEN,
         **consul(rights.PROXY),
     )
-    start_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
+    module_start_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
+    return made
+
+
+@pytest.fixture
+def books(loopback_certificate, engine, consul, daemon, delivery):
+    """The service ``books``, whose commands find all they need in the environment."""
     made = delivery(
         "books",
         **engine,
@@ -101,7 +109,7 @@ def books(loopback_certificate, authority, cluster, consul, start_daemon, start_
         JENKINS_PROXY_URL=daemon.api,
         JENKINS_PROXY_ENTRY=daemon.entry,
         JENKINS_PROXY_TOKEN=TOKEN,
-        JENKINS_PROXY_CACERT=str(tls.ca),
+        JENKINS_PROXY_CACERT=str(loopback_certificate.ca),
     )
     made.daemon = daemon
     made.write(1)
@@ -111,25 +119,6 @@ def books(loopback_certificate, authority, cluster, consul, start_daemon, start_
 
 def errors(text: str) -> list[str]:
     return [line for line in text.splitlines() if "ERROR" in line]
-
-
-def test_deployed_and_scaled_with_what_the_environment_gives(books):
-    deployed = books.deploy()
-    assert deployed.code == 0, deployed.text
-    assert books.daemon.get("/books/") == (200, "version 1\n")
-    scaled = books.run("scale", "2")
-    assert (scaled.code, len(scaled.report["instances"])) == (0, 2), scaled.text
-    own = books.environment
-    certificate = {
-        "JENKINS_PROXY_CLIENT_CERT": own["CONSUL_CLIENT_CERT"],
-        "JENKINS_PROXY_CLIENT_KEY": own["CONSUL_CLIENT_KEY"],
-    }
-    again = books.deploy(JENKINS_PROXY_TOKEN="", **certificate)
-    assert again.code == 0, again.text
-    assert "audit: deploy (certificate) from 127.0.0.1: promote books: 200" in books.daemon.said
-    assert "lacks what" not in books.daemon.said
-    for secret in (TOKEN, books.environment["CONSUL_HTTP_TOKEN"]):
-        assert secret not in deployed.text + scaled.text + str(deployed.report) + books.daemon.said
 
 
 @pytest.mark.parametrize(
@@ -152,3 +141,22 @@ def test_a_wrong_credential_is_one_line_before_anything_is_started(books, wrong,
     assert error in line
     assert next(iter(wrong)) in ended.text
     assert books.compose("ps", "-q") == ""
+
+
+def test_deployed_and_scaled_with_what_the_environment_gives(books):
+    deployed = books.deploy()
+    assert deployed.code == 0, deployed.text
+    assert books.daemon.get("/books/") == (200, "version 1\n")
+    scaled = books.run("scale", "2")
+    assert (scaled.code, len(scaled.report["instances"])) == (0, 2), scaled.text
+    own = books.environment
+    certificate = {
+        "JENKINS_PROXY_CLIENT_CERT": own["CONSUL_CLIENT_CERT"],
+        "JENKINS_PROXY_CLIENT_KEY": own["CONSUL_CLIENT_KEY"],
+    }
+    again = books.deploy(JENKINS_PROXY_TOKEN="", **certificate)
+    assert again.code == 0, again.text
+    assert "audit: deploy (certificate) from 127.0.0.1: promote books: 200" in books.daemon.said
+    assert "lacks what" not in books.daemon.said
+    for secret in (TOKEN, books.environment["CONSUL_HTTP_TOKEN"]):
+        assert secret not in deployed.text + scaled.text + str(deployed.report) + books.daemon.said
