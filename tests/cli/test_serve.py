@@ -11,18 +11,18 @@ import sys
 import pytest
 
 from jenkins_proxy import settings
-from jenkins_proxy.cli import dispatch
+from jenkins_proxy.cli import dispatch, main
 from jenkins_proxy.cli import serve as command
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
 
 
 @pytest.fixture
-def serve(tmp_path, free_port):
-    """``serve("--insecure", …)``: how it ended that could not start. It has free ports and a directory unless others
-    are given, or it is to ``leave`` them out."""
+def words(tmp_path, free_port):
+    """``words("--insecure", …)``: arguments of ``serve``. It has free ports and a directory unless others are given, or
+    it is to ``leave`` them out."""
 
-    def run(*arguments: str, leave: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess:
+    def made(*arguments: str, leave: tuple[str, ...] = ()) -> list[str]:
         usual = {
             "--listen": f"127.0.0.1:{free_port()}",
             "--bind": f"127.0.0.1:{free_port()}",
@@ -32,9 +32,30 @@ def serve(tmp_path, free_port):
         given = [
             word for option, value in usual.items() if option not in (*arguments, *leave) for word in (option, value)
         ]
-        argv = [sys.executable, "-m", "jenkins_proxy", "serve", *given, *arguments]
+        return ["serve", *given, *arguments]
+
+    return made
+
+
+@pytest.fixture
+def serve(words):
+    """``serve("--insecure", …)``: how the process ended that could not start."""
+
+    def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess:
+        argv = [sys.executable, "-m", "jenkins_proxy", *words(*arguments)]
         env = {**os.environ, **environ}
         return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+@pytest.fixture
+def asked(words, capsys):
+    """The same without a process of its own: for what is refused before anything is started."""
+
+    def run(*arguments: str, leave: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+        argv = words(*arguments, leave=leave)
+        return subprocess.CompletedProcess(argv, main(argv), *capsys.readouterr())
 
     return run
 
@@ -81,13 +102,16 @@ def test_a_taken_port_is_named(serve, haproxy: str, taken: int, option: str, hin
         (["--hard-stop-after", "soon"], "--hard-stop-after: 'soon' is not a number of seconds", "--help"),
     ],
 )
-def test_a_bad_option_is_named(serve, arguments: list, says: str, hint: str) -> None:
-    refused(serve(*arguments), says, hint)
+def test_a_bad_option_is_named(asked, arguments: list, says: str, hint: str) -> None:
+    refused(asked(*arguments), says, hint)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--registry-listen", "127.0.0.1:8500"), ("--ip", "10.0.0.1")])
-def test_what_is_for_the_embedded_registry_is_refused_beside_a_consul(serve, option: str, value: str) -> None:
-    done = serve(option, value, leave=("--registry-listen",), CONSUL_HTTP_ADDR="127.0.0.1:8500")
+def test_what_is_for_the_embedded_registry_is_refused_beside_a_consul(
+    asked, monkeypatch, option: str, value: str
+) -> None:
+    monkeypatch.setenv("CONSUL_HTTP_ADDR", "127.0.0.1:8500")
+    done = asked(option, value, leave=("--registry-listen",))
     refused(done, f"{option} is for the embedded registry, but CONSUL_HTTP_ADDR names a Consul", "leave out")
 
 

@@ -169,15 +169,21 @@ def test_one_that_is_started_during_a_hold_keeps_to_it(three, start_daemon, wait
     wait_for(lambda: answering(late, KEYED) == {"new"}, "the late one to take the key")
 
 
+@pytest.fixture(scope="module")
+def shared(module_consul_server, module_start_daemon, module_start_agent, docker):
+    """The registry and three proxies, and an agent for this machine's engine: take services of your own."""
+    server = module_consul_server()
+    module_start_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
+    return server, [module_start_daemon("--consul", server.url) for _ in range(3)]
+
+
 @pytest.fixture
-def books(consul_server, start_daemon, start_agent, delivery, docker, wait_for):
+def books(shared, delivery, wait_for):
     """Three proxies, and a service on this machine's engine that is deployed at the first of them."""
-    server = consul_server()
-    daemons = [start_daemon("--consul", server.url) for _ in range(3)]
+    server, daemons = shared
     with Consul(server.url) as registry:
         for daemon in daemons:
             wait_for(functools.partial(registry.kv_get, f"jenkins-proxy/proxies/{name(daemon)}"), "all three to live")
-    start_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
     made = delivery(
         f"books-{secrets.token_hex(3)}",
         CONSUL_HTTP_ADDR=server.url,
@@ -188,6 +194,7 @@ def books(consul_server, start_daemon, start_agent, delivery, docker, wait_for):
     made.write(1)
     yield daemons, made
     made.compose("down", "--timeout", "1")
+    daemons[0].client.remove_route(made.service)
 
 
 def test_a_deploy_ends_when_all_have_promoted(books):

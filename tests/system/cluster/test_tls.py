@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def consul(loopback_certificate, authority, module_consul_server, wait_for):
         def put(path: str, **body: object) -> requests.Response:
             return session.put(server.url + path, data=json.dumps(body), timeout=10)
 
+        @functools.cache
         def environment(part: str) -> dict[str, str]:
             rules = rights.policy(part)
             wait_for(lambda: put("/v1/acl/policy", Name=part, Rules=rules).ok, "Consul's ACLs")
