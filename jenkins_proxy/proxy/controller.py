@@ -28,6 +28,7 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_service import HoldService
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.drain_monitor import DrainMonitor
 from jenkins_proxy.proxy.reconcile.drift_monitor import DriftMonitor
 from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
 from jenkins_proxy.proxy.reconcile.hold_monitor import HoldMonitor
@@ -80,6 +81,7 @@ class Controller:
             self._desired, self._applier, events=self.events, heartbeat=self._heartbeat, timing=timing
         )
         self._hold_monitor = HoldMonitor(self._desired, self._loop, haproxy, timing)
+        self._drain_monitor = DrainMonitor(self._desired, self._loop, haproxy, self._heartbeat, timing)
         self._drift_monitor = DriftMonitor(self._loop, self._applier, haproxy, events=self.events, timing=timing)
         self._persistence = Persistence(self._desired, cache)
         self._discovery = Discovery(
@@ -149,6 +151,7 @@ class Controller:
             self._persistence.run,
             self._heartbeat.run,
             self._hold_monitor.run,
+            self._drain_monitor.run,
             self._drift_monitor.run,
             self.counting.run,
         ):

@@ -35,12 +35,13 @@ from jenkins_proxy.proxy.models import (
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
-from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
+from jenkins_proxy.proxy.reconcile.peers import Drained, Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
 from jenkins_proxy.proxy.take_over import remainders
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
+from jenkins_proxy.validation import few
 
 
 class ProxyService:
@@ -200,12 +201,12 @@ class ProxyService:
         stream_timeout: float,
         proxies: float | None = None,
     ) -> RouteState:
-        """No new requests to these instances, from any live proxy that does not lag; answers when none is in flight on
-        them here.
+        """No new requests to these instances, from any live proxy that does not lag; answers when none of these has one
+        in flight on them.
 
         :param timeout: seconds to wait for that.
         :param stream_timeout: seconds to wait for streams: upgraded connections, and answers without a length; then
-            they are cut.
+            those of this proxy are cut.
         :param proxies: as of :meth:`put`.
         :raises ProxyError: requests are still in flight after that time; the instances stay drained.
         :raises NotRoutedError: there is no such route (404).
@@ -224,10 +225,23 @@ class ProxyService:
         # Side by side: a proxy that lags takes no time from the requests in flight.
         cut, progress = await asyncio.gather(
             self._applier.wait_idle(service, numeric, deadline, streams),
-            self._wait_peers(Goal(drains=index), proxies),
+            self._wait_peers_idle(Drained(service, frozenset(addresses)), index, proxies, deadline, streams),
         )
         state = self._state(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
         return dataclasses.replace(state, cut=cut, proxies=progress)
+
+    async def _wait_peers_idle(
+        self, drained: Drained, index: int, proxies: float | None, deadline: Deadline, streams: Deadline
+    ) -> Mapping[str, Progress]:
+        progress = await self._wait_peers(Goal(drains=index), proxies)
+        busy = await self._peers.wait_idle(drained, progress, deadline, streams)
+        if busy:
+            raise ProxyError(
+                f"requests are still in flight on {few(sorted(drained.addresses))} of {drained.service} at the proxies "
+                f"{few(busy)} after {deadline.seconds:g} s",
+                "they get no new ones; drain again to wait longer",
+            )
+        return progress
 
     async def resume(self, service: str, addresses: Sequence[Address], proxies: float | None = None) -> RouteState:
         """The opposite of drain.

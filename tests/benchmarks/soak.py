@@ -16,6 +16,7 @@ import contextlib
 import http.client
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,8 @@ services:
 # A request that a fault has caught is over by then.
 _AFTER = 1.0
 _CONVERGED = 2.0
+# What may have to do with a lost request ended no longer before it than this.
+_BEFORE = 10.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Users(threading.Thread):
 class Soak:
     """What is done, and what has to be true afterwards.
 
+    :ivar log: what was done: begin and end on the monotonic clock, and its name.
     :ivar routes: the routes without containers that have to be there. :ivar removed: those that must not be.
     """
 
@@ -123,11 +127,24 @@ class Soak:
         self.did: collections.Counter[str] = collections.Counter()
         self.routes: set[str] = set()
         self.removed: set[str] = set()
+        self.log: list[tuple[float, float, str]] = []
+        self._began = time.monotonic()
         self._version = 1
         self._route = 0
         for number in ENGINES:
             (folder / f"engine-{number}").mkdir()
             (folder / f"engine-{number}" / "docker-compose.yml").write_text(COMPOSE)
+
+    def note(self, name: str, begin: float) -> None:
+        """Something was done just now. :param begin: when it began, on the monotonic clock."""
+        self.did[name] += 1
+        self.log.append((begin, time.monotonic(), name))
+        print(f"  {begin - self._began:7.1f} s: {name}", file=sys.stderr, flush=True)
+
+    def during(self, lost: Lost) -> str:
+        """When a request was lost, and what was done then or ended within the seconds before."""
+        names = [name for begin, end, name in self.log if begin <= lost.end and lost.begin <= end + _BEFORE]
+        return f"{lost.begin - self._began:.1f} s, with {', '.join(names) or 'nothing'}"
 
     # What people do.
 
@@ -398,9 +415,9 @@ def at_once(soak: Soak, minutes: float) -> list[BaseException]:
         rng = random.Random(seed)
         try:
             while time.monotonic() < end and not failures:
+                begin = time.monotonic()
                 name = rng.choice(actions)()
-                soak.did[name] += 1
-                print(f"  {name}", file=sys.stderr, flush=True)
+                soak.note(name, begin)
                 time.sleep(rng.uniform(0, 2))
         except (SystemExit, Exception) as error:
             failures.append(error)
@@ -422,8 +439,10 @@ def report(soak: Soak, made: Sequence[Host], users: Sequence[Users], *, took: fl
     for name, count in sorted(soak.did.items()):
         print(f"{count:6} x {name}")
     print(f"{sum(user.sent for user in users)} requests; lost where every path was cut: {len(lost) - len(vain)}")
-    for one, count in collections.Counter((one.proxy, one.reason) for one in vain).items():
-        print(f"  lost in vain at proxy {one[0]}: {count} x {one[1]}")
+    for (proxy, reason, during), count in collections.Counter(
+        (one.proxy, one.reason, soak.during(one)) for one in vain
+    ).items():
+        print(f"  lost in vain at proxy {proxy}: {count} x {reason} at {during}")
     gone = soak.routes - set.intersection(*map(_names, made))
     back = soak.removed & set.union(*map(_names, made))
     print(f"lost in vain: {len(vain)} (goal 0); converged after {took:.1f} s (goal {_CONVERGED:.0f})")
@@ -441,13 +460,18 @@ def _names(host: Host) -> set[str]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--logs", type=Path, help="a folder that gets the logs of proxies, agents and Consul servers")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     args = parser.parse_args()
     # The namespaces end with the block.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"soak of {args.minutes:g} minutes, seed {args.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="jps-") as name, hosts() as made:
-        return 1 if play(Soak(made, Path(name), random.Random(args.seed)), made, args.minutes) else 0
+        wrong = play(Soak(made, Path(name), random.Random(args.seed)), made, args.minutes)
+        for file in made[0].folder.parent.glob("host-*/*.log") if args.logs else ():
+            args.logs.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, args.logs / f"{file.parent.name}-{file.name}")
+        return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -144,6 +144,11 @@ def middleware(access: Access) -> Middleware:
             return await handler(request)
         except ConsulError as refusal:
             return web.Response(status=refusal.status, text=refusal.text)
+        except web.RequestPayloadError:
+            answer = web.Response(status=400, text="Request decode failed: the body is not encoded as its headers say")
+            # Nobody can tell where the next request begins.
+            answer.force_close()
+            return answer
         except web.HTTPException as error:
             return _refused(request, error)
         except OSError as error:

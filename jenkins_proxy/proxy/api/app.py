@@ -131,6 +131,11 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer
     except TimeoutError:
         return _refusal(408, "the request did not arrive in time")
+    except web.RequestPayloadError:
+        answer = _refusal(400, "the request's body is not encoded as its headers say")
+        # Nobody can tell where the next request begins.
+        answer.force_close()
+        return answer
     except web.HTTPException as error:
         answer = _refusal(error.status, f"{request.method} {request.path[:80]!r}: {error.reason}")
         answer.headers.extend((name, value) for name, value in error.headers.items() if name == "Allow")

@@ -182,6 +182,23 @@ class HAProxy:
                 return False
         return True
 
+    async def only_streams(self, backend: str, servers: Collection[str]) -> bool:
+        """Whether nothing but streams is in flight to these servers, nor can come: see :mod:`.sessions`. Parameters
+        and errors as of :meth:`idle`."""
+        workers = await self._workers()
+        load = await self.runtime.load(backend)
+        left = sum(load.get(name, 0) for name in servers)
+        for pid in workers.old:
+            with contextlib.suppress(ProxyError, ValueError):
+                old = await self.runtime.leftover(pid, backend)
+                if not old.quiet:
+                    return False
+                left += sum(old.servers.get(name, 0) for name in servers)
+        for pid in (workers.current, *workers.old):
+            with contextlib.suppress(ProxyError):
+                left -= await self.runtime.count_streams(pid, servers)
+        return left <= 0
+
     async def replaced(self) -> bool:
         """Whether another worker runs than the one that this object has started: somebody else has reloaded it.
 

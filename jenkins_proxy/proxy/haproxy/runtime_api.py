@@ -166,12 +166,20 @@ class RuntimeAPI:
         :return: how many.
         :raises ProxyError: when it does not answer.
         """
-        sessions = parse_sessions(await self.ask_worker(pid, "show sess all"))
-        streams = [session.identity for session in sessions if session.stream and session.server in servers]
+        streams = await self._streams(pid, servers)
         for start in range(0, len(streams), _CUT_AT_ONCE):
             commands = (f"shutdown session {identity}" for identity in streams[start : start + _CUT_AT_ONCE])
             await self.change_worker(pid, *commands)
         return len(streams)
+
+    async def count_streams(self, pid: int, servers: Collection[str]) -> int:
+        """How many streams are under way; parameters and errors as of :meth:`cut_streams`."""
+        return len(await self._streams(pid, servers))
+
+    async def _streams(self, pid: int, servers: Collection[str]) -> list[str]:
+        """The identities of the streams of one worker that are under way to these servers."""
+        sessions = parse_sessions(await self.ask_worker(pid, "show sess all"))
+        return [session.identity for session in sessions if session.stream and session.server in servers]
 
     async def follow(self, ring: str, is_new: Callable[[int], bool]) -> Events:
         """Follow a ring of the worker that answers on the socket, over a connection of its own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from jenkins_proxy.aio import with_timeout
@@ -17,7 +17,7 @@ from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 _LOG = logging.getLogger(__name__)
 
-_MAX_AWAITING = 1000
+_MAX_NAMED = 1000
 """A value of the registry's store may have 512 KiB."""
 
 
@@ -25,6 +25,7 @@ class Heartbeat:
     """The key ``jenkins-proxy/proxies/<name>``, bound to a session.
 
     :param name: this proxy's name among several.
+    :ivar busy: what is in flight on drained instances, by service and address, whenever it is published.
     """
 
     def __init__(self, registry: AsyncConsul, store: RouteStore, name: str, timing: Timing = DEFAULT) -> None:
@@ -38,6 +39,7 @@ class Heartbeat:
         self._served: dict[str, Any] = {}
         self._counts: Mapping[str, Any] = {}
         self._changed = asyncio.Event()
+        self.busy: Callable[[], Mapping[str, Mapping[str, str]]] = dict
 
     @property
     def name(self) -> str:
@@ -52,7 +54,7 @@ class Heartbeat:
         :param holds: the same of its holds; ``drains`` of its drains.
         :param awaiting: services whose users cannot be served yet.
         """
-        named = sorted(awaiting) if len(awaiting) <= _MAX_AWAITING else None
+        named = sorted(awaiting) if len(awaiting) <= _MAX_NAMED else None
         self._served = {"version": version, "index": index, "holds": holds, "drains": drains, "awaiting": named}
         self._changed.set()
 
@@ -64,6 +66,10 @@ class Heartbeat:
         if counts != self._counts:
             self._counts = counts
             self._changed.set()
+
+    def touch(self) -> None:
+        """What is asked for when it is published has changed."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Publish, until cancelled. Without the registry it is tried again: nothing here keeps requests from being
@@ -92,7 +98,9 @@ class Heartbeat:
     async def _publish(self) -> None:
         if not self._session or not await self._registry.session_renew(self._session):
             self._session = await self._registry.session_create(f"jenkins-proxy {self._name}", self._ttl)
-        state = {**self._served, "counts": self._counts}
+        busy = self.busy()
+        named = busy if sum(map(len, busy.values())) <= _MAX_NAMED else None
+        state = {**self._served, "counts": self._counts, "busy": named}
         if not await self._store.publish(self._name, self._session, state) and not self._published:
             # Held by the session of the daemon before us, which was killed or has left HAProxy to us.
             await self._store.end_session_of(self._name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.proxy.events import EventBus
@@ -27,6 +27,7 @@ class ReconcileLoop:
     """The queue of services that may have to change, and the one task that works on it.
 
     :ivar index: of the store, up to which its routes are served; ``holds_index`` and ``drains_index`` likewise.
+    :ivar on_round: called after each round that HAProxy took.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
     """
@@ -53,6 +54,7 @@ class ReconcileLoop:
         self.holds_index = 0
         self.drains_index = 0
         self._awaiting: set[str] = set()
+        self.on_round: Callable[[], None] = lambda: None
         self.problem = ""
         self.refused: dict[str, str] = {}
 
@@ -137,6 +139,7 @@ class ReconcileLoop:
                 self.problem = ""
                 _resolve(waiters, None)
                 self._report_served()
+                self.on_round()
 
     async def _round(self, pending: Mapping[str, float], force: bool) -> None:
         before = dict(self._applier.running)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.aio import with_timeout
+from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.models import Progress
 from jenkins_proxy.retry import Deadline
+
+_STREAMS = "streams"
+_LEAST_WAIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -19,12 +25,15 @@ class Served:
     :ivar routes: the index of the store up to which it serves the routes; ``holds`` and ``drains`` likewise. Of drains
         an older proxy says nothing: None.
     :ivar awaiting: services whose users it cannot serve yet; None for too many to name.
+    :ivar busy: what is in flight on drained instances, ``requests`` or nothing but ``streams``, by service and address;
+        None for too many to name. An older proxy says nothing, and counts as idle.
     """
 
     routes: int = 0
     holds: int = 0
     drains: int | None = None
     awaiting: frozenset[str] | None = frozenset()
+    busy: Mapping[str, Mapping[str, str]] | None = field(default_factory=dict)
 
     @classmethod
     def parse(cls, value: bytes) -> Served:
@@ -36,13 +45,23 @@ class Served:
         if not isinstance(data, dict):
             return cls()
         numbers = {name: number for name, number in data.items() if type(number) is int}
-        awaiting = data.get("awaiting", [])
+        awaiting, busy = data.get("awaiting", []), data.get("busy", {})
         return cls(
             numbers.get("index", 0),
             numbers.get("holds", 0),
             numbers.get("drains"),
             frozenset(map(str, awaiting)) if isinstance(awaiting, list) else None,
+            _texts(busy) if isinstance(busy, dict) else None,
         )
+
+
+def _texts(busy: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What is no mapping is left out; what is in flight in words of a later version is no stream."""
+    return {
+        service: {address: str(kind) for address, kind in own.items()}
+        for service, own in busy.items()
+        if isinstance(own, dict)
+    }
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,25 @@ class Goal:
         return Progress.SERVES if reached else Progress.LAGS
 
 
+@dataclass(frozen=True)
+class Drained:
+    """Instances of a service that get no new request from any proxy that is asked about them."""
+
+    service: str
+    addresses: frozenset[Address]
+
+    def idle(self, served: Served, *, streams: bool) -> bool:
+        """Whether nothing is in flight on them at a proxy.
+
+        :param streams: whether streams count.
+        """
+        if served.busy is None:
+            return False
+        own = served.busy.get(self.service, {})
+        in_flight = {own[str(address)] for address in self.addresses if str(address) in own}
+        return not in_flight or not streams and in_flight == {_STREAMS}
+
+
 class Peers:
     """The live proxies: those whose session holds their document in the store.
 
@@ -92,11 +130,40 @@ class Peers:
             try:
                 # The registry adds jitter to a wait: without a limit of ours the answer would come after the deadline.
                 progress, index = await with_timeout(
-                    self._look(goal, index, deadline.remaining), max(deadline.remaining, 0.1)
+                    self._look(goal, index, deadline.remaining), max(deadline.remaining, _LEAST_WAIT)
                 )
             except TimeoutError:
                 break
         return progress
+
+    async def wait_idle(
+        self, drained: Drained, progress: Mapping[str, Progress], deadline: Deadline, streams: Deadline
+    ) -> list[str]:
+        """Return when nothing is in flight on drained instances at the proxies that have drained them.
+
+        :param progress: how far each is with the drain; those that lag are not waited for.
+        :param streams: when it passes, streams are waited for no longer: they end with the instance.
+        :return: the names of those where something still is when the deadline passes.
+        :raises RegistryError: the registry does not answer.
+        """
+        asked = {name for name, own in progress.items() if own is Progress.SERVES and name != self._name}
+        if not asked:
+            return []
+        documents, index = await self._store.proxies()
+        while True:
+            counted = not streams.expired
+            busy = [
+                name
+                for name in sorted(asked & documents.keys())
+                if not drained.idle(Served.parse(documents[name]), streams=counted)
+            ]
+            if not busy or deadline.expired:
+                return busy
+            left = min(deadline.remaining, streams.remaining) if counted else deadline.remaining
+            with contextlib.suppress(TimeoutError):
+                documents, index = await with_timeout(
+                    self._store.proxies(index=index, wait=left), max(left, _LEAST_WAIT)
+                )
 
     async def wait_holds(self, service: str, timeout: float) -> Mapping[str, Progress]:
         """As :meth:`wait`, for the holds as they are in the store now.

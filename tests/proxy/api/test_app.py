@@ -215,6 +215,16 @@ async def test_what_is_not_json_is_a_400(call) -> None:
     assert (await call("PUT", "/v1/routes/books-ms", data=b"[" * 100_000))[0] == 400
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PUT", "/v1/routes/books-ms"), ("POST", "/v1/routes/books-ms/drain"), ("POST", f"{PREFIX}/reconfigure")],
+)
+async def test_a_body_that_is_not_encoded_as_it_says_is_a_400(call, method: str, path: str, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/x-www-form-urlencoded"}
+    assert (await call(method, path, data=b"{}", headers=headers))[0] == 400
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "dfp_status"),
     [

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.models import Progress
-from jenkins_proxy.proxy.reconcile.peers import Goal, Served
+from jenkins_proxy.proxy.reconcile.drain_monitor import InFlight, busy
+from jenkins_proxy.proxy.reconcile.peers import Drained, Goal, Served
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,36 @@ def test_progress(document, goal: Goal, serves: bool):
 
 def test_what_nobody_can_read_serves_nothing():
     assert Goal(1).progress(Served.parse(b"\xff")) is Progress.LAGS
+
+
+A, B = Address("10.0.0.1", 80), Address("10.0.0.2", 80)
+
+
+@pytest.mark.parametrize(
+    ("document", "idle", "but_for_streams"),
+    [
+        pytest.param({"busy": {}}, True, True, id="nothing is in flight"),
+        pytest.param({}, True, True, id="an older version does not tell"),
+        pytest.param({"busy": {"users": {str(A): "requests"}}}, True, True, id="on another service"),
+        pytest.param({"busy": {"books": {str(B): "requests"}}}, True, True, id="on another instance"),
+        pytest.param({"busy": {"books": {str(A): "requests"}}}, False, False, id="requests"),
+        pytest.param({"busy": {"books": {str(A): "streams"}}}, False, True, id="streams alone"),
+        pytest.param({"busy": {"books": {str(A): "uploads"}}}, False, False, id="in the words of a later version"),
+        pytest.param({"busy": {"books": {str(A): ["requests"]}}}, False, False, id="in no word"),
+        pytest.param({"busy": {"books": [str(A)]}}, True, True, id="no mapping"),
+        pytest.param({"busy": None}, False, False, id="too many to name"),
+    ],
+)
+def test_whether_a_drained_instance_is_idle_at_another_proxy(document, idle, but_for_streams):
+    drained, served = Drained("books", frozenset({A})), Served.parse(json.dumps(document).encode())
+    assert drained.idle(served, streams=True) is idle
+    assert drained.idle(served, streams=False) is but_for_streams
+
+
+def test_a_drain_that_nobody_has_looked_at_is_busy():
+    drains = {"books": {A: "1", B: "2"}, "users": {A: "3"}}
+    known = {("books", B, "2"): InFlight.NOTHING, ("users", A, "3"): InFlight.STREAMS}
+    assert busy(drains, known) == {"books": {str(A): "requests"}, "users": {str(A): "streams"}}
+    # Another container at the address is another drain.
+    assert busy({"books": {B: "4"}}, known) == {"books": {str(B): "requests"}}
+    assert busy({}, known) == {}

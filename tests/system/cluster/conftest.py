@@ -348,11 +348,27 @@ def emptied(docker):
 
 
 class Origin:
-    """An instance without a container: answers every request with its name."""
+    """An instance without a container: answers every request with its name.
+
+    :ivar release: what ends with ``/slow`` is answered once it is set, and what ends with ``/stream`` ends then.
+    :ivar asked: the paths of these.
+    """
 
     def __init__(self, name: str) -> None:
+        self.release = release = threading.Event()
+        self.asked = asked = []
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:  # noqa: N802
+                if self.path.endswith("/stream"):
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(b"begun")
+                if self.path.endswith(("/slow", "/stream")):
+                    asked.append(self.path)
+                    release.wait(30)
+                if self.path.endswith("/stream"):
+                    return
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(name)))
                 self.end_headers()
@@ -375,6 +391,7 @@ class Origin:
             registry.register(entry)
 
     def stop(self) -> None:
+        self.release.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

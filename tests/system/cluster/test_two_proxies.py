@@ -9,10 +9,13 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from jenkins_proxy.clients.consul.client import Consul
+from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from tests.system.cluster.conftest import MODULE
 
@@ -79,6 +82,50 @@ def test_a_call_ends_when_both_serve_what_it_changes(two, origins):
     removed = second.client.remove_route("books", proxies=10)
     assert list(removed["proxies"].values()) == ["serves", "serves"]
     assert first.get("/books-4") == NO_ROUTE
+
+
+@pytest.fixture
+def under_way(two, origins, wait_for):
+    """``under_way("/books/slow")`` begins a request at the second proxy: its future answer, and the instance."""
+    server, first, second = two
+    (one,) = origins("one")
+    one.register(server.url, "books")
+    first.client.put_route(BOOKS, proxies=10)
+    with ThreadPoolExecutor() as pool:
+
+        def begin(path: str):
+            answer = pool.submit(requests.get, second.entry + path, timeout=30)
+            wait_for(lambda: one.asked == [path], "the request to be under way")
+            return answer, one
+
+        yield begin
+        one.release.set()
+
+
+def test_a_drain_waits_for_requests_in_flight_at_the_other_proxy(two, under_way):
+    _, first, second = two
+    answer, one = under_way("/books/slow")
+    here = [Address("127.0.0.1", one.port)]
+    at = f"{socket.gethostname()}-{second.api.rpartition(':')[2]}"
+    with pytest.raises(
+        ProxyError, match=f"requests are still in flight on .* of books at the proxies {at} after 0.5 s"
+    ):
+        first.client.drain("books", here, timeout=0.5, proxies=5)
+    with ThreadPoolExecutor() as pool:
+        drained = pool.submit(first.client.drain, "books", here, timeout=20, proxies=5)
+        assert not drained.done()
+        one.release.set()
+        assert list(drained.result()["proxies"].values()) == ["serves", "serves"]
+    assert (answer.result().status_code, answer.result().text) == (200, "one")
+
+
+def test_a_drain_waits_for_streams_at_the_other_proxy_for_their_time_only(two, under_way):
+    _, first, _ = two
+    answer, one = under_way("/books/stream")
+    begin = time.monotonic()
+    first.client.drain("books", [Address("127.0.0.1", one.port)], timeout=20, stream_timeout=0.5, proxies=5)
+    assert 0.5 <= time.monotonic() - begin < 10
+    assert not answer.done()
 
 
 def test_the_one_that_lags_is_named_and_waited_for_as_told(two, origins, wait_for):
