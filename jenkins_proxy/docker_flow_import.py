@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -91,6 +92,9 @@ def _parameters(service: str, data: Mapping[str, Any]) -> Iterator[tuple[str, st
 def _values(data: Mapping[str, Any], suffix: str) -> Iterator[tuple[str, str]]:
     for name, value in data.items():
         parameter, text = _PARAMETERS.get(name.lower(), ""), _text(value)
+        if parameter == "serviceDomain":
+            # It has cut the * off *.example.com by then.
+            text = re.sub(r"(?:(?<=,)|^)\.", "*.", text)
         if parameter and text and parameter != "serviceName":
             yield parameter + suffix, text
 

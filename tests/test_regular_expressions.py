@@ -97,6 +97,7 @@ COSTLY = (
     ("^/" + "(a|a)" * 30 + "b$", CHAIN),
     ("^/" + "(a|ab)" * 30 + "c$", CHAIN),
     ("^/(a+){100}$", NESTED),
+    ("^/[^/]*(?=.*/.*x)", CHAIN),
     ("^/((?=.*a)b)+$", "it looks ahead or back with a repetition, again and again"),
     ("^/(a)(?P=x)", "it is not a regular expression"),
     ("^/(?P<x>a)(?P=x)+$", "it refers to a group of its own"),
@@ -144,6 +145,9 @@ def test_costly_ones_are_refused_in_one_line(pattern: str, reason: str) -> None:
         ("^/users/.*/orders/.*/items/.*$", True),
         ("^/.*/.*/x$", True),
         ("^/(?=.*/.*x$)", True),
+        ("(?=.*a)(?=.*b)(?=.*c).*$", True),
+        ("^/[a-z]*(?=.*x)", True),
+        ("^/(?=.*x)[a-z]*$", False),
         ("^/(a+)+$", True),
     ],
 )

@@ -37,11 +37,10 @@ def reconfigure(route: Route, context: Context, *, check: Check | None = None, a
         with context.phases.phase("reconfigure"):
             answer = proxy_route.put(context, route, allow_empty=allow_empty)
         serving = proxy_route.serving(answer)
-        # Of a connection nothing can be asked; the daemon has seen that it is taken.
-        if serving and not route.tcp:
+        if serving:
             with context.phases.phase("probe"):
                 probe.verify_route(context, route, check, answer, serving)
     except (Exception, Stopped) as error:
         phase = context.phases.current
         return proxy_route.restore(context, route.service, current, outcome).failed(error, phase)
-    return dataclasses.replace(outcome, url="" if route.tcp else proxy_route.url(context.settings.entry, route))
+    return dataclasses.replace(outcome, url=proxy_route.url(context.settings.entry, route))

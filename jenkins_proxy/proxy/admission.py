@@ -42,15 +42,6 @@ def refuse_unbound(route: Route, ports: Collection[str], tcp_ports: Collection[s
         )
 
 
-def refuse_candidates(route: Route) -> None:
-    """:raises ConflictError: when no key can lead to what a deploy starts: it stands in a request's header."""
-    if route.tcp:
-        raise ConflictError(
-            f"the route of {route.service} is one of connections, and candidates are proven by requests",
-            "deploy and scale it with --no-proxy; the proxy follows its instances",
-        )
-
-
 def refuse_empty(
     route: Route, instances: Sequence[Instance], drained_ids: Mapping[Address, str], resolve: Resolve
 ) -> None:

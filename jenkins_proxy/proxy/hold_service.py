@@ -104,7 +104,6 @@ class HoldService:
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
         route, service = request.route, request.route.service
-        admission.refuse_candidates(route)
         admission.refuse_conflict(route, self._desired.all_routes)
         admission.refuse_shared_key(service, request.key_sha256, self._desired.holds.all)
         current = await self._store.change(service, lambda stored: stored)

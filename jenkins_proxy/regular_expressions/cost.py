@@ -65,7 +65,7 @@ def _check(node: Node, *, begins: bool, ends: bool) -> int:
         graph.rounds[start] = LONGEST
         whole = add(graph, node)
         graph.join({start: 1}, {start: 1, **whole.first})
-    looks = sum(_check(look, begins=True, ends=True) for look in graph.looks)
+    looks = sum(_check(look, begins=not again, ends=True) for look, again in graph.looks)
     cycles = _cycles(graph)
     for cycle in cycles:
         if max(graph.rounds[at] for at in cycle) > FEW:

@@ -30,14 +30,15 @@ class Graph:
     :ivar after: by position, how many ways lead to each that may follow.
     :ivar rounds: of each position, how many rounds the repetitions around it have, multiplied.
     :ivar choices: positions that one text reads in several ways without a repetition, and how many ways.
-    :ivar looks: what is looked for ahead or back.
+    :ivar looks: what is looked for ahead or back, and whether a repetition comes before: then that is done again and
+        again.
     """
 
     masks: list[int] = field(default_factory=list)
     after: list[dict[int, int]] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     choices: list[tuple[frozenset[int], int]] = field(default_factory=list)
-    looks: list[Node] = field(default_factory=list)
+    looks: list[tuple[Node, bool]] = field(default_factory=list)
 
     def choose(self, begin: int, ways: int) -> None:
         """All positions from one on can be read in so many ways."""
@@ -76,7 +77,7 @@ def add(graph: Graph, node: Node) -> Part:
         own = {graph.add(node.mask): 1}
         return Part(0, own, own)
     if isinstance(node, Look):
-        graph.looks.append(node.body)
+        graph.looks.append((node.body, any(rounds > FEW for rounds in graph.rounds)))
         return Part(1)
     if isinstance(node, Either):
         begin = len(graph.masks)

@@ -16,11 +16,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from world import Daemon, folder
+from world import Daemon, folder, free_port
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.fixtures import fuzz  # noqa: E402 - the checkout is no package that is installed
+from tests.fixtures.fuzz_routes import Ports  # noqa: E402
 
 _SHOWN = 20
 
@@ -29,7 +30,7 @@ async def both(target: fuzz.Target, seed: int, calls: int) -> bool:
     """Whether nothing was wrong with either."""
     good = True
     for name, generated in (("api", fuzz.api_calls), ("registry", fuzz.registry_calls)):
-        made = itertools.islice(generated(seed, calls), calls)
+        made = itertools.islice(generated(seed, calls, target.ports), calls)
         result = await fuzz.run(name, made, target, seed)
         print(result.line(), flush=True)
         for wrong in result.wrong[:_SHOWN]:
@@ -45,9 +46,13 @@ def main() -> int:
     args = parser.parse_args()
     print(f"fuzz: --seed {args.seed} --calls {args.calls}", flush=True)
     with folder() as place:
-        daemon = Daemon(place, "", "--docker-host", "tcp://127.0.0.1:1")
+        tcp = str(free_port())
+        daemon = Daemon(place, "", "--docker-host", "tcp://127.0.0.1:1", "--tcp-bind", f"127.0.0.1:{tcp}")
+        ports = Ports((str(daemon.entry),), (tcp,))
         with daemon.running() as process:
-            target = fuzz.Target(daemon.api, daemon.registry, daemon.state / "haproxy", shutil.which("haproxy") or "")
+            target = fuzz.Target(
+                daemon.api, daemon.registry, daemon.state / "haproxy", shutil.which("haproxy") or "", ports
+            )
             good = asyncio.run(both(target, args.seed, args.calls)) and process.poll() is None
         # Nobody else touches HAProxy: what was found to be drift was none.
         bugs = [line for line in daemon.log.read_text().splitlines() if "Traceback" in line or "drift repaired" in line]

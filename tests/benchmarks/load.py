@@ -34,13 +34,14 @@ class Count:
 class Load:
     """Requests to one path from a process of its own, until it is stopped.
 
-    :param clients: half of them keep their connection alive, half open one for each request.
+    :param clients: half of them keep their connection alive, half open one for each request; all of them do that
+        without ``keep_alive``.
     :param rate: requests a second of all clients together, 0 for as many as are answered.
     """
 
-    def __init__(self, port: int, path: str, clients: int = 16, rate: float = 0) -> None:
+    def __init__(self, port: int, path: str, clients: int = 16, rate: float = 0, *, keep_alive: bool = True) -> None:
         self._phases, theirs = multiprocessing.Pipe()
-        arguments = (theirs, port, path, clients, rate)
+        arguments = (theirs, port, path, clients, rate, keep_alive)
         self._process = multiprocessing.Process(target=_generate, args=arguments, daemon=True)
 
     def __enter__(self) -> Load:
@@ -74,9 +75,9 @@ class Load:
         return counts
 
 
-def _generate(pipe, port: int, path: str, clients: int, rate: float) -> None:
+def _generate(pipe, port: int, path: str, clients: int, rate: float, keep_alive: bool) -> None:
     pause = clients / rate if rate else 0.0
-    asyncio.run(_Generator(pipe, port, path, pause).run(clients))
+    asyncio.run(_Generator(pipe, port, path, pause).run(clients, keep_alive))
 
 
 class _Generator:
@@ -89,10 +90,10 @@ class _Generator:
         self._phase = "before"
         self._stopping = False
 
-    async def run(self, clients: int) -> None:
+    async def run(self, clients: int, keep_alive: bool) -> None:
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._command)
         self._pipe.send("started")
-        await asyncio.gather(*(self._client(keep_alive=number % 2 == 0) for number in range(clients)))
+        await asyncio.gather(*(self._client(keep_alive=keep_alive and number % 2 == 0) for number in range(clients)))
         self._pipe.send(dict(self._counts))
 
     def _command(self) -> None:

@@ -33,7 +33,7 @@ GO = {
             "PathType": "",
             "Port": "8080",
             "ReqMode": "http",
-            "ServiceDomain": ["a.org"],
+            "ServiceDomain": ["a.org", ".b.org"],
             "ServiceHeader": {"X-Version": "3"},
             "ServicePath": ["/demo"],
             "SrcPort": 0,
@@ -55,7 +55,8 @@ def test_services_of_the_last_version():
     (route,) = moved.routes
     assert route.users[0].startswith("ann:$6$")
     assert route == Route(
-        "go-demo", ("/demo",), ("a.org",), acl_name="go-demo", service_header=("X-Version:3",), user_agent=("amiga",),
+        "go-demo", ("/demo",), ("a.org", "*.b.org"), acl_name="go-demo", service_header=("X-Version:3",),
+        user_agent=("amiga",),
         is_default_backend=True, allowed_methods=("GET", "HEAD"), users=route.users,
         set_res_header=("Cache-Control no-cache, no-store",),
     )  # fmt: skip
@@ -116,7 +117,7 @@ def test_it_shows_first_and_moves_when_told(old_proxy, capsys):
     url, put = old_proxy
     assert main(["import", "--from", url]) == 1
     told = capsys.readouterr().out
-    assert "go-demo: moves: paths /demo, domains a.org, " in told
+    assert "go-demo: moves: paths /demo, domains a.org *.b.org, " in told
     assert "redis: does not move: httpsPort is not supported" in told
     assert "s3cret" not in told
     assert put == []

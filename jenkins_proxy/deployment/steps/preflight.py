@@ -16,7 +16,7 @@ from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Contex
 from jenkins_proxy.deployment.steps import feasible, neighbours
 from jenkins_proxy.deployment.steps.probe import names_page
 from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, Problems, RegistryError, UsageError
-from jenkins_proxy.model import Container, Route
+from jenkins_proxy.model import DOMAIN_REGEX, Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
@@ -99,19 +99,7 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
             problems.gather(_refuse_blue_green)
         return None
     labels = target.labels if target else {}
-    return problems.gather(
-        lambda: _check_deployed(table.with_labels(route, labels, options.route_given), options.check)
-    )
-
-
-def _check_deployed(route: Route, check: Check) -> Route:
-    """As :func:`check_route`, of a route whose new instances are to be proven."""
-    if route.tcp:
-        raise UsageError(
-            f"--req-mode {route.req_mode}: a deploy proves its instances by requests, and these are connections",
-            "deploy with --no-proxy, and route the service by reconfigure; the proxy follows its instances",
-        )
-    return check_route(route, check)
+    return problems.gather(lambda: check_route(table.with_labels(route, labels, options.route_given), options.check))
 
 
 def _refuse_blue_green() -> None:
@@ -119,17 +107,36 @@ def _refuse_blue_green() -> None:
 
 
 def check_route(route: Route, check: Check) -> Route:
-    """A route whose every value is good, and whose instances can be asked for a page.
+    """A route whose every value is good, and whose instances can be asked for a page, or for a connection.
 
     :return: the route.
-    :raises UsageError: for a value that its grammar does not allow, or a route that names no page.
+    :raises UsageError: for a value that its grammar does not allow, or a route whose instances nothing would prove.
     """
     table.check_route(route, table.CLI_WORDS)
     check_page(check)
+    if route.tcp:
+        return _check_connections(route, check)
+    if route.domain_algo == DOMAIN_REGEX and route.domains and not check.host:
+        raise UsageError(
+            f"--domain-algo {route.domain_algo} names no host to probe", "give --check-host: one that the route matches"
+        )
     if not (check.path or route.check_path or names_page(route)):
         raise UsageError(
             f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
             "give --check-path: a path that the route matches and the service answers",
+        )
+    return route
+
+
+def _check_connections(route: Route, check: Check) -> Route:
+    mode = f"--req-mode {route.req_mode}"
+    given = [option for option, text in (("--check-path", check.path), ("--check-host", check.host)) if text]
+    if given:
+        raise UsageError(f"{mode} goes without {' and '.join(given)}: a connection is no request")
+    if route.skip_check:
+        raise UsageError(
+            f"{mode} with --skip-check leaves nothing to prove an instance by",
+            "leave --skip-check out, or use --no-proxy",
         )
     return route
 

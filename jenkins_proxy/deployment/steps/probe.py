@@ -186,6 +186,51 @@ def _first_line(answer: requests.Response) -> str:
     return next((line.strip()[:_LINE] for line in text.splitlines() if line.strip()), "an empty body")
 
 
+def until_connected(
+    context: Context,
+    service: str,
+    wanted: Collection[Address],
+    deadline: retry.Deadline,
+    *,
+    serving: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Address]:
+    """Ask the daemon until instances have taken a connection of its own and kept it: what proves those of a route of
+    connections, through which nothing can be asked.
+
+    :param wanted: all of these, or one of them when users have to meet it.
+    :param serving: whether users have to meet it.
+    :param sleep: called between two questions, with the seconds.
+    :return: those that have.
+    :raises ProbeFailed: with what keeps the first of the others.
+    """
+
+    def once() -> list[Address]:
+        answer = context.proxy.get_route(service) or {}
+        rows = {Address(row["address"], row["port"]): row for row in answer.get("instances", ())}
+        reasons = {address: _unconnected(rows.get(address), serving) for address in wanted}
+        connected = [address for address, reason in reasons.items() if not reason]
+        if connected and (serving or len(connected) == len(reasons)):
+            return connected
+        late = next(address for address, reason in reasons.items() if reason)
+        raise _NotYet(f"{late} {reasons[late]}", "see the service's log: does it listen at this port?")
+
+    try:
+        return retry.retry(once, deadline, (_NotYet,), min_pause=0.05, max_pause=0.5, sleep=sleep)
+    except _NotYet as seen:
+        raise ProbeFailed(f"connections of {service}: {seen}", seen.hint) from seen
+
+
+def _unconnected(row: Mapping[str, Any] | None, serving: bool) -> str:
+    """What an instance of the daemon's answer lacks; empty when it has taken a connection."""
+    if row is None:
+        return "is not known to the proxy"
+    if row["waiting_seconds"]:
+        return "takes no connection, or drops it at once"
+    good = ("serving",) if serving else ("serving", "candidate")
+    return "" if row["state"] in good else f"is {row['state']}"
+
+
 def names_page(route: Route) -> bool:
     """Whether the route itself names a path to probe."""
     return bool(route.page)
@@ -202,6 +247,9 @@ def verify_route(
     :raises UsageError: when neither the route nor the check names a page.
     :raises ProbeFailed: when none of them answers well in time.
     """
+    if route.tcp:
+        deadline = context.deadline.within(context.timing.probe)
+        return until_connected(context, route.service, instances, deadline, serving=True)[0]
     settings = context.settings
     asked = question(settings.entry, route, check, key_header(answer), cacert=settings.proxy_cacert)
     if not asked.path:

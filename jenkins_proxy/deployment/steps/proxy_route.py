@@ -100,7 +100,9 @@ def describe(route: Route) -> str:
 
 
 def url(entry: str, route: Route) -> str:
-    """Where users reach it: the entry, under the first domain where the route has one."""
+    """Where users reach it: the entry, under the first domain where the route has one; empty for connections."""
+    if route.tcp:
+        return ""
     parts = urlsplit(entry)
     path = route.page or "/"
     host = route.host

@@ -7,7 +7,8 @@ waited for; what answers with errors, or whose container ends or is found unheal
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.steps import probe, wait
@@ -44,6 +45,9 @@ def candidates(
     :raises ProbeFailed: when one does not answer well in time: the first that is known of.
     :raises ContainerDied: when a container ends meanwhile. Unhealthy: when its HEALTHCHECK gives it up.
     """
+    if route.tcp:
+        _connections(context, route, check, addresses, lambda: _check_alive(orchestrator, containers))
+        return
     asked = {address: _question(context, route, check, key, address) for address in addresses}
     for address, question in asked.items():
         if not question.path:
@@ -51,6 +55,26 @@ def candidates(
         context.console.step(f"verify: {question} at {address}")
     _side_by_side(context, check, asked, orchestrator, containers)
     context.console.step(f"verify: answered by {few(addresses)}")
+
+
+def _connections(
+    context: Context,
+    route: Route,
+    check: Check,
+    addresses: Collection[Address],
+    check_alive: Callable[[], None],
+) -> None:
+    """A key stands in a header, and a connection has none: the proxy itself connects to each candidate."""
+    context.console.step(f"verify: connections to {few(addresses)}")
+
+    def pause(seconds: float) -> None:
+        check_alive()
+        time.sleep(seconds)
+
+    deadline = context.deadline.within(check.timeout)
+    if addresses:
+        probe.until_connected(context, route.service, addresses, deadline, sleep=pause)
+    context.console.step(f"verify: taken by {few(addresses)}")
 
 
 def _question(context: Context, route: Route, check: Check, key: Key, address: Address) -> probe.Question:

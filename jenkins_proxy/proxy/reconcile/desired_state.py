@@ -296,7 +296,8 @@ class DesiredState:
         else:
             state = InstanceState.WAITING
         since = None if serving else self.not_ready(instance.service).get(instance.address)
-        waiting_seconds = 0.0 if since is None or instance.status == CRITICAL else now - since
+        # Not 0, which one has that has answered.
+        waiting_seconds = 0.0 if since is None or instance.status == CRITICAL else max(now - since, 0.001)
         return ServedInstance(instance, serving, draining, state, waiting_seconds)
 
     def _sort(self) -> None:

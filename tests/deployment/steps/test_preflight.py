@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from types import SimpleNamespace
 
 import pytest
@@ -166,3 +167,40 @@ def test_a_wrong_label_is_a_problem_beside_the_others(check):
 
     assert refused.value.message.startswith("2 problems: (1) service 'S S'")
     assert "(2) com.jenkins-proxy.slow-start 'soon' is not allowed" in refused.value.message
+
+
+TCP = Route("redis", req_mode="tcp", src_port="6379")
+
+
+@pytest.mark.parametrize(
+    ("route", "check", "says"),
+    [
+        (TCP, Check(path="/a"), "--req-mode tcp goes without --check-path"),
+        (TCP, Check(path="/a", host="a.org"), "--req-mode tcp goes without --check-path and --check-host"),
+        (
+            dataclasses.replace(TCP, skip_check=True),
+            Check(),
+            "--req-mode tcp with --skip-check leaves nothing to prove",
+        ),
+        (
+            Route("books", domains=("^a[.]org$",), domain_algo="hdr_reg(host)"),
+            Check(),
+            "--domain-algo hdr_reg(host) names no host to probe",
+        ),
+    ],
+)
+def test_what_could_not_be_proven_is_refused(route, check, says):
+    with pytest.raises(UsageError) as refused:
+        preflight.check_route(route, check)
+    assert refused.value.message.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("route", "check"),
+    [
+        (TCP, Check()),
+        (Route("books", domains=("^a[.]org$",), domain_algo="hdr_reg(host)"), Check(host="a.org")),
+    ],
+)
+def test_what_can_be_proven_is_taken(route, check):
+    assert preflight.check_route(route, check) is route

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,3 +199,51 @@ def test_statuses_are_ranges_with_both_ends():
 
     assert [code for code in (199, 200, 204, 205, 401, 403) if code in statuses] == [200, 204, 401]
     assert str(statuses) == "200-204,401"
+
+
+def row(state: str, waiting: float = 0.0, address: Address = NEW) -> dict:
+    return {"address": address.host, "port": address.port, "state": state, "waiting_seconds": waiting}
+
+
+@pytest.mark.parametrize(
+    ("answers", "serving", "connected"),
+    [
+        ([[row("candidate")]], False, [NEW]),
+        ([[row("serving")]], True, [NEW]),
+        ([None, [], [row("waiting")], [row("candidate", 0.001)], [row("candidate")]], False, [NEW]),
+        ([[row("candidate")], [row("serving", address=OLD)], [row("serving")]], True, [NEW]),
+    ],
+)
+def test_an_instance_of_connections_is_proven_by_one_that_the_proxy_makes(answers, serving, connected):
+    asked = []
+
+    def get_route(service):
+        asked.append(service)
+        found = answers[min(len(asked), len(answers)) - 1]
+        return None if found is None else {"instances": found}
+
+    context = SimpleNamespace(proxy=SimpleNamespace(get_route=get_route))
+    found = probe.until_connected(context, "redis", [NEW], Deadline(20), serving=serving, sleep=lambda _seconds: None)
+    assert found == connected
+    assert asked == ["redis"] * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("instances", "says"),
+    [
+        ([], "is not known to the proxy"),
+        ([row("candidate", 1.5)], "takes no connection, or drops it at once"),
+        ([row("draining")], "is draining"),
+    ],
+)
+def test_what_takes_no_connection_is_named_with_what_keeps_it(instances, says):
+    context = SimpleNamespace(proxy=SimpleNamespace(get_route=lambda _service: {"instances": instances}))
+    with pytest.raises(ProbeFailed) as failed:
+        probe.until_connected(context, "redis", [NEW], Deadline(0.01), sleep=lambda _seconds: None)
+    assert failed.value.message == f"connections of redis: {NEW} {says}"
+
+
+def test_all_candidates_have_to_take_one():
+    context = SimpleNamespace(proxy=SimpleNamespace(get_route=lambda _service: {"instances": [row("candidate")]}))
+    with pytest.raises(ProbeFailed, match="10.0.0.1:32767 is not known"):
+        probe.until_connected(context, "redis", [NEW, OLD], Deadline(0.01), sleep=lambda _seconds: None)

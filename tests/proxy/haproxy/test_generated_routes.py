@@ -1,0 +1,70 @@
+"""The routes that the fuzz generates hold every option of the table, and what is accepted of them HAProxy takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from jenkins_proxy.errors import UsageError
+from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.api.docker_flow_params import PARAMETERS
+from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.render import Options, render
+from jenkins_proxy.route_options.table import OPTIONS, check_route
+from tests.fixtures import fuzz
+from tests.fixtures.fuzz_routes import Ports, flow, route
+
+PORTS = Ports(("80", "8080"), ("6379", "6380"))
+NAMES = {option.name for option in OPTIONS} - {"service"}
+
+
+def generated(seed: int, number: int) -> tuple[list[Route], Counter[str], Counter[str]]:
+    """Accepted routes, and how often each option was in one that was accepted, and in one that was not."""
+    chance = random.Random(seed)
+    accepted, good, bad = [], Counter[str](), Counter[str]()
+    for _ in range(number):
+        data = route(chance, PORTS)
+        try:
+            made = Route.from_dict({"service": f"s{len(accepted)}", **data})
+            check_route(made)
+        except UsageError:
+            bad.update(list(data))
+            continue
+        good.update(name for name in data if getattr(made, name) != getattr(Route, name))
+        accepted.append(made)
+    return accepted, good, bad
+
+
+def test_every_option_is_generated_with_good_values_and_with_bad_ones():
+    accepted, good, bad = generated(1, 3000)
+    assert 0.4 < len(accepted) / 3000 < 0.9
+    assert {name for name in NAMES if good[name] < 5} == set()
+    assert {name for name in NAMES if bad[name] < 5} == set()
+
+
+def test_every_parameter_of_docker_flow_is_generated():
+    chance = random.Random(1)
+    text = "&".join(flow(chance, "books", PORTS) for _ in range(3000))
+    # How a call itself is made is said elsewhere.
+    assert PARAMETERS - set(re.findall(r"(?:^|&)([A-Za-z]+)", text)) == {"wait", "allowEmpty"}
+
+
+@pytest.mark.parametrize("seed", [pytest.param(1, id="the same ones"), pytest.param(None, id="fresh ones")])
+def test_haproxy_takes_what_is_accepted(seed, haproxy_says):
+    seed = random.randrange(10**9) if seed is None else seed
+    accepted, _good, _bad = generated(seed, 400)
+    routes = [
+        dataclasses.replace(one, is_default_backend=one.is_default_backend and number == 0)
+        for number, one in enumerate(accepted)
+    ]
+    options = Options(binds=("*:80", "*:8080"), tcp_binds=tuple(f"*:{port}" for port in PORTS.tcp))
+    rendered = render([Backend.serving(one, [Address("10.0.0.1", 80)]) for one in routes], options, 1)
+    code, output = haproxy_says(rendered)
+    assert code == 0, f"seed {seed}: {output}"
+    lines = fuzz.possible_lines()
+    foreign = fuzz.foreign_lines(rendered.config, [one.service for one in routes], lines, PORTS)
+    assert [line for line in foreign if line.strip() != "bind *:6380"] == [], seed
