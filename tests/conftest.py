@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.plugins.spread",
     "tests.fixtures.certificates",
     "tests.fixtures.engine",
+    "tests.fixtures.grpc",
     "tests.fixtures.images",
     "tests.fixtures.parts",
     "tests.fixtures.traffic",

@@ -116,7 +116,8 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
-            warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY)
+            given = (rights.SHARE_CERTS,) if options.entry_certificates.share_key else ()
+            warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY, given)
             await stack.enter_async_context(_background(controller, "the question for rights", warning))
         waiter = RouteWaiter(controller.service, waiter_client, options.timing)
         docker_flow = DockerFlow(controller.service, waiter, certificates, options.separator)

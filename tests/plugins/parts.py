@@ -10,6 +10,7 @@ controller as the worker ends.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 
 import pytest
@@ -22,6 +23,7 @@ MARKS = {
     "groovy": "needs Groovy 2.4 and a JDK",
     "chromium": "needs Chromium",
     "tools": "needs curl, jq or git",
+    "acme": "needs pebble and certbot (bash tests/run acme)",
     "jenkins": "needs a Jenkins given by JENKINS_URL, JENKINS_USER and JENKINS_TOKEN",
     "fast": "needs none of these",
 }
@@ -33,10 +35,13 @@ BY_FIXTURE = {
     "groovy": "groovy",
     "chromium": "chromium",
     "tool": "tools",
+    "acme_programs": "acme",
     "jenkins": "jenkins",
 }
 # A parametrized fixture asks for the fixture that its parameter names: only these tests use that one.
 BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul"}
+ACME = ("pebble", "certbot")
+"""What an authority and its client are. Neither is among what `bash tests/run` installs."""
 ABSENT = "PARTS_ABSENT"
 """The variable with the parts that this platform does not have: a line each, ``mark: why``."""
 
@@ -71,6 +76,8 @@ def absent_parts(environ: dict[str, str]) -> dict[str, str]:
         raise pytest.UsageError(f"{ABSENT} names no part of ours: {', '.join(sorted(unknown))}")
     if not environ.get("JENKINS_URL"):
         absent["jenkins"] = "set JENKINS_URL, JENKINS_USER and JENKINS_TOKEN"
+    if missing := [name for name in ACME if not shutil.which(name, path=environ.get("PATH"))]:
+        absent["acme"] = f"not on PATH: {', '.join(missing)}"
     return absent
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def start_consul():
 def jenkins():
     return "jenkins"
 
+@pytest.fixture
+def acme_programs():
+    return "acme"
+
 @pytest.fixture(params=["embedded", "start_consul"])
 def registry(request):
     return request.param
@@ -40,6 +45,7 @@ def test_either(registry): pass
 def test_data(flavor): pass
 def test_compose(flavor, docker): pass
 def test_build(jenkins, docker): pass
+def test_authority(acme_programs): pass
 """
 
 
@@ -50,6 +56,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, repository: 
     pytester.makepyfile(test_it=TESTS)
     monkeypatch.setenv("PYTHONPATH", str(repository))
     monkeypatch.delenv("JENKINS_URL", raising=False)
+    # A machine with neither of the programs of ACME, whatever this one has.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
 
     def start(*arguments: str, **environ: str) -> pytest.RunResult:
         for name, value in environ.items():
@@ -80,21 +88,22 @@ def test_marks_come_from_fixtures(run, mark: str, tests: list[str]) -> None:
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_what_is_not_run_is_named(run, workers: tuple[str, ...]) -> None:
     done = run(*workers, PARTS_ABSENT="compose_v1: this platform has none\n")
-    done.assert_outcomes(passed=7, deselected=0 if workers else 2)
+    done.assert_outcomes(passed=7, deselected=0 if workers else 3)
     done.stdout.fnmatch_lines_random(
         [
-            "*2 not run*",
+            "*3 not run*",
             "NOT RUN test_it.py::test_compose[[]compose-v1] - compose_v1: this platform has none",
             "NOT RUN test_it.py::test_build - jenkins: set JENKINS_URL, JENKINS_USER and JENKINS_TOKEN",
+            "NOT RUN test_it.py::test_authority - acme: not on PATH: pebble, certbot",
             "1 not run: needs docker-compose 1.x (this platform has none)",
         ]
     )
-    assert done.stdout.str().count("NOT RUN") == 2
+    assert done.stdout.str().count("NOT RUN") == 3
 
 
 def test_what_nobody_asked_for_is_not_named(run) -> None:
     done = run("-k", "nothing")
-    done.assert_outcomes(passed=1, deselected=8)
+    done.assert_outcomes(passed=1, deselected=9)
     assert "NOT RUN" not in done.stdout.str()
 
 

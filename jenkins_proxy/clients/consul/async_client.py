@@ -168,12 +168,15 @@ class AsyncConsul:
         return self._session
 
 
-async def warn_of_missing_rights(registry: AsyncConsul, part: str) -> None:
-    """Say in the log what the token lacks for a part of :data:`rights.RIGHTS`, as soon as the registry answers."""
+async def warn_of_missing_rights(registry: AsyncConsul, part: str, options: Sequence[str] = ()) -> None:
+    """Say in the log what the token lacks for a part of :data:`rights.RIGHTS`, as soon as the registry answers.
+
+    :param options: those of its options that it runs with.
+    """
     backoff = Backoff()
     while True:
         try:
-            lacking = await registry.missing_rights(part)
+            lacking = await registry.missing_rights(part, options)
         except requests.RegistryRefused as error:
             _LOG.warning("%s", error.message, extra={"hint": error.hint})
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -85,12 +85,14 @@ def agent() -> Call[dict[str, Any]]:
     return Call("GET", "/v1/agent/self", Reply.json)
 
 
-def missing_rights(part: str) -> Call[list[Right]]:
+def missing_rights(part: str, options: Iterable[str] = ()) -> Call[list[Right]]:
     """The rights that the token lacks for a part, of :data:`rights.RIGHTS`.
+
+    :param options: those of its options that it runs with.
 
     Consul has this call since 1.8, for its own page. Where ACLs are off, or the registry does not know it, none lacks.
     """
-    needed = rights.RIGHTS[part]
+    needed = rights.needed(part, options)
     return Call(
         "POST",
         "/v1/internal/acl/authorize",

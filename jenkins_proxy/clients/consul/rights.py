@@ -14,6 +14,7 @@ PROXY = "proxy"
 REGISTRATOR = "registrator"
 DEPLOY = "deploy"
 
+SHARE_CERTS = "--share-certs"
 _KEYS = "jenkins-proxy/"
 
 
@@ -25,12 +26,14 @@ class Right:
     :ivar prefix: what the names begin with; empty: all of them.
     :ivar access: ``read`` or ``write``.
     :ivar without: what happens without it.
+    :ivar option: the option of the part that alone needs it; empty: it is always needed.
     """
 
     resource: str
     prefix: str
     access: str
     without: str
+    option: str = ""
 
     @property
     def rule(self) -> str:
@@ -42,8 +45,8 @@ class Right:
         return {"Resource": self.resource, "Access": self.access, "Segment": self.prefix}
 
 
-def _write(folder: str, without: str) -> Right:
-    return Right("key", _KEYS + folder, "write", without)
+def _write(folder: str, without: str, option: str = "") -> Right:
+    return Right("key", _KEYS + folder, "write", without, option)
 
 
 _SERVICES = Right("service", "", "read", "no service is seen: each looks as if nothing were registered")
@@ -59,6 +62,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         _write("holds/", "no deploy can hold back what it starts"),
         _write("counts/", "users' requests are not counted during a deploy"),
         _write("proxies/", "this proxy is not counted among the live ones: no deploy waits for it"),
+        _write("certificates/", "no certificate is shared with other proxies", SHARE_CERTS),
     ),
     REGISTRATOR: (Right("service", "", "write", "no container is registered"),),
     DEPLOY: (
@@ -77,7 +81,19 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
 def policy(part: str) -> str:
     """The policy of a part, as ``consul acl policy create -rules -`` reads it."""
     head = f"# What jenkins-proxy {'serve' if part == PROXY else part} needs, and what happens without it."
-    return "\n".join([head, *(f"# {right.without}\n{right.rule}" for right in RIGHTS[part])])
+    return "\n".join([head, *(f"# {_reason(right)}\n{right.rule}" for right in RIGHTS[part])])
+
+
+def _reason(right: Right) -> str:
+    return f"{right.without} (only with {right.option})" if right.option else right.without
+
+
+def needed(part: str, options: Iterable[str] = ()) -> list[Right]:
+    """The rights that a part needs.
+
+    :param options: those of its options that it runs with.
+    """
+    return [right for right in RIGHTS[part] if not right.option or right.option in options]
 
 
 def questions(rights: Iterable[Right]) -> list[dict[str, str]]:

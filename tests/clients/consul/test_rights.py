@@ -20,10 +20,12 @@ from jenkins_proxy.deployment.failure import intent_log
 from jenkins_proxy.deployment.steps import hold, lock
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy import counting, hold_store, route_store
+from jenkins_proxy.proxy.certificates import sharing
 from jenkins_proxy.settings import resolve
 
 PARTS = (rights.PROXY, rights.REGISTRATOR, rights.DEPLOY)
 ONE_LESS = [(part, right) for part in PARTS for right in rights.RIGHTS[part]]
+ALL_OPTIONS = (rights.SHARE_CERTS,)
 _names = itertools.count()
 
 
@@ -87,14 +89,16 @@ def test_the_policy_that_is_printed_is_enough(guarded_consul, registry, consul_p
     environment = {**os.environ, **guarded_consul.environment}
     subprocess.run(argv, input=printed, text=True, check=True, capture_output=True, env=environment)
     client = registry(printed)
-    assert client.missing_rights(part) == []
+    assert client.missing_rights(part, ALL_OPTIONS) == []
     assert [right for right in rights.RIGHTS[part] if not works(client, right)] == []
 
 
 @pytest.mark.parametrize("part, right", ONE_LESS, ids=lambda value: getattr(value, "rule", value))
 def test_one_rule_less(registry, part, right):
     client = registry(without(part, right))
-    assert client.missing_rights(part) == [right]
+    assert client.missing_rights(part, ALL_OPTIONS) == [right]
+    # What only an option needs is not missed without it.
+    assert client.missing_rights(part) == ([] if right.option else [right])
     assert not works(client, right)
 
 
@@ -121,6 +125,7 @@ def test_they_are_the_keys_that_are_used():
         route_store.PROXIES,
         hold_store.HOLDS,
         counting.COUNTS,
+        sharing.SHARED,
     }
     assert keys(rights.DEPLOY) == {lock.PREFIX, lock.PROJECTS, intent_log.PREFIX, hold.PREFIX}
 
