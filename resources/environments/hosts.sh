@@ -252,15 +252,15 @@ printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["/swarm"]\n' | docker build -q -t
 END
   done
   hosts_twice "$top" -e swarm_kind=classic || return 1
-  hosts_typed "$top" Classic | tee "$HOSTS_DIR/classic.txt" || return 1
+  hosts_typed "$top" classic | tee "$HOSTS_DIR/classic.txt" || return 1
   hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt"
 }
 
 # hosts_typed TOP NAME types on the machine `jenkins` each line of that page that begins with `$ ` in a block of the console,
-# with what it goes on with: those under the heading that has Jenkins or Classic in it, or with an empty NAME all others.
+# with what it goes on with: those under the heading that has Jenkins or classic in it, or with an empty NAME all others.
 hosts_typed() {
   awk -v wanted="$2" '
-       /^## / { under = match($0, /Jenkins|Classic/) ? substr($0, RSTART, RLENGTH) : "" }
+       /^## / { under = match($0, /Jenkins|classic/) ? substr($0, RSTART, RLENGTH) : "" }
        /^```console$/ { on = under == wanted; next } /^```/ { on = 0 }
        on && (more || /^\$ /) { line = more ? more "\n" $0 : substr($0, 3); if (line ~ /\\$/) more = line; else { more = ""; printf "%s%c", line, 0 } }' \
     "$1/docs/four-machines.md" | {

@@ -101,6 +101,16 @@ def test_the_machines_have_the_articles_names_and_addresses(environments: Path) 
     assert [name for name, _ in vagrant] == list(ARTICLE)
 
 
+def test_the_page_has_lines_for_each_cluster_that_is_typed_on(environments: Path, repository: Path) -> None:
+    """`hosts_typed` finds them by a word of the heading above."""
+    page = (repository / "docs/four-machines.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.*)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    for word in re.findall(r'hosts_typed "\$top" (\w+)', (environments / "hosts.sh").read_text()):
+        (text,) = [text for heading, text in sections.items() if word in heading]
+        assert "```console\n$ " in text
+        assert "\n$ curl -I " in text
+
+
 def test_vagrant_and_the_inventory_have_the_same_groups(environments: Path) -> None:
     inventory = configparser.ConfigParser(allow_no_value=True, delimiters=("=",))
     inventory.read(environments / "ansible/inventory.ini")
