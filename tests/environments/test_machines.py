@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from jenkins_proxy.cli import registrator
+from jenkins_proxy.seeding.needs import node
 
 ARTICLE = {
     "swarm-master": "10.100.192.200",
@@ -186,6 +187,14 @@ def test_seeding_counts_as_a_change_where_the_tool_says_so(tasks: list[dict], sa
     environment.tests["search"] = lambda text, pattern: bool(re.search(pattern, text))
     seeded = {"stdout": "{}", "stderr": said}
     assert environment.compile_expression(condition)(jenkins_seeded=seeded) is changed
+
+
+def test_the_agent_works_where_the_seeded_node_says(environments: Path, tasks: list[dict]) -> None:
+    unit = (environments / "ansible/roles/jenkins/templates/jenkins-agent.service.j2").read_text()
+    assert re.findall(r"(?:WorkingDirectory=|-workDir )(\S+)", unit) == [node.HOME, node.HOME]
+    (user,) = re.findall(r"^User=(.*)$", unit, re.M)
+    folders = {item["path"]: item["owner"] for task in tasks for item in task.get("loop", []) if "path" in item}
+    assert folders[node.HOME] == user
 
 
 def test_no_secret_is_shown(environments: Path, tasks: list[dict]) -> None:
