@@ -273,7 +273,7 @@ END
 install_laptop() {
   local war=${INSTALL_JENKINS_WAR:-} root="$INSTALL_DIR/$INSTALL_RELEASE-jenkins" work="$INSTALL_WORK/laptop" file name i
   [ -n "$war" ] || { install_say 'NOT RUN: the laptop: give INSTALL_JENKINS_WAR and INSTALL_JENKINS_PLUGINS'; return; }
-  install_debian "$root" busybox-static,ca-certificates,curl,default-jre-headless,docker-cli,docker-compose,git,python3
+  install_debian "$root" busybox-static,ca-certificates,curl,default-jre-headless,docker-cli,docker-compose,fontconfig,git,libharfbuzz0b,python3
   CLUSTER_NAME=jp-laptop CLUSTER_NET=10.78.78 CLUSTER_DIR="$work/cluster"
   . "$1/resources/environments/cluster.sh"
   mkdir -p "$work"

@@ -105,7 +105,7 @@ def test_the_machines_have_the_articles_names_and_addresses(environments: Path) 
 def test_the_page_has_lines_for_each_cluster_that_is_typed_on(environments: Path, repository: Path) -> None:
     """`hosts_typed` finds them by a word of the heading above."""
     page = (repository / "docs/four-machines.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## (.*)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
     for word in re.findall(r'hosts_typed "\$top" (\w+)', (environments / "hosts.sh").read_text()):
         (text,) = [text for heading, text in sections.items() if word in heading]
         assert "```console\n$ " in text
