@@ -7,6 +7,7 @@
 #   HOSTS_JENKINS_WAR      a jenkins.war, and HOSTS_JENKINS_PLUGINS a folder of plugins (*.jpi): those of jenkins_plugins
 #                          in ansible/group_vars/all.yml, and what they need. The article's jobs are built then.
 #                          Without them a stand-in answers on Jenkins' port, which the results say.
+#   HOSTS_SWARM            the program swarm 1.2.9: the machines become a classic Swarm afterwards.
 
 HOSTS_DIR="${HOSTS_DIR:-$PARTS_CACHE/hosts}"
 HOSTS='swarm-master=10.100.192.200 swarm-node-1=10.100.192.201 swarm-node-2=10.100.192.202 jenkins=10.100.199.200'
@@ -20,7 +21,7 @@ hosts() {
   parts_apt debootstrap ansible-playbook=ansible-core ssh=openssh-client openssl ip=iproute2 iptables git
   parts_consul
   trap 'hosts_down; parts_stop' EXIT
-  hosts_up && hosts_play "$top" && hosts_article "$top" || status=1
+  hosts_up && hosts_play "$top" && hosts_article "$top" && hosts_classic "$top" || status=1
   if [ -n "${HOSTS_KEEP:-}" ]; then trap parts_stop EXIT; parts_say "left up: nsenter --net=/var/run/netns/$hosts_world"; else hosts_down; fi
   return "$status"
 }
@@ -188,7 +189,7 @@ hosts_repositories() {
 
 # hosts_play TOP runs it twice: the second run finds nothing to do.
 hosts_play() {
-  local top=$1 run
+  local top=$1
   [ -z "${HOSTS_JENKINS_WAR:-}" ] || hosts_repositories "$top" || return 1
   hosts_playbook "$top" --syntax-check || return 1
   if parts_has ansible-lint; then
@@ -197,15 +198,23 @@ hosts_play() {
   if parts_has vagrant; then
     (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider) || return 1
   fi
+  hosts_twice "$top" || return 1
+  [ -n "${HOSTS_JENKINS_WAR:-}" ] || parts_say 'NOT RUN: Jenkins itself, its plugins, its agent, its node, library and jobs: give HOSTS_JENKINS_WAR'
+  [ -n "${HOSTS_SWARM:-}" ] || parts_say 'NOT RUN: swarm_kind=classic: give HOSTS_SWARM'
+}
+
+# hosts_twice TOP ARGUMENT… runs the playbook, and again.
+hosts_twice() {
+  local top=$1 run
+  shift
   for run in first second; do
-    parts_say "the playbook, $run run"
-    hosts_playbook "$top" >"$HOSTS_DIR/$run.log" 2>&1 || { grep -A5 -E '^(fatal|failed)' "$HOSTS_DIR/$run.log" >&2; parts_say "ERROR: $HOSTS_DIR/$run.log"; return 1; }
+    parts_say "the playbook, $run run${*:+: $*}"
+    hosts_playbook "$top" "$@" >"$HOSTS_DIR/$run.log" 2>&1 \
+      || { grep -A5 -E '^(fatal|failed)' "$HOSTS_DIR/$run.log" >&2; parts_say "ERROR: $HOSTS_DIR/$run.log"; return 1; }
     sed -n '/^PLAY RECAP/,$p' "$HOSTS_DIR/$run.log"
   done
   [ "$(grep -c ' changed=0 .* failed=0 ' "$HOSTS_DIR/second.log")" = 4 ] \
     || { grep -B5 '^changed' "$HOSTS_DIR/second.log" >&2; parts_say 'ERROR: the second run changed something'; return 1; }
-  [ -n "${HOSTS_JENKINS_WAR:-}" ] || parts_say 'NOT RUN: Jenkins itself, its plugins, its agent, its node, library and jobs: give HOSTS_JENKINS_WAR'
-  parts_say 'NOT RUN: swarm_kind=classic: its image is not to be had here'
 }
 
 # hosts_article TOP types what docs/four-machines.md shows, and prints what comes of it.
@@ -213,22 +222,46 @@ hosts_article() {
   local top=$1 said="$HOSTS_DIR/article.txt" name
   parts_say 'the article, line by line'
   tar -c -C "$top/resources" demo | hosts_ssh 10.100.199.200 tar -x -C /root || return 1
-  hosts_typed "$top" 0 | tee "$said" || return 1
+  hosts_typed "$top" '' | tee "$said" || return 1
   for name in 'HTTP/1.1 200 OK=4' '"ServiceID": "swarm-master:books-ms_app_1:8080"=2' \
     '"ServiceAddress": "10.100.192.201"=1+' '"ServiceAddress": "10.100.192.202"=1+' 'HTTP/1.1 503=1'; do
     hosts_counted "${name%=*}" "${name##*=}" "$said" || return 1
   done
   [ -n "${HOSTS_JENKINS_WAR:-}" ] || return 0
   parts_say "the article's jobs, built by Jenkins"
-  hosts_typed "$top" 1 | tee "$HOSTS_DIR/jobs.txt" || return 1
+  hosts_typed "$top" Jenkins | tee "$HOSTS_DIR/jobs.txt" || return 1
   hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && hosts_counted ' SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
 }
 
-# hosts_typed TOP 0|1 types on the machine `jenkins` each line of that page that begins with `$ ` in a block of the console,
-# with what it goes on with: those under a heading with Jenkins in it, or all others.
+# hosts_classic TOP makes a classic Swarm of the machines, and types the lines for it.
+hosts_classic() {
+  local top=$1 host
+  [ -n "${HOSTS_SWARM:-}" ] || return 0
+  parts_say 'classic Swarm'
+  for host in $HOSTS; do
+    [ "${host%=*}" != jenkins ] || continue
+    hosts_ssh "${host#*=}" 'mkdir -p /opt/swarm && cat >/opt/swarm/swarm && chmod 755 /opt/swarm/swarm' <"$HOSTS_SWARM" || return 1
+    # What is pulled elsewhere: the program, and the libraries that it may ask for.
+    hosts_ssh "${host#*=}" bash -es <<'END' || return 1
+export DOCKER_HOST=unix:///var/run/docker.sock
+docker swarm leave --force 2>/dev/null || true
+cd /opt/swarm
+for file in $(ldd swarm | grep -o '/[^ ]*'); do install -D "$file" "root$file"; done
+install -D swarm root/swarm
+printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["/swarm"]\n' | docker build -q -t swarm:1.2.9 -f - .
+END
+  done
+  hosts_twice "$top" -e swarm_kind=classic || return 1
+  hosts_typed "$top" classic | tee "$HOSTS_DIR/classic.txt" || return 1
+  hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt"
+}
+
+# hosts_typed TOP NAME types on the machine `jenkins` each line of that page that begins with `$ ` in a block of the console,
+# with what it goes on with: those under the heading that has Jenkins or classic in it, or with an empty NAME all others.
 hosts_typed() {
   awk -v wanted="$2" '
-       /^## / { jenkins = /Jenkins/ ? 1 : 0 } /^```console$/ { on = jenkins == wanted; next } /^```/ { on = 0 }
+       /^## / { under = match($0, /Jenkins|classic/) ? substr($0, RSTART, RLENGTH) : "" }
+       /^```console$/ { on = under == wanted; next } /^```/ { on = 0 }
        on && (more || /^\$ /) { line = more ? more "\n" $0 : substr($0, 3); if (line ~ /\\$/) more = line; else { more = ""; printf "%s%c", line, 0 } }' \
     "$1/docs/four-machines.md" | {
     cat <<'END'

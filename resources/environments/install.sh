@@ -273,7 +273,7 @@ END
 install_laptop() {
   local war=${INSTALL_JENKINS_WAR:-} root="$INSTALL_DIR/$INSTALL_RELEASE-jenkins" work="$INSTALL_WORK/laptop" file name i
   [ -n "$war" ] || { install_say 'NOT RUN: the laptop: give INSTALL_JENKINS_WAR and INSTALL_JENKINS_PLUGINS'; return; }
-  install_debian "$root" busybox-static,ca-certificates,curl,default-jre-headless,docker-cli,docker-compose,git,python3
+  install_debian "$root" busybox-static,ca-certificates,curl,default-jre-headless,docker-cli,docker-compose,fontconfig,git,libharfbuzz0b,python3
   CLUSTER_NAME=jp-laptop CLUSTER_NET=10.78.78 CLUSTER_DIR="$work/cluster"
   . "$1/resources/environments/cluster.sh"
   mkdir -p "$work"
@@ -317,7 +317,7 @@ END
   nsenter --net=/var/run/netns/jp-laptop-1 curl -sI --max-time 10 http://localhost/api/v1/books | tee "$work/head" | head -1
   head -1 "$work/head" | grep -q ' 200 ' || parts_die 'the laptop: no 200'
   install_took 'a laptop'
-  cluster_down
+  cluster_down || true
 }
 
 # install_build IMAGE FOLDER builds what standard input says.
@@ -326,8 +326,9 @@ install_build() { docker build --quiet --network none --tag "$1" --file - "$2" >
 # Takes down what this run has made, also when it is broken off.
 install_leave() {
   local pid container
-  if [ -d "$INSTALL_WORK/laptop/cluster" ]; then cluster_down; fi
-  if [ -n "$matrix_name" ]; then hosts_down; fi
+  # Whatever of it fails, the rest goes, too.
+  [ ! -d "$INSTALL_WORK/laptop/cluster" ] || cluster_down || true
+  [ -z "$matrix_name" ] || hosts_down || true
   [ -z "${INSTALL_DAEMON:-}" ] || kill "$INSTALL_DAEMON" 2>/dev/null || true
   for pid in $(cat "$INSTALL_WORK"/root/var/lib/jenkins-proxy/haproxy/haproxy.pid 2>/dev/null); do kill "$pid" 2>/dev/null || true; done
   docker rm --force "$INSTALL_NAME" >/dev/null 2>&1 || true

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from jenkins_proxy.cli import registrator
+from jenkins_proxy.seeding.needs import node
 
 ARTICLE = {
     "swarm-master": "10.100.192.200",
@@ -101,6 +102,16 @@ def test_the_machines_have_the_articles_names_and_addresses(environments: Path) 
     assert [name for name, _ in vagrant] == list(ARTICLE)
 
 
+def test_the_page_has_lines_for_each_cluster_that_is_typed_on(environments: Path, repository: Path) -> None:
+    """`hosts_typed` finds them by a word of the heading above."""
+    page = (repository / "docs/four-machines.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
+    for word in re.findall(r'hosts_typed "\$top" (\w+)', (environments / "hosts.sh").read_text()):
+        (text,) = [text for heading, text in sections.items() if word in heading]
+        assert "```console\n$ " in text
+        assert "\n$ curl -I " in text
+
+
 def test_vagrant_and_the_inventory_have_the_same_groups(environments: Path) -> None:
     inventory = configparser.ConfigParser(allow_no_value=True, delimiters=("=",))
     inventory.read(environments / "ansible/inventory.ini")
@@ -176,6 +187,14 @@ def test_seeding_counts_as_a_change_where_the_tool_says_so(tasks: list[dict], sa
     environment.tests["search"] = lambda text, pattern: bool(re.search(pattern, text))
     seeded = {"stdout": "{}", "stderr": said}
     assert environment.compile_expression(condition)(jenkins_seeded=seeded) is changed
+
+
+def test_the_agent_works_where_the_seeded_node_says(environments: Path, tasks: list[dict]) -> None:
+    unit = (environments / "ansible/roles/jenkins/templates/jenkins-agent.service.j2").read_text()
+    assert re.findall(r"(?:WorkingDirectory=|-workDir )(\S+)", unit) == [node.HOME, node.HOME]
+    (user,) = re.findall(r"^User=(.*)$", unit, re.M)
+    folders = {item["path"]: item["owner"] for task in tasks for item in task.get("loop", []) if "path" in item}
+    assert folders[node.HOME] == user
 
 
 def test_no_secret_is_shown(environments: Path, tasks: list[dict]) -> None:

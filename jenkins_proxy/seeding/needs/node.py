@@ -8,7 +8,8 @@ from urllib.parse import quote
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 
-_HOME = "/home/jenkins/agent"
+HOME = "/home/jenkins/agent"
+"""Where the node that is made works, which its agent's user has to have."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
             "another node",
         )
     if not dry_run:
-        server.create_agent(label, _HOME)
+        server.create_agent(label, HOME)
     page = f"{server.url}/computer/{quote(label, safe='')}/"
     return Agent(True, False, f"connect an agent to the node {label}, with the command that {page} shows")
 
