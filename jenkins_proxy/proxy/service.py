@@ -6,17 +6,17 @@ enqueue services, and the :class:`ReconcileLoop` brings HAProxy to it.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.model import Instance, Route
 from jenkins_proxy.proxy import admission
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.discovery.route_readiness import Readiness
+from jenkins_proxy.proxy.draining import Draining
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import difference, means
@@ -24,7 +24,6 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.models import (
     NONE,
-    RUNTIME,
     ConflictError,
     NotRoutedError,
     Progress,
@@ -35,13 +34,11 @@ from jenkins_proxy.proxy.models import (
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
-from jenkins_proxy.proxy.reconcile.peers import Drained, Goal, Peers
+from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
 from jenkins_proxy.proxy.take_over import remainders
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
-from jenkins_proxy.retry import Deadline
-from jenkins_proxy.validation import few
 
 
 class ProxyService:
@@ -80,6 +77,17 @@ class ProxyService:
         self._timing = timing
         self._tasks = tasks
         self._bug = ""
+        draining = Draining(
+            desired,
+            loop,
+            store=store,
+            applier=applier,
+            peers=peers,
+            check=self._existing,
+            state=self._state,
+            timing=timing,
+        )
+        self.drain, self.resume = draining.drain, draining.resume
 
     async def put(
         self,
@@ -192,70 +200,6 @@ class ProxyService:
         backends = self._desired.backends(self._desired.services, self._applier.running)
         backends.pop(service, None)
         return difference(self._applier.text(), self._applier.text(backends))
-
-    async def drain(
-        self,
-        service: str,
-        addresses: Sequence[Address],
-        timeout: float,
-        stream_timeout: float,
-        proxies: float | None = None,
-    ) -> RouteState:
-        """No new requests to these instances, from any live proxy that does not lag; answers when none of these has one
-        in flight on them.
-
-        :param timeout: seconds to wait for that.
-        :param stream_timeout: seconds to wait for streams: upgraded connections, and answers without a length; then
-            those of this proxy are cut.
-        :param proxies: as of :meth:`put`.
-        :raises ProxyError: requests are still in flight after that time; the instances stay drained.
-        :raises NotRoutedError: there is no such route (404).
-        """
-        self._existing(service)
-        deadline, streams = Deadline(timeout), Deadline(stream_timeout)
-        drained_ids = {
-            instance.address: instance.id
-            for instance in self._desired.instances_of(service) or ()
-            if instance.address in set(addresses)
-        }
-        all_drained, index = await self._store.change_drains(service, add=drained_ids)
-        self._desired.put_drains(service, all_drained)
-        await self._loop.reconcile([service])
-        numeric = [number for address in addresses for number in self._desired.hosts.resolve(address)]
-        # Side by side: a proxy that lags takes no time from the requests in flight.
-        cut, progress = await asyncio.gather(
-            self._applier.wait_idle(service, numeric, deadline, streams),
-            self._wait_peers_idle(Drained(service, frozenset(addresses)), index, proxies, deadline, streams),
-        )
-        state = self._state(service, applied=RUNTIME, timings={"drain": deadline.elapsed})
-        return dataclasses.replace(state, cut=cut, proxies=progress)
-
-    async def _wait_peers_idle(
-        self, drained: Drained, index: int, proxies: float | None, deadline: Deadline, streams: Deadline
-    ) -> Mapping[str, Progress]:
-        progress = await self._wait_peers(Goal(drains=index), proxies)
-        busy = await self._peers.wait_idle(drained, progress, deadline, streams)
-        if busy:
-            raise ProxyError(
-                f"requests are still in flight on {few(sorted(drained.addresses))} of {drained.service} at the proxies "
-                f"{few(busy)} after {deadline.seconds:g} s",
-                "they get no new ones; drain again to wait longer",
-            )
-        return progress
-
-    async def resume(self, service: str, addresses: Sequence[Address], proxies: float | None = None) -> RouteState:
-        """The opposite of drain.
-
-        :param proxies: as of :meth:`put`.
-        :raises NotRoutedError: there is no such route (404).
-        """
-        self._existing(service)
-        before = self._applier.running.get(service)
-        drained_ids, index = await self._store.change_drains(service, remove=addresses)
-        self._desired.put_drains(service, drained_ids)
-        await self._loop.reconcile([service])
-        state = self._state(service, applied=means(before, self._applier.running.get(service)))
-        return dataclasses.replace(state, proxies=await self._wait_peers(Goal(drains=index), proxies))
 
     async def reload(self) -> None:
         """Render and reload although nothing changed (Docker Flow: Proxy's ``reload``).

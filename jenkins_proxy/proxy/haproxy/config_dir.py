@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import re
 import secrets
 import threading
 import zlib
@@ -19,6 +21,8 @@ from jenkins_proxy.proxy.haproxy.ring import COUNTED_MAP, counted_text
 GOOD = CONFIG + ".good"
 CANDIDATE = CONFIG + ".new"
 PID = "haproxy.pid"
+_PROBE_KEY = re.compile(rb"[0-9a-f]{32}")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -192,15 +196,19 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def read_probe_key(path: Path) -> str:
-    """The key in a file, made at the first start.
+    """The key in a file, made at the first start. What is damaged is none: a part of a key could be guessed.
 
     :raises UsageError: when it can neither be read nor written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An empty one is what a full disk left of it.
-        if not path.exists() or not path.read_text().strip():
-            atomic_write(path, secrets.token_hex(16), mode=0o600)
-        return path.read_text().strip()
+        known = path.read_bytes().strip() if path.exists() else b""
+        if _PROBE_KEY.fullmatch(known):
+            return known.decode()
+        if known:  # an empty one is what a full disk left of it
+            _LOG.warning("%s is not used, as it is damaged: there is a new key", path)
+        key = secrets.token_hex(16)
+        atomic_write(path, key, mode=0o600)
+        return key
     except OSError as error:
         raise UsageError(f"cannot keep the probe key in {path}: {error.strerror}") from error

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from jenkins_proxy.model import CRITICAL, Address, Instance, Route
+from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
 from jenkins_proxy.proxy.holds import Hold, Holds
-from jenkins_proxy.proxy.models import InstanceState, RouteState, ServedInstance
+from jenkins_proxy.proxy.models import RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
-from jenkins_proxy.proxy.reconcile.instances import drained, fit, live, outside, ready_servers
+from jenkins_proxy.proxy.reconcile.instances import as_served, drained, fit, live, outside, ready_servers
 from jenkins_proxy.proxy.reconcile.route_merge import merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
@@ -258,9 +258,7 @@ class DesiredState:
         not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
         if any(instance.address in not_ready for instance in live(instances)):
             return True
-        # It was reported and has answered while HAProxy was given the route.
-        wanted = self._backend(service, {service: running} if running else {})
-        return bool(addresses(wanted, ServerState.SERVING))
+        return bool(addresses(self._backend(service, {service: running} if running else {}), ServerState.SERVING))
 
     def version(self, service: str) -> int:
         """Of the service's route; 0 when it has none."""
@@ -270,35 +268,25 @@ class DesiredState:
         """A route and what is behind it; of a held service without one, the route that it will have."""
         hold = self.holds.get(service)
         route = self.users_route(service) or self.routes_of(service)[0]
-        served = self.served(service, self.instances_of(service) or (), running)
-        return RouteState(route, self.version(service), served, hold=hold)
+        instances = self.served(service, self.instances_of(service) or (), running)
+        return RouteState(route, self.version(service), instances, hold=hold)
 
     def served(
         self, service: str, instances: Iterable[Instance], running: Backend | None
     ) -> tuple[ServedInstance, ...]:
         """Instances as HAProxy treats them."""
-        now = time.monotonic()
-        return tuple(self._served(service, instance, running, now) for instance in instances)
-
-    def _served(self, service: str, instance: Instance, running: Backend | None, now: float) -> ServedInstance:
-        behind = set(self.hosts.resolve(instance.address))
-        serving = bool(behind & addresses(running, ServerState.SERVING))
-        draining = bool(behind & addresses(running, ServerState.DRAINING)) or drained(
-            instance, self.drained_ids(service)
+        now, drained_ids, hold = time.monotonic(), self.drained_ids(service), self.holds.get(service)
+        return tuple(
+            as_served(
+                own, self.hosts.resolve(own.address), running, drained_ids, hold, seconds=self._waiting(own, now)
+            )
+            for own in instances
         )
-        hold = self.holds.get(service)
-        if serving:
-            state = InstanceState.SERVING
-        elif behind & addresses(running, ServerState.CANDIDATE):
-            state = InstanceState.CANDIDATE
-        elif draining or hold and hold.promoted and not hold.is_candidate(instance.address):
-            state = InstanceState.DRAINING
-        else:
-            state = InstanceState.WAITING
-        since = None if serving else self.not_ready(instance.service).get(instance.address)
+
+    def _waiting(self, instance: Instance, now: float) -> float:
+        since = self.not_ready(instance.service).get(instance.address)
         # Not 0, which one has that has answered.
-        waiting_seconds = 0.0 if since is None or instance.status == CRITICAL else max(now - since, 0.001)
-        return ServedInstance(instance, serving, draining, state, waiting_seconds)
+        return 0.0 if since is None else max(now - since, 0.001)
 
     def _sort(self) -> None:
         """Sort the routes by what stands behind them: it is asked for at each change of instances."""

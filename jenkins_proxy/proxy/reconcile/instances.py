@@ -6,7 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy import validation
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
-from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
+from jenkins_proxy.proxy.holds import Hold
+from jenkins_proxy.proxy.models import InstanceState, ServedInstance
 
 Resolve = Callable[[Address], Sequence[Address]]
 """The numeric addresses behind one; none while its name is unknown."""
@@ -80,3 +82,30 @@ def new_backend(
 ) -> Backend:
     """The backend of a route that is new, with all that may serve."""
     return Backend.serving(route, numeric(fit(instances, drained_ids, resolve, ()), resolve))
+
+
+def as_served(
+    instance: Instance,
+    behind: Collection[Address],
+    running: Backend | None,
+    drained_ids: Mapping[Address, str],
+    hold: Hold | None,
+    *,
+    seconds: float,
+) -> ServedInstance:
+    """An instance as HAProxy treats it.
+
+    :param behind: its numeric addresses.
+    :param running: what HAProxy runs for its service.
+    :param seconds: for how long it has not answered; 0 for one that has.
+    """
+    draining = drained(instance, drained_ids) or not addresses(running, ServerState.DRAINING).isdisjoint(behind)
+    if not addresses(running, ServerState.SERVING).isdisjoint(behind):
+        return ServedInstance(instance, True, draining, InstanceState.SERVING)
+    if not addresses(running, ServerState.CANDIDATE).isdisjoint(behind):
+        state = InstanceState.CANDIDATE
+    elif draining or hold and hold.promoted and not hold.is_candidate(instance.address):
+        state = InstanceState.DRAINING
+    else:
+        state = InstanceState.WAITING
+    return ServedInstance(instance, False, draining, state, 0.0 if instance.status == CRITICAL else seconds)
