@@ -67,7 +67,7 @@ ANSWERED = ("location", "www-authenticate", "my-res-header", "strict-transport-s
 NAMED = (
     ("domain", r"serviceDomain=my-domain", r"sub\.my-domain", ""),
     ("hdr-dom", r"serviceDomainMatchAll", r"a\.org\.net", ""),
-    ("https-port", r"httpsOnly|redirect(When|Unless)", "", "^location: '.*:PORT.* there, '.*:TLS"),
+    ("https-port", r"httpsOnly|redirect(When|Unless)", "", "^location: '.* there, 'https:[^']*:TLS"),
     ("redirect", r"redirectFromDomain", "https:", "^location: 'http:.* there, 'https:"),
     ("secure", r"denyHttp|httpsOnly|ssl_fc", r"X-Forwarded-Proto: https", ""),
     ("forwarded", "", r"https:.* X-Forwarded-Proto: http$", "^header x-forwarded-proto"),
