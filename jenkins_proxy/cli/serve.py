@@ -153,7 +153,9 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
             entry=entry_arguments.entry(args),
         ),
         separator=environ.separator,
-        services=environ_services.calls(os.environ, container_environ.users_secret, environ.separator),
+        services=environ_services.calls(
+            os.environ, container_environ.users_secret, environ.separator, environ.defaults.users
+        ),
         entry_certificates=entry_arguments.certificates(args),
         embedded=None if settings.given("consul") else _embedded(args, settings),
         state_dir=Path(args.state_dir) if args.state_dir else _state_dir(),

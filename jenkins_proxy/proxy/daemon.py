@@ -120,7 +120,8 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY, given)
             await stack.enter_async_context(_background(controller, "the question for rights", warning))
         waiter = RouteWaiter(controller.service, waiter_client, options.timing)
-        docker_flow = DockerFlow(controller.service, waiter, certificates, options.separator)
+        users = options.haproxy.route_defaults.users
+        docker_flow = DockerFlow(controller.service, waiter, certificates, options.separator, users=users)
         declared = functools.partial(
             environ_services.put, options.services, docker_flow.apply, options.timing.registry_retry_max
         )

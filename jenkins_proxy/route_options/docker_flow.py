@@ -44,6 +44,8 @@ _HARMLESS = ("", "http", *FALSE)
 # Of these an index is enough to make a destination.
 _DESTINATION = ("servicePath", "serviceDomain", "port", "httpsPort")
 
+_NOBODY: Mapping[str, str] = {}
+
 Hash = Callable[[str, str, str], str]
 """Takes a password, the service and the user, and returns the password's hash."""
 
@@ -54,6 +56,8 @@ def fields(
     make_hash: Hash,
     secret: Callable[[str], str],
     separator: str = ",",
+    *,
+    shared: Mapping[str, str] = _NOBODY,
 ) -> list[dict[str, Any]]:
     """The fields of the routes that the parameters give, and the defaults of those that they do not.
 
@@ -64,6 +68,7 @@ def fields(
     :param make_hash: for passwords in clear.
     :param secret: the text of the file of users that ``usersSecret`` names.
     :param separator: what stands between the items of a list, unless the option says it itself.
+    :param shared: hashes of users of all services, whose passwords may be left out.
     :return: one at the least.
     :raises UsageError: for what is refused or contradicts itself.
     """
@@ -82,7 +87,7 @@ def fields(
     for values in groups:
         if query.flag(MATCH_ALL) and not values["domain_algo"]:
             values["domain_algo"] = "hdr_dom(host)"
-        values["users"] = users(query, values["users"], values["service"], make_hash, secret)
+        values["users"] = users(query, values["users"], values["service"], make_hash, secret, shared=shared)
         del values["port"]
     return groups
 
@@ -213,11 +218,18 @@ def _name_each(groups: list[dict[str, Any]], options: tuple[RouteOption, ...]) -
 
 
 def users(
-    query: Query, given: tuple[str, ...], service: str, make_hash: Hash, secret: Callable[[str], str]
+    query: Query,
+    given: tuple[str, ...],
+    service: str,
+    make_hash: Hash,
+    secret: Callable[[str], str],
+    *,
+    shared: Mapping[str, str] = _NOBODY,
 ) -> tuple[str, ...]:
-    """``name:hash`` of each user. Those without a password have that of the secret.
+    """``name:hash`` of each user. Those without a password have that of the secret, or, without one, the shared hash.
 
     :param given: texts with the users.
+    :param shared: hashes of users of all services.
     :raises UsageError: for what is no user, and for one without a password.
     """
     hashed = query.flag("usersPassEncrypted")
@@ -227,11 +239,13 @@ def users(
     if len(wanted) > MAX_VALUES:
         raise UsageError(f"users: {len(wanted)} values: {MAX_VALUES} at the most are allowed")
     passwords = {user: password or known.get(user, "") for user, password in wanted.items()}
-    without = [user for user, password in passwords.items() if not password]
+    hashes = {user: "" if name else shared.get(user, "") for user, password in passwords.items() if not password}
+    without = [user for user, own in hashes.items() if not own]
     if without:
         raise UsageError(f"users {few(without)}: there is no password", "write name:password")
     return tuple(
-        f"{user}:{password if hashed else make_hash(password, service, user)}" for user, password in passwords.items()
+        f"{user}:{hashes.get(user) or (password if hashed else make_hash(password, service, user))}"
+        for user, password in passwords.items()
     )
 
 

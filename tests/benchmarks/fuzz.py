@@ -3,6 +3,8 @@
 No answer of a bug (500), none that does not come, no line in the configuration that the templates cannot make, and
 nothing accepted that ``haproxy -c`` refuses.
 
+Then as many routes without a daemon, in batches that HAProxy reads together: of these most options are good.
+
 python fuzz.py [--calls 100000] [--seed N]
 """
 
@@ -20,7 +22,7 @@ from world import Daemon, folder, free_port
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.fixtures import fuzz  # noqa: E402 - the checkout is no package that is installed
+from tests.fixtures import fuzz, fuzz_batches  # noqa: E402 - the checkout is no package that is installed
 from tests.fixtures.fuzz_routes import Ports  # noqa: E402
 
 _SHOWN = 20
@@ -36,7 +38,9 @@ async def both(target: fuzz.Target, seed: int, calls: int) -> bool:
         for wrong in result.wrong[:_SHOWN]:
             print(f"  {wrong}", flush=True)
         good = good and not result.wrong
-    return good
+    result = await asyncio.to_thread(fuzz_batches.run, seed, calls, target.haproxy)
+    print(result.line(), *result.wrong[:_SHOWN], sep="\n  ", flush=True)
+    return good and not result.wrong
 
 
 def main() -> int:

@@ -5,15 +5,17 @@ The names are those of its documentation: of its Consul era (end of 2016) and of
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
+from jenkins_proxy.proxy.haproxy.render import Timeouts
 from jenkins_proxy.route_options.docker_flow import REFUSED
 from jenkins_proxy.route_options.query import Query
 from jenkins_proxy.route_options.table import OPTIONS
-from tests.docs.docker_flow_exchanges import DIFFERENCES
+from tests.docs.docker_flow_exchanges import DIFFERENCES, USER_DIFFERENCES
 from tests.fixtures.route_values import TEXTS
 
 _MINIMUM = {"serviceName": "books-ms", "servicePath": "/api/v1/books"}
@@ -78,6 +80,19 @@ wait allowEmpty takeOver dryRun
 """
 
 
+_VARIABLES = """
+BIND_PORTS CA_FILE CAPTURE_REQUEST_HEADER CERTS CFG_TEMPLATE_PATH CHECK_RESOLVERS COMPRESSION_ALGO COMPRESSION_TYPE
+CONNECTION_MODE CONSUL_ADDRESS CRT_LIST_PATH DEBUG DEBUG_ERRORS_ONLY DEBUG_HTTP_FORMAT DEBUG_TCP_FORMAT DEFAULT_PORTS
+DEFAULT_REQ_MODE DO_NOT_RESOLVE_ADDR ENABLE_H2 EXTRA_FRONTEND EXTRA_GLOBAL FILTER_PROXY_INSTANCE_NAME HTTPS_ONLY IP
+LISTENER_ADDRESS MODE PORT PREFERRED_CERTIFICATE PROXY_INSTANCE_NAME RECONFIGURE_ATTEMPTS RELOAD_ATTEMPTS
+RELOAD_INTERVAL REPEAT_RELOAD RESOLVERS SEPARATOR SERVICE_DOMAIN_ALGO SERVICE_NAME SKIP_ADDRESS_VALIDATION
+SSL_BIND_CIPHERS SSL_BIND_OPTIONS STATS_PASS STATS_PASS_ENV STATS_PORT STATS_URI STATS_URI_ENV STATS_USER STATS_USER_ENV
+TERMINATE_ON_RELOAD TIMEOUT_CLIENT TIMEOUT_CONNECT TIMEOUT_HTTP_KEEP_ALIVE TIMEOUT_HTTP_REQUEST TIMEOUT_QUEUE
+TIMEOUT_SERVER TIMEOUT_TUNNEL USERS USERS_PASS_ENCRYPTED
+"""
+"""Those of its documentation."""
+
+
 def verdict(name: str) -> tuple[str, str]:
     """What the daemon does with a parameter: ``taken``, ``ignored`` or ``refused``, and for the last the reason."""
     given = {**_MINIMUM, name: TAKEN.get(name, ("example", ""))[0]}
@@ -88,6 +103,12 @@ def verdict(name: str) -> tuple[str, str]:
             raise
         return "refused", error.message.partition(_REFUSAL)[2]
     return ("ignored", "") if name in call.ignored else ("taken", TAKEN[name][1])
+
+
+def unread() -> list[str]:
+    """Variables of its documentation of which nothing is read."""
+    timeouts = {f"TIMEOUT_{timeout.name.upper()}" for timeout in dataclasses.fields(Timeouts)}
+    return sorted(set(_VARIABLES.split()) - HONOURED.keys() - PASSED_OVER.keys() - timeouts)
 
 
 def tables(table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> dict[str, str]:
@@ -103,8 +124,9 @@ def tables(table: Callable[[Sequence[str], Iterable[Sequence[str]]], str]) -> di
         "taken": table(("parameter", "meaning"), taken),
         "refused": table(("parameters", "reason"), [(", ".join(names), reason) for reason, names in reasons.items()]),
         "ignored": ", ".join(ignored) + ".\n",
-        "differences": table(("there", "here"), DIFFERENCES.values()),
+        "differences": table(("there", "here"), [*DIFFERENCES.values(), *USER_DIFFERENCES.values()]),
         "environment": table(("variable", "gives"), [(f"`{name}`", text) for name, text in HONOURED.items()]),
+        "environment-unread": ", ".join(f"`{name}`" for name in unread()) + ".\n",
         "environment-passed-over": table(
             ("variable", "reason"), [(f"`{name}`", reason) for name, reason in PASSED_OVER.items()]
         ),

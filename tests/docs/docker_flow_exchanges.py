@@ -34,11 +34,38 @@ DIFFERENCES = {
         "`/v1/test` and `/v2/test` say `Test v1`, `Test v2`, in the last version",
         "no message, as in 2016",
     ),
+    "sni-comparison": (
+        "`reqMode=sni` compares names in TLS in any way that HAProxy has, by `pathType`",
+        "400, unless it is `req.ssl_sni -i`, or `-m end` with names that begin with a dot",
+    ),
     "tls": ("instances are spoken to by TLS, and client certificates are checked", "400"),
     "wrong-flag": ("a flag that is neither true nor false is false", "400"),
     "wrong-value": ("any text goes into the configuration", "400: every value has a grammar"),
 }
 """What is there and what is here, by a name for the exchanges."""
+USER_DIFFERENCES = {
+    "domain": (
+        "`serviceDomain` is how the host begins (`hdr_beg(host)`), in the last version",
+        "the domain and all below it, unless `serviceDomainAlgo` or `SERVICE_DOMAIN_ALGO` says otherwise",
+    ),
+    "hdr-dom": ("`hdr_dom(host)` takes `a.org.net` for `a.org`, too", "`a.org` and what is below it"),
+    "https-port": ("redirects to https keep the request's port", "they lead to the port of https"),
+    "redirect": ("`redirectFromDomain` leads users of https to http", "to https"),
+    "secure": (
+        "a request by http with `X-Forwarded-Proto: https` is one by http",
+        "it counts as https, for `httpsOnly`, `denyHttp` and `if { ssl_fc }`; with `--tls-bind` from `--trusted` alone",
+    ),
+    "forwarded": (
+        "by https, services get `X-Forwarded-Proto: https` beside what the client says",
+        "with `--tls-bind` they get one `X-Forwarded-Proto`, `-Host` and `-Port`, by http, too",
+    ),
+    "redirect-when": (
+        "`redirectWhenHttpProto` looks at the client's `X-Forwarded-Proto`",
+        "with `--tls-bind` at how the request came, unless a network of `--trusted` says it",
+    ),
+    "cookie": ("the cookie of `sticky-server` names the server", "it holds a hash of it"),
+}
+"""The same, of what users of the proxy meet: a real one was asked (``tests/benchmarks/replay.py``)."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +170,20 @@ EXCHANGES = (
     ),
     differs("tcp-port", "reconfigure?serviceName=closed&srcPort=6380&reqMode=tcp"),
     Exchange("reconfigure?serviceName=redis&port=6379&reqMode=tcp", REFUSED),
+    Exchange(
+        "reconfigure?serviceName=api&servicePath=api.org&pathType=req_ssl_sni%20-i&srcPort=6379&reqMode=sni",
+        OK,
+        route={"req_mode": "sni", "domains": ("api.org",), "domain_algo": "req.ssl_sni", "paths": ()},
+    ),
+    differs(
+        "sni-comparison",
+        "reconfigure?serviceName=api&servicePath=test.&pathType=req_ssl_sni%20-i%20-m%20beg&srcPort=6379&reqMode=sni",
+    ),
+    Exchange(
+        "reconfigure?serviceName=api&serviceDomain=api.org&serviceDomainAlgo=req.ssl_sni&srcPort=6379&reqMode=tcp",
+        OK,
+        route={"req_mode": "sni", "domains": ("api.org",), "domain_algo": "req.ssl_sni"},
+    ),
     Exchange(f"{DEMO}&reqMode=http", OK),
     Exchange(f"{DEMO}&serviceCert=-----BEGIN CERTIFICATE-----", OK),
     differs("wrong-value", f"{DEMO}&serviceCert=my-cert"),
@@ -210,5 +251,10 @@ EXCHANGES = (
     demo("&httpsOnly=true&httpsRedirectCode=301", https_only=True, https_redirect_code="301"),
     demo("&redirectWhenHttpProto=true", redirect_when_http_proto=True),
     demo("&serviceDomain=a.org&serviceDomainAlgo=hdr(host)", domain_algo="hdr(host)"),
+    demo(
+        "&serviceDomain=^v[0-9]%2B[.]a[.]org$&serviceDomainAlgo=hdr_reg(host)",
+        domains=("^v[0-9]+[.]a[.]org$",),
+        domain_algo="hdr_reg(host)",
+    ),
     demo("&serviceDomain=a.org&serviceDomainMatchAll=true", domain_algo="hdr_dom(host)"),
 )  # fmt: skip

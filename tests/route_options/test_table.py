@@ -10,6 +10,7 @@ import pytest
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import table
+from jenkins_proxy.route_options.labels import with_labels as with_all_labels
 from jenkins_proxy.route_options.option import Kind
 from jenkins_proxy.route_options.table import OPTIONS
 from tests.fixtures.poison import POISON
@@ -170,7 +171,7 @@ def test_the_refusal_uses_the_callers_word_and_shortens_the_value() -> None:
 
 def with_labels(given=(), **labels: str) -> Route:
     names = {f"com.jenkins-proxy.{name.replace('_', '-')}": value for name, value in labels.items()}
-    return table.with_labels(ROUTE, {"com.example.team": "books", **names}, given)
+    return with_all_labels(ROUTE, {"com.example.team": "books", **names}, given)
 
 
 def test_labels_are_defaults():
@@ -190,9 +191,9 @@ def test_poison_in_a_label_is_refused_by_the_labels_name_also_where_an_argument_
     fields = (option.name,) if given else ()
     for value in POISON.values():
         if reads_dots(option) and value in DOTS:
-            table.with_labels(ROUTE, {option.label: value}, fields)
+            with_all_labels(ROUTE, {option.label: value}, fields)
         else:
-            message = fails(table.with_labels, ROUTE, {option.label: value}, fields)
+            message = fails(with_all_labels, ROUTE, {option.label: value}, fields)
             assert message.startswith(f"{option.label} {repr(value)[:20]}")
 
 
@@ -205,11 +206,11 @@ def test_labels_of_swarm_listener_are_defaults_below_our_own():
         "com.df.port": "8080",
         "com.df.serviceName": "another",
     }
-    route = table.with_labels(Route("books-ms"), labels)
+    route = with_all_labels(Route("books-ms"), labels)
     assert route == Route("books-ms", ("/df",), allowed_methods=("GET",), timeout_server=5.0)
-    route = table.with_labels(Route("books-ms"), {**labels, "com.jenkins-proxy.timeout-server": "6"})
+    route = with_all_labels(Route("books-ms"), {**labels, "com.jenkins-proxy.timeout-server": "6"})
     assert route.timeout_server == 6
-    assert table.with_labels(ROUTE, labels, ("paths", "timeout_server")) == dataclasses.replace(
+    assert with_all_labels(ROUTE, labels, ("paths", "timeout_server")) == dataclasses.replace(
         ROUTE, allowed_methods=("GET",)
     )
 
@@ -225,7 +226,7 @@ def test_labels_of_swarm_listener_are_defaults_below_our_own():
     ],
 )
 def test_a_label_of_swarm_listener_that_is_not_allowed_is_refused_by_its_name(label, value, says):
-    message = fails(table.with_labels, ROUTE, {label: value})
+    message = fails(with_all_labels, ROUTE, {label: value})
     assert message.startswith(says)
     assert "hunter2" not in message
 

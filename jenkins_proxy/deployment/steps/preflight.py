@@ -22,6 +22,7 @@ from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_p
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.orchestrator.runner import file_arguments
 from jenkins_proxy.route_options import table
+from jenkins_proxy.route_options.labels import with_labels
 
 _Found = tuple[Orchestrator, ComposeProject, Service, Sides]
 
@@ -99,7 +100,7 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
             problems.gather(_refuse_blue_green)
         return None
     labels = target.labels if target else {}
-    return problems.gather(lambda: check_route(table.with_labels(route, labels, options.route_given), options.check))
+    return problems.gather(lambda: check_route(with_labels(route, labels, options.route_given), options.check))
 
 
 def _refuse_blue_green() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -35,6 +36,7 @@ class DockerFlow:
     """The handlers. Their errors are Docker Flow: Proxy's JSON with ``NOK``, and its status codes: 400, 409, 500.
 
     :param separator: what stands between the items of a list.
+    :param users: ``name:hash`` of those of all services.
     :param secrets: the folder with the files of users that calls name.
     """
 
@@ -44,12 +46,15 @@ class DockerFlow:
         waiter: RouteWaiter,
         certificates: CertificateService,
         separator: str = ",",
+        *,
+        users: Sequence[str] = (),
         secrets: Path = SECRETS,
     ) -> None:
         self._service = proxy_service
         self._waiter = waiter
         self._certificates = certificates
         self._separator = separator
+        self._users = users
         self._secrets = secrets
 
     def add_to(self, app: web.Application) -> None:
@@ -73,7 +78,9 @@ class DockerFlow:
         try:
             query = await _query(request)
             # In a thread: passwords in clear are hashed, each for some hundredths of a second.
-            call = await asyncio.to_thread(docker_flow_params.parse_reconfigure, query, self._secret, self._separator)
+            call = await asyncio.to_thread(
+                docker_flow_params.parse_reconfigure, query, self._secret, self._separator, self._users
+            )
             options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
                 states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]

@@ -71,14 +71,21 @@ class Reconfigure:
     certificate: str = field(default="", repr=False)
 
 
-def parse_reconfigure(query: Query, secret: Callable[[str], str] = no_secret, separator: str = ",") -> Reconfigure:
+def parse_reconfigure(
+    query: Query,
+    secret: Callable[[str], str] = no_secret,
+    separator: str = ",",
+    users: Iterable[str] = (),
+) -> Reconfigure:
     """Read a call of ``reconfigure``.
 
     :param secret: the text of the file of users that ``usersSecret`` names.
     :param separator: what stands between the items of a list.
+    :param users: ``name:hash`` of those of all services, whose passwords may be left out.
     :raises UsageError: with Docker Flow: Proxy's own text where it had one.
     """
-    found = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator)
+    shared = dict(user.split(":", 1) for user in users)
+    found = docker_flow.fields(query, _OPTIONS, sha512_hash, secret, separator, shared=shared)
     if not query.text("serviceName") or not all(map(_leads_somewhere, found)):
         raise UsageError(MANDATORY)
     routes = tuple(Route(**values) for values in found)

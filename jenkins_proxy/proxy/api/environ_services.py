@@ -36,12 +36,16 @@ _PARAMETERS = {variable(name): name for name in PARAMETERS}
 
 
 def calls(
-    environ: Mapping[str, str], secret: Callable[[str], str] = docker_flow_params.no_secret, separator: str = ","
+    environ: Mapping[str, str],
+    secret: Callable[[str], str] = docker_flow_params.no_secret,
+    separator: str = ",",
+    users: Sequence[str] = (),
 ) -> tuple[Reconfigure, ...]:
     """The calls that the environment stands for, in order.
 
     :param secret: the text of the file of users that ``USERS_SECRET`` names.
     :param separator: what stands between the items of a list.
+    :param users: ``name:hash`` of those of all services.
     :raises UsageError: for a service that is not allowed, by the beginning of its variables' names.
     """
     found: dict[str, list[tuple[str, str]]] = {}
@@ -54,7 +58,7 @@ def calls(
         try:
             if not query.text("serviceName"):
                 raise UsageError(f"{service}_SERVICE_NAME is not set", "name the service, or unset its other variables")
-            call = docker_flow_params.parse_reconfigure(query, secret, separator)
+            call = docker_flow_params.parse_reconfigure(query, secret, separator, users)
             # Declared is declared: its instances may come later.
             made.append(dataclasses.replace(call, allow_empty=True, wait=0.0))
         except UsageError as error:

@@ -174,10 +174,15 @@ class ReadinessGate:
         return None
 
     def _may_ask(self, own: _Waiting, now: float) -> bool:
-        """Whether to ask it now. A candidate is its deploy's to ask, with the key: until the hold is over it is not."""
+        """Whether to ask it now. A candidate is its deploy's to ask, with the key: until the hold is over it is not.
+
+        One of a route of connections is asked all the same: a connection has no place for a key.
+        """
         if not self._waits(own):
             return False
-        if self._desired.holds.keeps_out(self._desired.services_of(own.registry_name), own.instance.address):
+        services = self._desired.services_of(own.registry_name)
+        by_key = any(not route.tcp for name in services for route in self._desired.routes_of(name))
+        if by_key and self._desired.holds.keeps_out(services, own.instance.address):
             self._push(self._again, now + self._timing.ready_retry_max, own)
             return False
         return True

@@ -277,9 +277,7 @@ class DesiredState:
         """Instances as HAProxy treats them."""
         now, drained_ids, hold = time.monotonic(), self.drained_ids(service), self.holds.get(service)
         return tuple(
-            as_served(
-                own, self.hosts.resolve(own.address), running, drained_ids, hold, seconds=self._waiting(own, now)
-            )
+            as_served(own, self.hosts.resolve(own.address), running, drained_ids, hold, seconds=self._waiting(own, now))
             for own in instances
         )
 

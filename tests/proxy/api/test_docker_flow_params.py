@@ -61,6 +61,21 @@ def test_a_name_in_tls_is_said_in_either_of_its_two_ways(pairs: str, domains: tu
     assert call.routes == (Route("api", (), domains, domain_algo=algo, src_port="443", req_mode="sni"),)
 
 
+def test_a_user_of_all_services_needs_no_password() -> None:
+    def users(*pairs: tuple[str, str]) -> tuple[str, ...]:
+        shared = (f"ann:{SHA512}", "eve:$6$other")
+        query = Query([*BOOKS, *pairs])
+        return docker_flow_params.parse_reconfigure(query, lambda _name: "bob:secret", users=shared).routes[0].users
+
+    assert users(("users", "ann")) == (f"ann:{SHA512}",)
+    own = users(("users", "ann,eve:own"))
+    assert own[0] == f"ann:{SHA512}" and own[1].startswith("eve:$6$") and own[1] != "eve:$6$other"
+    with pytest.raises(UsageError, match="users ann: there is no password"):
+        users(("users", "ann"), ("usersSecret", "team"))
+    with pytest.raises(UsageError, match="users bob: there is no password"):
+        users(("users", "bob"))
+
+
 @pytest.mark.parametrize(
     "comparison", ["req_ssl_sni -i -m beg", "req_ssl_sni -i -m reg", "path_beg", "req_ssl_sni -m end"]
 )

@@ -14,9 +14,10 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import bodies, docker_flow_params
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.render import Options, render
+from jenkins_proxy.route_options.labels import with_labels
 from jenkins_proxy.route_options.option import Kind
 from jenkins_proxy.route_options.query import Query
-from jenkins_proxy.route_options.table import OPTIONS, check_route, with_labels
+from jenkins_proxy.route_options.table import OPTIONS, check_route
 from tests.fixtures.route_values import TEXTS, WITH
 
 NAMED = {option.name: option for option in OPTIONS}

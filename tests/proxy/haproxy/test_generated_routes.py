@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import re
 from collections import Counter
@@ -10,15 +9,13 @@ from collections import Counter
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Address, Route
+from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.api.docker_flow_params import PARAMETERS
-from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.render import Options, render
 from jenkins_proxy.route_options.table import OPTIONS, check_route
-from tests.fixtures import fuzz
-from tests.fixtures.fuzz_routes import Ports, flow, route
+from tests.fixtures import fuzz_batches
+from tests.fixtures.fuzz_batches import PORTS
+from tests.fixtures.fuzz_routes import flow, route
 
-PORTS = Ports(("80", "8080"), ("6379", "6380"))
 NAMES = {option.name for option in OPTIONS} - {"service"}
 
 
@@ -54,17 +51,7 @@ def test_every_parameter_of_docker_flow_is_generated():
 
 
 @pytest.mark.parametrize("seed", [pytest.param(1, id="the same ones"), pytest.param(None, id="fresh ones")])
-def test_haproxy_takes_what_is_accepted(seed, haproxy_says):
-    seed = random.randrange(10**9) if seed is None else seed
-    accepted, _good, _bad = generated(seed, 400)
-    routes = [
-        dataclasses.replace(one, is_default_backend=one.is_default_backend and number == 0)
-        for number, one in enumerate(accepted)
-    ]
-    options = Options(binds=("*:80", "*:8080"), tcp_binds=tuple(f"*:{port}" for port in PORTS.tcp))
-    rendered = render([Backend.serving(one, [Address("10.0.0.1", 80)]) for one in routes], options, 1)
-    code, output = haproxy_says(rendered)
-    assert code == 0, f"seed {seed}: {output}"
-    lines = fuzz.possible_lines()
-    foreign = fuzz.foreign_lines(rendered.config, [one.service for one in routes], lines, PORTS)
-    assert [line for line in foreign if line.strip() != "bind *:6380"] == [], seed
+def test_haproxy_takes_what_is_accepted_and_no_line_is_injected(seed, haproxy):
+    result = fuzz_batches.run(random.randrange(10**9) if seed is None else seed, 400, haproxy)
+    assert result.wrong == [], result.line()
+    assert result.statuses[200] > 100
