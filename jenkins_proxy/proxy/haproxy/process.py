@@ -19,6 +19,7 @@ from jenkins_proxy.aio import cancel_all, with_timeout
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.haproxy import child, output, program
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
+from jenkins_proxy.proxy.haproxy.entry.log_file import LogFile
 from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI, Workers
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -60,6 +61,8 @@ class HAProxy:
         self._master: child.Child | None = None
         self._reader: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._log_file = LogFile(timing.access_log_poll)
+        self._log_keeper: asyncio.Task[None] | None = None
 
     async def start(self, rendered: Rendered, version: int, probe_key: str) -> None:
         """Begin to serve.
@@ -88,11 +91,12 @@ class HAProxy:
         with contextlib.suppress(ProxyError):
             self.files.mark_good(rendered)
         self._keeper = asyncio.create_task(self._keep_running())
+        if self._logs_to_file:
+            self._log_keeper = asyncio.create_task(self._log_file.run())
 
     async def stop(self) -> None:
         """End it: requests in flight get a few seconds."""
-        if self._keeper:
-            await cancel_all([self._keeper])
+        await self._cancel_keepers()
         if self._master:
             await self._end()
             (self.files.folder / PID).unlink(missing_ok=True)
@@ -102,14 +106,18 @@ class HAProxy:
 
         :return: the process ID of its master; 0 when none runs.
         """
-        if self._keeper:
-            await cancel_all([self._keeper])
+        await self._cancel_keepers()
         if not self._master or not self._running:
             return 0
         if self._reader:
             await cancel_all([self._reader])
         self._master.leave()
         return self._master.pid
+
+    async def _cancel_keepers(self) -> None:
+        await cancel_all([keeper for keeper in (self._keeper, self._log_keeper) if keeper])
+        self._log_file.look()
+        self._log_file.close()
 
     async def check(self, rendered: Rendered) -> None:
         """Let HAProxy read the configuration without running it.
@@ -238,6 +246,7 @@ class HAProxy:
             self._master = await child.Child.started(
                 argv, cwd=self.files.folder, env=program.environment(), stdout=stdout
             )
+            self._log_file.take(stdout if self._logs_to_file else None)
         try:
             (self.files.folder / PID).write_text(str(self._master.pid))
         except OSError as error:
@@ -335,6 +344,11 @@ class HAProxy:
             except (ProxyError, OSError) as error:
                 self.on_death(f"HAProxy could not be started again: {error}")
                 self.files.revert()
+
+    @property
+    def _logs_to_file(self) -> bool:
+        log = self.options.entry.access_log
+        return bool(log and log.file)
 
     @property
     def _process(self) -> child.Child:

@@ -19,6 +19,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.entry import access_log
 from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
@@ -242,6 +243,10 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         instance_header=INSTANCE_HEADER,
         ring=ring.RING,
         log_format=ring.LOG_FORMAT,
+        longest_line=access_log.MAX_LINE,
+        logged_host=access_log.HOST,
+        logged_referer=access_log.REFERER,
+        logged_agent=access_log.AGENT,
         pages=pages,
         certificate_list=CERTIFICATE_LIST,
         acme_backend=ACME_BACKEND,

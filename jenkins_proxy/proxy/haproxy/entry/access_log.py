@@ -14,8 +14,12 @@ from jenkins_proxy.model import Address
 
 CLF, JSON = "clf", "json"
 FORMATS = (CLF, JSON)
-MAX_LINE = 8192
-"""Bytes. HAProxy shortens what a client sends to less than that."""
+HOST, REFERER, AGENT = 256, 1024, 512
+"""Bytes of these headers that are logged; HAProxy itself shortens a URI to 1024."""
+MAX_LINE = 16384
+"""Bytes, for the longest line: JSON has six for one control character, and a line that is cut would be no JSON."""
+# What is no sign of ASCII could be a command of the terminal that shows it.
+_ASCII = 'regsub("[^ -~]",?,g)'
 
 _TEXTS = {
     "time": "%[date,utime(%Y-%m-%dT%H:%M:%SZ)]",
@@ -75,7 +79,8 @@ class AccessLog:
             numbers = (f'"{name}":{value}' for name, value in _NUMBERS.items())
             return f"{{{','.join((*texts, *numbers))}}}"
         return (
-            "%ci - - [%trg] %{+Q}r %ST %B %{+Q,+E}[var(txn.log_referer)] %{+Q,+E}[var(txn.log_agent)] "
+            f"%ci - - [%trg] %{{+Q}}r %ST %B %{{+Q,+E}}[var(txn.log_referer),{_ASCII}] "
+            f"%{{+Q,+E}}[var(txn.log_agent),{_ASCII}] "
             f"%[var(txn.request_id)] %[be_name,regsub(-be$,)] %s %TR/%Tw/%Tc/%Tr {counted}"
         )
 
