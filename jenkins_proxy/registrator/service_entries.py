@@ -32,6 +32,9 @@ HEALTH_TTL = 24 * 3600.0
 _OWN_ID = re.compile(r"(?P<host>.+?):[a-zA-Z0-9][a-zA-Z0-9_.-]+:[0-9]+(:udp)?")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _INTERVAL = "10s"
+# What begins with a number is for a port. Beyond 64 bits it is none for Registrator.
+_NUMBER = re.compile(r"[+-]?0*([0-9]{1,19})")
+_GREATEST = 2**63 - 1
 # What follows SERVICE_CHECK_, in Registrator's order: the first one that is given counts.
 _CHECK_OPTIONS = {"http": HTTP, "https": HTTP, "cmd": SCRIPT, "script": SCRIPT, "ttl": TTL, "tcp": TCP, "grpc": GRPC}
 
@@ -206,7 +209,8 @@ def _metadata(config: Mapping[str, Any], port: str) -> tuple[dict[str, str], set
             continue
         key = name[len("SERVICE_") :].lower()
         number, underscore, rest = key.partition("_")
-        if underscore and re.fullmatch(r"[+-]?[0-9]+", number):
+        digits = _NUMBER.fullmatch(number)
+        if underscore and digits and int(digits[1]) <= _GREATEST:
             if number == port:
                 metadata[rest] = value
                 from_port.add(rest)

@@ -94,6 +94,26 @@ def test_names_of_two_ports(env, names):
     assert [entry.name for entry in entries(container(ports=TWO, env=env))] == names
 
 
+@pytest.mark.parametrize(
+    ("key", "meta"),
+    [
+        ("8080_TEAM", {"team": "x"}),
+        ("9090_TEAM", {}),
+        ("08080_TEAM", {}),
+        ("+8080_TEAM", {}),
+        ("9223372036854775807_TEAM", {}),
+        ("9223372036854775808_TEAM", {"9223372036854775808_team": "x"}),
+        ("9" * 5000 + "_T", {"9" * 5000 + "_t": "x"}),
+        ("0" * 5000 + "1_T", {}),
+        ("8080", {"8080": "x"}),
+        ("0X10_TEAM", {"0x10_team": "x"}),
+    ],
+)
+def test_what_begins_with_a_number_is_for_a_port(key, meta):
+    [entry] = entries(container(ports=ONE, env=[f"SERVICE_{key}=x"]))
+    assert entry.meta == meta
+
+
 def test_labels_win_over_the_environment():
     given = container(ports=ONE, env=["SERVICE_NAME=env", "SERVICE_REGION=eu"], labels={"SERVICE_NAME": "label"})
     assert [(entry.name, entry.meta) for entry in entries(given)] == [("label", {"region": "eu"})]
