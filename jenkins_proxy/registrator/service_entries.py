@@ -86,6 +86,21 @@ class ServiceEntry:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What Registrator's ``-explicit`` and ``-tags`` choose.
+
+    :ivar named_only: only a port that ``SERVICE_NAME`` or ``SERVICE_<port>_NAME`` names has an entry.
+    :ivar tags: for every entry behind its own, as ``SERVICE_TAGS`` has them.
+    """
+
+    named_only: bool = False
+    tags: str = ""
+
+
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
 class _Port:
     exposed: str
     protocol: str
@@ -105,7 +120,13 @@ class _Port:
 
 
 def entries(
-    container: Mapping[str, Any], *, hostname: str, ip: str, host_ip: str, network_ip: str = ""
+    container: Mapping[str, Any],
+    *,
+    hostname: str,
+    ip: str,
+    host_ip: str,
+    network_ip: str = "",
+    choice: Choice = EVERYTHING,
 ) -> list[ServiceEntry]:
     """The entries of a running container.
 
@@ -114,14 +135,16 @@ def entries(
     :param ip: the address that every entry gets; empty: the binding's.
     :param host_ip: the address for bindings on every address.
     :param network_ip: the address of the container whose network this one shares, where it does.
+    :param choice: which containers have entries, and what all entries have.
     """
     ports = list(_published(container, shared=bool(network_ip)))
     made = {}
     for port in ports:
         metadata, from_port = _metadata(container["Config"], port.exposed)
-        if metadata.get("ignore"):
+        if metadata.get("ignore") or (choice.named_only and not metadata.get("name")):
             continue
-        entry = _entry(container, port, metadata, network_ip or ip or port.address(host_ip), hostname)
+        address = network_ip or ip or port.address(host_ip)
+        entry = _entry(container, port, metadata, address, hostname=hostname, more_tags=choice.tags)
         if len(ports) > 1 and "name" not in from_port:
             entry = dataclasses.replace(entry, name=f"{entry.name}-{port.exposed}")
         # One SERVICE_ID for two ports is one entry: the last one's, as it would be in Consul.
@@ -166,10 +189,17 @@ def _port_order(name: str) -> tuple[int, str]:
 
 
 def _entry(
-    container: Mapping[str, Any], port: _Port, metadata: dict[str, str], address: str, hostname: str
+    container: Mapping[str, Any],
+    port: _Port,
+    metadata: dict[str, str],
+    address: str,
+    *,
+    hostname: str,
+    more_tags: str,
 ) -> ServiceEntry:
     name = metadata.get("name") or _image_name(container["Config"]["Image"])
     own_id = metadata.get("id")
+    udp = ["udp"] if port.protocol == "udp" else []
     meta = {key: value for key, value in metadata.items() if key not in ("id", "tags", "name")}
     check = _check(metadata, container["Id"], port.exposed, address, port.host_port)
     health = "" if check else health_of(container)
@@ -180,7 +210,7 @@ def _entry(
         name=name,
         address=address,
         port=port.host_port,
-        tags=tuple(_split_tags(metadata.get("tags", "")) + (["udp"] if port.protocol == "udp" else [])),
+        tags=tuple(_split_tags(metadata.get("tags", "")) + _split_tags(more_tags) + udp),
         meta={**meta, HOST_META: hostname} if own_id else meta,
         check=check,
         health=health,
