@@ -13,8 +13,7 @@ from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.deployment import compose_defaults
 from jenkins_proxy.deployment.compose_defaults import Defaults
 from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
-from jenkins_proxy.deployment.steps import feasible, neighbours
-from jenkins_proxy.deployment.steps.probe import names_page
+from jenkins_proxy.deployment.steps import feasible, neighbours, proxy_route
 from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, Problems, RegistryError, UsageError
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
@@ -105,44 +104,17 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
 
 
 def _check_deployed(route: Route, check: Check) -> Route:
-    """As :func:`check_route`, of a route whose new instances are to be proven."""
+    """As ``proxy_route.check_route``, of a route whose new instances are to be proven."""
     if route.tcp:
         raise UsageError(
             f"--req-mode {route.req_mode}: a deploy proves its instances by requests, and these are connections",
             "deploy with --no-proxy, and route the service by reconfigure; the proxy follows its instances",
         )
-    return check_route(route, check)
+    return proxy_route.check_route(route, check)
 
 
 def _refuse_blue_green() -> None:
     raise UsageError("--strategy blue-green switches a route, and --no-proxy leaves it alone", "give one of them")
-
-
-def check_route(route: Route, check: Check) -> Route:
-    """A route whose every value is good, and whose instances can be asked for a page.
-
-    :return: the route.
-    :raises UsageError: for a value that its grammar does not allow, or a route that names no page.
-    """
-    table.check_route(route, table.CLI_WORDS)
-    check_page(check)
-    if not (check.path or route.check_path or names_page(route)):
-        raise UsageError(
-            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
-            "give --check-path: a path that the route matches and the service answers",
-        )
-    return route
-
-
-def check_page(check: Check) -> None:
-    """A check whose values can stand in a request.
-
-    :raises UsageError: when one cannot.
-    """
-    if check.path:
-        validation.check_page(check.path, "--check-path")
-    if check.host:
-        validation.check_domain(check.host, "--check-host")
 
 
 def check_holdable(options: DeployOptions, strategy: str, *, serving: int) -> None:
