@@ -164,9 +164,16 @@ class Strategy(abc.ABC):
 
     def _not_removed(self) -> list[str]:
         """The containers of services that had none before, in words: a command that was stopped may still make one."""
-        absent = self.absent
-        there = {c.id: c for one in (self.ready.orchestrator, self.orchestrator) for c in one.containers()}
-        return [f"container {c.name}" for c in there.values() if c.service in absent and c.state != "removing"]
+        base, mine = self.ready.orchestrator, self.orchestrator
+        # Another color's project has the target alone, and the base project may serve it from before.
+        absent = {base.project: {one.service for one in self.sides.snapshots if not one.containers}}
+        absent.setdefault(mine.project, set()).update(() if self.before.snapshot.containers else (self.target,))
+        there = {c.id: c for one in (base, mine) for c in one.containers()}
+        return [
+            f"container {c.name}"
+            for c in there.values()
+            if c.service in absent.get(c.project, ()) and c.state != "removing"
+        ]
 
     @property
     def absent(self) -> frozenset[str]:
