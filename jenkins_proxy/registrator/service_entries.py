@@ -56,6 +56,12 @@ class ServiceEntry:
     check: Mapping[str, Any] | None = None
     health: str = field(default="", compare=False)
 
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], *, checked: bool) -> ServiceEntry:
+        """What a row of ``/v1/agent/services`` says; of its check only whether it has one (``{}``, else None)."""
+        tags, meta = tuple(row["Tags"] or ()), dict(row["Meta"] or {})
+        return cls(row["ID"], row["Service"], row["Address"], row["Port"], tags, meta, {} if checked else None)
+
     @property
     def check_id(self) -> str:
         return f"service:{self.id}"
