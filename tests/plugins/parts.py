@@ -10,6 +10,7 @@ controller as the worker ends.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 
 import pytest
@@ -23,6 +24,8 @@ MARKS = {
     "chromium": "needs Chromium",
     "tools": "needs curl, jq or git",
     "jenkins": "needs a Jenkins given by JENKINS_URL, JENKINS_USER and JENKINS_TOKEN",
+    "registrator": "needs gliderlabs/registrator, built from its source",
+    "classic_swarm": "needs the manager of classic Swarm, built from its source",
     "fast": "needs none of these",
 }
 BY_FIXTURE = {
@@ -34,9 +37,13 @@ BY_FIXTURE = {
     "chromium": "chromium",
     "tool": "tools",
     "jenkins": "jenkins",
+    "real_registrator": "registrator",
+    "classic_swarm_program": "classic_swarm",
 }
 # A parametrized fixture asks for the fixture that its parameter names: only these tests use that one.
-BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul"}
+BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul", "real_registrator": "registrator"}
+NOT_INSTALLED = {"registrator": "registrator", "classic_swarm": "swarm"}
+"""Programs that no package has, and no test run installs: by mark. Where one is on PATH, its tests are run."""
 ABSENT = "PARTS_ABSENT"
 """The variable with the parts that this platform does not have: a line each, ``mark: why``."""
 
@@ -71,6 +78,9 @@ def absent_parts(environ: dict[str, str]) -> dict[str, str]:
         raise pytest.UsageError(f"{ABSENT} names no part of ours: {', '.join(sorted(unknown))}")
     if not environ.get("JENKINS_URL"):
         absent["jenkins"] = "set JENKINS_URL, JENKINS_USER and JENKINS_TOKEN"
+    for mark, program in NOT_INSTALLED.items():
+        if not shutil.which(program, path=environ.get("PATH", "")):
+            absent[mark] = f"no {program} on PATH"
     return absent
 
 

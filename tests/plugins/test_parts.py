@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins import parts
+
 FIXTURES = """
 import pytest
 
@@ -25,8 +27,16 @@ def start_consul():
 def jenkins():
     return "jenkins"
 
+@pytest.fixture
+def classic_swarm_program():
+    return "swarm"
+
 @pytest.fixture(params=["embedded", "start_consul"])
 def registry(request):
+    return request.param
+
+@pytest.fixture(params=["our_agent", "real_registrator"])
+def agent(request):
     return request.param
 
 @pytest.fixture(params=["compose-v1", "compose-v2"])
@@ -40,12 +50,23 @@ def test_either(registry): pass
 def test_data(flavor): pass
 def test_compose(flavor, docker): pass
 def test_build(jenkins, docker): pass
+def test_entries(agent, docker): pass
+def test_spread(classic_swarm_program): pass
 """
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, repository: Path):
+def programs(tmp_path: Path) -> Path:
+    """The one folder on PATH, and what is in it: the programs that no test run installs."""
+    for name in parts.NOT_INSTALLED.values():
+        (tmp_path / name).touch(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, repository: Path, programs: Path):
     """``run("-m", "docker", PARTS_ABSENT=…)`` runs the tests above in a process of its own."""
+    monkeypatch.setenv("PATH", str(programs))
     pytester.makeconftest(FIXTURES)
     pytester.makepyfile(test_it=TESTS)
     monkeypatch.setenv("PYTHONPATH", str(repository))
@@ -66,9 +87,18 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, repository: 
         ("consul", ["test_either[start_consul]"]),
         ("compose_v1", ["test_compose[compose-v1]"]),
         ("jenkins", ["test_build"]),
+        ("registrator", ["test_entries[real_registrator]"]),
+        ("classic_swarm", ["test_spread"]),
         (
             "docker",
-            ["test_through_another", "test_compose[compose-v1]", "test_compose[compose-v2]", "test_build"],
+            [
+                "test_through_another",
+                "test_compose[compose-v1]",
+                "test_compose[compose-v2]",
+                "test_build",
+                "test_entries[our_agent]",
+                "test_entries[real_registrator]",
+            ],
         ),
     ],
 )
@@ -80,7 +110,7 @@ def test_marks_come_from_fixtures(run, mark: str, tests: list[str]) -> None:
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_what_is_not_run_is_named(run, workers: tuple[str, ...]) -> None:
     done = run(*workers, PARTS_ABSENT="compose_v1: this platform has none\n")
-    done.assert_outcomes(passed=7, deselected=0 if workers else 2)
+    done.assert_outcomes(passed=10, deselected=0 if workers else 2)
     done.stdout.fnmatch_lines_random(
         [
             "*2 not run*",
@@ -92,9 +122,20 @@ def test_what_is_not_run_is_named(run, workers: tuple[str, ...]) -> None:
     assert done.stdout.str().count("NOT RUN") == 2
 
 
+def test_a_program_that_nobody_installs_is_named_where_it_is_not_on_path(run, programs: Path) -> None:
+    (programs / "swarm").unlink()
+    run("-k", "entries or spread", JENKINS_URL="http://jenkins").stdout.fnmatch_lines_random(
+        [
+            "*2 passed, 10 deselected*",
+            "NOT RUN test_it.py::test_spread - classic_swarm: no swarm on PATH",
+            "1 not run: needs the manager of classic Swarm, built from its source (no swarm on PATH)",
+        ]
+    )
+
+
 def test_what_nobody_asked_for_is_not_named(run) -> None:
     done = run("-k", "nothing")
-    done.assert_outcomes(passed=1, deselected=8)
+    done.assert_outcomes(passed=1, deselected=11)
     assert "NOT RUN" not in done.stdout.str()
 
 

@@ -170,14 +170,14 @@ def test_one_that_is_started_during_a_hold_keeps_to_it(three, start_daemon, wait
 
 
 @pytest.fixture
-def books(consul_server, start_daemon, start_agent, delivery, docker, wait_for):
+def books(consul_server, start_daemon, our_agent, delivery, docker, wait_for):
     """Three proxies, and a service on this machine's engine that is deployed at the first of them."""
     server = consul_server()
     daemons = [start_daemon("--consul", server.url) for _ in range(3)]
     with Consul(server.url) as registry:
         for daemon in daemons:
             wait_for(functools.partial(registry.kv_get, f"jenkins-proxy/proxies/{name(daemon)}"), "all three to live")
-    start_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
+    our_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
     made = delivery(
         f"books-{secrets.token_hex(3)}",
         CONSUL_HTTP_ADDR=server.url,

@@ -72,7 +72,7 @@ def consul(loopback_certificate, authority, consul_server, wait_for):
 
 
 @pytest.fixture
-def books(loopback_certificate, authority, cluster, consul, start_daemon, start_agent, delivery):
+def books(loopback_certificate, authority, cluster, consul, start_daemon, our_agent, delivery):
     """The service ``books``, whose commands find all they need in the environment."""
     engine = {
         "DOCKER_HOST": cluster.host,
@@ -93,7 +93,7 @@ def books(loopback_certificate, authority, cluster, consul, start_daemon, start_
         JENKINS_PROXY_TOKEN=TOKEN,
         **consul(rights.PROXY),
     )
-    start_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
+    our_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
     made = delivery(
         "books",
         **engine,
