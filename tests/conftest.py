@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.plugins.parts",
     "tests.plugins.retry",
     "tests.plugins.spread",
+    "tests.fixtures.agents",
     "tests.fixtures.certificates",
     "tests.fixtures.engine",
     "tests.fixtures.grpc",

@@ -29,18 +29,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=daemon_arguments.reachable_ip,
         help="address of all entries (default: that of the published port, else this host's)",
     )
+    parser.add_argument(
+        "--explicit",
+        action="store_true",
+        help="enter only what SERVICE_NAME or SERVICE_<port>_NAME names (default: every published port)",
+    )
+    parser.add_argument(
+        "--tags", type=_tags, default="", metavar="TAG,…", help="tags of all entries, behind their own SERVICE_TAGS"
+    )
     daemon_arguments.add_log_format(parser)
+
+
+def _tags(text: str) -> str:
+    if "{{" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r}: Registrator's templates are not read; give the tags themselves"
+        )
+    return text
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     daemon_arguments.require_aiohttp("registrator")
-    return daemon_arguments.run_logged(lambda: asyncio.run(_run(args.ip or "", settings)), args.log_format)
+    return daemon_arguments.run_logged(lambda: asyncio.run(_run(args, settings)), args.log_format)
 
 
-async def _run(ip: str, settings: Settings) -> int:
+async def _run(args: argparse.Namespace, settings: Settings) -> int:
     from jenkins_proxy.clients.consul import rights
     from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
     from jenkins_proxy.registrator.agent import run_agent
+    from jenkins_proxy.registrator.service_entries import Choice
 
     task = asyncio.current_task()
     signal_names: list[str] = []
@@ -57,7 +74,8 @@ async def _run(ip: str, settings: Settings) -> int:
             _LOG.info("entering the containers of %s into %s", where.url, registry.url)
             warning = asyncio.create_task(warn_of_missing_rights(registry, rights.REGISTRATOR))
             try:
-                await run_agent(where, registry, ip=ip)
+                choice = Choice(named_only=args.explicit, tags=args.tags)
+                await run_agent(where, registry, ip=args.ip or "", choice=choice)
             finally:
                 await cancel_all([warning])
     except asyncio.CancelledError:

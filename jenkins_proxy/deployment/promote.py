@@ -21,7 +21,7 @@ from jenkins_proxy.deployment.steps import drain, lock, preflight, probe, proxy_
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold, Key
 from jenkins_proxy.deployment.strategies import colors, select, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import DeployRecord, Interrupted
+from jenkins_proxy.deployment.strategies.record import DeployRecord, Interrupted
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.model import Address, Container
 from jenkins_proxy.orchestrator.base import STACK, Orchestrator, SwarmOrchestrator
@@ -44,7 +44,7 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
     outcome, service = Outcome(text="nothing was changed"), options.service
     try:
         validation.check_service(service)
-        preflight.check_page(options.check)
+        proxy_route.check_page(options.check)
         with lock.of_service(context, service, options.lock_timeout) as held:
             context = context.with_fresh_deadline().under(held.ensure_held)
             intent_log = IntentLog(context.registry, service)

@@ -7,7 +7,7 @@ import dataclasses
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.steps import preflight, probe, proxy_route, wait_count
+from jenkins_proxy.deployment.steps import probe, proxy_route, wait_count
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 
@@ -23,7 +23,7 @@ def reconfigure(route: Route, context: Context, *, check: Check | None = None, a
     """
     outcome, check = Outcome(), check or Check()
     try:
-        preflight.check_route(route, check)
+        proxy_route.check_route(route, check)
         current = proxy_route.current(context.proxy, route.service)
         route = dataclasses.replace(route, color=current.color if current else "")
         outcome = dataclasses.replace(outcome, route=route)

@@ -13,7 +13,7 @@ from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.failure.take_back import take_back
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import hold as holds
-from jenkins_proxy.deployment.steps import lock, preflight, probe, proxy_route, users
+from jenkins_proxy.deployment.steps import lock, probe, proxy_route, users
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.errors import Stopped, UsageError
@@ -32,7 +32,7 @@ def rollback_to_other_color(options: DeployOptions, context: Context) -> Outcome
     outcome, service = Outcome(text=_UNCHANGED), options.service
     try:
         validation.check_service(service)
-        preflight.check_page(options.check)
+        proxy_route.check_page(options.check)
         with lock.of_service(context, service, options.lock_timeout) as held:
             context = context.with_fresh_deadline().under(held.ensure_held)
             _end_hold(context, service)

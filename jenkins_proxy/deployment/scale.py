@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,37 +18,13 @@ from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, feasible, lock, preflight, probe, proxy_route, users, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import PROVING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import PROVING, DeployRecord
 from jenkins_proxy.deployment.strategies.select import SCALE
-from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
+from jenkins_proxy.errors import JenkinsProxyError, Stopped
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
-
-_AMOUNT = re.compile(r"(?P<sign>[+-]?)(?P<number>[0-9]{1,4})")
-
-
-def target_count(amount: str, running: int, *, allow_empty: bool = False) -> int:
-    """How many instances there shall be.
-
-    :param amount: ``3``, ``+2`` or ``-1``.
-    :param running: how many run now.
-    :param allow_empty: whether none may be left.
-    :raises UsageError: when it is no amount, or leaves none.
-    """
-    parts = _AMOUNT.fullmatch(amount)
-    if not parts:
-        raise UsageError(f"{amount[:40]!r} is not a number of instances", "give 3, +2 or -1")
-    number = int(parts["number"])
-    count = {"": number, "+": running + number, "-": running - number}[parts["sign"]]
-    if count < 0:
-        raise UsageError(f"scale {amount}: only {running} instance(s) run")
-    if count == 0 and not allow_empty:
-        raise UsageError(
-            f"scale {amount} leaves no instance, and its users without an answer", "if that is meant, add --allow-empty"
-        )
-    return count
 
 
 def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty: bool = False) -> Outcome:
@@ -61,7 +36,9 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
     """
     outcome = Outcome()
     try:
-        target_count(amount, 10_000, allow_empty=True)  # a wrong amount is reported before anything is looked at
+        feasible.target_count(
+            amount, 10_000, allow_empty=True
+        )  # a wrong amount is reported before anything is looked at
         outcome = Outcome(text="nothing was changed")
         ready = preflight.check(options, context)
         options, context = ready.options or options, context.with_more_time(ready.seconds)
@@ -81,7 +58,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
             orchestrator = _serving_orchestrator(ready, route)
             there = tuple(orchestrator.containers(ready.target.name))
             scaling = _Scaling(options, context, held, intent_log, orchestrator, ready, before, route, there)
-            count = target_count(amount, len(scaling.running), allow_empty=allow_empty)
+            count = feasible.target_count(amount, len(scaling.running), allow_empty=allow_empty)
             if ready.target.obstacle:
                 feasible.check_count(ready.target, count, orchestrator.survey(ready.target.name))
             context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")

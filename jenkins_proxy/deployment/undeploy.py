@@ -24,7 +24,7 @@ from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.steps import drain, lock, proxy_route
 from jenkins_proxy.deployment.steps import hold as holds
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import UNDEPLOYING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import UNDEPLOYING, DeployRecord
 from jenkins_proxy.errors import JenkinsProxyError, Problems, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import COLORS, Orchestrator, Snapshot, SurgeOrchestrator, color_project

@@ -31,6 +31,7 @@ from jenkins_proxy.clients.docker.async_engine import AsyncEngine
 from jenkins_proxy.clients.docker.endpoint import Endpoint
 from jenkins_proxy.errors import DockerError, RegistryError, UsageError
 from jenkins_proxy.registrator import service_entries
+from jenkins_proxy.registrator.service_entries import EVERYTHING, Choice
 from jenkins_proxy.registrator.sync import DesiredEntries, EntrySync, Timing
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +40,13 @@ _INSPECTIONS_AT_ONCE = 16
 
 
 async def run_agent(
-    endpoint: Endpoint, registry: AsyncConsul, *, ip: str = "", host_ip: str = "", timing: Timing | None = None
+    endpoint: Endpoint,
+    registry: AsyncConsul,
+    *,
+    ip: str = "",
+    host_ip: str = "",
+    choice: Choice = EVERYTHING,
+    timing: Timing | None = None,
 ) -> None:
     """Run an agent until cancelled.
 
@@ -47,6 +54,7 @@ async def run_agent(
         the engine's host for one far away: two of those must not take each other's entries for stale ones.
     :param ip: the address of every entry; empty: the binding's own.
     :param host_ip: the address for bindings on every address; empty: what the host's name resolves to.
+    :param choice: which containers are entered, and what all entries have.
     :raises UsageError: when that resolves to nothing.
     """
     hostname = endpoint.host or socket.gethostname()
@@ -58,7 +66,8 @@ async def run_agent(
             )
     engine = AsyncEngine(endpoint)
     try:
-        await Registrator(engine, registry, hostname=hostname, ip=ip, host_ip=host_ip, timing=timing).run()
+        agent = Registrator(engine, registry, hostname=hostname, ip=ip, host_ip=host_ip, choice=choice, timing=timing)
+        await agent.run()
     finally:
         await engine.close()
 
@@ -83,6 +92,7 @@ class Registrator:
     :param hostname: the first part of every ID.
     :param ip: the address of every entry; empty: the binding's own, or ``host_ip`` for bindings on every address.
     :param host_ip: this host's address.
+    :param choice: which containers are entered, and what all entries have.
     """
 
     def __init__(
@@ -93,10 +103,12 @@ class Registrator:
         hostname: str,
         ip: str = "",
         host_ip: str = "",
+        choice: Choice = EVERYTHING,
         timing: Timing | None = None,
     ) -> None:
         self._engine, self._registry = engine, registry
         self._hostname, self._ip, self._host_ip = hostname, ip, host_ip
+        self._choice = choice
         self._timing = timing or Timing()
         self._desired = DesiredEntries(self._timing)
         self._compare = asyncio.Event()
@@ -166,7 +178,12 @@ class Registrator:
             self._entries.converge(self._desired.ended(container_id))
             return
         entries = service_entries.entries(
-            container, hostname=self._hostname, ip=self._ip, host_ip=self._host_ip, network_ip=network_ip
+            container,
+            hostname=self._hostname,
+            ip=self._ip,
+            host_ip=self._host_ip,
+            network_ip=network_ip,
+            choice=self._choice,
         )
         self._entries.converge(self._desired.runs(container, entries))
 

@@ -32,6 +32,9 @@ HEALTH_TTL = 24 * 3600.0
 _OWN_ID = re.compile(r"(?P<host>.+?):[a-zA-Z0-9][a-zA-Z0-9_.-]+:[0-9]+(:udp)?")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _INTERVAL = "10s"
+# What begins with a number is for a port. Beyond 64 bits it is none for Registrator.
+_NUMBER = re.compile(r"[+-]?0*([0-9]{1,19})")
+_GREATEST = 2**63 - 1
 # What follows SERVICE_CHECK_, in Registrator's order: the first one that is given counts.
 _CHECK_OPTIONS = {"http": HTTP, "https": HTTP, "cmd": SCRIPT, "script": SCRIPT, "ttl": TTL, "tcp": TCP, "grpc": GRPC}
 
@@ -52,6 +55,12 @@ class ServiceEntry:
     meta: Mapping[str, str] = field(default_factory=dict)
     check: Mapping[str, Any] | None = None
     health: str = field(default="", compare=False)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], *, checked: bool) -> ServiceEntry:
+        """What a row of ``/v1/agent/services`` says; of its check only whether it has one (``{}``, else None)."""
+        tags, meta = tuple(row["Tags"] or ()), dict(row["Meta"] or {})
+        return cls(row["ID"], row["Service"], row["Address"], row["Port"], tags, meta, {} if checked else None)
 
     @property
     def check_id(self) -> str:
@@ -83,6 +92,21 @@ class ServiceEntry:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What Registrator's ``-explicit`` and ``-tags`` choose.
+
+    :ivar named_only: only a port that ``SERVICE_NAME`` or ``SERVICE_<port>_NAME`` names has an entry.
+    :ivar tags: for every entry behind its own, as ``SERVICE_TAGS`` has them.
+    """
+
+    named_only: bool = False
+    tags: str = ""
+
+
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
 class _Port:
     exposed: str
     protocol: str
@@ -102,7 +126,13 @@ class _Port:
 
 
 def entries(
-    container: Mapping[str, Any], *, hostname: str, ip: str, host_ip: str, network_ip: str = ""
+    container: Mapping[str, Any],
+    *,
+    hostname: str,
+    ip: str,
+    host_ip: str,
+    network_ip: str = "",
+    choice: Choice = EVERYTHING,
 ) -> list[ServiceEntry]:
     """The entries of a running container.
 
@@ -111,14 +141,16 @@ def entries(
     :param ip: the address that every entry gets; empty: the binding's.
     :param host_ip: the address for bindings on every address.
     :param network_ip: the address of the container whose network this one shares, where it does.
+    :param choice: which containers have entries, and what all entries have.
     """
     ports = list(_published(container, shared=bool(network_ip)))
     made = {}
     for port in ports:
         metadata, from_port = _metadata(container["Config"], port.exposed)
-        if metadata.get("ignore"):
+        if metadata.get("ignore") or (choice.named_only and not metadata.get("name")):
             continue
-        entry = _entry(container, port, metadata, network_ip or ip or port.address(host_ip), hostname)
+        address = network_ip or ip or port.address(host_ip)
+        entry = _entry(container, port, metadata, address, hostname=hostname, more_tags=choice.tags)
         if len(ports) > 1 and "name" not in from_port:
             entry = dataclasses.replace(entry, name=f"{entry.name}-{port.exposed}")
         # One SERVICE_ID for two ports is one entry: the last one's, as it would be in Consul.
@@ -163,10 +195,17 @@ def _port_order(name: str) -> tuple[int, str]:
 
 
 def _entry(
-    container: Mapping[str, Any], port: _Port, metadata: dict[str, str], address: str, hostname: str
+    container: Mapping[str, Any],
+    port: _Port,
+    metadata: dict[str, str],
+    address: str,
+    *,
+    hostname: str,
+    more_tags: str,
 ) -> ServiceEntry:
     name = metadata.get("name") or _image_name(container["Config"]["Image"])
     own_id = metadata.get("id")
+    udp = ["udp"] if port.protocol == "udp" else []
     meta = {key: value for key, value in metadata.items() if key not in ("id", "tags", "name")}
     check = _check(metadata, container["Id"], port.exposed, address, port.host_port)
     health = "" if check else health_of(container)
@@ -177,7 +216,7 @@ def _entry(
         name=name,
         address=address,
         port=port.host_port,
-        tags=tuple(_split_tags(metadata.get("tags", "")) + (["udp"] if port.protocol == "udp" else [])),
+        tags=tuple(_split_tags(metadata.get("tags", "")) + _split_tags(more_tags) + udp),
         meta={**meta, HOST_META: hostname} if own_id else meta,
         check=check,
         health=health,
@@ -206,7 +245,8 @@ def _metadata(config: Mapping[str, Any], port: str) -> tuple[dict[str, str], set
             continue
         key = name[len("SERVICE_") :].lower()
         number, underscore, rest = key.partition("_")
-        if underscore and re.fullmatch(r"[+-]?[0-9]+", number):
+        digits = _NUMBER.fullmatch(number)
+        if underscore and digits and int(digits[1]) <= _GREATEST:
             if number == port:
                 metadata[rest] = value
                 from_port.add(rest)

@@ -110,10 +110,11 @@ class EntrySync:
     def _on_row(
         self, entry_id: str, wanted: ServiceEntry | None, row: Mapping[str, Any] | None, checks: Mapping[str, Any]
     ) -> None:
-        if row is not None and wanted is not None and wanted.same_as(row):
-            registered = wanted if bool(wanted.check) == (wanted.check_id in checks) else None
+        checked = f"service:{entry_id}" in checks
+        if row is not None and wanted is not None and wanted.same_as(row) and bool(wanted.check) == checked:
+            registered = wanted
         elif row is not None and (wanted is not None or service_entries.ours(row, self._hostname)):
-            registered = ServiceEntry(entry_id, row["Service"], row["Address"], row["Port"])
+            registered = ServiceEntry.of_row(row, checked=checked)
         else:
             registered = None
         if registered is None:

@@ -5,6 +5,7 @@
 #   cluster_up 2          nodes demo-1 and demo-2 at tcp://10.77.7.11:2375 and .12, joined in a swarm; 1 is the manager
 #   cluster_host 1        tcp://10.77.7.11:2375
 #   cluster_load IMAGE    copies an image from DOCKER_HOST's engine to every node
+#   cluster_again 2       starts node 2 anew after its leader was killed: with what it had, as after a power cut
 #   CLUSTER_TLS=FOLDER    with ca.pem, cert.pem and key.pem: the engines take callers only whom that authority
 #                         knows, as DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER make them
 #   cluster_down          ends and removes all of it; fine when there is nothing or half of it
@@ -80,6 +81,14 @@ cluster_node() {
         -H "tcp://$CLUSTER_NODE_ADDRESS:2375" -H unix:///run/docker.sock "$@" --bip 172.29.0.1/24
     ' >"$dir/log" 2>&1 </dev/null &
   echo $! >"$dir/leader"
+}
+
+cluster_again() {
+  ip link del "$CLUSTER_BRIDGE-$1" 2>/dev/null
+  ip netns del "$CLUSTER_NAME-$1" 2>/dev/null
+  # As /run is after a power cut: else it waits for a containerd whose number another process has by now.
+  rm -rf "$CLUSTER_DIR/$1/pid" "$CLUSTER_DIR/$1/exec"
+  cluster_node "$1" && cluster_await "$1"
 }
 
 cluster_await() {

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 
 def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
     url, _ = start_consul()
@@ -19,15 +21,19 @@ def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
     assert process.returncode == 143
 
 
-def test_an_address_that_nobody_can_reach():
-    done = subprocess.run(
-        [sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "0.0.0.0"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("option", "value", "answer"),
+    [
+        ("--ip", "0.0.0.0", "is not an address under which containers can be reached"),  # noqa: S104 - it is refused
+        ("--tags", "{{.Name}}", "Registrator's templates are not read; give the tags themselves"),
+    ],
+)
+def test_what_is_refused(option, value, answer):
+    argv = [sys.executable, "-m", "jenkins_proxy", "registrator", option, value]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "argument --ip: '0.0.0.0' is not an address under which containers can be reached" in done.stderr
+    assert f"argument {option}: {value!r}" in done.stderr
+    assert answer in done.stderr
 
 
 def test_the_log_as_json(tmp_path, free_port):

@@ -694,6 +694,14 @@ def test_refuses_the_types_that_consul_refuses(path, consul_url, embed):
     assert {their["status"] for their in theirs} == {400}
 
 
+@pytest.mark.parametrize(
+    "meta", [{"a.b": "x"}, {"": "x"}, {"k": "x" * 513}, {f"k{number}": "x" for number in range(65)}], ids=len
+)
+def test_takes_metadata_that_consul_refuses(meta, consul_url, embed):
+    steps = [put("agent/service/register", {"Name": "diff-meta", "Meta": meta})]
+    assert [play(url, steps)[0]["status"] for url in (consul_url, embed().url)] == [400, 200]
+
+
 def play(url: str, steps: list[Step]) -> list[dict]:
     node = requests.get(f"{url}/v1/agent/self").json()["Config"]
     session, answers = "", []

@@ -19,7 +19,7 @@ from jenkins_proxy.deployment.outcome import Outcome, Users
 from jenkins_proxy.deployment.removal import note
 from jenkins_proxy.deployment.steps import drain, probe
 from jenkins_proxy.deployment.steps.lock import LockLost
-from jenkins_proxy.deployment.strategies.base import HELD, RETIRING
+from jenkins_proxy.deployment.strategies.record import HELD, RETIRING
 from jenkins_proxy.deployment.strategies.select import select
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DeployFailed, ProbeFailed, ProxyError, RegistryError, Stopped

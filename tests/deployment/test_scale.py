@@ -14,7 +14,7 @@ from jenkins_proxy.deployment import scale
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.deployment.scale import target_count
+from jenkins_proxy.deployment.steps.feasible import target_count
 from jenkins_proxy.deployment.steps.lock import LockLost
 from jenkins_proxy.errors import DeployFailed, UsageError, WaitTimeout
 from jenkins_proxy.model import Route

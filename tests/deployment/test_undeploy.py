@@ -17,7 +17,7 @@ from jenkins_proxy.deployment.removal import look, note, plan
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.steps import lock
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import PROVING, UNDEPLOYING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import PROVING, UNDEPLOYING, DeployRecord
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DockerError, ProxyError, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Route

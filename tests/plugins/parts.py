@@ -25,6 +25,8 @@ MARKS = {
     "tools": "needs curl, jq or git",
     "acme": "needs pebble and certbot (bash tests/run acme)",
     "jenkins": "needs a Jenkins given by JENKINS_URL, JENKINS_USER and JENKINS_TOKEN",
+    "registrator": "needs gliderlabs/registrator, built from its source",
+    "classic_swarm": "needs the manager of classic Swarm, built from its source",
     "fast": "needs none of these",
 }
 BY_FIXTURE = {
@@ -37,11 +39,13 @@ BY_FIXTURE = {
     "tool": "tools",
     "acme_programs": "acme",
     "jenkins": "jenkins",
+    "real_registrator": "registrator",
+    "classic_swarm_program": "classic_swarm",
 }
 # A parametrized fixture asks for the fixture that its parameter names: only these tests use that one.
-BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul"}
-ACME = ("pebble", "certbot")
-"""What an authority and its client are. Neither is among what `bash tests/run` installs."""
+BY_PARAMETER = {"start_consul": "consul", "consul_url": "consul", "real_registrator": "registrator"}
+NOT_INSTALLED = {"registrator": ("registrator",), "classic_swarm": ("swarm",), "acme": ("pebble", "certbot")}
+"""Programs that no package has, and no test run installs: by mark. Where they are on PATH, its tests are run."""
 ABSENT = "PARTS_ABSENT"
 """The variable with the parts that this platform does not have: a line each, ``mark: why``."""
 
@@ -76,8 +80,9 @@ def absent_parts(environ: dict[str, str]) -> dict[str, str]:
         raise pytest.UsageError(f"{ABSENT} names no part of ours: {', '.join(sorted(unknown))}")
     if not environ.get("JENKINS_URL"):
         absent["jenkins"] = "set JENKINS_URL, JENKINS_USER and JENKINS_TOKEN"
-    if missing := [name for name in ACME if not shutil.which(name, path=environ.get("PATH"))]:
-        absent["acme"] = f"not on PATH: {', '.join(missing)}"
+    for mark, programs in NOT_INSTALLED.items():
+        if missing := [name for name in programs if not shutil.which(name, path=environ.get("PATH", ""))]:
+            absent[mark] = f"not on PATH: {', '.join(missing)}"
     return absent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.registrator import service_entries
-from jenkins_proxy.registrator.service_entries import HOST_META, ServiceEntry
+from jenkins_proxy.registrator.service_entries import HOST_META, Choice, ServiceEntry
 
 ID = "0123456789abcdef" * 4
 
@@ -94,6 +94,26 @@ def test_names_of_two_ports(env, names):
     assert [entry.name for entry in entries(container(ports=TWO, env=env))] == names
 
 
+@pytest.mark.parametrize(
+    ("key", "meta"),
+    [
+        ("8080_TEAM", {"team": "x"}),
+        ("9090_TEAM", {}),
+        ("08080_TEAM", {}),
+        ("+8080_TEAM", {}),
+        ("9223372036854775807_TEAM", {}),
+        ("9223372036854775808_TEAM", {"9223372036854775808_team": "x"}),
+        ("9" * 5000 + "_T", {"9" * 5000 + "_t": "x"}),
+        ("0" * 5000 + "1_T", {}),
+        ("8080", {"8080": "x"}),
+        ("0X10_TEAM", {"0x10_team": "x"}),
+    ],
+)
+def test_what_begins_with_a_number_is_for_a_port(key, meta):
+    [entry] = entries(container(ports=ONE, env=[f"SERVICE_{key}=x"]))
+    assert entry.meta == meta
+
+
 def test_labels_win_over_the_environment():
     given = container(ports=ONE, env=["SERVICE_NAME=env", "SERVICE_REGION=eu"], labels={"SERVICE_NAME": "label"})
     assert [(entry.name, entry.meta) for entry in entries(given)] == [("label", {"region": "eu"})]
@@ -178,6 +198,33 @@ def test_addresses(binding, options, address):
 )
 def test_tags(text, tags):
     assert [entry.tags for entry in entries(container(ports=ONE, env=[f"SERVICE_TAGS={text}"]))] == [tags]
+
+
+@pytest.mark.parametrize(
+    ("env", "tags"),
+    [
+        ((), ("y", "x")),
+        (("SERVICE_TAGS=a,b",), ("b", "a", "y", "x")),
+        (("SERVICE_8080_TAGS=a",), ("a", "y", "x")),
+    ],
+)
+def test_tags_of_all_entries_stand_behind_their_own(env, tags):
+    [entry] = entries(container(ports=ONE, env=env), choice=Choice(tags="x,y"))
+    assert entry.tags == tags
+
+
+@pytest.mark.parametrize(
+    ("env", "names"),
+    [
+        ((), []),
+        (("SERVICE_TAGS=a", "SERVICE_NAME="), []),
+        (("SERVICE_NAME=a",), ["a-8080", "a-9090"]),
+        (("SERVICE_9090_NAME=a",), ["a"]),
+    ],
+)
+def test_of_explicit_containers_only_what_is_named_has_an_entry(env, names):
+    found = entries(container(ports=TWO, env=env), choice=Choice(named_only=True))
+    assert [entry.name for entry in found] == names
 
 
 def test_udp_is_a_tag():

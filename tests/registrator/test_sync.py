@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.registrator.service_entries import ServiceEntry
-from jenkins_proxy.registrator.sync import DesiredEntries, Timing, signal_number
+from jenkins_proxy.registrator.sync import DesiredEntries, EntrySync, Timing, signal_number
 
 
 class Clock:
@@ -116,3 +119,39 @@ def test_a_signal_to_an_unknown_container_is_nothing(desired):
 )
 def test_signal_numbers(text, number):
     assert signal_number(text) == number
+
+
+@pytest.fixture(params=["embedded", "consul_url"])
+async def consul(request, registry):
+    async with AsyncConsul(
+        registry.url if request.param == "embedded" else request.getfixturevalue("consul_url")
+    ) as it:
+        yield it
+
+
+TTL = {"Name": "k", "TTL": "10m", "Status": "passing"}
+
+
+@pytest.mark.parametrize(
+    ("left", "check"),
+    [
+        pytest.param({}, None, id="as it is"),
+        pytest.param({"Name": "b"}, None, id="another name"),
+        pytest.param({"Tags": ["t"]}, None, id="a tag too many"),
+        pytest.param({"Meta": {"k": "v"}}, None, id="metadata too many"),
+        pytest.param({"Check": TTL}, None, id="a check too many"),
+        pytest.param({"Check": TTL, "Port": 2}, None, id="a check too many, at another port"),
+        pytest.param({}, TTL, id="no check"),
+        pytest.param({"Check": TTL, "Port": 2}, TTL, id="a check, at another port"),
+    ],
+)
+async def test_an_entry_of_before_becomes_what_is_desired(consul, desired, left, check):
+    await consul.register({"ID": "h:a:80", "Name": "a", "Address": "10.0.0.1", "Port": 1, **left})
+    wanted = ServiceEntry("h:a:80", "a", "10.0.0.1", 1, check=check)
+    desired.runs(running(), [wanted])
+    sync = EntrySync(consul, desired, "h", lambda: None, Timing())
+    await sync.compare()
+    await asyncio.gather(*sync.tasks)
+    assert wanted.same_as((await consul.agent_services())["h:a:80"])
+    assert ("service:h:a:80" in await consul.agent_checks()) is bool(check)
+    await consul.deregister("h:a:80")

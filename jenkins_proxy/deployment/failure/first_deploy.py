@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import DeployRecord
+from jenkins_proxy.deployment.strategies.record import DeployRecord
 from jenkins_proxy.orchestrator.base import AUTO, Snapshot
 
 

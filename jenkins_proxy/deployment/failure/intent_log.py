@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jenkins_proxy.clients.consul.client import Consul
-from jenkins_proxy.deployment.strategies.base import HELD, RETIRING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import HELD, RETIRING, DeployRecord
 from jenkins_proxy.model import Route
 
 PREFIX = "jenkins-proxy/deploys/"

@@ -18,7 +18,7 @@ from jenkins_proxy.deployment.steps import lock, proxy_route
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.deployment.strategies import select, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import HELD, RETIRING, UNDEPLOYING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import HELD, RETIRING, UNDEPLOYING, DeployRecord
 from jenkins_proxy.errors import Stopped
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SwarmOrchestrator

@@ -22,7 +22,7 @@ from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.removal.plan import Entries, Going
 from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import UNDEPLOYING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import UNDEPLOYING, DeployRecord
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name

@@ -20,6 +20,7 @@ _KINDS = ("http", "https", "cmd", "script", "ttl", "tcp", "grpc")
 _SCRIPTS = ("cmd", "script")
 _STATUSES = ("passing", "warning", "critical")
 _META_PAIRS, _META_NAME, _META_VALUE = 64, 128, 512
+_AMOUNT = re.compile(r"(?P<sign>[+-]?)(?P<number>[0-9]{1,4})")
 
 
 def problems(
@@ -243,3 +244,25 @@ def replicas_note(target: Service, running: int, scale: int | None) -> str:
         f"{running} of {target.name} run, and stay as many; the files say {target.replicas}: --scale {target.replicas} "
         "makes it so"
     )
+
+
+def target_count(amount: str, running: int, *, allow_empty: bool = False) -> int:
+    """How many instances there shall be.
+
+    :param amount: ``3``, ``+2`` or ``-1``.
+    :param running: how many run now.
+    :param allow_empty: whether none may be left.
+    :raises UsageError: when it is no amount, or leaves none.
+    """
+    parts = _AMOUNT.fullmatch(amount)
+    if not parts:
+        raise UsageError(f"{amount[:40]!r} is not a number of instances", "give 3, +2 or -1")
+    number = int(parts["number"])
+    count = {"": number, "+": running + number, "-": running - number}[parts["sign"]]
+    if count < 0:
+        raise UsageError(f"scale {amount}: only {running} instance(s) run")
+    if count == 0 and not allow_empty:
+        raise UsageError(
+            f"scale {amount} leaves no instance, and its users without an answer", "if that is meant, add --allow-empty"
+        )
+    return count

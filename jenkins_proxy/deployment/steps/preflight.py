@@ -12,16 +12,14 @@ from jenkins_proxy import validation
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.deployment import compose_defaults
 from jenkins_proxy.deployment.compose_defaults import Defaults
-from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Check, Context, DeployOptions, Ready
-from jenkins_proxy.deployment.steps import feasible, neighbours
-from jenkins_proxy.deployment.steps.probe import names_page
+from jenkins_proxy.deployment.context import BLUE_GREEN, RECREATE, Context, DeployOptions, Ready
+from jenkins_proxy.deployment.steps import feasible, neighbours, proxy_route
 from jenkins_proxy.errors import DeployFailed, JenkinsProxyError, Problems, RegistryError, UsageError
-from jenkins_proxy.model import DOMAIN_REGEX, Container, Route
+from jenkins_proxy.model import Container, Route
 from jenkins_proxy.orchestrator import detect, project_name
 from jenkins_proxy.orchestrator.base import COLORS, STACK, Orchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject, Service, Sides
 from jenkins_proxy.orchestrator.runner import file_arguments
-from jenkins_proxy.route_options import table
 from jenkins_proxy.route_options.labels import with_labels
 
 _Found = tuple[Orchestrator, ComposeProject, Service, Sides]
@@ -100,57 +98,13 @@ def _complete_route(options: DeployOptions, target: Service | None, problems: Pr
             problems.gather(_refuse_blue_green)
         return None
     labels = target.labels if target else {}
-    return problems.gather(lambda: check_route(with_labels(route, labels, options.route_given), options.check))
+    return problems.gather(
+        lambda: proxy_route.check_route(with_labels(route, labels, options.route_given), options.check)
+    )
 
 
 def _refuse_blue_green() -> None:
     raise UsageError("--strategy blue-green switches a route, and --no-proxy leaves it alone", "give one of them")
-
-
-def check_route(route: Route, check: Check) -> Route:
-    """A route whose every value is good, and whose instances can be asked for a page, or for a connection.
-
-    :return: the route.
-    :raises UsageError: for a value that its grammar does not allow, or a route whose instances nothing would prove.
-    """
-    table.check_route(route, table.CLI_WORDS)
-    check_page(check)
-    if route.tcp:
-        return _check_connections(route, check)
-    if route.domain_algo == DOMAIN_REGEX and route.domains and not check.host:
-        raise UsageError(
-            f"--domain-algo {route.domain_algo} names no host to probe", "give --check-host: one that the route matches"
-        )
-    if not (check.path or route.check_path or names_page(route)):
-        raise UsageError(
-            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
-            "give --check-path: a path that the route matches and the service answers",
-        )
-    return route
-
-
-def _check_connections(route: Route, check: Check) -> Route:
-    mode = f"--req-mode {route.req_mode}"
-    given = [option for option, text in (("--check-path", check.path), ("--check-host", check.host)) if text]
-    if given:
-        raise UsageError(f"{mode} goes without {' and '.join(given)}: a connection is no request")
-    if route.skip_check:
-        raise UsageError(
-            f"{mode} with --skip-check leaves nothing to prove an instance by",
-            "leave --skip-check out, or use --no-proxy",
-        )
-    return route
-
-
-def check_page(check: Check) -> None:
-    """A check whose values can stand in a request.
-
-    :raises UsageError: when one cannot.
-    """
-    if check.path:
-        validation.check_page(check.path, "--check-path")
-    if check.host:
-        validation.check_domain(check.host, "--check-host")
 
 
 def check_holdable(options: DeployOptions, strategy: str, *, serving: int) -> None:

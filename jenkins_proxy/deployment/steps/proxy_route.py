@@ -1,4 +1,4 @@
-"""The service's route in the proxy: put it, put it back, take it away."""
+"""The service's route in the proxy: check what is asked, put it, put it back, take it away."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.proxy import ProxyClient
-from jenkins_proxy.deployment.context import Context
+from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.outcome import Outcome
-from jenkins_proxy.errors import JenkinsProxyError, ProxyError
-from jenkins_proxy.model import Address, Route
+from jenkins_proxy.deployment.steps.probe import names_page
+from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
+from jenkins_proxy.model import DOMAIN_REGEX, Address, Route
 from jenkins_proxy.retry import Deadline
+from jenkins_proxy.route_options import table
 from jenkins_proxy.signals import undisturbed
 
 
@@ -109,3 +112,49 @@ def url(entry: str, route: Route) -> str:
     if not host:
         return f"{entry}{path}"
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"
+
+
+def check_route(route: Route, check: Check) -> Route:
+    """A route whose every value is good, and whose instances can be asked for a page, or for a connection.
+
+    :return: the route.
+    :raises UsageError: for a value that its grammar does not allow, or a route whose instances nothing would prove.
+    """
+    table.check_route(route, table.CLI_WORDS)
+    check_page(check)
+    if route.tcp:
+        return _check_connections(route, check)
+    if route.domain_algo == DOMAIN_REGEX and route.domains and not check.host:
+        raise UsageError(
+            f"--domain-algo {route.domain_algo} names no host to probe", "give --check-host: one that the route matches"
+        )
+    if not (check.path or route.check_path or names_page(route)):
+        raise UsageError(
+            f"--path {route.paths[0][:80]!r} with --path-type {route.path_type} names no page to probe",
+            "give --check-path: a path that the route matches and the service answers",
+        )
+    return route
+
+
+def _check_connections(route: Route, check: Check) -> Route:
+    mode = f"--req-mode {route.req_mode}"
+    given = [option for option, text in (("--check-path", check.path), ("--check-host", check.host)) if text]
+    if given:
+        raise UsageError(f"{mode} goes without {' and '.join(given)}: a connection is no request")
+    if route.skip_check:
+        raise UsageError(
+            f"{mode} with --skip-check leaves nothing to prove an instance by",
+            "leave --skip-check out, or use --no-proxy",
+        )
+    return route
+
+
+def check_page(check: Check) -> None:
+    """A check whose values can stand in a request.
+
+    :raises UsageError: when one cannot.
+    """
+    if check.path:
+        validation.check_page(check.path, "--check-path")
+    if check.host:
+        validation.check_domain(check.host, "--check-host")

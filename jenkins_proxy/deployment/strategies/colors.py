@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context
-from jenkins_proxy.deployment.strategies.base import DeployRecord
+from jenkins_proxy.deployment.strategies.record import DeployRecord
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator import detect

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jenkins_proxy.deployment.context import RECREATE, Context
-from jenkins_proxy.deployment.strategies.base import Interrupted, Strategy
+from jenkins_proxy.deployment.strategies.base import Strategy
+from jenkins_proxy.deployment.strategies.record import Interrupted
 from jenkins_proxy.model import Address, Container
 
 

@@ -11,8 +11,9 @@ from jenkins_proxy.deployment.context import AUTO, BLUE_GREEN, RECREATE, Context
 from jenkins_proxy.deployment.steps import proxy_route
 from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import DeployRecord, Interrupted, PreviousState, Situation, Strategy
+from jenkins_proxy.deployment.strategies.base import PreviousState, Situation, Strategy
 from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
+from jenkins_proxy.deployment.strategies.record import DeployRecord, Interrupted
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling

@@ -12,7 +12,7 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import first_deploy
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import HELD, DeployRecord
+from jenkins_proxy.deployment.strategies.record import HELD, DeployRecord
 from jenkins_proxy.orchestrator.project import ComposeProject
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose

@@ -8,7 +8,7 @@ import pytest
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure import intent_log
-from jenkins_proxy.deployment.strategies.base import PROVING, RETIRING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.model import Route
 
 ENTRY = DeployRecord("rolling", PROVING, "books", "app", ("1", "2"), 2, Route("books-ms", ("/a",)), "now")

@@ -16,7 +16,7 @@ from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.steps import hold
 from jenkins_proxy.deployment.strategies import colors
-from jenkins_proxy.deployment.strategies.base import HELD, PROVING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import HELD, PROVING, DeployRecord
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 from jenkins_proxy.retry import Deadline

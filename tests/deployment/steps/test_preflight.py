@@ -11,7 +11,7 @@ import pytest
 from jenkins_proxy import settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Check, DeployOptions
-from jenkins_proxy.deployment.steps import preflight
+from jenkins_proxy.deployment.steps import preflight, proxy_route
 from jenkins_proxy.errors import DockerError, ProxyError, UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
@@ -68,7 +68,7 @@ def test_what_is_no_problem_of_the_user_is_not_gathered():
     ],
 )
 def test_a_route_that_can_be_probed(route, probe_path):
-    assert preflight.check_route(route, Check(probe_path)) is route
+    assert proxy_route.check_route(route, Check(probe_path)) is route
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_route_that_can_be_probed(route, probe_path):
 )
 def test_a_probe_path_that_is_none(probe_path, word):
     with pytest.raises(UsageError, match="is not allowed") as refused:
-        preflight.check_route(Route("s", ("/a",)), Check(probe_path))
+        proxy_route.check_route(Route("s", ("/a",)), Check(probe_path))
 
     assert word in refused.value.message
 

@@ -13,8 +13,8 @@ from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.steps.hold import Hold
 from jenkins_proxy.deployment.strategies import colors, select, swarm_rolling
-from jenkins_proxy.deployment.strategies.base import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.deployment.strategies.blue_green import BlueGreen
+from jenkins_proxy.deployment.strategies.record import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.deployment.strategies.recreate import Recreate
 from jenkins_proxy.deployment.strategies.rolling import Rolling
 from jenkins_proxy.deployment.strategies.swarm_rolling import SwarmBlueGreen, SwarmRolling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 import urllib.request
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +23,7 @@ import requests
 
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
+from tests.fixtures.agents import AGENTS
 
 # Nodes that are lost take Swarm half a minute to notice, and all kinds of faults take two minutes: only
 # `bash tests/run cluster` has that time.
@@ -42,15 +45,25 @@ class Cluster:
     network: str
     name: str = ""
     folder: str = ""
+    run: Callable[[str], None] | None = None
 
     def kill(self, node: int) -> None:
         """Pull its plug: engine and containers are gone without a word."""
         os.kill(int(Path(self.folder, str(node), "leader").read_text()), signal.SIGKILL)
 
+    def start_again(self, node: int) -> None:
+        """Power is back: it starts with what it had, and nothing of it runs."""
+        self.run(f"cluster_again {node}")
+
     def cut_off(self, node: int, *, off: bool = True) -> None:
         """Its containers run on, and nobody reaches them."""
         argv = ["ip", "-n", f"{self.name}-{node}", "link", "set", "eth0", "down" if off else "up"]
         subprocess.run(argv, check=True)
+
+    def inside(self, node: int) -> list[str]:
+        """What a command line begins with that is run on the node: its name, files and engine, and our network."""
+        leader = Path(self.folder, str(node), "leader").read_text().strip()
+        return ["nsenter", "--target", leader, "--mount", "--uts"]
 
     def address(self, node: int) -> str:
         return f"{self.network}.{10 + node}"
@@ -90,7 +103,8 @@ def start_cluster(repository, image, tmp_path_factory):
             environment["CLUSTER_TLS"] = certificates(*addresses)
         started.append(environment)
         run(f"cluster_up {nodes} {joined} && cluster_load {image(1)} && cluster_load {image(2)}", started[-1])
-        return Cluster(network, started[-1]["CLUSTER_NAME"], started[-1]["CLUSTER_DIR"])
+        again = functools.partial(run, environment=environment)
+        return Cluster(network, environment["CLUSTER_NAME"], environment["CLUSTER_DIR"], again)
 
     try:
         yield start
@@ -234,23 +248,16 @@ start_daemon = pytest.fixture(_daemons)
 module_start_daemon = pytest.fixture(scope="module")(_daemons)
 
 
-def _agents():
-    """``start_agent(host, ip)`` is our registrator for one engine; it ends with the test."""
-    started = []
+@pytest.fixture(params=AGENTS)
+def start_agent(request):
+    """``start_agent(cluster, 1, CONSUL_HTTP_ADDR=…)`` enters the containers of a node: ours, and Registrator."""
+    start = request.getfixturevalue(request.param)
 
-    def start(host: str, ip: str, **environment: str) -> None:
-        argv = [*MODULE, "registrator", "--docker-host", host, "--ip", ip]
-        started.append(subprocess.Popen(argv, env={**os.environ, **environment}, stderr=subprocess.DEVNULL))
+    def start_on(cluster: Cluster, node: int, **environment: str) -> subprocess.Popen:
+        on = cluster.inside(node) if request.param == "real_registrator" else None
+        return start(cluster.host(node), cluster.address(node), on=on, **environment)
 
-    yield start
-    for agent in started:
-        agent.terminate()
-    for agent in started:
-        assert agent.wait(timeout=20) == 143
-
-
-start_agent = pytest.fixture(_agents)
-module_start_agent = pytest.fixture(scope="module")(_agents)
+    return start_on
 
 
 @dataclass(frozen=True)

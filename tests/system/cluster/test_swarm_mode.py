@@ -18,7 +18,7 @@ def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, w
     daemon = start_daemon("--consul", server.url)
     environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
     for number in (1, 2):
-        start_agent(cluster.host(number), cluster.address(number), **environment)
+        start_agent(cluster, number, **environment)
     made = delivery("books", **environment, DOCKER_HOST=cluster.host(1))
     made.daemon = daemon
     yield made
@@ -37,19 +37,24 @@ def write(books, version: int, replicas: int, **app: object) -> None:
     )
 
 
-def test_deployed_on_both_nodes_scaled_and_rolled_back(books, cluster):
+def test_deployed_on_both_nodes_scaled_exchanged_and_rolled_back(books, cluster):
     both = {cluster.address(1), cluster.address(2)}
     write(books, 1, 2)
     deployed = books.deploy()
     assert (deployed.code, deployed.report.get("orchestrator")) == (0, "stack"), deployed.text
     assert deployed.nodes == both
 
-    scaled = books.run("scale", "+2")
-    assert (scaled.code, len(scaled.report["instances"]), scaled.nodes) == (0, 4, both), scaled.text
+    scaled = books.run("scale", "3")
+    assert (scaled.code, len(scaled.report["instances"]), scaled.nodes) == (0, 3, both), scaled.text
 
-    write(books, 2, 2, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
+    write(books, 2, 3)
+    exchanged = books.deploy("--strategy", "blue-green")
+    assert (exchanged.code, len(exchanged.report["instances"]), exchanged.nodes) == (0, 3, both), exchanged.text
+    assert {books.daemon.get("/books/") for _ in range(6)} == {(200, "version 2\n")}
+
+    write(books, 1, 3, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
     failed = books.deploy()
     assert (failed.code, failed.report["rolled_back"]) == (5, True), failed.text
-    assert books.daemon.get("/books/") == (200, "version 1\n")
+    assert books.daemon.get("/books/") == (200, "version 2\n")
     serving = [one for one in books.daemon.client.get_route("books")["instances"] if one["serving"]]
     assert {one["address"] for one in serving} == both

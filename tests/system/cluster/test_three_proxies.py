@@ -170,10 +170,10 @@ def test_one_that_is_started_during_a_hold_keeps_to_it(three, start_daemon, wait
 
 
 @pytest.fixture(scope="module")
-def shared(module_consul_server, module_start_daemon, module_start_agent, docker):
+def shared(module_consul_server, module_start_daemon, module_our_agent, docker):
     """The registry and three proxies, and an agent for this machine's engine: take services of your own."""
     server = module_consul_server()
-    module_start_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
+    module_our_agent("unix:///var/run/docker.sock", "127.0.0.1", CONSUL_HTTP_ADDR=server.url)
     return server, [module_start_daemon("--consul", server.url) for _ in range(3)]
 
 

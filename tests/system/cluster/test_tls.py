@@ -80,7 +80,7 @@ def engine(cluster):
 
 
 @pytest.fixture(scope="module")
-def daemon(loopback_certificate, cluster, engine, consul, module_start_daemon, module_start_agent):
+def daemon(loopback_certificate, cluster, engine, consul, module_start_daemon, module_our_agent):
     tls = loopback_certificate
     made = module_start_daemon(
         "--tls-cert",
@@ -95,7 +95,7 @@ def daemon(loopback_certificate, cluster, engine, consul, module_start_daemon, m
         JENKINS_PROXY_TOKEN=TOKEN,
         **consul(rights.PROXY),
     )
-    module_start_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
+    module_our_agent(cluster.host, cluster.address, **engine, **consul(rights.REGISTRATOR))
     return made
 
 

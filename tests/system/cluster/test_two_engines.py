@@ -28,7 +28,7 @@ def nodes(cluster, proxy, start_agent, delivery, emptied):
     made = []
     for number in (1, 2):
         emptied(cluster.host(number))
-        start_agent(cluster.host(number), cluster.address(number), **proxy.environment)
+        start_agent(cluster, number, **proxy.environment)
         made.append(delivery("books", **proxy.environment, DOCKER_HOST=cluster.host(number)))
     return made
 
