@@ -2,7 +2,7 @@
 # image, a machine with pipx and systemd, and the laptop's compose file; on a fresh Debian made by debootstrap, and offline
 # once its packages are there. Sourced by tests/run after matrix.sh, hosts.sh and cluster.sh; needs root and Docker.
 #
-#   install TOP WAY…       of machine (and agent), image, systemd and laptop; all of them by default
+#   install_ways TOP WAY…  of machine (and agent), image, systemd and laptop; all of them by default
 #   INSTALL_RELEASE        trixie; INSTALL_DIR is where the roots are kept
 #   INSTALL_JENKINS_WAR    a jenkins.war, and INSTALL_JENKINS_PLUGINS a folder of plugins (*.jpi): those of
 #                          compose/jenkins/Dockerfile, and what they need. Without them the laptop is not tried.
@@ -19,7 +19,7 @@ install_begin() { install_say "$*"; INSTALL_STARTED=$(date +%s%N); }
 install_took() { printf '[install] TIME %s: %s s\n' "$1" "$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $INSTALL_STARTED) / 1e9 }")"; }
 install_free_port() { "$(parts_python)" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-install() {
+install_ways() {
   local top=$1 way
   shift
   [ $# -gt 0 ] || set -- machine image systemd laptop
