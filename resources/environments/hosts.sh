@@ -230,7 +230,7 @@ hosts_article() {
   [ -n "${HOSTS_JENKINS_WAR:-}" ] || return 0
   parts_say "the article's jobs, built by Jenkins"
   hosts_typed "$top" Jenkins | tee "$HOSTS_DIR/jobs.txt" || return 1
-  hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && hosts_counted ' SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
+  hosts_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && hosts_counted 'ended with SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
 }
 
 # hosts_classic TOP makes a classic Swarm of the machines, and types the lines for it.

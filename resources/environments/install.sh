@@ -2,7 +2,7 @@
 # image, a machine with pipx and systemd, and the laptop's compose file; on a fresh Debian made by debootstrap, and offline
 # once its packages are there. Sourced by tests/run after matrix.sh, hosts.sh and cluster.sh; needs root and Docker.
 #
-#   install TOP WAY…       of machine (and agent), image, systemd and laptop; all of them by default
+#   install_ways TOP WAY…  of machine (and agent), image, systemd and laptop; all of them by default
 #   INSTALL_RELEASE        trixie; INSTALL_DIR is where the roots are kept
 #   INSTALL_JENKINS_WAR    a jenkins.war, and INSTALL_JENKINS_PLUGINS a folder of plugins (*.jpi): those of
 #                          compose/jenkins/Dockerfile, and what they need. Without them the laptop is not tried.
@@ -19,7 +19,7 @@ install_begin() { install_say "$*"; INSTALL_STARTED=$(date +%s%N); }
 install_took() { printf '[install] TIME %s: %s s\n' "$1" "$(awk "BEGIN { printf \"%.1f\", ($(date +%s%N) - $INSTALL_STARTED) / 1e9 }")"; }
 install_free_port() { "$(parts_python)" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-install() {
+install_ways() {
   local top=$1 way
   shift
   [ $# -gt 0 ] || set -- machine image systemd laptop
@@ -271,7 +271,7 @@ END
 
 # compose/docker-compose.yml on an engine of its own, with all ports as they stand there: no image is pulled.
 install_laptop() {
-  local war=${INSTALL_JENKINS_WAR:-} root="$INSTALL_DIR/$INSTALL_RELEASE-jenkins" work="$INSTALL_WORK/laptop" file name i
+  local war=${INSTALL_JENKINS_WAR:-} root="$INSTALL_DIR/$INSTALL_RELEASE-jenkins" work="$INSTALL_WORK/laptop" compose
   [ -n "$war" ] || { install_say 'NOT RUN: the laptop: give INSTALL_JENKINS_WAR and INSTALL_JENKINS_PLUGINS'; return; }
   install_debian "$root" busybox-static,ca-certificates,curl,default-jre-headless,docker-cli,docker-compose,fontconfig,git,libharfbuzz0b,python3
   CLUSTER_NAME=jp-laptop CLUSTER_NET=10.78.78 CLUSTER_DIR="$work/cluster"
@@ -309,9 +309,10 @@ END
   "${compose[@]}" up -d --build >"$work/log" 2>&1 || { tail -5 "$work/log" >&2; parts_die 'compose'; }
   install_took 'a laptop, until all of it is up'
   "${compose[@]}" wait seed >/dev/null
-  "${compose[@]}" logs --no-log-prefix seed
+  docker logs jenkins-proxy-seed-1 2>&1 >/dev/null
   printf '$ docker compose -f … run --rm seed seed --build books-ms --follow\n'
-  "${compose[@]}" run --rm -T seed seed --build books-ms --follow 2>&1 | tee "$work/build" | grep -v '^$' | tail -25
+  "${compose[@]}" run --rm -T seed seed --build books-ms --follow 2>&1 | tee "$work/build" \
+    | grep -E '\[books-ms\]|\] \* |Loading library|Running on|Finished'
   grep -q 'SUCCESS' "$work/build" || parts_die 'the laptop: no green build'
   printf '$ curl -I http://localhost/api/v1/books\n'
   nsenter --net=/var/run/netns/jp-laptop-1 curl -sI --max-time 10 http://localhost/api/v1/books | tee "$work/head" | head -1

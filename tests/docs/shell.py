@@ -32,6 +32,7 @@ _OTHERS = (
     "kill",
     "openssl",
     "source",
+    "pipx",
     "systemctl",
     "sudo",
     "tee",
