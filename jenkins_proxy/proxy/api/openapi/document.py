@@ -143,6 +143,15 @@ def operations() -> Iterator[Operation]:
         role=Role.READ,
         errors=(400,),
     )
+    yield Operation(
+        "get",
+        "/v1/releases/{service}",
+        "The last releases of a service, the newest first.",
+        "ReleaseList",
+        parameters=(_SERVICE,),
+        role=Role.READ,
+        errors=(400, 503),
+    )
     yield Operation("get", "/metrics", "Metrics in Prometheus' text format.", media="text/plain")
     yield Operation("get", "/healthz", "Whether the proxy serves.", "Health", errors=(503,))
     yield Operation(
@@ -151,7 +160,10 @@ def operations() -> Iterator[Operation]:
     yield Operation("get", "/v1/openapi.json", "This document.", "OpenAPI")
     for path, media in (("/", "text/html"), ("/dashboard/style.css", "text/css")):
         yield Operation("get", path, "The page.", media=media)
-    for name in ("access", "page"):
+    yield Operation(
+        "get", "/releases/{service}", "The page of a service's releases.", media="text/html", parameters=(_SERVICE,)
+    )
+    for name in ("access", "page", "releases"):
         yield Operation("get", f"/dashboard/{name}.js", "The page's scripts.", media="text/javascript")
     yield from _docker_flow()
 
