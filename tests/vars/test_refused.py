@@ -109,6 +109,29 @@ def test_two_texts_in_place_of_names(outcome):
     assert outcome["error"] == DEPLOY
 
 
+@case("deployWithProxy", None, arguments=["books-ms", "/api/v1/books", "docker-compose.yml", "3"])
+def test_many_texts_in_place_of_names(outcome):
+    assert outcome["error"] == DEPLOY
+
+
+@case("scaleWithProxy", None, arguments=[{"amount": 3}, "books-ms", "3"])
+def test_texts_beside_names(outcome):
+    form = "scaleWithProxy(service: 'books-ms', amount: 3)"
+    assert outcome["error"] == f"scaleWithProxy takes names with values: {form}"
+
+
+@case("deployWithProxy", {**BOOKS, "dryrun": None, "serviceNam": None, "serviceName": None})
+def test_an_unknown_name_is_told_without_a_value_too(outcome):
+    """dryrun: params.DRY_RUN would deploy, where the build has no such parameter."""
+    assert outcome["error"].startswith("deployWithProxy: unknown parameter(s) dryrun, serviceNam (known: ")
+    assert "; " not in outcome["error"].partition("(known")[2].partition(")")[2]
+
+
+@case("deployWithProxy", {"service": "books-ms", "path": ["", ""], "domain": []})
+def test_a_list_of_nothing_is_missing(outcome):
+    assert outcome["error"] == "deployWithProxy: missing parameter(s) path or domain or noProxy"
+
+
 @case("deployWithProxy", None, arguments=[{"path": "/"}, "books-ms"])
 def test_a_text_beside_names(outcome):
     assert outcome["error"] == DEPLOY
