@@ -100,7 +100,7 @@ Map call(String step, Map defaults, List required, config, block) {
         (defaults.containsKey('hold') ? TEST : [:]) + JENKINS
     Map aliases = (ALIASES + DEPRECATED).findAll { other, key -> known.containsKey(key) && !known.containsKey(other) }
     Map given = plain(config, aliases)
-    List problems = unknown(given, known) + missing(given, required) + twice(config, aliases) + empty(config, known) +
+    List problems = unknown(config, aliases, known) + missing(given, required) + twice(config, aliases) + empty(config, known) +
         wrong(given, known) + contradictory(given, block != null)
     if (!problems) {
         warnOfDeprecated(step, config)
@@ -141,14 +141,21 @@ def text(value) {
     return value instanceof CharSequence || value instanceof Number ? value.toString() : value
 }
 
-List unknown(Map given, Map known) {
-    List keys = given.keySet().findAll { !known.containsKey(it) } as List
+// A key without a value, too: dryrun: params.DRY_RUN would deploy where the build has no such parameter.
+List unknown(Map config, Map aliases, Map known) {
+    List names = config.keySet().collect { it.toString() }
+    List keys = names.findAll { !known.containsKey(aliases[it] ?: it) }
     return keys ? ["unknown parameter(s) ${keys.join(', ')} (known: ${known.keySet().join(', ')})"] : []
 }
 
 List missing(Map given, List required) {
-    List keys = required.findAll { names -> names.split(' or ').every { given[it] in [null, '', false, []] } }
+    List keys = required.findAll { names -> names.split(' or ').every { isBlank(given[it]) } }
     return keys ? ["missing parameter(s) ${keys.join(', ')}"] : []
+}
+
+// Of a list, too, all of whose items are empty: path: [params.TYPO ?: ''].
+boolean isBlank(value) {
+    return value in [null, '', false] || value instanceof List && value.every { it == '' }
 }
 
 List twice(Map config, Map aliases) {

@@ -31,6 +31,7 @@ COMMANDS = {
     "rollback": "switch a blue-green service back to its other color",
     "wait": "wait until the registry shows passing instances of a service",
     "status": "show services, instances and routes",
+    "releases": "show the last releases of a service",
     "serve": "run the proxy daemon, with an embedded registry unless --consul is given",
     "registrator": "run the agent that enters this engine's containers into the registry",
     "seed": "create and update Jenkins jobs from a YAML file",

@@ -110,12 +110,14 @@ def _summarize(path: str, console: Console) -> None:
 
 def _links(report: Mapping[str, Any]) -> dict[str, str]:
     values = json.loads(os.environ.get(step_params.VARIABLE) or "{}")
-    links = {"releases before this one": os.environ[_JOB]} if os.environ.get(_JOB) else {}
+    links = {"builds of the job": os.environ[_JOB]} if os.environ.get(_JOB) else {}
     with contextlib.suppress(JenkinsProxyError):  # the command has told what is wrong with them
         proxy = settings.resolve({"proxy": values.get("proxy")}, file=values.get("config") or "").proxy
+        name = quote(str(report["service"]), safe="")
         links = {
+            "its releases": f"{proxy}/releases/{name}",
             "the proxy's page": f"{proxy}/",
-            "what the proxy has of it": f"{proxy}/v1/routes/{quote(str(report['service']), safe='')}",
+            "what the proxy has of it": f"{proxy}/v1/routes/{name}",
             **links,
         }
     return links

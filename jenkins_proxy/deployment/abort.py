@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from jenkins_proxy import validation
+from jenkins_proxy import releases, validation
+from jenkins_proxy.deployment import release_log
 from jenkins_proxy.deployment.context import Context, DeployOptions
 from jenkins_proxy.deployment.failure import first_deploy, resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
@@ -56,6 +57,8 @@ def abort(options: DeployOptions, context: Context) -> Outcome:
                         note.remove(context.registry, service, place.project)
             intent_log.end()
             route = proxy_route.if_reachable(context, service)
+            outcome = dataclasses.replace(outcome, route=route)
+            release_log.record(context, service, releases.ABORT, outcome, like=lambda one: one.outcome == releases.HELD)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     serves = f"the proxy serves {proxy_route.describe(route)}" if route else f"there is no route of {service}"

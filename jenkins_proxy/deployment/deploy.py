@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jenkins_proxy import releases
 from jenkins_proxy.deployment import outcome as outcomes
+from jenkins_proxy.deployment import release_log
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.dry_run import show as show_plan
 from jenkins_proxy.deployment.failure import resume, revert
@@ -42,14 +44,15 @@ def deploy(options: DeployOptions, context: Context, *, dry_run: bool = False) -
         ready = preflight.check(options, context, starts=True, dry_run=dry_run)
         options = ready.options or options
         context = context.with_more_time(ready.seconds)
-        outcome = dataclasses.replace(outcome, orchestrator=ready.orchestrator.name, route=options.route)
+        by, image = ready.orchestrator.name, ready.target.image
+        outcome = dataclasses.replace(outcome, orchestrator=by, route=options.route, image=image)
         if dry_run:
             strategy = _select(options, context, ready)
             return dataclasses.replace(outcome, strategy=strategy.name, plan=show_plan(strategy, context), text="")
         with lock.of_deploy(context, options.service, ready.orchestrator.place, options.lock_timeout) as held:
-            outcome = _deploy_locked(
-                options, context.with_fresh_deadline().under(held.ensure_held), ready, held, outcome
-            )
+            locked = context.with_fresh_deadline().under(held.ensure_held)
+            outcome = _deploy_locked(options, locked, ready, held, outcome)
+            release_log.record(context, options.service, releases.DEPLOY, outcome)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
@@ -162,6 +165,7 @@ class _Deployment:
                 if number:
                     self._pause(new)
                 new = self._bring_up(count)
+                outcome = outcome.with_image_of(new)
                 outcome = dataclasses.replace(outcome, instances=self._wait(new))
                 self._verify(new, outcome.addresses)
                 if not number:

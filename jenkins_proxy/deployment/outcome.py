@@ -9,7 +9,7 @@ from typing import Any
 
 from jenkins_proxy.deployment.matching import Matching
 from jenkins_proxy.errors import Stopped
-from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.model import Address, Container, Instance, Route
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ class Outcome:
     :ivar users: what users met meanwhile; None where nobody counted.
     :ivar removed: what an undeploy has taken away, in words; None for other commands.
     :ivar left: what is still there of it, in words.
+    :ivar image: of the release, as the compose file names it; empty where nobody looked.
+    :ivar image_id: what that name means: ``sha256:…``.
     """
 
     strategy: str = ""
@@ -143,11 +145,19 @@ class Outcome:
     users: Users | None = None
     removed: tuple[str, ...] | None = None
     left: tuple[str, ...] = ()
+    image: str = ""
+    image_id: str = ""
 
     @property
     def addresses(self) -> list[Address]:
         """Of the instances."""
         return [instance.address for instance in self.instances]
+
+    def with_image_of(self, containers: Sequence[Container]) -> Outcome:
+        """The same, with the image of the containers of the release; of none, as it was."""
+        if not containers:
+            return self
+        return dataclasses.replace(self, image=containers[-1].image, image_id=containers[-1].image_id)
 
     def failed(self, error: Exception | Stopped, phase: str = "", *, text: str | None = None) -> Outcome:
         """The same, ended by an error.

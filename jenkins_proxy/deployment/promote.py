@@ -8,8 +8,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jenkins_proxy import validation
-from jenkins_proxy.deployment import matching
+from jenkins_proxy import releases, validation
+from jenkins_proxy.deployment import matching, release_log
 from jenkins_proxy.deployment import outcome as outcomes
 from jenkins_proxy.deployment.context import Context, DeployOptions, Ready
 from jenkins_proxy.deployment.failure import container_logs, first_deploy, resume
@@ -59,7 +59,8 @@ def promote(options: DeployOptions, context: Context) -> Outcome:
                 context = context.under(both.ensure_held)
                 counting = users.Counting(context, service, options.max_errors)
                 promotion = _promotion(options, context, both, intent_log, record=record, hold=left.hold, ready=ready)
-                outcome = users.finish(counting, promotion.run(outcome, counting))
+                outcome = users.finish(counting, promotion.run(outcome.with_image_of(promotion.new), counting))
+                release_log.record(context, service, releases.PROMOTE, outcome)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-from jenkins_proxy import validation
+from jenkins_proxy import releases, validation
 from jenkins_proxy.clients.consul.models import passing
 from jenkins_proxy.deployment import outcome as outcomes
+from jenkins_proxy.deployment import release_log
 from jenkins_proxy.deployment.context import BLUE_GREEN, Context, DeployOptions
 from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
@@ -18,6 +20,7 @@ from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.model import Route
+from jenkins_proxy.releases import Release
 
 _UNCHANGED = "nothing was changed"
 
@@ -45,11 +48,17 @@ def rollback_to_other_color(options: DeployOptions, context: Context) -> Outcome
             counting = users.Counting(context, service, options.max_errors)
             candidates = Candidates.begin(context, options, route, held)
             outcome = users.finish(counting, _switch(context, candidates, before, counting))
+            release_log.record(context, service, releases.ROLLBACK, outcome, like=_deployed_as(route.color))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:
         context.console.step(f"done: {outcome.url} leads to {route.registry_name}")
     return outcome
+
+
+def _deployed_as(color: str) -> Callable[[Release], bool]:
+    """Whether a release is the one whose containers have this color."""
+    return lambda one: one.color == color and one.outcome == releases.DONE and bool(one.image)
 
 
 def _end_hold(context: Context, service: str) -> None:

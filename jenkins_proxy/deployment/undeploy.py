@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul import rights
+from jenkins_proxy.deployment import release_log
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.failure import resume
 from jenkins_proxy.deployment.failure.intent_log import IntentLog
@@ -29,6 +30,7 @@ from jenkins_proxy.errors import JenkinsProxyError, Problems, RegistryError, Sto
 from jenkins_proxy.model import Container
 from jenkins_proxy.orchestrator.base import COLORS, Orchestrator, Snapshot, SurgeOrchestrator, color_project
 from jenkins_proxy.orchestrator.project import ComposeProject
+from jenkins_proxy.releases import Release
 from jenkins_proxy.signals import undisturbed
 from jenkins_proxy.validation import few
 
@@ -53,13 +55,21 @@ def undeploy(options: UndeployOptions, context: Context, *, dry_run: bool = Fals
         outcome = dataclasses.replace(outcome, orchestrator=base.name)
         if dry_run:
             found = _look(options, context, base, files, log)
-            return dataclasses.replace(outcome, plan=show.show(found, options, context), text="")
+            history = len(_history(options, context, base.project) or ())
+            return dataclasses.replace(outcome, plan=show.show(found, options, context, history), text="")
         with lock.of_deploy(context, options.service, base.place, options.lock_timeout) as held:
             context = context.with_fresh_deadline().under(held.ensure_held)
             found = _look(options, context, base, files, log)
             return _Undeployment(options, context, log, found).run(outcome)
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
+
+
+def _history(options: UndeployOptions, context: Context, project: str) -> Sequence[Release] | None:
+    """The releases that go; None of a service that others go on with: its route stays, or it is of another project."""
+    note = notes.read(context.registry, options.service)
+    goes = options.proxy and (note is None or note.project == project)
+    return release_log.read(context.registry, options.service) if goes else None
 
 
 def _check(options: UndeployOptions, context: Context) -> None:
@@ -185,7 +195,15 @@ class _Undeployment:
         self.context.confirm()
         if self.log.read() is not None:
             self.log.end()
-        notes.remove(self.context.registry, self.options.service, self.found.base.project)
+        self._forget()
+
+    def _forget(self) -> None:
+        registry, service, project = self.context.registry, self.options.service, self.found.base.project
+        history = _history(self.options, self.context, project)
+        if history is not None:
+            release_log.forget(registry, service)
+            self.removed += [f"history of {len(history)} release(s)"] if history else []
+        notes.remove(registry, service, project)
 
     def _begin(self) -> None:
         """Write down what goes: the containers that say so may be gone when a second run comes."""

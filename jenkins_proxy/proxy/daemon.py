@@ -33,6 +33,7 @@ from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
+from jenkins_proxy.proxy.api.releases import Releases
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates import compose
 from jenkins_proxy.proxy.certificates.service import CertificateService
@@ -188,6 +189,7 @@ def _api(
             certificates=certificates,
         ),
         EventStream(event_log, authenticator, timing=timing),
+        Releases(waiter_client),
         Meta(service),
     )
 

@@ -158,7 +158,8 @@ def test_a_summary_for_people_is_beside_the_report(start, tmp_path):
     _, stderr = process.communicate(timeout=30)
     page = (tmp_path / "x.html").read_text()
     assert "<h1>books-ms: done</h1>" in page
-    assert 'releases before this one: <a href="http://jenkins/job/a/">' in page
+    assert 'builds of the job: <a href="http://jenkins/job/a/">' in page
+    assert '/releases/books-ms">' in page
     assert "/v1/routes/books-ms" in page
     assert stderr.endswith("[jenkins-proxy] * summary: http://jenkins/job/a/7/artifact/x.html\n")
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jenkins_proxy import settings
+from jenkins_proxy import releases, settings
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment import undeploy
 from jenkins_proxy.deployment.context import Context
@@ -22,12 +22,14 @@ from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import DockerError, ProxyError, RegistryError, Stopped, UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
+from jenkins_proxy.releases import Release
 from jenkins_proxy.retry import Deadline
 from tests.fixtures.orchestrators import InMemoryCompose, InMemoryStack
 
 ROUTE = Route("books-ms", ("/api",))
 LABELS = {plan.NEEDS: "db:service_started:true"}
 NOTHING = {plan.NEEDS: ""}
+HISTORY = f"{releases.KEYS}books-ms"
 
 
 class Registry:
@@ -243,6 +245,7 @@ def test_with_sides_all_of_the_project_goes(books, run, world):
 
 def test_a_dry_run_changes_nothing(books, run, world):
     compose = books(web=True, used={"app": ["books_data"]})
+    world.registry.keys[HISTORY] = releases.with_newest((), Release(1.0, "deploy", "done"))
 
     outcome, text = run(dry_run=True, volumes=True)
 
@@ -253,10 +256,13 @@ def test_a_dry_run_changes_nothing(books, run, world):
         "networks": ["network books_default"],
         "volumes": ["books_data"],
         "entries": ["node-1:books_app_1:8080 at 10.0.0.1:32768"],
+        "releases": 1,
         "left": ["service db, which web needs", "service web"],
     }
     assert world.calls == []
     assert len(compose.present) == 3
+    assert HISTORY in world.registry.keys
+    assert "forget the history of 1 release(s)" in text
     assert "drain and remove the route /api" in text
 
 
@@ -297,6 +303,25 @@ def test_an_entry_that_cannot_be_taken_out_is_named(books, run, world):
 
     assert (outcome.error, outcome.left) == (None, ("entry node-1:books_app_1:8080 at 10.0.0.1:32768",))
     assert "is not taken out: Permission denied" in text
+
+
+def test_the_history_goes_along(books, run, world):
+    books()
+    note.write(world.registry, "books-ms", note.Note("books", "app"))
+    world.registry.keys[HISTORY] = releases.with_newest((), Release(1.0, "deploy", "done"))
+
+    outcome, _ = run()
+
+    assert outcome.removed[-1] == "history of 1 release(s)"
+    assert world.registry.keys == {}
+
+
+def test_the_history_of_a_service_that_goes_on_elsewhere_stays(books, run, world):
+    books()
+    world.registry.keys[HISTORY] = releases.with_newest((), Release(1.0, "deploy", "done"))
+
+    assert run(proxy=False)[0].error is None
+    assert HISTORY in world.registry.keys
 
 
 def test_without_the_proxy_the_route_stays(books, run, world):

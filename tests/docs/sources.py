@@ -27,6 +27,7 @@ from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
+from jenkins_proxy.proxy.api.releases import Releases
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.models import ProxyState
 from jenkins_proxy.proxy.telemetry import metrics
@@ -119,6 +120,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         Certificates(Mock()),
         Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock()),
         EventStream(Mock(), Mock()),
+        Releases(Mock()),
         app.Meta(Mock()),
     )
     return tuple(_endpoints(app.application(Authenticator(Tokens()), Audit(), *parts)))

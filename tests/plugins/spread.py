@@ -17,6 +17,9 @@ SPREAD = (
     "tests/system/deployment/test_moments.py",
     "tests/system/deployment/test_scaling.py",
     "tests/system/deployment/test_which_project.py",
+    "tests/system/jenkins_steps/test_candidates.py",
+    "tests/system/jenkins_steps/test_on_jenkins.py",
+    "tests/system/jenkins_steps/test_undeploy.py",
     "tests/vars/delivery/test_delivery.py",
 )
 

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy import releases
+from jenkins_proxy.clients.consul.models import KvPair
+from jenkins_proxy.errors import RegistryError, UsageError
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.admission import refuse_unbound
 from jenkins_proxy.proxy.certificates.certificate import Certificate
@@ -28,6 +30,7 @@ from jenkins_proxy.proxy.models import (
     ServedInstance,
 )
 from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
+from jenkins_proxy.releases import Release
 
 PROGRESS = {"one": Progress.SERVES, "two": Progress.LAGS}
 
@@ -239,6 +242,24 @@ class CertificatesStandIn:
 @pytest.fixture
 def certificates() -> CertificatesStandIn:
     return CertificatesStandIn()
+
+
+class HistoryStandIn:
+    """A registry's keys, of which books-ms has a history; that of the service ``away`` cannot be read."""
+
+    def __init__(self) -> None:
+        build = "https://jenkins.example.com/job/books/7/"
+        self.value = releases.with_newest((), Release(1.7e9, "deploy", "done", image="books:1", who="ci", build=build))
+
+    async def kv_get(self, key: str) -> KvPair | None:
+        if key.endswith("/away"):
+            raise RegistryError("the registry does not answer")
+        return KvPair(key, self.value, 7) if key == "jenkins-proxy/deploys/.releases/books-ms" else None
+
+
+@pytest.fixture
+def history() -> HistoryStandIn:
+    return HistoryStandIn()
 
 
 @pytest.fixture

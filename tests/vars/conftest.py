@@ -8,6 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.shared import once
+from tests.vars.calls import CASES
+
+
+@pytest.fixture(scope="session")
+def outcomes(steps, tmp_path_factory) -> dict[str, dict]:
+    """The outcomes of all cases of this run, by test: a JVM takes longer to start than all of them."""
+
+    def make(folder: Path) -> None:
+        (folder / "outcomes.json").write_text(json.dumps(dict(zip(CASES, steps(list(CASES.values()))))))
+
+    return json.loads((once(tmp_path_factory, "steps", make) / "outcomes.json").read_text())
+
+
+@pytest.fixture
+def outcome(outcomes, request) -> dict:
+    """What came of the call that the test names by ``case``."""
+    return outcomes[f"{request.node.module.__name__}::{request.node.originalname}"]
+
 
 @pytest.fixture(scope="session")
 def steps(groovy, repository, tmp_path_factory):

@@ -63,6 +63,7 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
         _write("counts/", "users' requests are not counted during a deploy"),
         _write("proxies/", "this proxy is not counted among the live ones: no deploy waits for it"),
         _write("certificates/", "no certificate is shared with other proxies", SHARE_CERTS),
+        Right("key", _KEYS + "deploys/.releases/", "read", "no history of releases is shown"),
     ),
     REGISTRATOR: (Right("service", "", "write", "no container is registered"),),
     DEPLOY: (

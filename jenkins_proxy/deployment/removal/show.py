@@ -13,8 +13,11 @@ from jenkins_proxy.validation import few
 _MANY = 1000
 
 
-def show(found: Present, options: UndeployOptions, context: Context) -> dict[str, Any]:
-    """Print what would go, and return it: ``route, services, containers, networks, volumes, entries, left``."""
+def show(found: Present, options: UndeployOptions, context: Context, history: int) -> dict[str, Any]:
+    """Print what would go, and return it: ``route, services, containers, networks, volumes, entries, releases, left``.
+
+    :param history: how many releases would be forgotten.
+    """
     volumes, say = found.volumes(), context.console.step
     plan: dict[str, Any] = {
         "route": found.route.as_dict() if found.route else None,
@@ -23,6 +26,7 @@ def show(found: Present, options: UndeployOptions, context: Context) -> dict[str
         "networks": list(found.base.belongings().values()),
         "volumes": list(volumes) if options.volumes else [],
         "entries": [f"{instance.id} at {instance.address}" for instance in found.entries.gone],
+        "releases": history,
         "left": [*found.staying(), *(f"volume {name}" for name in volumes if not options.volumes)],
     }
     say("dry run: nothing is changed")
@@ -37,6 +41,8 @@ def show(found: Present, options: UndeployOptions, context: Context) -> dict[str
     ):
         if plan[key]:
             say(f"{title} {few(plan[key], _MANY)}")
+    if history:
+        say(f"forget the history of {history} release(s)")
     if not any((plan["route"], plan["services"], plan["containers"], plan["entries"])):
         say(f"nothing of {options.service} is there")
     return plan

@@ -26,6 +26,7 @@
     GET    /v1/state                  (r) what the page shows: ?search=TEXT&trouble=true&limit=N
     GET    /v1/audit                  (r) who changed what: the last ?limit=N, newest first
     GET    /v1/access                 (r) which role the caller has, and by what
+    GET    /v1/releases/SERVICE       (r) its last releases, newest first; a person reads them at /releases/SERVICE
     GET    /v1/openapi.json               all of this in full, for programs
     GET    /metrics  /healthz  /readyz    Prometheus' text; 200 or 503 with the reason, /readyz if a part does not run
     GET    /                              the page

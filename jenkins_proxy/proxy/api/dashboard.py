@@ -67,7 +67,7 @@ class Dashboard:
 
     def add_to(self, app: web.Application) -> None:
         for path, (name, kind) in _FILES.items():
-            app.router.add_get(path, _file(name, kind))
+            app.router.add_get(path, page_file(name, kind))
         app.router.add_get("/v1/state", self.state)
         app.router.add_get("/metrics", self.metrics)
 
@@ -94,7 +94,8 @@ class Dashboard:
         return web.json_response(text=text)
 
 
-def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+def page_file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of a file of the page, with the headers that keep what came from elsewhere from running in it."""
     text = resource(f"dashboard/{name}").read_text(encoding="utf-8")
 
     async def serve(_request: web.Request) -> web.Response:

@@ -203,6 +203,7 @@ function showService (row, one) {
   part('tbody').replaceChildren(...one.instances.map(instanceRow))
   part('.scroll').hidden = one.instances.length === 0
   part('.facts').textContent = facts(one)
+  part('a.releases').href = '/releases/' + encodeURIComponent(one.service)
 }
 
 function troubleOf (one) {

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from jenkins_proxy import releases
 from jenkins_proxy.cli import main
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
@@ -126,6 +127,7 @@ def test_they_are_the_keys_that_are_used():
         hold_store.HOLDS,
         counting.COUNTS,
         sharing.SHARED,
+        releases.KEYS,
     }
     assert keys(rights.DEPLOY) == {lock.PREFIX, lock.PROJECTS, intent_log.PREFIX, hold.PREFIX}
 

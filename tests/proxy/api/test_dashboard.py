@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from jenkins_proxy import releases
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.access.audit import Audit, AuditEntry
@@ -22,12 +23,14 @@ from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard
 from jenkins_proxy.proxy.api.event_stream import EventStream
+from jenkins_proxy.proxy.api.releases import Releases
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ProxyState, RouteState
 from jenkins_proxy.proxy.telemetry import haproxy_stats
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from jenkins_proxy.proxy.timing import Timing
+from jenkins_proxy.releases import Release
 
 STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200\nusers-ms-be,BACKEND,1,0,0,5\n"
 
@@ -53,7 +56,7 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log, stream, tokens, audit, certificates):
+async def url(proxy_service, served, event_log, stream, tokens, audit, certificates, history):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -67,7 +70,9 @@ async def url(proxy_service, served, event_log, stream, tokens, audit, certifica
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
     dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates)
-    runner = app.runner(app.application(Authenticator(tokens), audit, dashboard, stream, app.Meta(proxy_service)))
+    runner = app.runner(
+        app.application(Authenticator(tokens), audit, dashboard, stream, Releases(history), app.Meta(proxy_service))
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0]
@@ -316,6 +321,25 @@ async def test_a_live_event_changes_the_page(
     await browser.until("document.getElementById('registry').textContent.startsWith('Registry away for ')")
     assert await browser.value("document.getElementById('problem').textContent") == "the registry is away"
     assert browser.complaints == []
+
+
+async def test_a_service_has_a_page_of_its_releases(browser: Browser, url: str, history) -> None:
+    hostile = Release(1.8e9, "deploy", "failed", 6, "verify", image="books:2", who="x", build="jenkins-books-8")
+    history.value = releases.with_newest(releases.parse(history.value), hostile)
+    await browser.send("Page.navigate", url=url + "/")
+    await browser.until("document.querySelectorAll('.service a.releases').length === 3")
+    await browser.value("document.querySelector('.service a.releases[href$=books-ms]').click()")
+    await browser.until(
+        "location.pathname === '/releases/books-ms' && document.querySelectorAll('tbody tr').length === 2"
+    )
+    rows = await browser.value("[...document.querySelectorAll('tbody tr')].map((one) => one.innerText)")
+    assert rows[0].split("\t")[:4] == ["2027-01-15 08:00:00 UTC", "deploy", "failed in verify (exit code 6)", "books:2"]
+    links = "[...document.querySelectorAll('tbody a')].map((one) => one.href)"
+    assert await browser.value(links) == ["https://jenkins.example.com/job/books/7/"]
+    assert browser.complaints == []
+    await browser.send("Page.navigate", url=url + "/releases/%3Cimg%20src=x%3E")
+    await browser.until("document.getElementById('problem')?.hidden === false")
+    assert await browser.value("document.getElementById('name').textContent + document.images.length") == "<img src=x>0"
 
 
 @pytest.mark.parametrize("tokens", [Tokens([Token(Role.READ, "a-reading-token", "dashboard")])])

@@ -27,6 +27,7 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.openapi.docker_flow_operations import docker_flow_operations
 from jenkins_proxy.proxy.api.openapi.document import document
+from jenkins_proxy.proxy.api.releases import Releases
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.events import Event, EventLog
@@ -45,7 +46,7 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def application(proxy_service, hold_service, counting, certificates) -> web.Application:
+async def application(proxy_service, hold_service, counting, certificates, history) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -64,6 +65,7 @@ async def application(proxy_service, hold_service, counting, certificates) -> we
         Certificates(certificates),
         Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
         EventStream(event_log, Authenticator(Tokens())),
+        Releases(history),
         app.Meta(proxy_service),
     )
 
@@ -160,6 +162,10 @@ def test_the_document_holds_together() -> None:
         ("GET", "/v1/access", None, 200),
         ("GET", "/v1/audit", None, 200),
         ("GET", "/v1/audit?limit=x", None, 400),
+        ("GET", "/v1/releases/books-ms", None, 200),
+        ("GET", "/v1/releases/absent", None, 200),
+        ("GET", "/v1/releases/-x", None, 400),
+        ("GET", "/v1/releases/away", None, 503),
         ("GET", "/healthz", None, 200),
         ("GET", "/v1/openapi.json", None, 200),
         ("GET", f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/a", None, 200),
@@ -174,7 +180,9 @@ async def test_what_is_asked_and_answered_fits_its_schema(
 ) -> None:
     counting.running["counted"] = "4f1c"
     await client.put("/v1/routes/books-ms", json=BOOKS)
-    operation = described()[method, re.sub(r"/v1/routes/[\w-]+", "/v1/routes/{service}", path.partition("?")[0])]
+    operation = described()[
+        method, re.sub(r"/v1/(routes|releases)/[\w-]+", r"/v1/\1/{service}", path.partition("?")[0])
+    ]
     if body is not None and status == 200:
         check(operation["requestBody"]["content"]["application/json"]["schema"], body)
     async with client.request(method, path, json=body) as answer:

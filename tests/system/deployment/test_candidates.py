@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jenkins_proxy.deployment import release_log
 from tests.fixtures.traffic import asking
 
 OLD, NEW = (200, "version 1\n"), (200, "version 2\n")
@@ -223,6 +224,8 @@ def test_promoted_from_anywhere_it_serves(held, tmp_path_factory):
     assert done.report["status"] == "done"
     assert len(done.report["instances"]) == 1
     nothing_left(project, project.containers())
+    newest, *_ = release_log.read(project.machine.registry, project.name)
+    assert (newest.command, newest.outcome, newest.instances, bool(newest.image)) == ("promote", "done", 1, True)
     again = project.run("promote", compose=False)
     assert again.code == 2
     assert f"nothing of {project.name} is held" in again.report["error"]["message"]
@@ -257,6 +260,9 @@ def test_aborted_it_is_gone(held):
     again = project.run("abort", compose=False)
     assert again.code == 0
     assert f"nothing of {project.name} is held" in again.text
+    history = release_log.read(project.machine.registry, project.name)
+    assert [(one.command, one.outcome) for one in history[:2]] == [("abort", "done"), ("deploy", "held")]
+    assert history[0].image == history[1].image != ""
 
 
 def test_meanwhile_another_deploy_is_told_who_holds(held):

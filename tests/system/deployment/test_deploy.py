@@ -11,6 +11,7 @@ import time
 import pytest
 
 from jenkins_proxy.console import Console
+from jenkins_proxy.deployment import release_log
 from jenkins_proxy.deployment.steps import lock
 
 
@@ -121,6 +122,14 @@ def test_blue_green_switches_in_one_step_and_back(project):
     assert project.get() == (200, "version 2\n")
     assert (len(project.containers()), len(project.containers(project=f"{project.name}-blue"))) == (0, 1)
     assert len(project.containers("db")) == 1
+    history = release_log.read(project.machine.registry, project.name)
+    # No deploy has made the first version.
+    assert [(one.command, one.outcome, one.color, bool(one.image)) for one in history] == [
+        ("deploy", "done", "blue", True),
+        ("rollback", "done", "", False),
+        ("deploy", "done", "blue", True),
+    ]
+    assert history[0].image_id.startswith("sha256:")
 
 
 def test_blue_green_of_a_service_that_stands_alone(project):

@@ -97,7 +97,8 @@ def test_a_service_goes_and_its_neighbours_users_lose_nothing(shop, wait_for):
     assert f"volume {shop.name}_data" in gone.report["left"]
     assert volumes(shop) == [f"{shop.name}_data"]
     assert shop.machine.registry.instances(shop.name)[0] == []
-    assert shop.machine.registry.kv_list(f"jenkins-proxy/deploys/{shop.name}") == []
+    for folder in ("", ".notes/", ".releases/"):
+        assert shop.machine.registry.kv_list(f"jenkins-proxy/deploys/{folder}{shop.name}") == []
     again = shop.run("undeploy", "-p", shop.name, compose=False)
     assert again.code == 0, again.text
     assert f"nothing of {shop.name} is there" in again.text

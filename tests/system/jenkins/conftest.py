@@ -42,16 +42,18 @@ return
 """
 
 
-@pytest.fixture(autouse=True)
-def jenkins_stays(request, tmp_path_factory):
-    """Jenkins is not restarted by another worker meanwhile, and no library is put into all of its builds."""
-    with together(tmp_path_factory, "jenkins", alone="alone_with_jenkins" in request.fixturenames):
-        yield
+@pytest.fixture
+def stays(tmp_path_factory):
+    """``with stays():`` Jenkins is not restarted by another worker meanwhile. Who restarts it waits until all are
+    outside."""
+    return lambda: together(tmp_path_factory, "jenkins")
 
 
 @pytest.fixture
-def alone_with_jenkins():
-    """No other worker uses Jenkins: the test changes what all builds have."""
+def jenkins_stays(stays):
+    """The same for a whole test."""
+    with stays():
+        yield
 
 
 @dataclass(frozen=True)
@@ -70,40 +72,44 @@ class Ended:
 
 
 @pytest.fixture
-def seed(tmp_path: Path):
+def seed(stays, tmp_path: Path):
     """``seed("--build", job, "--follow")`` runs the command as a person does."""
 
     def run(*words: str) -> Ended:
         report = tmp_path / "seed.json"
         argv = [sys.executable, "-m", "jenkins_proxy", "seed", *words, "--report", str(report)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+        with stays():
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
         return Ended(done.returncode, done.stderr.replace("[jenkins-proxy] ", ""), json.loads(report.read_text()))
 
     return run
 
 
 @pytest.fixture
-def server(jenkins) -> JenkinsServer:
+def server(jenkins, stays) -> JenkinsServer:
     made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
-    made.connect()
+    with stays():
+        made.connect()
     return made
 
 
 @pytest.fixture
-def empty_jenkins(server: JenkinsServer):
+def empty_jenkins(server: JenkinsServer, stays):
     """A Jenkins without the article's jobs and the library: both are gone again in the end."""
-    there = {one.path for one in server.listing()}
-    assert not there & set(JOBS), "this Jenkins has the article's jobs already: the test would write over them"
-    before = server.run_script(REGISTERED)
-    server.run_script(FORGET)
+    with stays():
+        there = {one.path for one in server.listing()}
+        assert not there & set(JOBS), "this Jenkins has the article's jobs already: the test would write over them"
+        before = server.run_script(REGISTERED)
+        server.run_script(FORGET)
     yield server
-    for job in JOBS:
-        with contextlib.suppress(Refused):
-            server.delete(JOB, job)
-    server.run_script(FORGET)
-    if before:
-        version, remote = before.split()
-        libraries.register(server, Library("jenkins-proxy", version, remote), dry_run=False)
+    with stays():
+        for job in JOBS:
+            with contextlib.suppress(Refused):
+                server.delete(JOB, job)
+        server.run_script(FORGET)
+        if before:
+            version, remote = before.split()
+            libraries.register(server, Library("jenkins-proxy", version, remote), dry_run=False)
 
 
 def _git(folder: Path, *commands: list[str]) -> None:

@@ -176,7 +176,7 @@ def test_a_release_that_dies_fails_its_build_and_nobody_notices(empty_jenkins, s
 
 
 def test_declarative_and_parallel_from_a_folder_of_wheels(
-    empty_jenkins, seed, build, machine, demo, our_words, wheels, tmp_path: Path
+    empty_jenkins, stays, seed, build, machine, demo, our_words, wheels, tmp_path: Path
 ):
     """Both branches begin on an agent that has nothing of ours and reaches no index."""
     assert seed(*our_words).code == 0
@@ -198,7 +198,8 @@ def test_declarative_and_parallel_from_a_folder_of_wheels(
         console = build(f"{demo.name}/deploy-all")
         again = build(f"{demo.name}/deploy-all")
     finally:
-        empty_jenkins.delete("folder", demo.name)
+        with stays():
+            empty_jenkins.delete("folder", demo.name)
     assert len([line for line in console if re.match(r"\* filling .* from ", line)]) == 1
     assert not [line for line in again if "filling" in line]
     for lines in (console, again):

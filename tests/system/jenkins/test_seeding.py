@@ -20,6 +20,8 @@ from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.needs import library, node
 from jenkins_proxy.seeding.needs.library import Library
 
+pytestmark = pytest.mark.usefixtures("jenkins_stays")
+
 EVERYTHING = """
 seed: {name}
 folders:
@@ -196,8 +198,17 @@ def test_a_password_login_gets_its_crumb(jenkins: JenkinsServer, name: str) -> N
 _LIBRARIES = "org.jenkinsci.plugins.workflow.libs.GlobalLibraries"
 
 
-def test_the_library_is_registered_once(alone_with_jenkins, jenkins: JenkinsServer, name: str) -> None:
-    wanted = Library(name, "main", "https://example.com/it's.git")
+def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str, tmp_path: Path) -> None:
+    # For a moment it is in all builds, also those of other workers: it has to exist.
+    remotes = []
+    for folder in ("it's", "other"):
+        (tmp_path / folder / "vars").mkdir(parents=True)
+        (tmp_path / folder / f"vars/{name.replace('-', '')}.groovy").write_text("def call() { }\n")
+        words = ("init -q -b main", "add .", "-c user.name=a -c user.email=a@example.com commit -q -m all", "tag v2")
+        for word in words:
+            subprocess.run(["git", "-C", str(tmp_path / folder), *word.split()], check=True)
+        remotes.append(f"file://{tmp_path / folder}")
+    wanted = Library(name, "main", remotes[0])
     try:
         outcomes = [library.register(jenkins, wanted, dry_run=dry_run).symbol for dry_run in (True, False, False)]
         # What people set on Jenkins' screens.
@@ -208,7 +219,7 @@ def test_the_library_is_registered_once(alone_with_jenkins, jenkins: JenkinsServ
             ours.retriever.scm.credentialsId = 'reg'
             ours.retriever.scm.traits = [new jenkins.plugins.git.traits.BranchDiscoveryTrait()]
             all.libraries = all.libraries""")
-        changed = library.register(jenkins, Library(name, "v2", "https://example.com/other.git"), dry_run=False)
+        changed = library.register(jenkins, Library(name, "v2", remotes[1]), dry_run=False)
         kept = jenkins.run_script(f"""{_LIBRARIES}.get().libraries.find {{ it.name == '{name}' }}.with {{
             print([defaultVersion, implicit, includeInChangesets, retriever.scm.remote, retriever.scm.credentialsId,
                    retriever.scm.traits.size()]) }}""")
@@ -218,9 +229,9 @@ def test_the_library_is_registered_once(alone_with_jenkins, jenkins: JenkinsServ
     assert outcomes == ["+", "+", "="]
     assert changed.changes == (
         "version main -> v2",
-        "repository https://example.com/it's.git -> https://example.com/other.git",
+        f"repository {remotes[0]} -> {remotes[1]}",
     )
-    assert kept.startswith("[v2, true, false, https://example.com/other.git, reg, 1]")
+    assert kept.startswith(f"[v2, true, false, {remotes[1]}, reg, 1]")
 
 
 def test_a_library_that_is_there_is_seen_by_who_may_read_jobs(jenkins: JenkinsServer, name: str) -> None:

@@ -18,11 +18,13 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
+import requests
 
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.build import follow, start
@@ -55,6 +57,10 @@ COMPOSE = """services:
       {check}
       SERVICE_CHECK_INTERVAL: 1s
       VERSION: "${{VERSION:-1}}"
+{volume}"""
+VOLUME = """    volumes: ["data:/data"]
+volumes:
+  data: {}
 """
 CREDENTIALS = """
 import com.cloudbees.plugins.credentials.*
@@ -90,7 +96,15 @@ import com.cloudbees.hudson.plugins.folder.Folder
 import jenkins.plugins.git.GitSCMSource
 import org.jenkinsci.plugins.workflow.libs.*
 def source = new SCMSourceRetriever(new GitSCMSource('file://{repository}'))
-def library = {{ new LibraryConfiguration(it, source).with {{ defaultVersion = 'main'; delegate }} }}
+def library = {{ name ->
+    def made = new LibraryConfiguration(name, source)
+    made.defaultVersion = 'main'
+    // It does not change meanwhile: without a cache, each build fetches it anew.
+    if (made.hasProperty('cachingConfiguration')) {{
+        made.cachingConfiguration = new LibraryCachingConfiguration(60, '')
+    }}
+    made
+}}
 def all = GlobalLibraries.get()
 all.libraries = all.libraries + library('{name}-trusted')
 def folder = Jenkins.get().createProject(Folder, '{name}')
@@ -127,14 +141,14 @@ def restart_jenkins(jenkins, tmp_path_factory, wait_for):
     return restart
 
 
-@pytest.fixture(autouse=True)
-def jenkins_stays(request, tmp_path_factory):
-    """Jenkins is not restarted by another worker meanwhile."""
-    if "restart_jenkins" in request.fixturenames:  # it waits for the others, and would wait for itself
-        yield
-        return
-    with together(tmp_path_factory, "jenkins"):
-        yield
+Stays = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def stays(tmp_path_factory) -> Stays:
+    """``with stays():`` Jenkins is not restarted by another worker meanwhile. For a build, not for a whole test: who
+    restarts it waits until all are outside."""
+    return lambda: together(tmp_path_factory, "jenkins")
 
 
 @pytest.fixture(scope="session")
@@ -143,16 +157,16 @@ def secret() -> str:
     return uuid.uuid4().hex
 
 
-@pytest.fixture(scope="module")
-def server(jenkins, tmp_path_factory) -> JenkinsServer:
+@pytest.fixture(scope="session")
+def server(jenkins, stays) -> JenkinsServer:
     made = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
-    with together(tmp_path_factory, "jenkins"):
+    with stays():
         made.connect()
     return made
 
 
-@pytest.fixture(scope="module")
-def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factory):
+@pytest.fixture(scope="session")
+def folder(server: JenkinsServer, secret: str, repository: Path, stays, tmp_path_factory):
     """The name of a folder whose jobs have this checkout as ``<name>-sandboxed`` and as ``<name>-trusted``."""
     name = f"j-{uuid.uuid4().hex[:8]}"
     library = tmp_path_factory.mktemp("library")
@@ -165,11 +179,11 @@ def folder(server: JenkinsServer, secret: str, repository: Path, tmp_path_factor
         for part in ("ca.pem", "cert.pem", "key.pem"):
             archive.writestr(part, f"the {part}")
     certificates = base64.b64encode(packed.getvalue()).decode()
-    with together(tmp_path_factory, "jenkins"):
+    with stays():
         assert server.run_script(LIBRARIES.format(repository=library, name=name)) == ""
         assert server.run_script(CREDENTIALS.format(name=name, secret=secret, certificates=certificates)) == ""
     yield name
-    with together(tmp_path_factory, "jenkins"):
+    with stays():
         server.delete(FOLDER, name)
         assert server.run_script(FORGET.format(name=name)) == ""
 
@@ -193,15 +207,19 @@ class Ended:
     path: str
     result: str
     lines: list[str]
+    stays: Stays
+
+    def _get(self, path: str) -> requests.Response:
+        with self.stays():
+            return self.server.call("GET", f"{self.path}/{path}", doing="read a build in")
 
     @property
     def about(self) -> dict:
-        return self.server.json(self.server.call("GET", f"{self.path}/api/json", doing="read"))
+        return self.server.json(self._get("api/json"))
 
     def artifact(self, name: str) -> dict:
         """:param name: of a report, or its path."""
-        name = name.rpartition("/")[2]
-        return self.server.json(self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of"))
+        return self.server.json(self._get("artifact/" + name.rpartition("/")[2]))
 
     @property
     def reports(self) -> list[dict]:
@@ -213,10 +231,7 @@ class Ended:
     def pages(self) -> list[Page]:
         """The summaries that are kept with the build."""
         names = [one["relativePath"] for one in self.about["artifacts"]]
-        return [Page(name, self._read(name)) for name in names if name.endswith(".html")]
-
-    def _read(self, name: str) -> str:
-        return self.server.call("GET", f"{self.path}/artifact/{name}", doing="read an artifact of").text
+        return [Page(name, self._get(f"artifact/{name}").text) for name in names if name.endswith(".html")]
 
     @property
     def error(self) -> str:
@@ -231,15 +246,20 @@ class Job:
     """A pipeline of its own for each test.
 
     :ivar library: whose steps it runs; ``sandboxed`` or ``trusted``. Every job's own script is sandboxed.
+    :ivar stays: what keeps Jenkins from being restarted while a build runs.
     """
 
-    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str, wait_for) -> None:
-        self._secret, self._wait_for = secret, wait_for
+    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str, wait_for, stays: Stays) -> None:
+        self._secret, self._wait_for, self._stays = secret, wait_for, stays
         self._server, self._path = server, f"{folder}/{uuid.uuid4().hex[:8]}"
         self._library = f"{folder}-{library}"
 
     def build(self, script: str, on_line=lambda line: None) -> Ended:
         """Run a pipeline to its end; ``on_line`` sees each line of its console when it comes."""
+        with self._stays():
+            return self._build(script, on_line)
+
+    def _build(self, script: str, on_line) -> Ended:
         text = f"@Library('{self._library}') _\n{script}"
         xml = (
             "<flow-definition><definition class='org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition'>"
@@ -272,6 +292,7 @@ class Job:
             f"{item_path(JOB, self._path)}/{done.number}",
             done.result,
             [line for line in lines if not line.startswith("[Pipeline]")],
+            self._stays,
         )
 
     def stop(self) -> None:
@@ -319,28 +340,45 @@ def told():
 
 
 @pytest.fixture(params=["sandboxed", "trusted"])
-def any_job(server, folder, secret, wait_for, request) -> Job:
-    return Job(server, folder, request.param, secret, wait_for)
+def any_job(server, folder, secret, wait_for, stays, request) -> Job:
+    return Job(server, folder, request.param, secret, wait_for, stays)
 
 
 @pytest.fixture
-def new_job(jenkins, folder, secret, wait_for):
-    """``new_job("trusted")`` is a job for a thread of its own."""
+def restarted_job(jenkins, folder, secret, wait_for):
+    """``restarted_job("trusted")`` is a job for a thread of its own, whose build Jenkins is restarted in."""
 
     def make(library: str) -> Job:
         server = JenkinsServer(jenkins.url, jenkins.user, jenkins.token)
         server.connect()
-        return Job(server, folder, library, secret, wait_for)
+        return Job(server, folder, library, secret, wait_for, contextlib.nullcontext)
 
     return make
 
 
 @pytest.fixture
-def job(server, folder, secret, wait_for) -> Job:
-    return Job(server, folder, "sandboxed", secret, wait_for)
+def job(server, folder, secret, wait_for, stays) -> Job:
+    return Job(server, folder, "sandboxed", secret, wait_for, stays)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def seeded(server, tmp_path):
+    """``seeded(text, job)`` seeds a file and builds a job of it: the console's lines."""
+
+    def run(text: str, job: str) -> list[str]:
+        (tmp_path / "jobs.yaml").write_text(text)
+        argv = [sys.executable, "-m", "jenkins_proxy", "seed", str(tmp_path / "jobs.yaml")]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        lines: list[str] = []
+        ended = follow(server, start(server, job, {}), lines.append, lambda text: None)
+        assert ended.result == "SUCCESS", "\n".join(lines)
+        return lines
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
     """One machine with everything: the environment that a pipeline needs to deploy to it."""
     state = tmp_path_factory.mktemp("serve")
@@ -382,7 +420,7 @@ def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
         process.wait(timeout=30)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def image(build_image) -> str:
     return build_image(DOCKERFILE)
 
@@ -398,18 +436,35 @@ class Service:
     folder: Path
     credentials: str
 
+    @property
+    def url(self) -> str:
+        """Where users meet it."""
+        return f"{self.machine['entry']}/{self.name}"
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Where everything is."""
+        return dict(self.machine, python=sys.executable)
+
+    @property
+    def places(self) -> str:
+        """The same as Groovy, with what the proxy asks for."""
+        given = {**self.given, "proxyTokenCredentialsId": self.credentials}
+        return ", ".join(f"{key}: '{value}'" for key, value in given.items())
+
     def arguments(self, **more: str) -> str:
         """What every step of a test is called with, as Groovy."""
-        given = dict(self.machine, service=self.name, python=sys.executable, proxyTokenCredentialsId=self.credentials)
-        return ", ".join(
-            [f"{key}: '{value}'" for key, value in given.items()] + [f"{key}: {value}" for key, value in more.items()]
-        )
+        return ", ".join([f"service: '{self.name}'", self.places, *(f"{key}: {value}" for key, value in more.items())])
 
-    def deploy(self, *, passes: bool = True, **more: str) -> str:
+    def undeploy(self, **more: str) -> str:
+        return f"undeployWithProxy({self.arguments(project=repr(self.name), drain=repr('1'), **more)})"
+
+    def deploy(self, *, passes: bool = True, volume: bool = False, **more: str) -> str:
         # Without passing, it is registered and its check asks for a path that it does not have.
         check = 'SERVICE_CHECK_TCP: "true"' if passes else "SERVICE_CHECK_HTTP: /missing"
         path = self.folder / f"{self.name}.yml"
-        path.write_text(COMPOSE.format(image=self.image, service=self.name, check=check))
+        mounted = VOLUME if volume else ""
+        path.write_text(COMPOSE.format(image=self.image, service=self.name, check=check, volume=mounted))
         return (
             "deployWithProxy("
             + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
@@ -444,19 +499,34 @@ class Service:
             return answer.read().decode().strip()
 
     def containers(self) -> list[str]:
-        return self._docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
+        return self.docker_lines("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
 
     def let_it_pass(self) -> None:
         """Give the check of a service that does not pass what it asks for."""
-        self._docker("exec", *self.containers(), "/bin/busybox", "touch", "/www/missing")
+        self.docker_lines("exec", *self.containers(), "/bin/busybox", "touch", "/www/missing")
 
     def remove(self) -> None:
-        for kind, end in ((("ps", "-aq"), ("rm", "-f")), (("network", "ls", "-q"), ("network", "rm"))):
-            found = self._docker(*kind, "--filter", f"label=com.docker.compose.project={self.name}")
+        ends = (
+            (("ps", "-aq"), ("rm", "-f")),
+            (("network", "ls", "-q"), ("network", "rm")),
+            (("volume", "ls", "-q"), ("volume", "rm")),
+        )
+        for kind, end in ends:
+            found = self.docker_lines(*kind, "--filter", f"label=com.docker.compose.project={self.name}")
             if found:
-                self._docker(*end, *found)
+                self.docker_lines(*end, *found)
 
-    def _docker(self, *words: str) -> list[str]:
+    def registry(self, path: str) -> list[dict]:
+        """What the registry answers; empty where it has nothing."""
+        try:
+            with urllib.request.urlopen(f"{self.machine['consul']}/{path}", timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            error.close()
+            assert error.code == 404
+            return []
+
+    def docker_lines(self, *words: str) -> list[str]:
         done = subprocess.run([self.docker, *words], capture_output=True, text=True, check=True)
         return done.stdout.split()
 
@@ -466,8 +536,8 @@ def services(machine, image, docker, folder, tmp_path):
     """``services()`` is one more service."""
     made: list[Service] = []
 
-    def make() -> Service:
-        made.append(Service(f"j-{uuid.uuid4().hex[:8]}", machine, image, docker, tmp_path, folder))
+    def make(name: str = "") -> Service:
+        made.append(Service(name or f"j-{uuid.uuid4().hex[:8]}", machine, image, docker, tmp_path, folder))
         return made[-1]
 
     yield make

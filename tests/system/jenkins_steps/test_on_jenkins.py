@@ -14,8 +14,6 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
-
 
 def test_scripted(any_job, services):
     books = services()
@@ -135,17 +133,49 @@ echo 'exit=0'
     assert not [line for line in later if line.startswith(("JENKINS_PROXY", "CONSUL", "DOCKER"))]
 
 
+FORM = "removeFromProxy takes names with values: removeFromProxy(service: 'books-ms')"
+WRONG = {
+    "removeFromProxy('books-ms')": FORM,
+    "removeFromProxy(null)": FORM,
+    "removeFromProxy('books-ms', '/api')": FORM,
+    "removeFromProxy('books-ms', '/api', 'docker-compose.yml')": FORM,
+    "removeFromProxy('books-ms', 'docker-compose.yml', proxies: 'any')": FORM,
+    "deployWithProxy(service: 'books-ms', path: '/', dryRun: params.TYPO)": (
+        "deployWithProxy: dryRun takes true or false, not null"
+    ),
+    "deployWithProxy(service: 'books-ms', path: '/', dryrun: params.TYPO)": (
+        "deployWithProxy: unknown parameter(s) dryrun (known: "
+    ),
+    "undeployWithProxy(service: 'books-ms', volumes: 'null', projet: 'x')": (
+        "undeployWithProxy: unknown parameter(s) projet (known: "
+    ),
+    "removeFromProxy(service: 'books-ms')": (
+        "removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"
+    ),
+}
+"""Calls outside of a node, with how each error begins."""
+
+
 def test_everything_wrong_is_told_before_an_agent_is_needed(any_job):
-    done = any_job.build("deployWithProxy(sevice: 'books-ms', pull: 'yes')")
+    """Jenkins itself would say of some that scripts are not permitted to use a method, and send to an administrator."""
+    tried = [f"try {{ {call} }} catch (wrong) {{ echo 'WRONG ' + wrong.message }}" for call in WRONG]
+    done = any_job.build("\n".join([*tried, "deployWithProxy(sevice: 'books-ms', pull: 'yes')"]))
     assert done.result == "FAILURE"
+    said = [line.removeprefix("WRONG ") for line in done.lines if line.startswith("WRONG ")]
+    assert [text[: len(begin)] for text, begin in zip(said, WRONG.values())] == list(WRONG.values())
+    assert "; volumes takes true or false, not 'null'" in said[7]
     assert done.error.startswith("ERROR: deployWithProxy: unknown parameter(s) sevice (known: ")
     assert done.error.endswith(
         "; missing parameter(s) service, path or domain or noProxy; pull takes true or false, not 'yes'"
     )
 
 
-def test_wrong_keys_and_wrong_values_are_told_in_one_build(any_job):
-    done = any_job.build(f"""node {{
+def test_wrong_keys_and_wrong_values_are_told_in_one_build(job):
+    done = job.build(f"""node {{
+        try {{
+            undeployWithProxy(service: '-x', projet: 'y', drain: 'long', orchestrator: 'k8s',
+                python: '{sys.executable}')
+        }} catch (wrong) {{ echo 'WRONG ' + wrong.message }}
         deployWithProxy(sevice: 'books-ms', pull: 'yes', strategy: 'bluegreen', checkTimeout: 0.0001,
             python: '{sys.executable}')
     }}""")
@@ -153,24 +183,12 @@ def test_wrong_keys_and_wrong_values_are_told_in_one_build(any_job):
     assert done.error.startswith("ERROR: deployWithProxy: unknown parameter(s) sevice (known: ")
     for told in ("pull takes true or false, not 'yes'", "strategy takes auto, ", "checkTimeout: '0.0001'"):
         assert told in done.error
-
-
-def test_without_an_agent(any_job):
-    done = any_job.build("removeFromProxy(service: 'books-ms')")
-    assert done.error == "ERROR: removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"
-
-
-@pytest.mark.parametrize("arguments", ["'books-ms'", "null", "'books-ms', '/api'"])
-def test_what_is_no_map_gets_the_right_form(any_job, arguments: str) -> None:
-    """Jenkins itself would say that scripts are not permitted to use a method, and send people to an administrator."""
-    done = any_job.build(f"removeFromProxy({arguments})")
-    form = "removeFromProxy(service: 'books-ms')"
-    assert done.error == f"ERROR: removeFromProxy takes names with values: {form}"
-
-
-def test_a_switch_that_is_null_is_refused(any_job) -> None:
-    done = any_job.build("deployWithProxy(service: 'books-ms', path: '/', dryRun: params.TYPO)")
-    assert done.error.startswith("ERROR: deployWithProxy: dryRun takes true or false, not null")
+    for told in (
+        "unknown parameter(s) projet",
+        "drain: 'long' is not a number of seconds",
+        "orchestrator takes auto, ",
+    ):
+        assert told in done.value("WRONG")
 
 
 def test_a_lock_is_held_meanwhile_or_its_plugin_asked_for(server, any_job):

@@ -146,6 +146,15 @@ def _state() -> Iterator[Operation]:
         role=Role.READ,
         errors=(400,),
     )
+    yield Operation(
+        "get",
+        "/v1/releases/{service}",
+        "The last releases of a service, the newest first.",
+        "ReleaseList",
+        parameters=(_SERVICE,),
+        role=Role.READ,
+        errors=(400, 503),
+    )
 
 
 def _open() -> Iterator[Operation]:
@@ -158,7 +167,10 @@ def _open() -> Iterator[Operation]:
     yield Operation("get", "/v1/openapi.json", "This document.", "OpenAPI", errors=(400,))
     for path, media in (("/", "text/html"), ("/dashboard/style.css", "text/css")):
         yield Operation("get", path, "The page.", media=media)
-    for name in ("access", "page"):
+    yield Operation(
+        "get", "/releases/{service}", "The page of a service's releases.", media="text/html", parameters=(_SERVICE,)
+    )
+    for name in ("access", "page", "releases"):
         yield Operation("get", f"/dashboard/{name}.js", "The page's scripts.", media="text/javascript")
 
 

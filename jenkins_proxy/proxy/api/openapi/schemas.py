@@ -15,6 +15,7 @@ from jenkins_proxy.proxy.events import Event
 from jenkins_proxy.proxy.holds import MAX_SECONDS, Holder, Phase
 from jenkins_proxy.proxy.models import InstanceState, Progress
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic
+from jenkins_proxy.releases import Release
 
 Schema = dict[str, Any]
 
@@ -127,6 +128,8 @@ def schemas() -> dict[str, Schema]:
         ),
         "Audit": _object({"changes": {"type": "array", "items": reference("AuditEntry")}}),
         "AuditEntry": _of_dataclass(AuditEntry),
+        "Release": _of_dataclass(Release),
+        "ReleaseList": _object({"service": _TEXT, "releases": _list("Release")}),
         "DockerFlowAnswer": _docker_flow_answer(),
     }
 

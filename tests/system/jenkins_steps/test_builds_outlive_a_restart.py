@@ -1,4 +1,7 @@
-"""Jenkins restarts once, while three builds are in the middle of something: a restart takes longer than most tests."""
+"""Jenkins restarts once, while three builds are in the middle of something: a restart takes longer than most tests.
+
+By its name this file comes first: what the other workers have to do goes on after it.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +64,10 @@ def executors(server):
     server.run_script(f"Jenkins.get().setNumExecutors({before})\nreturn")
 
 
-def test_builds_outlive_a_restart_of_jenkins(executors, restart_jenkins, new_job, services, secret):
+def test_builds_outlive_a_restart_of_jenkins(executors, restart_jenkins, restarted_job, services, secret):
     deploying, inputs = services(), {"sandboxed": services(), "trusted": services()}
-    jobs = {name: new_job(name) for name in inputs}
-    worker = new_job("sandboxed")
+    jobs = {name: restarted_job(name) for name in inputs}
+    worker = restarted_job("sandboxed")
     restart = Restart(restart_jenkins, builds=3)
 
     def proceed(name: str) -> Callable[[], None]:
