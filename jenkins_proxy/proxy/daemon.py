@@ -133,6 +133,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             controller,
             waiter,
             docker_flow,
+            Releases(waiter_client),
             event_log=event_log,
             meter=meter,
             haproxy=haproxy,
@@ -157,6 +158,7 @@ def _api(
     controller: Controller,
     waiter: RouteWaiter,
     docker_flow: DockerFlow,
+    releases: Releases,
     *,
     event_log: EventLog,
     meter: Meter,
@@ -189,7 +191,7 @@ def _api(
             certificates=certificates,
         ),
         EventStream(event_log, authenticator, timing=timing),
-        Releases(waiter_client),
+        releases,
         Meta(service),
     )
 
