@@ -12,7 +12,7 @@ import groovy.transform.Field
     timeoutServer: 0,                 // seconds that the proxy waits for data from an instance
     timeoutTunnel: 0,                 // seconds that a silent WebSocket stays open
     checkPath: '',                    // path that a ready instance answers with 2xx, 3xx, 401 or 403 (default: the first path, below 500)
-    domainAlgo: '',                   // how domains match, in HAProxy's words (default: the domain and all below it, as hdr_dom(host))
+    domainAlgo: '',                   // how domains match, in HAProxy's words (default: the domain and all below it, as hdr_dom(host)); req.ssl_sni is the very name, in the mode sni
     serviceHeader: [],                // headers that a request must have to reach the service: X-Version:3
     userAgent: [],                    // parts of a User-Agent header, one of which a request must have to reach the service
     pathExclude: [],                  // paths that do not lead to the service, though they match; compared as the route's own

@@ -16,7 +16,7 @@ from typing import Any
 from jenkins_proxy import validation
 from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.route_options.option import Kind
-from jenkins_proxy.route_options.table import OPTIONS
+from jenkins_proxy.route_options.table import OPTIONS, check_domain
 
 VARIABLE = "JENKINS_PROXY_PARAMS"
 
@@ -156,6 +156,8 @@ def _check_route(values: Mapping[str, Any], problems: Problems) -> None:
         for path in value if option.name == "paths" else ():
             kind = path_type if path_type in validation.PATH_TYPES else "path_beg"
             problems.gather(functools.partial(validation.check_path, path, kind, option.groovy))
+        for domain in value if option.name == "domains" else ():
+            problems.gather(functools.partial(check_domain, domain, str(values.get("domainAlgo")), option.groovy))
     for key, check in {"probePath": validation.check_page, "checkHost": validation.check_domain}.items():
         if _given(values.get(key)):
             problems.gather(functools.partial(check, values[key], key))

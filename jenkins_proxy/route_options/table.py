@@ -191,6 +191,15 @@ CLI_WORDS = {option.name: option.cli or option.name for option in OPTIONS}
 DOCKER_FLOW_WORDS = {option.name: option.docker_flow or option.name for option in OPTIONS}
 
 
+def check_domain(domain: str, algo: str, parameter: str) -> None:
+    """Check a domain of a route by the grammar of how it matches, a ``domain_algo``.
+
+    :raises UsageError: when it is not allowed.
+    """
+    check = validation.check_regex if algo == DOMAIN_REGEX else validation.check_domain
+    check(domain, parameter)
+
+
 def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     """Check every value of a route against its grammar, before anything is done with it.
 
@@ -200,9 +209,8 @@ def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:
     word = {option.name: (words or {}).get(option.name, option.name) for option in OPTIONS}
     for option in OPTIONS:
         option.check(getattr(route, option.name), word[option.name])
-    check_domain = validation.check_regex if route.domain_algo == DOMAIN_REGEX else validation.check_domain
     for domain in route.domains:
-        check_domain(domain, word["domains"])
+        check_domain(domain, route.domain_algo, word["domains"])
     for name in ("paths", "path_exclude"):
         for path in getattr(route, name):
             validation.check_path(path, route.path_type, word[name])
