@@ -435,3 +435,11 @@ def test_a_session_that_nobody_renews_ends_and_frees_its_lock(consul, abandoned,
     session, key = abandoned[consul.url]
     wait_for(lambda: consul.session_info(session) is None, "the session's end", seconds=40)
     assert consul.kv_get(key) is None
+
+
+@pytest.mark.parametrize("ttl", ["-1s", "9s", "25h"])
+def test_a_sessions_time_out_of_range_is_refused(url, ttl):
+    answer = requests.put(f"{url}/v1/session/create", json={"TTL": ttl}, timeout=10)
+    assert answer.status_code == 500
+    assert answer.text.startswith("Invalid Session TTL '")
+    assert answer.text.rstrip().endswith("must be between [10s=24h0m0s]")
