@@ -286,7 +286,7 @@ def test_twenty_renewals_under_load_lose_nothing_and_reload_nothing(front, until
         assert socket_open.recv(1000) == b"still here"
     assert failed == []
     assert answered[0] > RENEWALS
-    assert front.daemon.told()["version"] == version
+    assert front.daemon.told()["version"] == version, front.daemon.said
 
 
 @pytest.fixture
