@@ -19,6 +19,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from trustme import KeyType
 
 from tests.fixtures.traffic import Echoing, asking
 
@@ -58,13 +59,13 @@ class FrontDoor:
 
     def __init__(self, daemon, port: int, folder: Path, authority) -> None:
         self.daemon, self.port, self.folder = daemon, port, folder
-        self._authority = authority
+        self._authority, self.ca = authority, authority.ca
         self.keys: list[str] = []
         self.log: Path
 
-    def pem(self, *names: str) -> str:
+    def pem(self, *names: str, **options: object) -> str:
         """A new certificate with its key. The key is remembered as a secret."""
-        made = self._authority.certificate(*names)
+        made = self._authority.certificate(*names, **options)
         key = made.key.read_text()
         self.keys += [line for line in key.splitlines() if "-----" not in line and len(line) > 40]
         return made.cert.read_text() + key
@@ -330,6 +331,23 @@ def test_certificates_come_and_go_while_it_serves(front, wait_for) -> None:
     assert front.daemon.curl("/v1/certs/four", "-X", "DELETE")[0] == 0
     assert front.names("four.example.com") == {"one.example.com"}
     assert "404" in front.daemon.curl("/v1/certs/four", "-X", "DELETE")[1]
+
+
+def test_of_two_kinds_of_keys_each_client_meets_the_one_that_it_knows(front) -> None:
+    for name, kind in (("pair-ecdsa", KeyType.ECDSA), ("pair-rsa", KeyType.RSA)):
+        assert front.put(name, front.pem("pair.example.com", key_type=kind))[0] == 200
+    met = {}
+    for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"):
+        context = ssl.create_default_context(cafile=str(front.ca))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher)
+        with (
+            socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname="pair.example.com") as tls,
+        ):
+            met[tls.cipher()[0]] = tls.getpeercert(binary_form=True)
+    assert len(set(met.values())) == 2
+    assert sorted(met) == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["politely", "killed"])
