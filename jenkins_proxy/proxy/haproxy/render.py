@@ -178,8 +178,9 @@ class Renderer:
 
     @property
     def maps(self) -> Mapping[str, str]:
-        """The map files of the last time."""
-        return self._maps
+        """The map files of the last time. Error pages are none: HAProxy cannot be asked for them."""
+        pages = set(self._options.entry.page_files.values())
+        return {name: text for name, text in self._maps.items() if name not in pages}
 
     def _block(self, backend: Backend) -> tuple[Backend, str]:
         before = self._blocks.get(backend.route.service)

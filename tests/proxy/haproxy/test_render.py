@@ -20,7 +20,7 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerStat
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Options, Timeouts, argument, quoted, render, word
+from jenkins_proxy.proxy.haproxy.render import Options, Renderer, Timeouts, argument, quoted, render, word
 from jenkins_proxy.validation import parse_address
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -302,6 +302,15 @@ def test_the_text_does_not_depend_on_the_order_of_what_comes_in():
     ]
     turned = [Backend.serving(one.route, reversed(one.servers)) for one in reversed(backends)]
     assert render(backends, Options(), 1) == render(turned, Options(), 1)
+
+
+def test_error_pages_are_files_and_no_maps_that_could_be_compared_with_haproxys():
+    renderer = Renderer(Options(entry=Entry(error_pages={404: "HTTP/1.1 404 Not Found\r\n\r\n"})))
+    rendered = renderer.render([Backend(Route("books", ("/books",)))], 1)
+    (page,) = rendered.maps.keys() - renderer.maps.keys()
+    assert page.startswith("404-")
+    assert [name for name in renderer.maps if not name.endswith(".map")] == []
+    assert renderer.maps
 
 
 def test_a_server_that_drains_is_not_in_the_file():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,6 +19,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from trustme import KeyType
 
 from tests.fixtures.traffic import Echoing, asking
 
@@ -56,13 +59,13 @@ class FrontDoor:
 
     def __init__(self, daemon, port: int, folder: Path, authority) -> None:
         self.daemon, self.port, self.folder = daemon, port, folder
-        self._authority = authority
+        self._authority, self.ca = authority, authority.ca
         self.keys: list[str] = []
         self.log: Path
 
-    def pem(self, *names: str) -> str:
+    def pem(self, *names: str, **options: object) -> str:
         """A new certificate with its key. The key is remembered as a secret."""
-        made = self._authority.certificate(*names)
+        made = self._authority.certificate(*names, **options)
         key = made.key.read_text()
         self.keys += [line for line in key.splitlines() if "-----" not in line and len(line) > 40]
         return made.cert.read_text() + key
@@ -89,6 +92,19 @@ class FrontDoor:
     def fingerprint(self, server_name: str) -> bytes:
         with self.connect(server_name) as connection:
             return connection.getpeercert(binary_form=True)
+
+    def user(self, failed: list[str], answered: list[int]) -> None:
+        """A user who comes once, for a whole page."""
+        try:
+            with self.connect("one.example.com") as connection:
+                connection.sendall(b"GET /load HTTP/1.1\r\nHost: one.example.com\r\nConnection: close\r\n\r\n")
+                answer = b""
+                while part := connection.recv(65536):
+                    answer += part
+            assert answer.startswith(b"HTTP/1.1 200 ") and b'"path": "/load"' in answer, answer
+            answered[0] += 1
+        except Exception as error:
+            failed.append(repr(error))
 
     def certs(self) -> dict[str, dict]:
         return {own["name"]: own for own in json.loads(self.daemon.curl("/v1/certs")[1])["certificates"]}
@@ -249,19 +265,7 @@ def test_http_leads_to_https_but_for_the_challenges_of_an_authority(front, curl)
 
 def test_twenty_renewals_under_load_lose_nothing_and_reload_nothing(front, until_served) -> None:
     failed, answered = [], [0]
-
-    def user() -> None:
-        try:
-            with front.connect("one.example.com") as connection:
-                connection.sendall(b"GET /load HTTP/1.1\r\nHost: one.example.com\r\nConnection: close\r\n\r\n")
-                answer = b""
-                while part := connection.recv(65536):
-                    answer += part
-            assert answer.startswith(b"HTTP/1.1 200 ") and b'"path": "/load"' in answer, answer
-            answered[0] += 1
-        except Exception as error:
-            failed.append(repr(error))
-
+    user = functools.partial(front.user, failed, answered)
     version = front.daemon.told()["version"]
     socket_open = front.connect("one.example.com")
     socket_open.sendall(b"GET /a HTTP/1.1\r\nHost: one.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
@@ -283,7 +287,7 @@ def test_twenty_renewals_under_load_lose_nothing_and_reload_nothing(front, until
         assert socket_open.recv(1000) == b"still here"
     assert failed == []
     assert answered[0] > RENEWALS
-    assert front.daemon.told()["version"] == version
+    assert front.daemon.told()["version"] == version, front.daemon.said
 
 
 @pytest.fixture
@@ -327,6 +331,44 @@ def test_certificates_come_and_go_while_it_serves(front, wait_for) -> None:
     assert front.daemon.curl("/v1/certs/four", "-X", "DELETE")[0] == 0
     assert front.names("four.example.com") == {"one.example.com"}
     assert "404" in front.daemon.curl("/v1/certs/four", "-X", "DELETE")[1]
+
+
+def test_of_two_kinds_of_keys_each_client_meets_the_one_that_it_knows(front) -> None:
+    for name, kind in (("pair-ecdsa", KeyType.ECDSA), ("pair-rsa", KeyType.RSA)):
+        assert front.put(name, front.pem("pair.example.com", key_type=kind))[0] == 200
+    met = {}
+    for cipher in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"):
+        context = ssl.create_default_context(cafile=str(front.ca))
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(cipher)
+        with (
+            socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection,
+            context.wrap_socket(connection, server_hostname="pair.example.com") as tls,
+        ):
+            met[tls.cipher()[0]] = tls.getpeercert(binary_form=True)
+    assert len(set(met.values())) == 2
+    assert sorted(met) == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["politely", "killed"])
+def test_a_restart_loses_no_user_by_https_and_takes_what_was_renewed_meanwhile(front, until_served, signum) -> None:
+    failed, answered = [], [0]
+    user = functools.partial(front.user, failed, answered)
+    uploaded, renewed = front.pem("upload.example.com"), front.pem("one.example.com")
+    assert front.put("upload", uploaded)[0] == 200
+    with front.connect("one.example.com") as upgraded, asking(user, user):
+        upgraded.sendall(b"GET /a HTTP/1.1\r\nHost: one.example.com\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        assert upgraded.recv(1000).startswith(b"HTTP/1.1 101 ")
+        front.daemon.end(signum)
+        until_served("upload.example.com", uploaded)
+        front.write("one.pem", renewed)
+        front.daemon.start()
+        until_served("one.example.com", renewed)
+        until_served("upload.example.com", uploaded)
+        upgraded.sendall(b"still here")
+        assert upgraded.recv(1000) == b"still here"
+    assert failed == []
+    assert answered[0] > 10
 
 
 def test_no_key_is_told(front) -> None:
