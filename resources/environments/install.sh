@@ -242,7 +242,7 @@ typed() { printf '$ %s\n' "$*"; eval "$*"; }
 typed "pipx install '$(ls /dist/*.whl)[serve]' 2>/tmp/pipx" || { tail -5 /tmp/pipx; exit 1; }
 typed 'jenkins-proxy setup --consul http://127.0.0.1:8500'
 for i in $(seq 300); do curl -sf 127.0.0.1:8081/readyz >/dev/null && break; sleep 0.1; done
-typed 'jenkins-proxy reconfigure web --path / --check-path /SHA256SUMS 2>&1 | tail -1'
+typed 'jenkins-proxy reconfigure web --path / --check-path /SHA256SUMS 2>&1 >/dev/null | tail -1'
 typed 'curl -sI http://127.0.0.1/SHA256SUMS | head -1' | tee /tmp/head
 grep -q ' 200 ' /tmp/head
 END
