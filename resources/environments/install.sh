@@ -220,7 +220,11 @@ apt-get update -qq
 apt-get install -y -qq --no-install-recommends busybox-static curl haproxy pipx
 systemctl disable --now haproxy
 # pipx brings its own pip.
-[ -d /dist/wheels ] || { python3 -m venv /tmp/v && /tmp/v/bin/pip wheel -q -w /dist/wheels pip setuptools wheel "$(ls /dist/*.whl)[serve]" && rm -rf /tmp/v /dist/wheels/jenkins_proxy-*; }
+if [ ! -d /dist/wheels ]; then
+  python3 -m venv /tmp/v
+  /tmp/v/bin/pip wheel -q -w /dist/wheels pip setuptools wheel "$(ls /dist/*.whl)[serve]"
+  rm -rf /tmp/v /dist/wheels/jenkins_proxy-*
+fi
 printf '[Service]\nExecStart=/usr/local/bin/consul agent -dev\n' >/etc/systemd/system/consul.service
 printf '[Service]\nExecStart=/usr/bin/busybox httpd -f -p 127.0.0.1:9099 -h /dist\n' >/etc/systemd/system/web.service
 systemctl daemon-reload && systemctl start consul web
@@ -235,10 +239,10 @@ END
   hosts_ssh $host bash -es <<'END' || parts_die 'the machine with systemd'
 export PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin PIP_NO_INDEX=1 PIP_FIND_LINKS=/dist/wheels
 typed() { printf '$ %s\n' "$*"; eval "$*"; }
-typed "pipx install '$(ls /dist/*.whl)[serve]' 2>/dev/null"
+typed "pipx install '$(ls /dist/*.whl)[serve]' 2>/tmp/pipx" || { tail -5 /tmp/pipx; exit 1; }
 typed 'jenkins-proxy setup --consul http://127.0.0.1:8500'
 for i in $(seq 300); do curl -sf 127.0.0.1:8081/readyz >/dev/null && break; sleep 0.1; done
-typed 'jenkins-proxy reconfigure web --path / 2>&1 | tail -1'
+typed 'jenkins-proxy reconfigure web --path / --check-path /SHA256SUMS 2>&1 >/dev/null | tail -1'
 typed 'curl -sI http://127.0.0.1/SHA256SUMS | head -1' | tee /tmp/head
 grep -q ' 200 ' /tmp/head
 END
