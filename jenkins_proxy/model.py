@@ -14,7 +14,7 @@ HIDDEN = "<hidden>"
 """What stands where a secret would."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Address:
     """Where an instance listens: ``10.100.192.202:32768``."""
 
@@ -30,7 +30,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One address:port of a service in the registry.
 
@@ -103,7 +103,7 @@ class Container:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Route:
     """What makes requests reach a service. A service has one route.
 

@@ -20,8 +20,9 @@ PART = b"0," * 2**17
 
 
 class Server:
-    """It gives each request the same answer. :ivar asked: how many there were. :ivar sent: bytes of endless ones. :ivar ended:
-    connections."""
+    """It gives each request the same answer. :ivar asked: how many there were. :ivar sent: bytes of endless ones.
+    :ivar ended: connections.
+    """
 
     def __init__(self, answer: bytes) -> None:
         self.answer = answer
