@@ -16,7 +16,7 @@ DOMAIN_REGEX = "hdr_reg(host)"
 """The ``domain_algo`` of a route whose domains are regular expressions."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Address:
     """Where an instance listens: ``10.100.192.202:32768``."""
 
@@ -32,7 +32,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instance:
     """One address:port of a service in the registry.
 
@@ -105,7 +105,7 @@ class Container:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Route:
     """What makes requests reach a service. A service has one route.
 

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from jenkins_proxy import connection_limit
+from jenkins_proxy import connection_limit, memory
 from jenkins_proxy.aio import cancel_all
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
@@ -74,6 +74,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
     """
     logging.getLogger("aiohttp.server").addFilter(_concerns_operator)
     connection_limit.raise_limit()
+    memory.give_back()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(state_dir.locked(options.state_dir))
         # Before anything is started that a taken port would have to undo.
@@ -133,7 +134,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             controller,
             waiter,
             docker_flow,
-            Releases(waiter_client),
+            releases=Releases(waiter_client),
             event_log=event_log,
             meter=meter,
             haproxy=haproxy,
@@ -158,8 +159,8 @@ def _api(
     controller: Controller,
     waiter: RouteWaiter,
     docker_flow: DockerFlow,
-    releases: Releases,
     *,
+    releases: Releases,
     event_log: EventLog,
     meter: Meter,
     haproxy: HAProxy,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ class RouteCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._written = b""
+        self._written = ""
 
     def read(self) -> tuple[StoredRoutes, Drains, Holds]:
         """What was saved last; nothing when there is no file, and with a warning when it cannot be read."""
@@ -71,10 +72,11 @@ class RouteCache:
 
         :raises OSError: when they cannot be written.
         """
-        data = to_json(
+        # Each by itself, and its digest kept: what thousands of routes are as dictionaries is much for a moment's use.
+        routes = (to_json({name: [with_generation(own), own.version]})[1:-1] for name, own in sorted(stored.items()))
+        rest = to_json(
             {
                 "lineage": store_id,
-                "routes": {name: [with_generation(own), own.version] for name, own in stored.items()},
                 "removed": dict(removed or {}),
                 "drains": {
                     name: {str(address): own for address, own in drained_ids.items()}
@@ -84,9 +86,11 @@ class RouteCache:
                 "holds": {name: [own.as_dict(), own.version] for name, own in holds.holds.items()},
             }
         )
-        if data != self._written:
+        data = b'{"routes": {' + b", ".join(routes) + b"}, " + rest[1:]
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != self._written:
             await asyncio.to_thread(atomic_write, self._path, data, mode=0o600, fsync=True)
-            self._written = data
+            self._written = digest
 
 
 def _pairs(prefix: str, values: Mapping[str, Sequence[Any]], store_id: str) -> list[KvPair]:

@@ -41,7 +41,7 @@ _DAY = 86_400_000
 _GENERATION = "generation"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredRoute:
     """A route and its version.
 

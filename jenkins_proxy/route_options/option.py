@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ class Kind(StrEnum):
     LIST = "list"
     FLAG = "flag"
     SECONDS = "seconds"
+
+
+_DEFAULTS = {
+    field.name: field.default for field in dataclasses.fields(Route) if field.default is not dataclasses.MISSING
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class RouteOption:
     @property
     def default(self) -> Any:
         """The value of a route that does not say; empty for the service, which every route says."""
-        return getattr(Route, self.name, "")
+        return _DEFAULTS.get(self.name, "")
 
     @property
     def default_text(self) -> str:

@@ -13,13 +13,12 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import aiohttp
-from yarl import URL
-
 from jenkins_proxy import tls
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import calls, pipelining, requests, rights
-from jenkins_proxy.clients.consul.requests import Body, Call, Pace, Reply
+from jenkins_proxy.clients.consul.answers import TooLongError
+from jenkins_proxy.clients.consul.connections import Connections
+from jenkins_proxy.clients.consul.requests import Call, Pace
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.retry import Backoff
 from jenkins_proxy.settings import Settings
@@ -33,6 +32,8 @@ SWEEPERS = 2
 """Connections of one :meth:`AsyncConsul.service_indexes`."""
 
 _SWEEP_SECONDS = 60.0
+# So many calls that do not wait are under way: thousands of watches that begin would hold all their answers together.
+_AT_ONCE = 64
 
 
 def _method(
@@ -59,11 +60,12 @@ class AsyncConsul:
 
     def __init__(self, url: str, token: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 100) -> None:
         self.url = url.rstrip("/")
-        self._token = token
+        # An agent stands next to its clients: to compress takes both longer than to send.
+        self._headers = {**requests.headers(token), "Accept-Encoding": "identity"}
         self._tls = tls
-        self._connections = connections
+        self._connections = Connections(self.url, self._headers, tls=tls, limit=connections)
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._pace = Pace()
-        self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings, *, connections: int = 100) -> Self:
@@ -75,9 +77,7 @@ class AsyncConsul:
 
     async def close(self) -> None:
         """Close the connections; calls under way fail."""
-        if self._session:
-            await self._session.close()
-            self._session = None
+        await self._connections.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -97,8 +97,8 @@ class AsyncConsul:
             self.url,
             [call.target for call in asked],
             lambda number, reply: on_index(services[number], asked[number].result(self.url, reply)),
-            headers=requests.headers(self._token),
-            tls=self._tls,
+            headers=self._headers,
+            tls=self._connections.context,
             connections=SWEEPERS,
         )
         try:
@@ -112,31 +112,26 @@ class AsyncConsul:
 
     async def call(self, call: Call[Result]) -> Result:
         """Send one call and give its result."""
-        url = URL(self.url + call.target, encoded=True)
         begin = asyncio.get_running_loop().time()
         try:
-            async with self._open().request(
-                call.method,
-                url,
-                data=call.body,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=requests.TIMEOUT, sock_read=call.timeout),
-            ) as answer:
-                body = await with_timeout(self._body(call, answer), requests.TRANSFER)
-                reply = Reply(answer.status, body, requests.reply_index(answer.headers))
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            if call.index:
+                reply = await self._connections.ask(call)
+            else:
+                async with self._at_once:
+                    reply = await self._connections.ask(call)
+        except (TimeoutError, OSError, EOFError) as error:
             raise requests.unreachable(self.url, error) from error
+        except TooLongError as error:
+            raise requests.endless(self.url, call, f"is longer than {call.max_bytes >> 20} MiB") from error
+        except (ValueError, IndexError) as error:
+            raise requests.RegistryRefused(
+                f"{self.url} does not answer {call.path} as Consul does: {error!r}", requests.IS_CONSUL
+            ) from error
         result = call.result(self.url, reply)
         pause = self._pace.pause(call, reply.index, asyncio.get_running_loop().time() - begin)
         if pause:
             await asyncio.sleep(pause)
         return result
-
-    async def _body(self, call: Call[Any], answer: aiohttp.ClientResponse) -> bytes:
-        body = Body(self.url, call)
-        async for chunk in answer.content.iter_any():
-            body.add(chunk)
-        return body.bytes()
 
     watch_services = _method(calls.watch_services)
     nodes = _method(calls.nodes)
@@ -157,15 +152,6 @@ class AsyncConsul:
     agent_services = _method(calls.agent_services)
     agent_checks = _method(calls.agent_checks)
     update_check = _method(calls.update_check)
-
-    def _open(self) -> aiohttp.ClientSession:
-        # Made at the first call: aiohttp wants a running event loop around it.
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True)
-            # An agent stands next to its clients: to compress takes both longer than to send.
-            headers = {**requests.headers(self._token), "Accept-Encoding": "identity"}
-            self._session = aiohttp.ClientSession(connector=connector, headers=headers)
-        return self._session
 
 
 async def warn_of_missing_rights(registry: AsyncConsul, part: str, options: Sequence[str] = ()) -> None:

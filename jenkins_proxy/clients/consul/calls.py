@@ -41,9 +41,6 @@ def _watch(
     def present(reply: Reply) -> tuple[Result, int]:
         return read(reply.json()), next_index(index, _index(reply))
 
-    def absent(reply: Reply) -> tuple[Result, int]:
-        return read(empty), next_index(index, _index(reply))
-
     wait = min(wait, _MAX_WAIT) if index else 0.0
     blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
     return Call(
@@ -53,7 +50,7 @@ def _watch(
         {**(query or {}), **blocking},
         wait=wait,
         index=index,
-        absent=None if empty is None else absent,
+        absent=None if empty is None else lambda reply: (read(empty), next_index(index, _index(reply))),
         max_bytes=max_bytes,
     )
 
@@ -132,7 +129,7 @@ def node(
 
     :param max_bytes: of the answer; one that is longer is an ``EndlessAnswer``.
     """
-    return _watch(f"/v1/catalog/node/{_segment(name)}", models.parse_node, index, wait, max_bytes=max_bytes)
+    return _watch(f"/v1/catalog/node/{_segment(name)}", models.parse_node, index, wait, empty={}, max_bytes=max_bytes)
 
 
 def instances(service: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:

@@ -6,6 +6,7 @@ import base64
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from jenkins_proxy.clients.consul import go_duration
@@ -36,6 +37,7 @@ TTL = CheckKind("TTL", "ttl", polled=False, connects=False)
 CHECK_KINDS = (HTTP, TCP, GRPC, SCRIPT, TTL)
 
 _SEVERITY = {PASSING: 0, WARNING: 1, CRITICAL: 2}
+_NO_META: Mapping[str, str] = MappingProxyType({})
 _MAINTENANCE = "_service_maintenance:"
 
 
@@ -93,16 +95,17 @@ def _instance(entry: Mapping[str, Any]) -> Instance:
     service, node, checks = entry["Service"], entry["Node"], entry["Checks"] or []
     failing = next((check for check in checks if check["Status"] != PASSING), None)
     return Instance(
-        service=service["Service"],
+        # There are tens of thousands of them, and most have these in common.
+        service=sys.intern(service["Service"]),
         id=service["ID"],
         address=Address(service["Address"] or node["Address"], service["Port"]),
-        node=node["Node"],
-        status=worst(check["Status"] for check in checks),
+        node=sys.intern(node["Node"]),
+        status=sys.intern(worst(check["Status"] for check in checks)),
         checked=any(check["ServiceID"] and not check["CheckID"].startswith(_MAINTENANCE) for check in checks),
         # Maintenance puts its reason into the notes and leaves the output empty.
         output=(failing["Output"] or failing["Notes"]) if failing else "",
-        tags=tuple(service["Tags"] or ()),
-        meta=service["Meta"] or {},
+        tags=tuple(map(sys.intern, service["Tags"] or ())),
+        meta=service["Meta"] or _NO_META,
     )
 
 

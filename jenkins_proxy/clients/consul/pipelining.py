@@ -10,16 +10,16 @@ import asyncio
 import functools
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from yarl import URL
 
+from jenkins_proxy.clients.consul.answers import AnswerParser
 from jenkins_proxy.clients.consul.requests import Reply
 
 OnReply = Callable[[int, Reply], None]
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
-_MAX_HEAD = 2**16
 _MAX_BODY = 2**20
 _CHUNK = 2**18
 
@@ -68,82 +68,12 @@ async def _converse(connect: Connect, requests: Sequence[bytes], rest: deque[int
     try:
         # Not waited for: the answers have to be read meanwhile, or both sides would stand with full buffers.
         writer.write(b"".join(requests[number] for number in rest))
-        answers = Answers()
+        parser = AnswerParser(_MAX_BODY)
         while rest:
             data = await reader.read(_CHUNK)
             if not data:
                 raise EOFError("closed before the last answer")
-            for reply in answers.feed(data):
+            for reply in parser.feed(data):
                 on_reply(rest.popleft(), reply)
     finally:
         writer.close()
-
-
-class Answers:
-    """The answers of one connection, read by hand as they arrive.
-
-    Three fields of thousands of heads are wanted: a parser reads them all, and a stream takes its time for each part.
-    """
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """What came, in any parts; gives the answers that are whole with it.
-
-        :raises ValueError: for what is no HTTP, or too long. IndexError: for what is no HTTP.
-        """
-        data = self._rest + data
-        at = 0
-        while found := _answer(data, at):
-            reply, at = found
-            yield reply
-        self._rest = data[at:]
-
-
-def _answer(data: bytes, at: int) -> tuple[Reply, int] | None:
-    """The answer that begins there, and where the next one does; None while some of it is missing."""
-    end = data.find(b"\r\n\r\n", at)
-    if end < 0:
-        _bounded(len(data) - at, _MAX_HEAD)
-        return None
-    head = data[at:end].lower()
-    if _field(head, b"transfer-encoding") == b"chunked":
-        found = _chunks(data, end + 4)
-    else:
-        found = _bytes(data, end + 4, _bounded(int(_field(head, b"content-length")), _MAX_BODY))
-    if found is None:
-        return None
-    body, after = found
-    return Reply(int(head.split(b" ", 2)[1]), body, int(_field(head, b"x-consul-index") or 0)), after
-
-
-def _field(head: bytes, name: bytes) -> bytes:
-    """A field of a head in lower-case letters; empty when it is not there."""
-    return head.partition(b"\r\n" + name + b":")[2].partition(b"\r\n")[0].strip()
-
-
-def _bounded(size: int, most: int) -> int:
-    """:raises ValueError: for more than an answer to such a request has."""
-    if not 0 <= size <= most:
-        raise ValueError("an answer that is too long")
-    return size
-
-
-def _bytes(data: bytes, at: int, size: int) -> tuple[bytes, int] | None:
-    return (data[at : at + size], at + size) if at + size <= len(data) else None
-
-
-def _chunks(data: bytes, at: int) -> tuple[bytes, int] | None:
-    body = b""
-    while (end := data.find(b"\r\n", at)) >= 0:
-        size = _bounded(int(data[at:end].partition(b";")[0], 16), _MAX_BODY - len(body))
-        found = _bytes(data, end + 2, size + 2)
-        if found is None:
-            return None
-        chunk, at = found
-        if not size:
-            return body, at
-        body += chunk[:size]
-    _bounded(len(data) - at, _MAX_HEAD)
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -41,22 +40,22 @@ class Reachability:
         self.reason = ""
         self.back_at = float("-inf")
 
-    async def retry_forever(
-        self, ask: Callable[[], Awaitable[Result]], again: Callable[[], Awaitable[Result]] | None = None
-    ) -> Result:
-        """Ask until there is an answer, with a growing, jittered pause after each failure.
+    async def retry_forever(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+        """Ask until there is an answer, with a growing, jittered pause after each failure."""
+        return await self._retry_forever(lambda _index: ask(), 0)
 
-        :param again: what to ask after a failure instead.
-        """
+    async def _retry_forever(self, ask: Callable[[int], Awaitable[Result]], index: int) -> Result:
         pause = self._timing.registry_retry_min
         while True:
             try:
-                answer = await ask()
+                answer = await ask(index)
             except RegistryError as error:
                 self._failed(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, self._timing.registry_retry_max)
-                ask = again or ask
+                # A registry that was started again counts from the beginning: with the old index the query would not
+                # return until its wait is over.
+                index = 0
             else:
                 self._answered()
                 return answer
@@ -68,10 +67,7 @@ class Reachability:
         """
         index = 0
         while True:
-            # A registry that was started again counts from the beginning: with the old index the query would not
-            # return until its wait is over.
-            first, again = functools.partial(query, index=index), functools.partial(query, index=0)
-            answer, next_index = await self.retry_forever(first, again)
+            answer, next_index = await self._retry_forever(lambda index: query(index=index), index)
             index_changed = next_index != index
             index = next_index
             yield answer, index_changed

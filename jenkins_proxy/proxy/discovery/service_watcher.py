@@ -248,6 +248,7 @@ class ServiceWatcher:
     def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
         """Report the instances of a service if they changed. :return: whether they did."""
         before = self._reported.get(service)
+        instances = tuple(instances)  # which whoever keeps them need not copy
         if instances == before:
             return False
         if service in self._followed:

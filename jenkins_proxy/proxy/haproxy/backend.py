@@ -42,7 +42,7 @@ class KeyedAccess:
         return tuple(sorted(set(self.candidates.values())))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A route and its servers.
 

@@ -56,7 +56,13 @@ def merge(known: StoredRoutes, reported: StoredRoutes, gone: Mapping[str, int], 
         if name not in routes and (lost or own.version > reported.index) and not _is_removed(own, removed)
     ]
     routes.update((own.route.service, own) for own in missing)
+    # What is the same stays the same object: the backends that run have it, too, and there may be thousands.
+    routes = {name: _latest(known.routes.get(name), own) for name, own in routes.items()}
     return Merged(routes, missing, removed, returned)
+
+
+def _latest(own: StoredRoute | None, told: StoredRoute) -> StoredRoute:
+    return own if own and own == told and own.generation == told.generation else told
 
 
 def _is_removed(stored: StoredRoute, removed: Mapping[str, int]) -> bool:

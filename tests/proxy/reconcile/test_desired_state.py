@@ -228,6 +228,15 @@ def test_a_store_that_was_given_back_older_data(own, removed, told, told_removed
     assert desired.removed.get("books", 0) == max(removed, told_removed)
 
 
+def test_a_route_that_is_told_again_stays_the_same_object():
+    first, again, moved = (StoredRoutes({"books": stored(version)}, 9, "A") for version in (5, 5, 6))
+    state = DesiredState(first, {}, {})
+    state.take_routes(again)
+    assert state.routes["books"] is first.routes["books"]
+    state.take_routes(moved)
+    assert state.routes["books"] is moved.routes["books"]
+
+
 def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
     desired = knowing()
     assert desired.remove_route("books")
