@@ -12,9 +12,8 @@ from typing import Any
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Route
 from jenkins_proxy.route_options import http_values
-from jenkins_proxy.route_options.option import MAX_VALUES, Kind, RouteOption
+from jenkins_proxy.route_options.option import DEFAULTS, MAX_VALUES, Kind, RouteOption
 from jenkins_proxy.route_options.query import FALSE, Query
 from jenkins_proxy.validation import few
 
@@ -167,7 +166,7 @@ def _named(values: Mapping[str, Any]) -> dict[str, Any]:
         )
     domains = tuple(f"*{path}" if end else path for path in values["paths"])
     algo = "" if end else http_values.TLS_NAME
-    return {"domains": domains, "domain_algo": algo, "paths": (), "path_type": Route.path_type}
+    return {"domains": domains, "domain_algo": algo, "paths": (), "path_type": DEFAULTS["path_type"]}
 
 
 def _value(query: Query, option: RouteOption, index: int, separator: str) -> Any:

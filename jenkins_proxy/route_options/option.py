@@ -33,9 +33,10 @@ class Kind(StrEnum):
     SECONDS = "seconds"
 
 
-_DEFAULTS = {
+DEFAULTS = {
     field.name: field.default for field in dataclasses.fields(Route) if field.default is not dataclasses.MISSING
 }
+"""What a route has that does not say, by field."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class RouteOption:
     @property
     def default(self) -> Any:
         """The value of a route that does not say; empty for the service, which every route says."""
-        return _DEFAULTS.get(self.name, "")
+        return DEFAULTS.get(self.name, "")
 
     @property
     def default_text(self) -> str:

@@ -191,7 +191,7 @@ TCP = Route("redis", req_mode="tcp", src_port="6379")
 )
 def test_what_could_not_be_proven_is_refused(route, check, says):
     with pytest.raises(UsageError) as refused:
-        preflight.check_route(route, check)
+        proxy_route.check_route(route, check)
     assert refused.value.message.startswith(says)
 
 
@@ -203,4 +203,4 @@ def test_what_could_not_be_proven_is_refused(route, check, says):
     ],
 )
 def test_what_can_be_proven_is_taken(route, check):
-    assert preflight.check_route(route, check) is route
+    assert proxy_route.check_route(route, check) is route
