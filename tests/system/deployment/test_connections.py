@@ -39,6 +39,7 @@ def test_a_service_of_connections_is_deployed_with_a_proof(connected) -> None:
         bad = project.run("deploy", *route)
         assert bad.code != 0 and "takes no connection, or drops it at once" in bad.text, bad.text
         assert project.get() == NEW
+        project.compose(2)
         scaled = project.run("scale", "2")
         assert scaled.code == 0, scaled.text
     assert failed == []
