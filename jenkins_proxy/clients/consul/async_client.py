@@ -105,7 +105,7 @@ class AsyncConsul:
             await with_timeout(sweep, _SWEEP_SECONDS)
         except (TimeoutError, OSError, EOFError) as error:
             raise requests.unreachable(self.url, error) from error
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise requests.RegistryRefused(
                 f"{self.url} does not answer as Consul does: {error!r}", requests.IS_CONSUL
             ) from error
@@ -123,7 +123,7 @@ class AsyncConsul:
             raise requests.unreachable(self.url, error) from error
         except TooLongError as error:
             raise requests.endless(self.url, call, f"is longer than {call.max_bytes >> 20} MiB") from error
-        except (ValueError, IndexError) as error:
+        except ValueError as error:
             raise requests.RegistryRefused(
                 f"{self.url} does not answer {call.path} as Consul does: {error!r}", requests.IS_CONSUL
             ) from error

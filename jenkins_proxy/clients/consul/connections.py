@@ -41,7 +41,7 @@ class Connections:
     async def ask(self, call: Call[Any]) -> Reply:
         """Send a call and give its answer.
 
-        :raises OSError, EOFError, TimeoutError: when there is none. ValueError, IndexError: when it is no HTTP.
+        :raises OSError, EOFError, TimeoutError: when there is none. ValueError: when it is no HTTP.
         """
         request = self.request(call.method, call.target, call.body)
         async with self._slots:
@@ -103,6 +103,7 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._everyone = everyone
         self._transport: asyncio.Transport | None = None
+        # One for all its answers: each is a cycle, which only the garbage collection ends.
         self._parser = AnswerParser()
         self._answer: asyncio.Future[Reply] | None = None
         self._timeout: asyncio.Timeout | None = None
@@ -110,7 +111,7 @@ class _Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes, call: Call[Any]) -> Reply:
         self.heard = False
-        self._parser = AnswerParser(call.max_bytes)
+        self._parser.max_bytes = call.max_bytes
         if self._transport is None:
             raise EOFError("closed without response")
         self._answer = self._loop.create_future()
@@ -147,7 +148,7 @@ class _Connection(asyncio.Protocol):
         try:
             for reply in self._parser.feed(data):
                 self._answer.set_result(reply)
-        except (ValueError, IndexError, asyncio.InvalidStateError) as error:
+        except (ValueError, asyncio.InvalidStateError) as error:
             self._fail(error)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from jenkins_proxy.clients.consul.answers import TooLongError
 from jenkins_proxy.clients.consul.connections import Connections
 from jenkins_proxy.clients.consul.requests import Call, Reply
 
@@ -111,12 +112,20 @@ async def test_calls_under_way_fail_when_they_are_closed(server, connections, wa
     server.go.set()
 
 
-async def test_an_answer_that_nobody_asked_for_is_not_anothers(connections, wait_until):
+@pytest.mark.parametrize("size", [1, 20, 39])
+async def test_an_answer_that_nobody_asked_for_is_not_anothers(size, wait_until):
+    """The second one comes whole, or its rest only once another call was sent."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d"
+    ended = []
+
     async def talk(reader, writer):
-        for _ in range(2):
+        with contextlib.suppress(EOFError, OSError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2")
+            writer.write(answer % 1 + (answer % 2)[:size])
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write((answer % 2)[size:])
         writer.close()
+        ended.append(writer)
 
     listening = await asyncio.start_server(talk, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
@@ -124,4 +133,14 @@ async def test_an_answer_that_nobody_asked_for_is_not_anothers(connections, wait
     assert (await both.ask(call())).body == b"1"
     assert (await both.ask(call())).body == b"1"
     await both.close()
+    await wait_until(lambda: len(ended) == 2)
     listening.close()
+
+
+async def test_each_call_has_its_own_bound(connections):
+    for most, fits in ((20, True), (3, False), (20, True)):
+        if fits:
+            assert (await connections.ask(call(max_bytes=most))).body == b"/behind/v1/x"
+        else:
+            with pytest.raises(TooLongError):
+                await connections.ask(call(max_bytes=most))
