@@ -92,6 +92,8 @@ class EmbeddedRegistry:
                 self._application(f"{shown}:{self.port}", host),
                 access_log=None,
                 handler_cancellation=True,
+                # Consul takes a body as it comes, whatever its Content-Encoding.
+                auto_decompress=False,
                 shutdown_timeout=self._timing.stop_within,
             )
         except BaseException:

@@ -443,3 +443,11 @@ def test_a_sessions_time_out_of_range_is_refused(url, ttl):
     assert answer.status_code == 500
     assert answer.text.startswith("Invalid Session TTL '")
     assert answer.text.rstrip().endswith("must be between [10s=24h0m0s]")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_a_body_is_taken_as_it_comes_whatever_its_encoding(consul, name, encoding):
+    key, headers = f"{consul.url}/v1/kv/r-{name}", {"Content-Encoding": encoding}
+    assert requests.put(key, b"{}", headers=headers, timeout=10).json() is True
+    assert requests.get(key, params={"raw": ""}, timeout=10).content == b"{}"
+    assert requests.put(f"{consul.url}/v1/agent/service/register", b"{", headers=headers, timeout=10).status_code == 400

@@ -382,10 +382,3 @@ def test_a_method_that_a_path_does_not_have(embedded_url, path):
 def test_without_acls_rights_are_not_told(embedded_url):
     answer = requests.post(f"{embedded_url}/v1/internal/acl/authorize", json=[], timeout=10)
     assert (answer.status_code, answer.text) == (401, "ACL support disabled")
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-@pytest.mark.parametrize("path", ["kv/a", "agent/service/register", "session/create"])
-def test_a_body_that_is_not_encoded_as_it_says_is_a_400(embedded_url, path, encoding):
-    headers = {"Content-Encoding": encoding}
-    assert requests.put(f"{embedded_url}/v1/{path}", b"{}", headers=headers, timeout=10).status_code == 400

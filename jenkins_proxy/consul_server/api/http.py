@@ -145,7 +145,7 @@ def middleware(access: Access) -> Middleware:
         except ConsulError as refusal:
             return web.Response(status=refusal.status, text=refusal.text)
         except web.RequestPayloadError:
-            answer = web.Response(status=400, text="Request decode failed: the body is not encoded as its headers say")
+            answer = web.Response(status=400, text="Request decode failed: the body cannot be read")
             # Nobody can tell where the next request begins.
             answer.force_close()
             return answer
