@@ -130,7 +130,10 @@ class EmbeddedRegistry:
         own_node = self._register_self(catalog, node, host)
         # One more than the limit: whether a body may reach it differs between versions of aiohttp.
         app = web.Application(
-            middlewares=[middleware(Access(self._token, host, self._names, self._owner))], client_max_size=KV_MAX + 1
+            middlewares=[
+                middleware(Access(self._token, host, self._names, self._owner), self._timing.body_within),
+            ],
+            client_max_size=KV_MAX + 1,
         )
         app.add_routes(
             with_redirects(

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import socket
 import stat
 import threading
 import time
@@ -382,3 +383,13 @@ def test_a_method_that_a_path_does_not_have(embedded_url, path):
 def test_without_acls_rights_are_not_told(embedded_url):
     answer = requests.post(f"{embedded_url}/v1/internal/acl/authorize", json=[], timeout=10)
     assert (answer.status_code, answer.text) == (401, "ACL support disabled")
+
+
+@pytest.mark.parametrize("late", [b"", b"zz\r\nabc", b"5\r\nabcdefgh\r\n"])
+def test_a_body_that_never_gets_whole_does_not_keep_its_connection(embed, late):
+    server = embed(timing=Timing(body_within=0.3))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as caller:
+        caller.sendall(b"PUT /v1/kv/a HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        time.sleep(0.1)
+        caller.sendall(late)
+        assert caller.recv(100).startswith(b"HTTP/1.1 408 ")

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import go_duration
 from jenkins_proxy.consul_server.api.access import Access
 from jenkins_proxy.consul_server.errors import ConsulError, missing
@@ -128,8 +129,11 @@ def name(request: web.Request, what: str) -> str:
     return value
 
 
-def middleware(access: Access) -> Middleware:
-    """What runs around every call: who may call, options that no call takes, and who is told of a write."""
+def middleware(access: Access, body_seconds: float) -> Middleware:
+    """What runs around every call: who may call, options that no call takes, and who is told of a write.
+
+    :param body_seconds: within which a call's body has to be there. aiohttp tells nobody of a part that breaks it.
+    """
 
     @web.middleware
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -141,9 +145,12 @@ def middleware(access: Access) -> Middleware:
         try:
             access.check(request)
             _check_options(request)
+            await with_timeout(request.read(), body_seconds)
             return await handler(request)
         except ConsulError as refusal:
             return web.Response(status=refusal.status, text=refusal.text)
+        except TimeoutError:
+            return web.Response(status=408)
         except web.RequestPayloadError:
             answer = web.Response(status=400, text="Request decode failed: the body cannot be read")
             # Nobody can tell where the next request begins.
