@@ -37,7 +37,7 @@ return
 """
 FORGET = """
 def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
-all.libraries = all.libraries.findAll { it.name != 'jenkins-proxy' }
+synchronized (all) { all.libraries = all.libraries.findAll { it.name != 'jenkins-proxy' } }
 return
 """
 

@@ -218,14 +218,14 @@ def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str, tmp_p
             ours.includeInChangesets = false
             ours.retriever.scm.credentialsId = 'reg'
             ours.retriever.scm.traits = [new jenkins.plugins.git.traits.BranchDiscoveryTrait()]
-            all.libraries = all.libraries""")
+            synchronized (all) {{ all.libraries = all.libraries }}""")
         changed = library.register(jenkins, Library(name, "v2", remotes[1]), dry_run=False)
         kept = jenkins.run_script(f"""{_LIBRARIES}.get().libraries.find {{ it.name == '{name}' }}.with {{
             print([defaultVersion, implicit, includeInChangesets, retriever.scm.remote, retriever.scm.credentialsId,
                    retriever.scm.traits.size()]) }}""")
     finally:
         jenkins.run_script(f"""def all = {_LIBRARIES}.get()
-            all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
+            synchronized (all) {{ all.libraries = all.libraries.findAll {{ it.name != '{name}' }} }}""")
     assert outcomes == ["+", "+", "="]
     assert changed.changes == (
         "version main -> v2",
@@ -241,7 +241,7 @@ def test_a_library_that_is_there_is_seen_by_who_may_read_jobs(jenkins: JenkinsSe
         assert library.visible(jenkins, name) == [name]
     finally:
         jenkins.run_script(f"""def all = {_LIBRARIES}.get()
-            all.libraries = all.libraries.findAll {{ it.name != '{name}' }}""")
+            synchronized (all) {{ all.libraries = all.libraries.findAll {{ it.name != '{name}' }} }}""")
     assert library.visible(jenkins, name) == []
 
 

@@ -88,7 +88,7 @@ def store = SystemCredentialsProvider.instance.store
 def ours = store.getCredentials(Domain.global()).findAll {{ it.id.startsWith('{name}') }}
 ours.each {{ store.removeCredentials(Domain.global(), it) }}
 def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
-all.libraries = all.libraries.findAll {{ it.name != '{name}-trusted' }}
+synchronized (all) {{ all.libraries = all.libraries.findAll {{ it.name != '{name}-trusted' }} }}
 null
 """
 LIBRARIES = """
@@ -106,7 +106,8 @@ def library = {{ name ->
     made
 }}
 def all = GlobalLibraries.get()
-all.libraries = all.libraries + library('{name}-trusted')
+// Other workers change them at the same moment.
+synchronized (all) {{ all.libraries = all.libraries + library('{name}-trusted') }}
 def folder = Jenkins.get().createProject(Folder, '{name}')
 folder.properties.replace(new FolderLibraries([library('{name}-sandboxed')]))
 folder.save()
