@@ -98,3 +98,12 @@ def left_behind(folder: Path, id_file: str) -> int:
     except (OSError, ValueError):
         return 0
     return pid if runs_here and name == "haproxy" else 0
+
+
+def parent(pid: int) -> int:
+    """The process ID of a process's parent, or 0 where it has ended."""
+    try:
+        # The name before it may hold spaces and parentheses (proc(5)).
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0

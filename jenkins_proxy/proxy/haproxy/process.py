@@ -28,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 _WORKER_POLL = 0.005
 _MASTER_POLL = 0.05
+_OWN_ANSWERS = 20
 
 
 class HAProxy:
@@ -254,6 +255,8 @@ class HAProxy:
         self._reader = asyncio.create_task(self._log.follow(self._master.stderr))
         try:
             await self._wait_started(version, mark, 0)
+            if left_behind:
+                await self._wait_alone()
         except BaseException:
             await self._end()
             raise
@@ -297,9 +300,23 @@ class HAProxy:
 
     async def _runs(self, version: int) -> bool:
         try:
-            return output.version(f"description {await self.runtime.description()}") >= version
+            worker, description = await self.runtime.answering()
         except ProxyError:
             return False
+        return output.version(f"description {description}") >= version and self._is_own(worker)
+
+    def _is_own(self, worker: int) -> bool:
+        return child.parent(worker) == self._process.pid
+
+    async def _wait_alone(self) -> None:
+        """Wait until no worker of an earlier daemon takes commands. Its master is not ours to ask, so the socket that
+        it shares with ours has to give ours so many times one after the other."""
+        end, own = time.monotonic() + self._timing.haproxy_stop, 0
+        while own < _OWN_ANSWERS and time.monotonic() < end:
+            with contextlib.suppress(ProxyError):
+                worker, _ = await self.runtime.answering()
+                own = own + 1 if self._is_own(worker) else 0
+            await asyncio.sleep(_WORKER_POLL)
 
     async def _workers(self) -> Workers:
         """The master's account, once it gives one: a new worker serves before its master listens, to signals too.

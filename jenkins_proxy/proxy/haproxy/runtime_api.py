@@ -106,8 +106,13 @@ class RuntimeAPI:
 
     async def description(self) -> str:
         """``description`` of the configuration that the current worker runs; empty without one."""
-        lines = (await self.ask("show info"))[0].splitlines()
-        return next((line.partition(": ")[2] for line in lines if line.startswith("description:")), "")
+        return (await self.answering())[1]
+
+    async def answering(self) -> tuple[int, str]:
+        """Which worker answers: its process ID, and the ``description`` of its configuration. Right after a start it
+        may be one of before, which has the same socket until it gets to read its signal."""
+        info = dict(line.partition(": ")[::2] for line in (await self.ask("show info"))[0].splitlines())
+        return int(info.get("Pid", 0)), info.get("description", "")
 
     async def load(self, backend: str) -> dict[str, int]:
         """Requests in flight and queued in the current worker, by ``<backend>/<server>``.

@@ -203,6 +203,25 @@ async def test_one_that_a_killed_daemon_left_behind_serves_until_it_is_replaced(
     assert (await ask(child.port, "/")).status == 200
 
 
+async def test_it_has_started_when_no_worker_of_before_takes_commands(child):
+    left = Child(child.port, child.files.folder)
+    left.backends = child.backends
+    await left.begin()
+    left._keeper.cancel()
+    left._reader.cancel()
+    worker, _ = await left.runtime.answering()
+    # It does not get to tell its worker that it shall end.
+    left._master.send_signal(signal.SIGSTOP)
+    starting = asyncio.create_task(child.begin())
+    done, _ = await asyncio.wait([starting], timeout=0.5)
+    assert not done
+    for process in (left._master.pid, worker):
+        os.kill(process, signal.SIGKILL)
+    await asyncio.wait_for(starting, 20)
+    answering = {(await child.runtime.answering())[0] for _ in range(50)}
+    assert answering == {(await child.runtime.workers()).current}
+
+
 async def test_a_process_id_of_something_else_is_left_alone(child, tmp_path):
     bystander = await asyncio.create_subprocess_exec("sleep", "60")
     child.files.folder.mkdir()
