@@ -87,6 +87,7 @@ class ServiceWatcher:
         # Services without a slot, and those of them that are to be read, with the time of the change.
         self._waiting: set[str] = set()
         self._unread: dict[str, float] = {}
+        self._reading: set[str] = set()
         self._to_read = asyncio.Event()
         # The index at which each service was read, in which batch it was asked for it, and the batches since which
         # the registry has reported no change.
@@ -227,16 +228,20 @@ class ServiceWatcher:
 
     async def _keep_reading(self) -> None:
         while True:
-            while not self._unread:
+            # One reader a service: of two answers the older could come last.
+            while (name := next((one for one in self._unread if one not in self._reading), None)) is None:
                 self._to_read.clear()
                 await self._to_read.wait()
-            name = next(iter(self._unread))
             notified_at = self._unread.pop(name)
+            self._reading.add(name)
             try:
                 await self._read_one(name, notified_at)
             except Exception:
                 self._unread.setdefault(name, notified_at)  # after all others
                 raise
+            finally:
+                self._reading.remove(name)
+                self._to_read.set()
 
     async def _read_one(self, name: str, notified_at: float) -> None:
         instances, index = await self._reach.retry_forever(functools.partial(self._registry.instances, name))
