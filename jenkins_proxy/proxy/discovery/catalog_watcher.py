@@ -4,19 +4,24 @@ Three queries report together what no answer of Consul's does alone: the critica
 answer has the index of every entry on it; and the names of all services, which report only that something changed.
 This last one is asked while there are nodes without a watch: more of them than connections, or one with so many entries
 that a sweep over the services costs the registry less than its answer.
+
+An entry or a critical check that comes and goes between two answers is in neither of them, but whoever read its service
+just then has it. So each reading is compared with the last answers: where it has more, the service is reported again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.models import Check
 from jenkins_proxy.clients.consul.requests import EndlessAnswer
-from jenkins_proxy.model import CRITICAL
+from jenkins_proxy.model import CRITICAL, Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -32,6 +37,37 @@ OnServicesChanged = Callable[["Collection[str] | None"], None]
 _MAX_NODE = 2**20
 # To read so many services takes as long as to find in a sweep which of thousands changed.
 _MANY = 100
+# Of an entry or a check that was read and not answered: no answer has it, so the next one differs.
+_READ = -1
+
+
+@dataclass
+class _Node:
+    """What a node's watch answered last.
+
+    :ivar entries: by service, as :func:`models.parse_node` gives them; and what was read since.
+    """
+
+    index: int = 0
+    entries: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass
+class _Critical:
+    """The critical checks that were answered last; and those that were read since."""
+
+    index: int = 0
+    checks: set[Check] = field(default_factory=set)
+    of: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, checks: Iterable[Check]) -> None:
+        for check in checks:
+            self.checks.add(check)
+            self.of.add((check.node, check.service_id))
+
+    def covers(self, instance: Instance) -> bool:
+        """Whether one of them is of the instance, or of its node."""
+        return (instance.node, instance.id) in self.of or (instance.node, "") in self.of
 
 
 class CatalogWatcher:
@@ -61,8 +97,8 @@ class CatalogWatcher:
         self._pause = timing.sweep
         self._watches_nodes = False
         self._nodes: frozenset[str] = frozenset()
-        # What is registered on each node that has a watch, as its last answer said.
-        self._watched: dict[str, Mapping[str, tuple[int, ...]]] = {}
+        self._watched: dict[str, _Node] = {}
+        self._critical = _Critical()
         self._large: set[str] = set()
         self._uncovered = asyncio.Event()
         self._uncovered.set()
@@ -78,6 +114,25 @@ class CatalogWatcher:
         if not self._watches_nodes:
             self._watches_nodes = True
             self._tasks.keep("the watch of nodes", self._watch_nodes)
+
+    def compare(self, service: str, instances: Sequence[Instance], index: int) -> None:
+        """Report a service again, at once or with the next answer, where it was read with more than was answered.
+
+        :param index: of the reading: an answer of the same index or a later one is newer.
+        """
+        outdated = False
+        for name, count in Counter(instance.node for instance in instances).items():
+            node = self._watched.get(name)
+            # The first index is the node's own.
+            if node and count > len(node.entries.get(service, (0,))) - 1:
+                node.entries[service] = (_READ,) * (count + 1)
+                outdated |= node.index >= index
+        for instance in instances:
+            if instance.status == CRITICAL and not self._critical.covers(instance):
+                self._critical.add([Check(instance.node, "", CRITICAL, service, instance.id, _READ)])
+                outdated |= self._critical.index >= index
+        if outdated:
+            self._on_change({service})
 
     async def _watch_names(self) -> None:
         async for _names, index_changed in self._reach.watch(
@@ -99,10 +154,10 @@ class CatalogWatcher:
             self._large &= self._nodes
             for node in self._watched.keys() - self._nodes:
                 # Its own watch would not return before its wait is over.
-                self._take(node, {})
+                self._take(node, {}, 0)
             unwatched = sorted(self._nodes - self._watched.keys() - self._large)
             for node in unwatched[: self._max_nodes - len(self._watched)]:
-                self._watched[node] = {}
+                self._watched[node] = _Node()
                 self._tasks.keep(f"the watch of node {node}", functools.partial(self._watch_node, node))
             self._cover()
 
@@ -114,37 +169,41 @@ class CatalogWatcher:
             self._uncovered.set()
 
     async def _watch_node(self, node: str) -> None:
-        async for now, _index_changed in self._reach.watch(functools.partial(self._ask_node, node)):
-            if now is None:
+        async for (entries, index), _index_changed in self._reach.watch(functools.partial(self._ask_node, node)):
+            if entries is None:
                 self._large.add(node)
                 break
-            self._take(node, now)
+            self._take(node, entries, index)
             if node not in self._nodes:
                 break
         del self._watched[node]
         self._cover()
 
-    def _take(self, node: str, now: Mapping[str, tuple[int, ...]]) -> None:
-        changed = {service for service, _indexes in self._watched[node].items() ^ now.items()}
-        self._watched[node] = now
+    def _take(self, node: str, entries: Mapping[str, tuple[int, ...]], index: int) -> None:
+        before = self._watched[node].entries
+        changed = {service for service, _indexes in before.items() ^ entries.items()}
+        self._watched[node] = _Node(index, dict(entries))
         if changed:
             self._on_change(changed if len(changed) <= _MANY else EVERY)
 
-    async def _ask_node(self, node: str, *, index: int) -> tuple[Mapping[str, tuple[int, ...]] | None, int]:
+    async def _ask_node(self, node: str, *, index: int) -> tuple[tuple[Mapping[str, tuple[int, ...]] | None, int], int]:
         try:
-            return await self._registry.node(node, index=index, wait=self._wait, max_bytes=_MAX_NODE)
+            entries, next_index = await self._registry.node(node, index=index, wait=self._wait, max_bytes=_MAX_NODE)
         except EndlessAnswer:
-            return None, index
+            return (None, index), index
+        return (entries, next_index), next_index
 
     async def _watch_critical(self) -> None:
-        before: frozenset[Check] = frozenset()
-        ask = functools.partial(self._registry.health_state, CRITICAL, wait=self._wait)
-        async for checks, _index_changed in self._reach.watch(ask):
-            now = frozenset(checks)
-            names = {check.service for check in before ^ now}
-            before = now
+        async for (checks, index), _index_changed in self._reach.watch(self._ask_critical):
+            before, self._critical = self._critical, _Critical(index)
+            self._critical.add(checks)
+            names = {check.service for check in before.checks ^ self._critical.checks}
             # A check without a service is its node's, and concerns all that is there.
             if "" in names:
                 self._on_change(EVERY)
             elif names:
                 self._on_change(names)
+
+    async def _ask_critical(self, *, index: int) -> tuple[tuple[list[Check], int], int]:
+        checks, next_index = await self._registry.health_state(CRITICAL, index=index, wait=self._wait)
+        return (checks, next_index), next_index

@@ -249,6 +249,7 @@ class ServiceWatcher:
         if name in self._waiting:
             self._index[name] = index
             self._report(name, instances, notified_at)
+            self._catalog.compare(name, instances, index)
 
     def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
         """Report the instances of a service if they changed. :return: whether they did."""

@@ -128,6 +128,115 @@ async def test_what_changes_just_after_it_was_asked_is_asked_again(catalogue, wa
     await wait_until(lambda: set(told.last[services[-1]]) == {1, 2})
 
 
+class Held(AsyncConsul):
+    """Readings and watches that wait until they are let go.
+
+    :ivar read: an answered reading that waits, by its service. :ivar watch: what the next of these watches wait for.
+    """
+
+    read: dict[str, asyncio.Event]
+    watch: dict[str, asyncio.Event]
+
+    async def instances(self, service, **options):
+        answer = await super().instances(service, **options)
+        if not options and service in self.read:
+            await self.read.pop(service).wait()
+        return answer
+
+    async def node(self, name, **options):
+        await self._wait(name)
+        return await super().node(name, **options)
+
+    async def health_state(self, state, **options):
+        await self._wait(state)
+        return await super().health_state(state, **options)
+
+    async def _wait(self, watch: str) -> None:
+        if watch in self.watch:
+            await self.watch[watch].wait()
+
+
+@pytest.fixture
+def held():
+    """A class of registries that hold nothing yet."""
+
+    class Kind(Held):
+        read: dict[str, asyncio.Event] = {}
+        watch: dict[str, asyncio.Event] = {}
+
+    return Kind
+
+
+async def test_of_two_readings_the_older_is_not_told_last(catalogue, watching, wait_until, held):
+    services = [f"order-{number}" for number in range(40)]
+    await catalogue.node("n8")
+    await catalogue.enter_many(services, "n8")
+    told = watching(services, 45, kind=held)
+    await wait_until(lambda: len(told.last) == 40)
+    late = sorted(told.watcher._waiting)[0]
+    let_go = held.read[late] = asyncio.Event()
+    await catalogue.enter(late, 2, "n8")
+    await wait_until(lambda: not held.read)
+    await catalogue.enter(late, 3, "n8")
+    await asyncio.sleep(0.3)  # another reader could read it meanwhile
+    let_go.set()
+    await wait_until(lambda: set(told.last[late]) == {1, 2, 3})
+    await asyncio.sleep(0.1)
+    assert set(told.last[late]) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("reading", ["told before the answer", "told after the answer"])
+@pytest.mark.parametrize("what", ["entry", "check", "check of a node"])
+async def test_what_comes_and_goes_between_two_answers_is_not_kept(
+    catalogue, watching, wait_until, held, what, reading, free_port
+):
+    unique = str(free_port())
+    services, near, far = [f"brief-{unique}-{number}" for number in range(40)], f"near-{unique}", f"far-{unique}"
+    await catalogue.node(near)
+    await catalogue.node(far, PASSING)
+    await catalogue.enter_many(services, near)
+    told = watching(services, 45, kind=held)
+    await wait_until(lambda: len(told.last) == 40)
+    await asyncio.sleep(0.3)  # no reading of the start is under way
+    late, other = sorted(told.watcher._waiting)[:2]
+    await catalogue.enter(late, 2, far)
+    await wait_until(lambda: told.last[late] == {1: PASSING, 2: PASSING})
+
+    # The watch of what will come and go answers once more, and then waits.
+    watch = far if what == "entry" else CRITICAL
+    answer = held.watch[watch] = asyncio.Event()
+    await catalogue.enter(other, 5, far, CRITICAL)
+    await wait_until(lambda: told.last[other].get(5) == CRITICAL)
+    if what == "entry":
+        await catalogue.enter(late, 9, far)
+    elif what == "check":
+        await catalogue.enter(late, 2, far, CRITICAL)
+    else:
+        await catalogue.node(far, CRITICAL)
+    # Read for another reason.
+    let_go = held.read[late] = asyncio.Event()
+    await catalogue.enter(late, 8, near)
+    await wait_until(lambda: not held.read)
+    if reading == "told before the answer":
+        let_go.set()
+        await wait_until(lambda: 8 in told.last[late] and told.last[late] != {1: PASSING, 2: PASSING, 8: PASSING})
+    if what == "entry":
+        await catalogue.leave(late, 9, far)
+    elif what == "check":
+        await catalogue.enter(late, 2, far, PASSING)
+    else:
+        await catalogue.node(far, PASSING)
+    # And something else, so that the watch has an answer whatever came and went.
+    await catalogue.enter(other, 5, far, PASSING)
+    await catalogue.enter(other, 6, far, CRITICAL)
+    answer.set()
+    await wait_until(lambda: told.last[other].get(6) == CRITICAL)
+    let_go.set()
+    await wait_until(lambda: told.last[late] == {1: PASSING, 2: PASSING, 8: PASSING})
+    for node in (near, far):
+        await catalogue.put("/v1/catalog/deregister", {"Node": node})
+
+
 @pytest.mark.parametrize("connections", [18, 45])
 async def test_after_a_storm_what_was_told_last_is_what_is(quick, catalogue, watching, wait_until, connections):
     chance = random.Random(connections)
