@@ -97,14 +97,15 @@ def _registry(settings: Settings) -> tuple[str, str]:
             agent = registry.agent()
         except RemoteError as error:
             return f"leader {leader}; its version and limits are not known: {error.message}", error.hint
-    kind, hint = describe_agent(agent)
+    kind, hint = describe_agent(agent, https=settings.consul.startswith("https:"))
     return f"{kind}, leader {leader}", hint
 
 
-def describe_agent(agent: Mapping[str, Any]) -> tuple[str, str]:
+def describe_agent(agent: Mapping[str, Any], *, https: bool = False) -> tuple[str, str]:
     """Say what a registry is, and what its connection limit means for the watches. Pure.
 
     :param agent: the answer of ``/v1/agent/self``.
+    :param https: whether it is reached by its HTTPS port, where thousands of watches are streams of a few connections.
     :return: the kind, and a hint where raising the limit gives something.
     """
     version = agent.get("Config", {}).get("Version", "?")
@@ -115,10 +116,10 @@ def describe_agent(agent: Mapping[str, Any]) -> tuple[str, str]:
         return f"Consul {version} without a limit of connections", ""
     hint = (
         f"it serves {limit} connections a client address, of which the proxy takes 100 (serve --connections): of more "
-        "services than that, those that changed last have a watch each, and the others share a sweep, a little later; "
-        "with it and limits.http_max_conns_per_client well above the number of services each has a watch of its own"
+        "services than that, those that changed last have a watch each, and the others share some, a little later; "
+        "by Consul's HTTPS port each has a watch of its own; so it has with both numbers well above the services'"
     )
-    return f"Consul {version}, http_max_conns_per_client {limit}", hint
+    return f"Consul {version}, http_max_conns_per_client {limit}", "" if https else hint
 
 
 def _proxy(settings: Settings) -> tuple[str, str]:

@@ -141,6 +141,7 @@ def test_kinds_of_registries(agent, kind, hinted):
     found, hint = doctor.describe_agent(agent)
     assert found == kind
     assert bool(hint) is hinted
+    assert doctor.describe_agent(agent, https=True) == (kind, "")
 
 
 @pytest.mark.parametrize(

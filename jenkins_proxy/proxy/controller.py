@@ -51,7 +51,6 @@ class Controller:
     :param haproxy: started and stopped by the controller.
     :param state_dir: where routes and the probe key are kept for a start without the registry.
     :param name: this proxy's name among several, for ``jenkins-proxy/proxies/<name>``.
-    :param connections: how many connections to the registry it may hold.
     :ivar service: what the API calls for routes; ``holds`` likewise for holds, ``counting`` for the users of a service.
     :ivar tasks: what runs in the background.
     :ivar events: what happens, for whoever subscribes.
@@ -65,7 +64,6 @@ class Controller:
         *,
         state_dir: Path,
         name: str,
-        connections: int = 100,
         timing: Timing = DEFAULT,
     ) -> None:
         self.events = EventBus()
@@ -93,7 +91,6 @@ class Controller:
             persistence=self._persistence,
             events=self.events,
             tasks=self.tasks,
-            connections=connections,
             timing=timing,
         )
         peers = Peers(hold_store, name)

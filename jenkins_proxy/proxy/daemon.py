@@ -82,8 +82,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
         url, audit = settings.consul, Audit()
         if options.embedded:
             url = await stack.enter_async_context(_embedded_registry(options, options.embedded, settings, audit))
-        connections = options.connections - _WAITERS
-        registry = await stack.enter_async_context(_client(url, settings, options, connections))
+        registry = await stack.enter_async_context(_client(url, settings, options, options.connections - _WAITERS))
         waiter_client = await stack.enter_async_context(_client(url, settings, options, _WAITERS))
         haproxy = HAProxy(options.haproxy, options.state_dir / "haproxy", options.timing)
         controller = Controller(
@@ -91,7 +90,6 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             haproxy,
             state_dir=options.state_dir,
             name=_name(options),
-            connections=connections,
             timing=options.timing,
         )
         event_log, meter = EventLog(), Meter()

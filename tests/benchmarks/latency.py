@@ -2,10 +2,11 @@
 
 The limit, measured in the same run: Consul's own wake-up of a blocking query, plus one command to HAProxy. Once with
 Consul's default connection limit (200 a client address), within which the daemon shares its watches, and once with a
-raised limit, with a watch for each service. The routes have ``skipCheck``, as one small server could not answer the
-checks of 50,000; with ``--check`` they have not, and each new instance is asked for a page before it joins.
+raised limit, with a watch for each service; with ``--https`` by Consul's HTTPS port, where the default is enough for
+that. The routes have ``skipCheck``, as one small server could not answer the checks of 50,000; with ``--check`` they
+have not, and each new instance is asked for a page before it joins.
 
-    python latency.py [--sizes 10,100,1000,5000] [--samples 200] [--limits 200,10000] [--nodes 1] [--check]
+    python latency.py [--sizes 10,100,1000,5000] [--samples 200] [--limits 200,10000] [--nodes 1] [--https] [--check]
 """
 
 from __future__ import annotations
@@ -33,18 +34,21 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--limits", default=f"200,{RAISED}", help="Consul's http_max_conns_per_client")
     parser.add_argument("--nodes", type=int, default=1, help="which the instances are spread over")
+    parser.add_argument("--https", action="store_true", help="the daemon asks Consul's HTTPS port")
     parser.add_argument("--check", action="store_true", help="ask new instances first; for small sizes")
     args = parser.parse_args()
     for size in (int(text) for text in args.sizes.split(",")):
         for limit in (int(text) for text in args.limits.split(",")):
-            with world.folder() as folder, world.consul(folder, limit) as consul, world.backend() as port:
+            https = world.free_port() if args.https else -1
+            with world.folder() as folder, world.consul(folder, limit, https) as consul, world.backend() as port:
                 world.fill(consul, size, port, instances=INSTANCES, skip_check=not args.check, nodes=args.nodes)
-                measure(folder, consul, port, size, args.samples, limit, args.nodes)
+                connections = [] if limit == 200 else ["--connections", str(size + 50)]
+                daemon = world.Daemon(folder, f"https://127.0.0.1:{https}" if args.https else consul, *connections)
+                daemon.settings = {"CONSUL_CACERT": str(folder / "ca.pem")} if args.https else {}
+                measure(daemon, consul, port, size, args.samples, limit, args.nodes)
 
 
-def measure(folder: Path, consul: str, port: int, size: int, samples: int, limit: int, nodes: int) -> None:
-    connections = [] if limit == 200 else ["--connections", str(size + 50)]
-    daemon = world.Daemon(folder, consul, *connections)
+def measure(daemon: world.Daemon, consul: str, port: int, size: int, samples: int, limit: int, nodes: int) -> None:
     with daemon.running() as process:
         stats = world.Stats(daemon.state)
         world.wait_until(lambda: stats.all_servers() >= size * INSTANCES, process, daemon.log)
@@ -53,7 +57,8 @@ def measure(folder: Path, consul: str, port: int, size: int, samples: int, limit
             node = world.node(random.randrange(nodes), nodes)
             ours.append(_in_rotation(consul, stats, port, random.randrange(size), number, node))
             ceiling.append(_limit(consul, stats, number))
-        kind = f"{nodes} nodes, {'default limit of 200 connections' if limit == 200 else 'raised limit'}"
+        way = "by HTTPS, " if daemon.settings else ""
+        kind = f"{nodes} nodes, {way}{'default limit of 200 connections' if limit == 200 else 'raised limit'}"
         against(
             f"registry change -> in rotation, {size} services x {INSTANCES} instances, {kind}",
             ours,

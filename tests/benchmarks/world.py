@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import requests
+import trustme
 
 READY_SECONDS = 120.0
 # Consul takes 64 operations in one transaction.
@@ -71,14 +72,25 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def consul(folder: Path, connections: int = 200) -> Iterator[str]:
-    """A real Consul; ``connections`` is its ``http_max_conns_per_client``, 200 by default."""
+def consul(folder: Path, connections: int = 200, https: int = -1) -> Iterator[str]:
+    """A real Consul, as its HTTP address.
+
+    :param connections: its ``http_max_conns_per_client``, 200 by default.
+    :param https: a port that it serves, too, with a certificate of the authority in ``ca.pem`` of the folder.
+    """
+    keys = {}
+    if https > 0:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "consul.pem"))
+        keys = {"cert_file": str(folder / "consul.pem"), "key_file": str(folder / "consul.pem")}
     ports = {name: free_port() for name in ("http", "server", "serf_lan", "serf_wan")}
     config = folder / "consul.json"
     config.write_text(
         json.dumps(
             {
-                "ports": {**ports, "dns": -1, "grpc": -1},
+                "ports": {**ports, "https": https, "dns": -1, "grpc": -1},
+                **keys,
                 "bind_addr": "127.0.0.1",
                 "log_level": "ERR",
                 "limits": {"http_max_conns_per_client": connections},
@@ -96,6 +108,7 @@ class Daemon:
     """``jenkins-proxy serve``.
 
     :ivar api: its API's address. :ivar entry: the port where users enter. :ivar registry: the registry's address.
+    :ivar settings: more of its environment.
     """
 
     def __init__(self, folder: Path, consul_url: str = "", *arguments: str, stop_haproxy: bool = True) -> None:
@@ -121,6 +134,7 @@ class Daemon:
             *arguments,
         ]
         self.log = folder / "serve.log"
+        self.settings: dict[str, str] = {}
         self.environment = {
             **ENVIRONMENT,
             "JENKINS_PROXY_URL": self.api,
@@ -130,7 +144,7 @@ class Daemon:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[subprocess.Popen]:
-        with running(self.argv, self.log) as process:
+        with running(self.argv, self.log, {**ENVIRONMENT, **self.settings}) as process:
             wait_until(lambda: answers(self.api + "/healthz"), process, self.log)
             yield process
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import httptools
 
-from jenkins_proxy.clients.consul.requests import MAX_ANSWER, Reply
+from jenkins_proxy.clients.consul.requests import MAX_ANSWER, Reply, parse_index
 
 _MAX_HEAD = 2**16
 _FINAL = 200
-_INDEX_DIGITS = 20
 
 
 class TooLongError(ValueError):
@@ -82,8 +81,7 @@ class AnswerParser:
         elif name == b"transfer-encoding":
             self._ends = True
         elif name == b"x-consul-index" and not self._status:
-            index = value.strip()
-            self._index = int(index) if index.isdigit() and len(index) <= _INDEX_DIGITS else 0
+            self._index = parse_index(value.strip().decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """httptools has read a head."""

@@ -18,7 +18,8 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import calls, pipelining, requests, rights
 from jenkins_proxy.clients.consul.answers import TooLongError
 from jenkins_proxy.clients.consul.connections import Connections
-from jenkins_proxy.clients.consul.requests import Call, Pace
+from jenkins_proxy.clients.consul.requests import Call, Pace, Reply
+from jenkins_proxy.clients.consul.streams import Streams
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.retry import Backoff
 from jenkins_proxy.settings import Settings
@@ -53,17 +54,31 @@ class AsyncConsul:
 
     :param url: ``http://10.100.192.200:8500``.
     :param token: an ACL token, sent in the header ``X-Consul-Token`` only.
-    :param tls: for an ``https://`` registry with an authority or a client certificate of its own.
+    :param tls: makes a context for an ``https://`` registry with an authority or a client certificate of its own.
     :param connections: how many are open at the most; a call past that waits for one, so that blocking queries of one
-        client cannot go over the registry's limit a client address (Consul: 200).
+        client cannot go over the registry's limit a client address (Consul: 200). Where the registry speaks HTTP/2,
+        most of them have room for hundreds of calls each.
     """
 
-    def __init__(self, url: str, token: str = "", *, tls: ssl.SSLContext | None = None, connections: int = 100) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        connections: int = 100,
+    ) -> None:
         self.url = url.rstrip("/")
         # An agent stands next to its clients: to compress takes both longer than to send.
         self._headers = {**requests.headers(token), "Accept-Encoding": "identity"}
-        self._tls = tls
-        self._connections = Connections(self.url, self._headers, tls=tls, limit=connections)
+        self._streams: Streams | None = None
+        secure = None
+        if self.url.startswith("https:"):
+            secure = tls()
+            # Beside them, what has a body takes connections of its own.
+            self._streams = Streams(self.url, self._headers, tls=tls(), limit=max(1, connections - _AT_ONCE))
+            connections -= 1
+        self._connections = Connections(self.url, self._headers, tls=secure, limit=connections)
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._pace = Pace()
 
@@ -73,11 +88,24 @@ class AsyncConsul:
 
         :raises UsageError: when a certificate file cannot be read.
         """
-        return cls(settings.consul, settings.consul_token, tls=_tls(settings), connections=connections)
+        return cls(
+            settings.consul, settings.consul_token, tls=functools.partial(_tls, settings), connections=connections
+        )
 
     async def close(self) -> None:
         """Close the connections; calls under way fail."""
         await self._connections.close()
+        if self._streams:
+            await self._streams.close()
+
+    async def capacity(self) -> int:
+        """How many calls may be under way at once, which depends on what the registry speaks."""
+        try:
+            if self._streams and await self._streams.offered():
+                return self._streams.capacity
+        except (TimeoutError, OSError, EOFError) as error:
+            raise requests.unreachable(self.url, error) from error
+        return self._connections.limit
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,7 +126,7 @@ class AsyncConsul:
             [call.target for call in asked],
             lambda number, reply: on_index(services[number], asked[number].result(self.url, reply)),
             headers=self._headers,
-            tls=self._connections.context,
+            tls=self._connections.tls,
             connections=SWEEPERS,
         )
         try:
@@ -115,10 +143,10 @@ class AsyncConsul:
         begin = asyncio.get_running_loop().time()
         try:
             if call.index:
-                reply = await self._connections.ask(call)
+                reply = await self._ask(call)
             else:
                 async with self._at_once:
-                    reply = await self._connections.ask(call)
+                    reply = await self._ask(call)
         except (TimeoutError, OSError, EOFError) as error:
             raise requests.unreachable(self.url, error) from error
         except TooLongError as error:
@@ -132,6 +160,11 @@ class AsyncConsul:
         if pause:
             await asyncio.sleep(pause)
         return result
+
+    async def _ask(self, call: Call[Any]) -> Reply:
+        if self._streams and call.method == "GET" and await self._streams.offered():
+            return await self._streams.ask(call)
+        return await self._connections.ask(call)
 
     watch_services = _method(calls.watch_services)
     nodes = _method(calls.nodes)
@@ -175,9 +208,9 @@ async def warn_of_missing_rights(registry: AsyncConsul, part: str, options: Sequ
         _LOG.warning("%s", message, extra={"hint": hint})
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _tls(settings: Settings) -> ssl.SSLContext:
     if not (settings.consul_cacert or settings.consul_client_cert):
-        return None
+        return ssl.create_default_context()
     return tls.client_context(
         settings.consul_cacert,
         settings.consul_client_cert,

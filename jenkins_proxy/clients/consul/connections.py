@@ -23,17 +23,18 @@ class Connections:
 
     :param url: of the registry.
     :param headers: of each request.
-    :param tls: for an ``https://`` registry with an authority or a client certificate of its own.
+    :param tls: for an ``https://`` registry, else None.
     :param limit: how many there are at the most; a call past that waits for one.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], *, tls: ssl.SSLContext | None, limit: int) -> None:
         self._url = URL(url)
-        self._tls = tls
+        self.tls = tls
         self._path = self._url.raw_path.rstrip("/")
         self._fields = "".join(
             f"{name}: {value}\r\n" for name, value in {"Host": self._url.authority, **headers}.items()
         )
+        self.limit = limit
         self._slots = asyncio.Semaphore(limit)
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
@@ -62,11 +63,6 @@ class Connections:
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         return f"{method} {self._path}{target} HTTP/1.1\r\n{self._fields}{length}\r\n".encode() + (body or b"")
 
-    @functools.cached_property
-    def context(self) -> ssl.SSLContext | None:
-        """How it speaks TLS; None where it does not."""
-        return (self._tls or ssl.create_default_context()) if self._url.scheme == "https" else None
-
     async def close(self) -> None:
         """Close them; calls under way fail."""
         for connection in tuple(self._open):
@@ -78,7 +74,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         made = functools.partial(_Connection, loop, self._open)
         host, port = self._url.host or "", self._url.port or 0
-        _transport, connection = await with_timeout(loop.create_connection(made, host, port, ssl=self.context), TIMEOUT)
+        _transport, connection = await with_timeout(loop.create_connection(made, host, port, ssl=self.tls), TIMEOUT)
         return connection
 
     async def _converse(self, connection: _Connection, request: bytes, call: Call[Any]) -> Reply:

@@ -37,13 +37,13 @@ async def ask(
 
     :param targets: path and query, quoted.
     :param on_reply: called with the number of a target, from 0, and its answer, as soon as it is there.
+    :param tls: for an ``https://`` registry, else None.
     :param connections: how many are opened for it, and closed again.
     :raises OSError: when nobody answers. EOFError: when the connection ends without one more answer. ValueError: when
         what comes is no HTTP.
     """
     where = URL(url)
-    secure = (tls or ssl.create_default_context()) if where.scheme == "https" else None
-    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=secure)
+    connect = functools.partial(asyncio.open_connection, where.host, where.port, ssl=tls)
     fields = "".join(f"{name}: {value}\r\n" for name, value in {"Host": where.authority, **headers}.items())
     path = where.raw_path.rstrip("/")
     requests = [f"GET {path}{target} HTTP/1.1\r\n{fields}\r\n".encode() for target in targets]

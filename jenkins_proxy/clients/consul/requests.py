@@ -120,8 +120,12 @@ def headers(token: str) -> dict[str, str]:
 
 def reply_index(header: Mapping[str, str]) -> int:
     """The answer's index; 0 when there is none."""
-    value = header.get(_INDEX, "")
-    return int(value) if value.isascii() and value.isdecimal() and len(value) <= _INDEX_DIGITS else 0
+    return parse_index(header.get(_INDEX, ""))
+
+
+def parse_index(text: str) -> int:
+    """The number in the answer's field ``X-Consul-Index``; 0 when it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _INDEX_DIGITS else 0
 
 
 class Pace:

@@ -40,7 +40,6 @@ _ASKED_BY_CALLERS = 64
 class Discovery:
     """The room's front: what the service asks of it.
 
-    :param connections: how many connections to the registry it may hold.
     :ivar reachability: whether the registry answers.
     :ivar instances: takes reports of instances.
     """
@@ -56,7 +55,6 @@ class Discovery:
         persistence: Persistence,
         events: EventBus,
         tasks: TaskGroup,
-        connections: int,
         timing: Timing = DEFAULT,
     ) -> None:
         self._registry = registry
@@ -87,7 +85,6 @@ class Discovery:
                 self.reachability,
                 self.instances.on_change,
                 tasks=tasks,
-                connections=connections,
                 timing=timing,
             ),
             persistence=persistence,

@@ -53,7 +53,6 @@ class ServiceWatcher:
 
     :param on_change: called with a service, its instances and the monotonic time at which the registry reported it.
     :param tasks: the group that the watches run in.
-    :param connections: how many the client may hold; some are left for the store's watches and the API's calls.
     """
 
     def __init__(
@@ -63,25 +62,18 @@ class ServiceWatcher:
         on_change: OnChange,
         *,
         tasks: TaskGroup,
-        connections: int,
         timing: Timing = DEFAULT,
     ) -> None:
         self._registry = registry
         self._reach = reachability
         self._on_change = on_change
         self._tasks = tasks
-        self._free = max(4, connections - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
-        self._wait = timing.blocking_query * max(1.0, self._free / _SLOTS_A_WAIT)
-        self._for_nodes = self._free * 3 // 4
-        self._catalog = CatalogWatcher(
-            registry,
-            reachability,
-            self._services_changed,
-            tasks=tasks,
-            max_nodes=self._for_nodes,
-            timing=timing,
-        )
-        self._sharing = False
+        self._timing = timing
+        # How many more slots there may be, once it is known what the registry has room for.
+        self._free = 0
+        self._counting = self._counted = False
+        self._wait = timing.blocking_query
+        self._catalog: CatalogWatcher | None = None
         self._followed: frozenset[str] = frozenset()
         self._slotted: set[str] = set()
         # Services without a slot, and those of them that are to be read, with the time of the change.
@@ -109,18 +101,42 @@ class ServiceWatcher:
         self._add_waiting(new - self._slotted)
         for name in self._reported.keys() - self._followed - self._slotted:
             self._forget(name)
+        if self._counted:
+            self._fill_slots()
+            self._read(new & self._waiting, time.monotonic())
+        elif not self._counting:
+            self._counting = True
+            self._tasks.keep("the count of watches", self._count)
+
+    async def _count(self) -> None:
+        """Some of what the registry has room for is left for the store's watches and the API's calls."""
+        capacity = await self._reach.retry_forever(self._registry.capacity)
+        self._free = max(4, capacity - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
+        self._wait *= max(1.0, self._free / _SLOTS_A_WAIT)
+        self._counted = True
+        self._fill_slots()
+        self._read(self._waiting, time.monotonic())
+
+    def _fill_slots(self) -> None:
         if len(self._waiting) > self._free:
             self._share()
         while self._waiting and self._free > 0:
             self._free -= 1
             self._tasks.start(self._slot(self._pop_latest()))
-        self._read(new & self._waiting, time.monotonic())
 
     def _share(self) -> None:
-        if not self._sharing:
-            self._sharing = True
+        if self._catalog is None:
+            for_nodes = (self._free + len(self._slotted)) * 3 // 4
+            self._catalog = CatalogWatcher(
+                self._registry,
+                self._reach,
+                self._services_changed,
+                tasks=self._tasks,
+                max_nodes=for_nodes,
+                timing=self._timing,
+            )
             # Where all were slots already, some have to end before nodes are watched.
-            self._free -= self._for_nodes
+            self._free -= for_nodes
             self._catalog.start()
             self._watch_nodes_when_free()
             self._tasks.keep("the sweep over services", self._keep_sweeping)
@@ -128,7 +144,7 @@ class ServiceWatcher:
                 self._tasks.keep(f"reader {number} of services", self._keep_reading)
 
     def _watch_nodes_when_free(self) -> None:
-        if self._sharing and self._free >= 0:
+        if self._catalog and self._free >= 0:
             self._catalog.watch_nodes()
 
     async def _slot(self, service: str) -> None:
@@ -249,7 +265,8 @@ class ServiceWatcher:
         if name in self._waiting:
             self._index[name] = index
             self._report(name, instances, notified_at)
-            self._catalog.compare(name, instances, index)
+            if self._catalog:
+                self._catalog.compare(name, instances, index)
 
     def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
         """Report the instances of a service if they changed. :return: whether they did."""

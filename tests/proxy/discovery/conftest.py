@@ -68,7 +68,7 @@ class Catalogue:
 class Told:
     """A watcher, and what it told last of each service."""
 
-    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, connections: int, timing: Timing) -> None:
+    def __init__(self, registry: AsyncConsul, tasks: TaskGroup, timing: Timing) -> None:
         self.last: dict[str, dict[int, str]] = {}
         self.count = 0
         bus = EventBus()
@@ -76,9 +76,7 @@ class Told:
         self._events: list[Event] = []
         tasks.start(self._listen())
         self.reachability = Reachability(bus)
-        self.watcher = ServiceWatcher(
-            registry, self.reachability, self.on_change, tasks=tasks, connections=connections, timing=timing
-        )
+        self.watcher = ServiceWatcher(registry, self.reachability, self.on_change, tasks=tasks, timing=timing)
 
     async def _listen(self) -> None:
         async for event in self._subscription:
@@ -113,11 +111,11 @@ async def watching(own_consul, request):
     # What is found in time is found by a watch: the regular sweep never comes.
     timing = request.getfixturevalue("quick") if "quick" in request.fixturenames else Timing(sweep=3600.0)
 
-    def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul) -> Told:
-        registry = kind(url or own_consul[0], connections=connections)
+    def start(services, connections: int, url: str = "", kind: type[AsyncConsul] = AsyncConsul, **options) -> Told:
+        registry = kind(url or own_consul[0], connections=connections, **options)
         tasks = TaskGroup(lambda _name, error: failures.append(error))
         running.append((registry, tasks))
-        told = Told(registry, tasks, connections, timing)
+        told = Told(registry, tasks, timing)
         told.watcher.follow(services)
         return told
 

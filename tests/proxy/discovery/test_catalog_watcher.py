@@ -126,7 +126,7 @@ async def test_the_proxys_policy_is_enough(guarded_consul, tasks, wait_until):
 
     guarded_consul.ask("PUT", "/v1/acl/policy", {"Name": "proxy", "Rules": rights.policy(rights.PROXY)})
     token = guarded_consul.ask("PUT", "/v1/acl/token", {"Policies": [{"Name": "proxy"}]})["SecretID"]
-    reports, context = [], guarded_consul.certificate.context()
+    reports, context = [], guarded_consul.certificate.context
     async with AsyncConsul(guarded_consul.url, token, tls=context) as registry:
         for number in range(4):
             enter(f"web-{number}", 1, f"n{number % 2}")

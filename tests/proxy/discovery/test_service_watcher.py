@@ -64,6 +64,31 @@ async def test_a_thousand_services_leave_the_others_on_this_machine_their_connec
     assert told.events == []
 
 
+async def test_by_https_a_thousand_services_have_a_watch_each(guarded_consul, watching, wait_until):
+    services = [f"https-{number}" for number in range(1000)]
+    entries = [
+        {"Service": {"Verb": "set", "Node": "n1", "Service": {"ID": name, "Service": name, "Port": 1}}}
+        for name in services
+    ]
+    guarded_consul.ask("PUT", "/v1/catalog/register", {"Node": "n1", "Address": "10.0.0.1"})
+    for begin in range(0, 1000, 60):
+        guarded_consul.ask("PUT", "/v1/txn", entries[begin : begin + 60])
+    told = watching(services, 100, guarded_consul.url, token="root", tls=guarded_consul.certificate.context)
+    await wait_until(lambda: len(told.last) == 1000, seconds=60)
+    assert (len(told.watcher._slotted), told.watcher._waiting) == (1000, set())
+    assert connections_to(guarded_consul.url) <= 10
+    for number in random.Random(1).sample(range(1000), 40):
+        entry = {"ID": f"more-{number}", "Service": f"https-{number}", "Port": 2}
+        await asyncio.to_thread(
+            guarded_consul.ask,
+            "PUT",
+            "/v1/catalog/register",
+            {"Node": "n1", "Address": "10.0.0.1", "Service": entry},
+        )
+        await wait_until(lambda number=number: told.last[f"https-{number}"] == {1: PASSING, 2: PASSING})
+    assert told.events == []
+
+
 @pytest.mark.parametrize("connections", [18, 60])
 async def test_services_without_a_slot_are_told_of_checks_and_nodes(catalogue, watching, wait_until, connections):
     services = [f"shared-{connections}-{number}" for number in range(50)]
