@@ -117,7 +117,8 @@ def describe_agent(agent: Mapping[str, Any], *, https: bool = False) -> tuple[st
     hint = (
         f"it serves {limit} connections a client address, of which the proxy takes 100 (serve --connections): of more "
         "services than that, those that changed last have a watch each, and the others share some, a little later; "
-        "by Consul's HTTPS port each has a watch of its own; so it has with both numbers well above the services'"
+        "by Consul's HTTPS port each has a watch of its own; so it has with --connections and "
+        "limits.http_max_conns_per_client well above the number of services"
     )
     return f"Consul {version}, http_max_conns_per_client {limit}", "" if https else hint
 
