@@ -18,7 +18,7 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul import calls, pipelining, requests, rights
 from jenkins_proxy.clients.consul.answers import TooLongError
 from jenkins_proxy.clients.consul.connections import Connections
-from jenkins_proxy.clients.consul.requests import Call, Pace, Reply
+from jenkins_proxy.clients.consul.requests import Call, Pace
 from jenkins_proxy.clients.consul.streams import Streams
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.retry import Backoff
@@ -42,9 +42,10 @@ def _method(
 ) -> Callable[Concatenate[AsyncConsul, Params], Coroutine[Any, Any, Result]]:
     """A method that sends the call that ``build`` makes: arguments, docstring and result are those of the call."""
 
+    # Not async itself: of thousands of calls that wait each would hold one coroutine more.
     @functools.wraps(build)
-    async def method(self: AsyncConsul, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
-        return await self.call(build(*args, **kwargs))
+    def method(self: AsyncConsul, /, *args: Params.args, **kwargs: Params.kwargs) -> Coroutine[Any, Any, Result]:
+        return self.call(build(*args, **kwargs))
 
     return method
 
@@ -143,10 +144,10 @@ class AsyncConsul:
         begin = asyncio.get_running_loop().time()
         try:
             if call.index:
-                reply = await self._ask(call)
+                reply = await (await self._way(call)).ask(call)
             else:
                 async with self._at_once:
-                    reply = await self._ask(call)
+                    reply = await (await self._way(call)).ask(call)
         except (TimeoutError, OSError, EOFError) as error:
             raise requests.unreachable(self.url, error) from error
         except TooLongError as error:
@@ -161,10 +162,10 @@ class AsyncConsul:
             await asyncio.sleep(pause)
         return result
 
-    async def _ask(self, call: Call[Any]) -> Reply:
+    async def _way(self, call: Call[Any]) -> Streams | Connections:
         if self._streams and call.method == "GET" and await self._streams.offered():
-            return await self._streams.ask(call)
-        return await self._connections.ask(call)
+            return self._streams
+        return self._connections
 
     watch_services = _method(calls.watch_services)
     nodes = _method(calls.nodes)

@@ -90,20 +90,19 @@ class Streams:
 
         :raises OSError, EOFError, TimeoutError: when there is none. ValueError: when it is no HTTP/2, or too long.
         """
-        try:
-            return await self._ask(call)
-        except UnheardError:
-            if self._closed:
-                raise
-            # The registry may have closed the connection just when it was used.
-            return await self._ask(call)
-
-    async def _ask(self, call: Call[Any]) -> Reply:
-        connection = await self._with_room()
-        try:
-            return await connection.ask(self._head(call), call)
-        finally:
-            self._room.set()
+        for last in (False, True):
+            connection = await self._with_room()
+            answer = connection.send(self._head(call), call)
+            try:
+                return await answer.whole
+            except UnheardError:
+                # The registry may have closed the connection just when it was used.
+                if last or self._closed:
+                    raise
+            finally:
+                connection.forget(answer)
+                self._room.set()
+        raise AssertionError("the last time raises")
 
     def _head(self, call: Call[Any]) -> list[tuple[str, str]]:
         return [
@@ -155,11 +154,15 @@ class Streams:
 
 @dataclass(slots=True)
 class _Answer:
-    """Of one stream, as it comes."""
+    """Of one stream, as it comes.
 
+    :ivar end: when it is too late for it, by the loop's clock.
+    """
+
+    stream: int
     whole: asyncio.Future[Reply]
     max_bytes: int
-    timeout: asyncio.Timeout | None = None
+    end: float
     status: int = 0
     index: int = 0
     size: int = 0
@@ -180,6 +183,7 @@ class _Connection(asyncio.Protocol):
         self._http = H2Connection(H2Configuration(header_encoding=None))
         self._answers: dict[int, _Answer] = {}
         self._ends = False
+        self._timer: asyncio.TimerHandle | None = None
         self.protocol = ""
         self.ready: asyncio.Future[None] = loop.create_future()
 
@@ -193,29 +197,47 @@ class _Connection(asyncio.Protocol):
         """Whether one more call may be sent."""
         return self._transport is not None and not self._ends and len(self._answers) < self.most
 
-    async def ask(self, head: list[tuple[str, str]], call: Call[Any]) -> Reply:
-        if self._transport is None or self._ends:
-            raise UnheardError("closed without response")
+    def send(self, head: list[tuple[str, str]], call: Call[Any]) -> _Answer:
+        """Send a call.
+
+        :return: its answer, which the caller waits for and then forgets.
+        """
+        end = self._loop.time() + call.timeout
+        answer = _Answer(0, self._loop.create_future(), call.max_bytes, end)
+        if not self.room:
+            self._fail(answer, None)
+            return answer
         try:
-            stream = self._http.get_next_available_stream_id()
-            self._http.send_headers(stream, head, end_stream=True)
+            answer.stream = self._http.get_next_available_stream_id()
+            self._http.send_headers(answer.stream, head, end_stream=True)
         except H2Error as error:
             self._ends = True  # after a thousand million of them
-            raise UnheardError(str(error)) from error
-        answer = self._answers[stream] = _Answer(self._loop.create_future(), call.max_bytes)
-        try:
-            self._send()
-            async with asyncio.timeout(call.timeout) as answer.timeout:
-                return await answer.whole
-        except TimeoutError:
-            # Nor will it answer the others.
-            self.abort()
-            raise
-        except asyncio.CancelledError:
-            self._reset(stream)
-            raise
-        finally:
-            self._answers.pop(stream, None)
+            self._fail(answer, ConnectionError(str(error)))
+            return answer
+        self._answers[answer.stream] = answer
+        self._send()
+        if self._timer is None or end < self._timer.when():
+            self._check_time()
+        return answer
+
+    def forget(self, answer: _Answer) -> None:
+        """Nobody waits for it any more."""
+        if self._answers.pop(answer.stream, None) and answer.whole.cancelled():
+            self._reset(answer.stream)
+
+    def _check_time(self) -> None:
+        """One timer for all answers: each of thousands would take as much as its answer."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        now = self._loop.time()
+        late = [answer for answer in self._answers.values() if answer.end <= now]
+        for answer in late:
+            self._fail(answer, TimeoutError())
+        if late:
+            self.abort()  # nor will it answer the others
+        elif self._answers:
+            self._timer = self._loop.call_at(min(answer.end for answer in self._answers.values()), self._check_time)
 
     def abort(self) -> None:
         self._ends = True
@@ -246,6 +268,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self._everyone.discard(self)
+        if self._timer:
+            self._timer.cancel()
         self._fail_all(error)
 
     def _take(self, event: Event) -> None:
@@ -283,8 +307,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self, answer: _Answer, fields: Mapping[bytes, bytes]) -> None:
         answer.status = int(fields[b":status"])
         answer.index = parse_index(fields.get(b"x-consul-index", b"").decode("latin-1"))
-        if answer.timeout:
-            answer.timeout.reschedule(self._loop.time() + TRANSFER)
+        answer.end = self._loop.time() + TRANSFER
 
     def _add(self, stream: int, answer: _Answer, data: bytes) -> None:
         answer.size += len(data)

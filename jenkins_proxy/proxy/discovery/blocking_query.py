@@ -25,6 +25,10 @@ class BlockingQuery(Protocol[Answer_co]):
     def __call__(self, *, index: int) -> Awaitable[tuple[Answer_co, int]]: ...
 
 
+class _Ask(Protocol[Answer_co]):
+    def __call__(self, *, index: int) -> Awaitable[Answer_co]: ...
+
+
 class Reachability:
     """Whether the registry answers, as all queries see it together.
 
@@ -42,13 +46,13 @@ class Reachability:
 
     async def retry_forever(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask until there is an answer, with a growing, jittered pause after each failure."""
-        return await self._retry_forever(lambda _index: ask(), 0)
+        return await self._retry_forever(lambda *, index: ask(), 0)  # noqa: ARG005, PLW0108 - it does not block
 
-    async def _retry_forever(self, ask: Callable[[int], Awaitable[Result]], index: int) -> Result:
+    async def _retry_forever(self, ask: _Ask[Result], index: int) -> Result:
         pause = self._timing.registry_retry_min
         while True:
             try:
-                answer = await ask(index)
+                answer = await ask(index=index)
             except RegistryError as error:
                 self._failed(error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -67,7 +71,7 @@ class Reachability:
         """
         index = 0
         while True:
-            answer, next_index = await self._retry_forever(lambda index: query(index=index), index)
+            answer, next_index = await self._retry_forever(query, index)
             index_changed = next_index != index
             index = next_index
             yield answer, index_changed
