@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Host:
         self.state = self.folder / "state"
         self.state.mkdir()
         self.data = self.folder / "consul"
+        self._node_id = uuid.uuid4()
         self._namespace = f"{name}-{number}"
         self._network = network
         # Each proxy's name among the others is that of the machine and its API's port.
@@ -61,6 +63,9 @@ class Host:
                     "server": True,
                     "bootstrap_expect": COUNT,
                     "node_name": f"host-{self.number}",
+                    # As a machine's own. Without it a Consul whose data are wiped comes back as another node of the
+                    # same name, whose entries the others refuse ("is reserved by node") while they hold the old one.
+                    "node_id": str(self._node_id),
                     "bind_addr": self.address,
                     "client_addr": f"127.0.0.1 {self.address}",
                     "data_dir": str(self.data),

@@ -53,6 +53,8 @@ _AFTER = 1.0
 _CONVERGED = 2.0
 # What may have to do with a lost request ended no longer before it than this.
 _BEFORE = 10.0
+# Entries of Consul's log that may come while its servers are asked one after the other.
+_BEHIND = 20
 
 
 @dataclass(frozen=True)
@@ -351,19 +353,31 @@ class Soak:
 
     def converged(self) -> bool:
         """Whether every proxy serves what is registered, and the routes that have to be there."""
+        return not self.differences()
+
+    def differences(self) -> list[str]:
+        """What a proxy serves and should not, or does not and should."""
         entries = read(f"{self._hosts[0].consul_url}/v1/health/service/{SERVICE}?passing=true")
         if not entries:
-            return False
-        wanted = sorted(f"{entry['Service']['Address']}:{entry['Service']['Port']}" for entry in entries)
+            return [f"no entry of {SERVICE}"]
+        wanted = {f"{entry['Service']['Address']}:{entry['Service']['Port']}" for entry in entries}
+        found = []
         for host in self._hosts:
             route = read(f"{host.api}/v1/routes/{SERVICE}")
             if not route:
-                return False
+                found.append(f"proxy {host.number} has no route of {SERVICE}")
+                continue
+            serving = {f"{one['address']}:{one['port']}" for one in route["instances"] if one["serving"]}
             names = _names(host)
-            serving = sorted(f"{one['address']}:{one['port']}" for one in route["instances"] if one["serving"])
-            if serving != wanted or not self.routes <= names or names & self.removed:
-                return False
-        return True
+            for words, what in (
+                ("does not serve", wanted - serving),
+                ("serves what is not registered:", serving - wanted),
+                ("has lost", self.routes - names),
+                ("has again", names & self.removed),
+            ):
+                if what:
+                    found.append(f"proxy {host.number} {words} {', '.join(sorted(what))}")
+        return found
 
 
 def _enters(host: Host) -> bool:
@@ -373,17 +387,17 @@ def _enters(host: Host) -> bool:
 
 
 def _healthy(made: Sequence[Host]) -> bool:
-    """Whether every server that runs now is a voter that follows the leader.
+    """Whether every server is a voter that has what the leader has.
 
-    By their IDs: of a server whose data were wiped the leader goes on telling for seconds how it was before, and it
-    votes again only after ten. Two of three must not lose their data within that time: with it the cluster's are gone.
+    What it has is asked of each: of a server whose data were wiped the leader goes on telling for seconds how it was
+    before. Two of three must not lose their data within that time: with it the cluster's are gone.
     """
     found = read(f"{made[0].consul_url}/v1/operator/autopilot/health")
     if not isinstance(found, dict) or not all(one["Healthy"] and one["Voter"] for one in found["Servers"]):
         return False
     agents = [read(f"{host.consul_url}/v1/agent/self") for host in made]
-    running = {agent["Config"]["NodeID"] for agent in agents if isinstance(agent, dict)}
-    return running == {one["ID"] for one in found["Servers"]} and len(running) == len(made)
+    applied = [int(agent["Stats"]["raft"]["applied_index"]) for agent in agents if isinstance(agent, dict)]
+    return len(found["Servers"]) == len(applied) == len(made) and max(applied) - min(applied) < _BEHIND
 
 
 def play(soak: Soak, made: Sequence[Host], minutes: float) -> int:
@@ -398,7 +412,11 @@ def play(soak: Soak, made: Sequence[Host], minutes: float) -> int:
     failures = at_once(soak, minutes)
     took = float("inf")
     if not failures:
-        took = wait_until(soak.converged, "the proxies to serve the same", 120)
+        try:
+            took = wait_until(soak.converged, "the proxies to serve the same", 120)
+        except SystemExit:
+            print(*soak.differences(), sep="\n", file=sys.stderr)
+            raise
     for user in users:
         user.stopping = True
     for user in users:
