@@ -89,9 +89,7 @@ class AsyncConsul:
 
         :raises UsageError: when a certificate file cannot be read.
         """
-        return cls(
-            settings.consul, settings.consul_token, tls=functools.partial(_tls, settings), connections=connections
-        )
+        return cls(settings.consul, settings.consul_token, tls=_tls(settings), connections=connections)
 
     async def close(self) -> None:
         """Close the connections; calls under way fail."""
@@ -209,13 +207,16 @@ async def warn_of_missing_rights(registry: AsyncConsul, part: str, options: Sequ
         _LOG.warning("%s", message, extra={"hint": hint})
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+def _tls(settings: Settings) -> Callable[[], ssl.SSLContext]:
     if not (settings.consul_cacert or settings.consul_client_cert):
-        return ssl.create_default_context()
-    return tls.client_context(
+        return ssl.create_default_context
+    make = functools.partial(
+        tls.client_context,
         settings.consul_cacert,
         settings.consul_client_cert,
         settings.consul_client_key,
         what="the registry's certificates",
         hint="CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY name PEM files",
     )
+    make()  # what cannot be used is said at the start, also where the address is http
+    return make
