@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any, cast
@@ -16,6 +17,19 @@ from yarl import URL
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.answers import AnswerParser
 from jenkins_proxy.clients.consul.requests import TIMEOUT, TRANSFER, Call, Reply
+
+# A query may wait for minutes, and a cut link says nothing: after so many seconds without a sign it is over.
+_SILENCE = 30
+
+
+def notice_silence(transport: asyncio.BaseTransport) -> None:
+    """Let the system end a connection whose other side is gone without a word."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENCE // 2)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _SILENCE // 6)
+    # Also of what was sent and never taken, for which nothing else asks; with it the number of questions is nothing.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE * 1000)
 
 
 class Connections:
@@ -133,6 +147,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._everyone.add(self)
+        notice_silence(transport)
 
     def data_received(self, data: bytes) -> None:
         if not self._answer or self._answer.done():

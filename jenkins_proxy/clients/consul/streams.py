@@ -32,6 +32,7 @@ from yarl import URL
 
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.answers import TooLongError
+from jenkins_proxy.clients.consul.connections import notice_silence
 from jenkins_proxy.clients.consul.requests import TIMEOUT, TRANSFER, Call, Reply, parse_index
 
 _PROTOCOLS = ["h2", "http/1.1"]
@@ -247,6 +248,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._everyone.add(self)
+        notice_silence(transport)
         self.protocol = transport.get_extra_info("ssl_object").selected_alpn_protocol() or ""
         if self.protocol == "h2":
             self._http.local_settings = Settings(

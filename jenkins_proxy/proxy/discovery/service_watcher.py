@@ -14,7 +14,7 @@ import asyncio
 import functools
 import itertools
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.aio import TaskGroup
@@ -72,7 +72,6 @@ class ServiceWatcher:
         # How many more slots there may be, once it is known what the registry has room for.
         self._free = 0
         self._counting = self._counted = False
-        self._wait = timing.blocking_query
         self._catalog: CatalogWatcher | None = None
         self._followed: frozenset[str] = frozenset()
         self._slotted: set[str] = set()
@@ -112,7 +111,6 @@ class ServiceWatcher:
         """Some of what the registry has room for is left for the store's watches and the API's calls."""
         capacity = await self._reach.retry_forever(self._registry.capacity)
         self._free = max(4, capacity - _OTHERS - _READERS - SWEEPERS - CONNECTIONS)
-        self._wait *= max(1.0, self._free / _SLOTS_A_WAIT)
         self._counted = True
         self._fill_slots()
         self._read(self._waiting, time.monotonic())
@@ -166,11 +164,14 @@ class ServiceWatcher:
 
     async def _watch(self, service: str) -> None:
         """Follow one service, until it is followed no longer, or is quiet while another one waits that is not."""
-        ask = functools.partial(self._registry.instances, service, wait=self._wait)
-        async for instances, _index_changed in self._reach.watch(ask):
+        async for instances, _index_changed in self._reach.watch(functools.partial(self._ask, service)):
             changed = self._report(service, instances, time.monotonic())
             if service not in self._followed or self._free < 0 or not changed and self._other_is_livelier(service):
                 return
+
+    def _ask(self, service: str, *, index: int) -> Awaitable[tuple[Sequence[Instance], int]]:
+        wait = self._timing.blocking_query * max(1.0, len(self._slotted) / _SLOTS_A_WAIT)
+        return self._registry.instances(service, index=index, wait=wait)
 
     def _add_waiting(self, services: Collection[str]) -> None:
         self._waiting.update(services)

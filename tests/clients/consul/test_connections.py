@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 
@@ -70,6 +71,15 @@ async def test_a_connection_is_used_again(server, connections):
     host = server.url[7:].encode()
     assert first == b"GET /behind/v1/a HTTP/1.1\r\nHost: " + host + b"\r\nX-Consul-Token: t\r\n\r\n"
     assert second.endswith(b"\r\nContent-Length: 2\r\n\r\n{}")
+
+
+async def test_a_registry_that_is_gone_without_a_word_is_noticed_by_the_system(server, connections):
+    """In half a minute, as a cut link showed; here only that the system was asked to."""
+    await connections.ask(call("/v1/a"))
+    [one] = connections._open
+    used = one._transport.get_extra_info("socket")
+    assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
 
 async def test_no_more_than_allowed_are_open(server, connections, wait_until):
