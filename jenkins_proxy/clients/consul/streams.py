@@ -134,7 +134,7 @@ class Streams:
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
-        made = functools.partial(_Connection, loop, self._open)
+        made = functools.partial(_Connection, loop, self._open, self._room)
         host, port = self._url.host or "", self._url.port or 443
         _transport, connection = await with_timeout(loop.create_connection(made, host, port, ssl=self._tls), TIMEOUT)
         if connection.protocol != "h2":
@@ -174,12 +174,14 @@ class _Connection(asyncio.Protocol):
     """One connection.
 
     :param everyone: the set that it is in while it is open.
+    :param left: set when it is in it no more.
     :ivar protocol: what was agreed on. :ivar ready: done when the registry has said what it allows.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, everyone: set[_Connection]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, everyone: set[_Connection], left: asyncio.Event) -> None:
         self._loop = loop
         self._everyone = everyone
+        self._left = left
         self._transport: asyncio.Transport | None = None
         self._http = H2Connection(H2Configuration(header_encoding=None))
         self._answers: dict[int, _Answer] = {}
@@ -225,6 +227,12 @@ class _Connection(asyncio.Protocol):
         """Nobody waits for it any more."""
         if self._answers.pop(answer.stream, None) and answer.whole.cancelled():
             self._reset(answer.stream)
+        self._end_when_idle()
+
+    def _end_when_idle(self) -> None:
+        """One that takes no more calls need not be open once it has none."""
+        if self._ends and not self._answers:
+            self.abort()
 
     def _check_time(self) -> None:
         """One timer for all answers: each of thousands would take as much as its answer."""
@@ -270,6 +278,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         self._everyone.discard(self)
+        self._left.set()
         if self._timer:
             self._timer.cancel()
         self._fail_all(error)
@@ -294,6 +303,7 @@ class _Connection(asyncio.Protocol):
         for stream, answer in self._answers.items():
             if stream > last:
                 self._fail(answer, None)
+        self._end_when_idle()
 
     def _take_part(self, answer: _Answer, event: ResponseReceived | DataReceived | StreamEnded | StreamReset) -> None:
         match event:

@@ -186,6 +186,13 @@ async def test_a_connection_that_takes_no_more_calls_is_followed_by_another(serv
     under_way.cancel()
 
 
+async def test_a_connection_that_takes_no_more_calls_leaves_its_place(server, loopback_certificate):
+    only = Streams(server.url, {}, tls=loopback_certificate.context(), limit=1)
+    for _ in range(3):
+        assert (await asyncio.wait_for(only.ask(call("/v1/goaway")), 5)).body == b"the last one"
+    await only.close()
+
+
 async def test_each_call_has_its_own_bound_and_the_others_go_on(server, streams, wait_until):
     beside = asyncio.ensure_future(streams.ask(call("/v1/wait")))
     await wait_until(lambda: server.waiting)
