@@ -16,7 +16,8 @@ from jenkins_proxy import tls
 from jenkins_proxy.clients.consul.answers import TooLongError
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.requests import Call, Reply
-from jenkins_proxy.clients.consul.streams import Streams, UnheardError
+from jenkins_proxy.clients.consul.stream_connection import UnheardError
+from jenkins_proxy.clients.consul.streams import Streams
 from jenkins_proxy.errors import RegistryError
 
 MOST = 5
