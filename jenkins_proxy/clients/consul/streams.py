@@ -1,7 +1,7 @@
 """HTTP/2 connections to one registry: thousands of queries wait as streams of a few connections.
 
 Consul serves 200 connections of one client address by default and counts no streams; it allows 250 on each connection.
-It speaks HTTP/2 on its HTTPS port only (Consul 1.8.7, agent/http.go, ``setupHTTPS``). Only GET goes this way: what has
+It speaks HTTP/2 on its HTTPS port only (Consul 1.8.7, agent/agent.go, ``setupHTTPS``). Only GET goes this way: what has
 a body is seldom, and would have to heed how much of it the registry takes.
 """
 
