@@ -139,8 +139,8 @@ class Applier:
         names = [f"{backend}/{server_name(address)}" for address in addresses]
         pause = self._timing.idle_poll_min
         cut = 0
-        while not await self._haproxy.idle(backend, names):
-            just_cut = await self._haproxy.cut_streams(names) if streams and streams.expired else 0
+        while not await self._haproxy.in_flight.idle(backend, names):
+            just_cut = await self._haproxy.in_flight.cut_streams(names) if streams and streams.expired else 0
             cut += just_cut
             if just_cut:
                 pause = self._timing.idle_poll_min

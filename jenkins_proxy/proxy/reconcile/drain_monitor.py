@@ -104,9 +104,9 @@ class DrainMonitor:
     async def _in_flight(self, service: str, numeric: tuple[Address, ...]) -> InFlight:
         backend = backend_name(service)
         names = [f"{backend}/{server_name(address)}" for address in numeric]
-        if await self._haproxy.idle(backend, names):
+        if await self._haproxy.in_flight.idle(backend, names):
             return InFlight.NOTHING
-        return InFlight.STREAMS if await self._haproxy.only_streams(backend, names) else InFlight.REQUESTS
+        return InFlight.STREAMS if await self._haproxy.in_flight.only_streams(backend, names) else InFlight.REQUESTS
 
 
 def busy(drains: Drains, known: Mapping[Drain, InFlight]) -> dict[str, dict[str, str]]:

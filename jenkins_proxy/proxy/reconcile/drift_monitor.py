@@ -88,9 +88,9 @@ class DriftMonitor:
         return found
 
     async def _process(self, running: Mapping[str, Backend]) -> list[str]:
-        if await self._haproxy.replaced():
+        if await self._haproxy.master.replaced():
             return ["HAProxy was reloaded"]
-        found = [] if await self._haproxy.open() else ["the frontend was disabled"]
+        found = [] if await self._haproxy.master.open() else ["the frontend was disabled"]
         maps = {**self._applier.maps, candidate_map.FILE: candidate_map.text(running.values())}
         commands = [*(f"show map {name}" for name in maps), f"show acl {PROBE_FILE}"]
         answers = await self._haproxy.runtime.ask(*commands)

@@ -358,7 +358,7 @@ async def test_what_is_under_way_elsewhere_is_not_cut(proxy, origin, visitor):
         await streaming.send("/other/stream")
         await streaming.reader.readuntil(b"data: 1")
         assert await proxy.applier.wait_idle("books", [first.address], Deadline(5), Deadline(0)) == 0
-        assert await proxy.haproxy.cut_streams([f"books-be/{first.address}"]) == 0
+        assert await proxy.haproxy.in_flight.cut_streams([f"books-be/{first.address}"]) == 0
         second.release.set()
         await streaming.reader.readuntil(b"data: 2")
 

@@ -54,7 +54,7 @@ async def child(haproxy, free_port, origin, tmp_path):
 async def test_it_serves_from_start_to_stop_and_leaves_nothing_running(child, ask):
     await child.begin()
     assert (await ask(child.port, "/")).body == "books"
-    pids = [child._master.pid, (await child._workers()).current]
+    pids = [child.master.pid, (await child.master.workers()).current]
     await child.stop()
     assert not any(map(is_there, pids))
     with pytest.raises(ConnectionRefusedError):
@@ -78,7 +78,7 @@ async def test_a_folder_with_a_path_longer_than_a_sockets_may_be(haproxy, free_p
 async def test_our_tokens_are_not_in_its_environment(child, monkeypatch):
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "secret-token")
     await child.begin()
-    assert "secret-token" not in environment_of(child._master.pid)
+    assert "secret-token" not in environment_of(child.master.pid)
 
 
 async def test_a_reload_returns_when_the_new_version_serves(child):
@@ -146,8 +146,8 @@ async def test_a_full_disk_changes_nothing(child, ask, monkeypatch):
 @pytest.mark.parametrize("victim", ["master", "worker"])
 async def test_it_is_started_again_when_it_dies(child, ask, wait_until, victim):
     await child.begin()
-    master = child._master.pid
-    os.kill(master if victim == "master" else (await child._workers()).current, signal.SIGKILL)
+    master = child.master.pid
+    os.kill(master if victim == "master" else (await child.master.workers()).current, signal.SIGKILL)
     await wait_until(lambda: child.deaths and child.serving)
     assert (await ask(child.port, "/")).body == "books"
     assert "HAProxy ended with code" in child.deaths[0]
@@ -163,9 +163,9 @@ async def test_a_reload_may_overtake_a_start(child, ask, wait_until, mocker):
         return await told()
 
     mocker.patch.object(child.runtime, "description", description)
-    before = child._master
-    os.kill(before.pid, signal.SIGKILL)
-    await wait_until(lambda: child._master is not before)
+    before = child.master.pid
+    os.kill(before, signal.SIGKILL)
+    await wait_until(lambda: child.master.pid != before)
     await child.reload(child.rendered(2), 2)
     overtaken.set()
     await wait_until(lambda: child.serving)
@@ -177,7 +177,7 @@ async def test_it_is_started_again_with_the_last_good_configuration(child, ask, 
     await child.begin()
     (child.files.folder / "haproxy.cfg").unlink()
     (child.files.folder / "haproxy.cfg").write_text("broken\n")
-    os.kill(child._master.pid, signal.SIGKILL)
+    os.kill(child.master.pid, signal.SIGKILL)
     await wait_until(lambda: len(child.deaths) == 2 and child.serving)
     assert "could not be started again" in child.deaths[1]
     assert "broken" in child.deaths[1]
@@ -188,10 +188,10 @@ async def test_one_that_a_killed_daemon_left_behind_serves_until_it_is_replaced(
     left = Child(child.port, child.files.folder)
     left.backends = child.backends
     await left.begin()
-    orphan = left._master
+    orphan = left.master
     # What is left of a daemon that was killed: nobody who supervises, and a pipe that nobody reads.
     left._keeper.cancel()
-    left._reader.cancel()
+    left.master._reader.cancel()
     async with visitor(child.port) as user:
         assert (await user.ask("/")).status == 200
         await child.begin(2)
@@ -208,14 +208,14 @@ async def test_it_has_started_when_no_worker_of_before_takes_commands(child):
     left.backends = child.backends
     await left.begin()
     left._keeper.cancel()
-    left._reader.cancel()
+    left.master._reader.cancel()
     worker, _ = await left.runtime.answering()
     # It does not get to tell its worker that it shall end.
-    left._master.send_signal(signal.SIGSTOP)
+    os.kill(left.master.pid, signal.SIGSTOP)
     starting = asyncio.create_task(child.begin())
     done, _ = await asyncio.wait([starting], timeout=0.5)
     assert not done
-    for process in (left._master.pid, worker):
+    for process in (left.master.pid, worker):
         os.kill(process, signal.SIGKILL)
     await asyncio.wait_for(starting, 20)
     answering = {(await child.runtime.answering())[0] for _ in range(50)}
@@ -287,7 +287,7 @@ async def test_headers_may_be_as_long_as_is_allowed_and_that_is_adopted_at_a_res
     assert (await ask(allowed))[0] == "400"
     # The daemon was killed, and the next one has another option.
     left._keeper.cancel()
-    left._reader.cancel()
+    left.master._reader.cancel()
     await child.start(child.rendered(2, max_header=allowed), 2, "key")
     status, length = await ask(allowed)
     assert (status, length > allowed - 100) == ("200", True)

@@ -150,7 +150,7 @@ async def test_what_somebody_does_by_the_runtime_api_is_put_right(proxy):
         assert says in await repaired(told)
         rows = drift.parse_servers((await child.runtime.ask(drift.show("books")))[0])
         assert list(drift.servers(applier.running["books"], rows)) == []
-        assert await child.open()
+        assert await child.master.open()
 
 
 async def test_files_that_somebody_edits_are_written_again(proxy):

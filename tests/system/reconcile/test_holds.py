@@ -411,7 +411,7 @@ async def test_a_daemon_that_restarts_goes_on(held, daemon, ask, keyed, wait_unt
 
 async def test_a_killed_haproxy_comes_back_with_the_hold(held, ask, keyed, wait_until):
     await held.begin()
-    os.kill(held.daemon.haproxy._master.pid, signal.SIGKILL)
+    os.kill(held.daemon.haproxy.master.pid, signal.SIGKILL)
     await wait_until(lambda: " reload " in " ".join((*held.daemon.kinds(""), "")).partition("haproxy-died")[2])
     assert await bodies(ask, held.port) == {"old"}
     assert {(await keyed(held.port)).body for _ in range(20)} == {"new0", "new1"}

@@ -144,7 +144,7 @@ async def test_a_killed_haproxy_serves_again_with_what_is_known_now(daemon, orig
     one, first = await daemon(), await origin("first")
     await enter(first)
     await one.proxy_service.put(BOOKS)
-    os.kill(one.haproxy._master.pid, signal.SIGKILL)
+    os.kill(one.haproxy.master.pid, signal.SIGKILL)
     second = await origin("second")
     await enter(second)
     # The last round before may have failed: it is one after the death that counts.
