@@ -124,7 +124,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy.proxy import container_environ
     from jenkins_proxy.proxy.api import environ_services
-    from jenkins_proxy.proxy.haproxy import render
+    from jenkins_proxy.proxy.haproxy import options as haproxy_options
     from jenkins_proxy.proxy.options import Options
 
     for option, value in (("--registry-listen", args.registry_listen), ("--ip", args.ip)):
@@ -142,9 +142,9 @@ def _options(args: argparse.Namespace, settings: Settings) -> Options:
     binds = tuple(daemon_arguments.bind(value) for value in args.bind) or environ.binds or ("*:80",)
     return Options(
         listen=listen,
-        haproxy=render.Options(
+        haproxy=haproxy_options.Options(
             binds,
-            render.Timeouts.from_environ(os.environ),
+            haproxy_options.Timeouts.from_environ(os.environ),
             args.hard_stop_after,
             *_user(),
             max_header=_max_header(args.max_header, os.environ),

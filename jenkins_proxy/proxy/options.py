@@ -14,7 +14,7 @@ from jenkins_proxy.proxy.access.callers import ClientRoles
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api.docker_flow_params import Reconfigure
 from jenkins_proxy.proxy.certificates.compose import CertificateOptions
-from jenkins_proxy.proxy.haproxy import render
+from jenkins_proxy.proxy.haproxy import options as haproxy_options
 from jenkins_proxy.proxy.timing import Timing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Options:
     """
 
     listen: Address
-    haproxy: render.Options
+    haproxy: haproxy_options.Options
     embedded: Embedded | None
     state_dir: Path
     tokens: Tokens = Tokens()

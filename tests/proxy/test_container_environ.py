@@ -11,7 +11,8 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy import container_environ
 from jenkins_proxy.proxy.container_environ import ContainerEnviron
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.render import Options, render
+from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.render import render
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 from tests.fixtures.route_values import SHA512
 

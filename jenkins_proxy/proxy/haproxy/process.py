@@ -17,7 +17,8 @@ from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.entry.log_file import LogFile
 from jenkins_proxy.proxy.haproxy.in_flight import InFlight
 from jenkins_proxy.proxy.haproxy.master import Master
-from jenkins_proxy.proxy.haproxy.render import CONFIG, Options, Rendered
+from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.render import CONFIG, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 

@@ -6,26 +6,20 @@ Sources: HAProxy's configuration manual 2.6, sections 4.2 ("http-request", "retr
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-import jinja2
-
-from jenkins_proxy import regular_expressions
-from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.entry import access_log
-from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
-from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
+from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST
+from jenkins_proxy.proxy.haproxy.options import Options
 from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
+from jenkins_proxy.proxy.haproxy.template import milliseconds, template, word
 from jenkins_proxy.proxy.route_check import route_check
-from jenkins_proxy.resources import resource
-from jenkins_proxy.route_options.http_values import FETCHES, parse_header
+from jenkins_proxy.route_options.http_values import parse_header
 
 CONFIG = "haproxy.cfg"
 PROBE_FILE = "probe.key"
@@ -34,78 +28,6 @@ PROBE_HEADER = f"{OWN_HEADERS}Probe"
 INSTANCE_HEADER = f"{OWN_HEADERS}Instance"
 CANDIDATE_HEADER = f"{OWN_HEADERS}Candidate"
 DESCRIPTION = "jenkins-proxy"
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds, by HAProxy's names. The defaults are those of Docker Flow: Proxy (its ``TIMEOUT_*`` variables)."""
-
-    connect: float = 5
-    client: float = 20
-    server: float = 20
-    queue: float = 30
-    http_request: float = 5
-    http_keep_alive: float = 15
-    tunnel: float = 3600
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Timeouts:
-        """From ``TIMEOUT_CONNECT``, ``TIMEOUT_CLIENT`` … in seconds.
-
-        :raises UsageError: for one that is not a positive number.
-        """
-        given = {}
-        for timeout in fields(cls):
-            variable = f"TIMEOUT_{timeout.name.upper()}"
-            if environ.get(variable):
-                given[timeout.name] = _seconds(variable, environ[variable])
-        return cls(**given)
-
-
-@dataclass(frozen=True)
-class Options:
-    """What holds for the whole of HAProxy.
-
-    :ivar binds: addresses to listen on, in HAProxy's words: ``*:80``.
-    :ivar tcp_binds: the same, of connections that are not HTTP's.
-    :ivar hard_stop_after: seconds that connections of before a reload may live on.
-    :ivar user: whose rights HAProxy has after its start by root; ``group`` likewise.
-    :ivar route_defaults: what holds for every route that does not say otherwise.
-    :ivar max_header: how many bytes the headers of a request or an answer may have; 0 means what HAProxy takes by
-        itself: about 15 kB.
-    :ivar entry: what users meet beside the routes: TLS and what else holds for all of them.
-    """
-
-    binds: tuple[str, ...] = ("*:80",)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    hard_stop_after: float = 3600
-    user: str = ""
-    group: str = ""
-    max_header: int = 0
-    tcp_binds: tuple[str, ...] = ()
-    route_defaults: RouteDefaults = route_defaults.NONE
-    entry: Entry = Entry()
-
-    @property
-    def ports(self) -> frozenset[str]:
-        """Where requests come in."""
-        https = self.entry.tls.binds if self.entry.tls else ()
-        return frozenset(bind.rpartition(":")[2] for bind in (*self.binds, *https))
-
-    @property
-    def tcp_ports(self) -> frozenset[str]:
-        """Where connections come in that are not HTTP's."""
-        return frozenset(bind.rpartition(":")[2] for bind in self.tcp_binds)
-
-    @property
-    def rewrite_size(self) -> int:
-        """The part of a buffer, in bytes, that is left for headers that HAProxy adds."""
-        return 2048
-
-    @property
-    def buffer_size(self) -> int:
-        """The size of a buffer, in bytes, that takes the longest header: HAProxy keeps 8 bytes more for each line."""
-        return self.max_header + self.rewrite_size + 1024
 
 
 @dataclass(frozen=True)
@@ -193,7 +115,6 @@ _SPECIAL = tuple(
     + ["allowed_methods", "denied_methods", "users"]
     + [f"{verb}_{side}_header" for verb in ("add", "set", "del") for side in ("req", "res")]
 )
-_EXPRESSION = re.compile(rf"(%\[(?:{'|'.join(FETCHES)})\])")
 
 
 @dataclass(frozen=True)
@@ -223,7 +144,7 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         for backend in backends
         if backend.keyed and (held := backend.held_route)
     ]
-    head = _template("haproxy.cfg.j2").render(
+    head = template("haproxy.cfg.j2").render(
         description=f"{DESCRIPTION} {_VERSION}",
         options=options,
         users=users,
@@ -277,7 +198,7 @@ def _block(backend: Backend, options: Options) -> str:
         if state is not ServerState.DRAINING
     ]
     held = backend.held_route
-    return _template("tcp.cfg.j2" if backend.route.tcp else "backend.cfg.j2").render(
+    return template("tcp.cfg.j2" if backend.route.tcp else "backend.cfg.j2").render(
         name=route_table.backend_name(backend.route.service),
         route=backend.route,
         special=_is_special(backend.route) or (held is not None and _is_special(held)),
@@ -299,74 +220,3 @@ def _is_special(route: Route) -> bool:
 def _options(backend: Backend, state: ServerState) -> str:
     weight = "weight 0 " if state is ServerState.CANDIDATE else ""
     return weight + server_options(backend.server_route(state))
-
-
-@functools.cache
-def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource("haproxy")),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - this is no HTML; the filters below check each value
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
-    environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
-    environment.globals["longest"] = regular_expressions.LONGEST
-    # A name in DNS has no more; a longer one could take a regular expression long.
-    environment.globals["longest_host"] = 253
-    return environment.get_template(name)
-
-
-def quoted(value: str) -> str:
-    """In HAProxy's strong quotes, within which nothing has a meaning (configuration manual, section 2.2)."""
-    if "'" in value or not value.isascii() or not value.isprintable():
-        raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
-    return f"'{value}'"
-
-
-def log_format(value: str) -> str:
-    """A header's value, in which only ``%[...]`` of a few fetches has a meaning (section 8.2.6)."""
-    literals = _EXPRESSION.split(value)
-    # Every second part is an expression, as it is in parentheses.
-    escaped = (part if number % 2 else part.replace("%", "%%") for number, part in enumerate(literals))
-    return literal("".join(escaped))
-
-
-def literal(value: str) -> str:
-    """As :func:`quoted`, for texts that may have strong quotes themselves."""
-    return "\\'".join(quoted(part) for part in value.split("'"))
-
-
-def argument(value: str) -> str:
-    """One argument of a converter, in double quotes: for use within strong quotes."""
-    if any(sign in value for sign in "'\"\\") or not value.isascii() or not value.isprintable():
-        raise UsageError(f"{value!r} cannot stand in HAProxy's configuration")
-    return f'"{value}"'
-
-
-def word(value: str) -> str:
-    """A name or an address: no character in it may have a meaning of its own."""
-    if not value or not all(char.isascii() and (char.isalnum() or char in "._:*[]/@-") for char in value):
-        raise UsageError(f"{value!r} is not a name or an address that HAProxy takes")
-    return value
-
-
-def steep(pattern: str) -> bool:
-    """Whether long paths are kept from a regular expression."""
-    return regular_expressions.cost(pattern).steep
-
-
-def milliseconds(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
-
-
-def _seconds(variable: str, text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.001 <= seconds < 2_000_000:
-        raise UsageError(f"{variable}={text!r} is not a number of seconds", "for example TIMEOUT_SERVER=20")
-    return seconds

@@ -15,8 +15,9 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.entry.access_log import CLF, JSON, AccessLog
 from jenkins_proxy.proxy.haproxy.entry.options import Entry
+from jenkins_proxy.proxy.haproxy.options import Options
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Options, render
+from jenkins_proxy.proxy.haproxy.render import render
 from jenkins_proxy.proxy.timing import Timing
 
 CLF_LINE = re.compile(

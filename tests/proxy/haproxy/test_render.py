@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
+from jenkins_proxy.proxy.haproxy.options import Options, Timeouts
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Options, Renderer, Timeouts, argument, quoted, render, word
+from jenkins_proxy.proxy.haproxy.render import Renderer, render
 from jenkins_proxy.validation import parse_address
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -70,34 +70,6 @@ def test_golden(case, haproxy_says):
     assert maps_text(rendered) == (GOLDEN / f"{case}.map").read_bytes().decode()
     code, output = haproxy_says(rendered)
     assert (code, "WARNING" in output) == (0, False), output
-
-
-@pytest.mark.parametrize("value", ["a'b", "a\nb", "a\x00b", "\u00e9"])
-def test_quotes_hold_or_the_value_is_refused(value):
-    with pytest.raises(UsageError, match="cannot stand in HAProxy's configuration"):
-        quoted(value)
-
-
-@pytest.mark.parametrize("value", ["a'b", 'a"b', "a\\b", "a\nb"])
-def test_an_argument_cannot_end_early(value):
-    with pytest.raises(UsageError, match="cannot stand in HAProxy's configuration"):
-        argument(value)
-
-
-@pytest.mark.parametrize("value", ["", "a b", "a#b", "a'b", "a\nb", "$HOME", "a\\b", "%[src]", "{", "\u00e9"])
-def test_a_word_has_no_sign_with_a_meaning(value):
-    with pytest.raises(UsageError, match="not a name or an address"):
-        word(value)
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "soon", "inf", "nan", "1e99"])
-def test_a_timeout_that_is_none_is_refused(value):
-    with pytest.raises(UsageError, match="TIMEOUT_HTTP_REQUEST"):
-        Timeouts.from_environ({"TIMEOUT_HTTP_REQUEST": value})
-
-
-def test_timeouts_have_docker_flow_proxys_names():
-    assert Timeouts.from_environ({"TIMEOUT_CONNECT": "1.5", "TIMEOUT_SERVER": ""}) == Timeouts(connect=1.5)
 
 
 ROUTES = (
