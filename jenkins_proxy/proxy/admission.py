@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
-from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.haproxy import route_keys
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile.instances import Resolve, drained
@@ -15,12 +15,12 @@ from jenkins_proxy.validation import few
 
 def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
     """:raises ConflictError: when the route of another service holds a path of this one."""
-    conflict = route_table.conflict(route, others)
+    conflict = route_keys.conflict(route, others)
     if conflict:
         key, other = conflict
         where = (
             f"{key.domain}{key.path}"
-            if key.path_type in (route_table.EXACT, route_table.PREFIX)
+            if key.path_type in (route_keys.EXACT, route_keys.PREFIX)
             else (f"{key.domain} {key.path_type} {key.path}".strip())
         )
         raise ConflictError(

@@ -21,7 +21,7 @@ from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.proxy.counting import Counting
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.events import EventBus
-from jenkins_proxy.proxy.haproxy import output, route_table
+from jenkins_proxy.proxy.haproxy import names, output
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.config_dir import read_probe_key
 from jenkins_proxy.proxy.haproxy.process import HAProxy
@@ -198,5 +198,5 @@ def _restored(cache: RouteCache, haproxy: HAProxy) -> DesiredState:
     stored, drains, holds = cache.read()
     servers = output.servers(haproxy.files.read())
     services = stored.routes.keys() | holds.holds.keys()
-    before = {name: servers.get(route_table.backend_name(name), {}) for name in services}
+    before = {name: servers.get(names.backend_name(name), {}) for name in services}
     return DesiredState(stored, drains, before, holds)

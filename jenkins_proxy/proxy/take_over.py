@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.haproxy import route_keys
 
 
 def remainders(route: Route, others: Iterable[Route]) -> Mapping[str, Route | None]:
@@ -16,7 +16,7 @@ def remainders(route: Route, others: Iterable[Route]) -> Mapping[str, Route | No
     """
     left: dict[str, Route | None] = {}
     for other in others:
-        if other.service != route.service and route_table.conflict(route, [other]):
+        if other.service != route.service and route_keys.conflict(route, [other]):
             left[other.service] = _without(other, route)
     return left
 
@@ -39,4 +39,4 @@ def _redirect(other: Route, domain: str) -> Route:
 
 
 def _conflicts(part: Route, route: Route) -> bool:
-    return route_table.conflict(route, [part]) is not None
+    return route_keys.conflict(route, [part]) is not None

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
-from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
+from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
 
 FILE = "candidates.map"
 SLOTS = 60

@@ -14,8 +14,8 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import ServerState
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
+from jenkins_proxy.proxy.haproxy.names import NO_ROUTE
 from jenkins_proxy.proxy.haproxy.render import DESCRIPTION
-from jenkins_proxy.proxy.haproxy.route_table import NO_ROUTE
 
 _KEPT = 500
 # `[ALERT]    (1234) : config : parsing [haproxy.cfg:6] : …`

@@ -15,8 +15,10 @@ from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, rou
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.entry import access_log
 from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST
+from jenkins_proxy.proxy.haproxy.names import NO_ROUTE, backend_name, server_name
 from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
+from jenkins_proxy.proxy.haproxy.route_keys import NO_HOST, PART_OF_HOST
+from jenkins_proxy.proxy.haproxy.route_table import Table
 from jenkins_proxy.proxy.haproxy.template import milliseconds, template, word
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.route_options.http_values import parse_header
@@ -149,16 +151,14 @@ def _head(backends: Sequence[Backend], options: Options) -> tuple[Mapping[str, s
         options=options,
         users=users,
         keyed=keyed,
-        by_host=any(
-            search.table.levels[0].depth != route_table.NO_HOST for search in (users, *keyed) if search.table.levels
-        ),
+        by_host=any(search.table.levels[0].depth != NO_HOST for search in (users, *keyed) if search.table.levels),
         candidates=candidate_map.FILE,
         slots=candidate_map.SLOTS,
         candidate_header=CANDIDATE_HEADER,
         tcp=[(bind, route_table.connections(public.values(), bind.rpartition(":")[2])) for bind in options.tcp_binds],
-        no_host=route_table.NO_HOST,
-        part_of_host=route_table.PART_OF_HOST,
-        no_route=route_table.NO_ROUTE,
+        no_host=NO_HOST,
+        part_of_host=PART_OF_HOST,
+        no_route=NO_ROUTE,
         probe_file=PROBE_FILE,
         own_headers=OWN_HEADERS,
         probe_header=PROBE_HEADER,
@@ -199,7 +199,7 @@ def _block(backend: Backend, options: Options) -> str:
     ]
     held = backend.held_route
     return template("tcp.cfg.j2" if backend.route.tcp else "backend.cfg.j2").render(
-        name=route_table.backend_name(backend.route.service),
+        name=backend_name(backend.route.service),
         route=backend.route,
         special=_is_special(backend.route) or (held is not None and _is_special(held)),
         held=held or backend.route,

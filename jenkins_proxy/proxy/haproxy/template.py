@@ -9,7 +9,7 @@ import jinja2
 
 from jenkins_proxy import regular_expressions
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.haproxy.route_table import server_name
+from jenkins_proxy.proxy.haproxy.names import server_name
 from jenkins_proxy.resources import resource
 from jenkins_proxy.route_options.http_values import FETCHES
 

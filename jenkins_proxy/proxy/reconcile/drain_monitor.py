@@ -11,8 +11,8 @@ from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import ServerState, addresses
+from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.heartbeat import Heartbeat
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
-from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
+from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
 
 _MAINTENANCE = 0x1 | 0x2 | 0x4 | 0x20
 _CHECK_ENABLED = 0x4

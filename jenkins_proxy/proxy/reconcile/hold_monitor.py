@@ -7,8 +7,8 @@ import contextlib
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.haproxy.backend import ServerState
+from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.route_table import backend_name, server_name
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.timing import DEFAULT, Timing

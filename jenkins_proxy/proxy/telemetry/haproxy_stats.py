@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.proxy.haproxy.route_table import backend_name
+from jenkins_proxy.proxy.haproxy.names import backend_name
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 COMMAND = "show stat -1 2 -1"

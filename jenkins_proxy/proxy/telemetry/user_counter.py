@@ -22,8 +22,8 @@ from typing import TypeVar
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.proxy.haproxy import ring
+from jenkins_proxy.proxy.haproxy.names import backend_name
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.route_table import backend_name
 from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class, failed
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline

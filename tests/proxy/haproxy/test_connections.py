@@ -11,7 +11,7 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import route_table
+from jenkins_proxy.proxy.haproxy import route_keys, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.options import Options
 from jenkins_proxy.proxy.haproxy.process import HAProxy
@@ -54,7 +54,7 @@ def test_a_name_may_be_meant_without_those_below_it():
     ],
 )
 def test_one_service_has_a_port_or_a_name_at_it(one, other, where):
-    found = route_table.conflict(one, [other])
+    found = route_keys.conflict(one, [other])
     assert (found and (found[0].domain, found[0].path)) == where
 
 
