@@ -19,7 +19,7 @@ from jenkins_proxy.proxy.discovery.route_readiness import Readiness
 from jenkins_proxy.proxy.draining import Draining
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
-from jenkins_proxy.proxy.haproxy.diff import difference, means
+from jenkins_proxy.proxy.haproxy.diff import means
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.models import (
@@ -31,8 +31,8 @@ from jenkins_proxy.proxy.models import (
     Removal,
     RouteState,
 )
+from jenkins_proxy.proxy.preview import Preview
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
-from jenkins_proxy.proxy.reconcile.instances import new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
@@ -77,6 +77,7 @@ class ProxyService:
         self._timing = timing
         self._tasks = tasks
         self._bug = ""
+        self._preview = Preview(desired, applier)
         draining = Draining(
             desired,
             loop,
@@ -125,10 +126,10 @@ class ProxyService:
             drained_ids = self._desired.drained_ids(service)
             admission.refuse_empty(route, instances, drained_ids, self._desired.hosts.resolve)
         if dry_run:
-            return await self._preview(route, instances, taken)
+            return await self._preview.put(route, instances, taken)
         before = self._applier.running.get(service)
         if before is None or before.route != route:
-            await self._applier.check(self._backend(route, instances))
+            await self._applier.check(self._preview.backend(route, instances))
         readiness = await self._wait_ready(route, instances, before, allow_empty, wait)
         read = time.monotonic()
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
@@ -197,9 +198,7 @@ class ProxyService:
     def removal(self, service: str) -> str:
         """How the configuration would change without a route. :raises NotRoutedError: there is none (404)."""
         self._existing(service)
-        backends = self._desired.backends(self._desired.services, self._applier.running)
-        backends.pop(service, None)
-        return difference(self._applier.text(), self._applier.text(backends))
+        return self._preview.remove(service)
 
     async def reload(self) -> None:
         """Render and reload although nothing changed (Docker Flow: Proxy's ``reload``).
@@ -246,24 +245,6 @@ class ProxyService:
         """A task of the daemon ended by an error that nobody expected: the state shows it from now on."""
         self._bug = f"a part of the daemon ended by a bug: {error!r}"
 
-    async def _preview(
-        self, route: Route, instances: Sequence[Instance], taken: Mapping[str, Route | None]
-    ) -> RouteState:
-        backend = self._backend(route, instances)
-        await self._applier.check(backend)
-        running = self._applier.running
-        backends = {**self._desired.backends(self._desired.services, running), route.service: backend}
-        for service, left in taken.items():
-            other = backends.pop(service)
-            backends |= {service: dataclasses.replace(other, route=left)} if left else {}
-        return RouteState(
-            route,
-            version=self._desired.version(route.service),
-            instances=self._desired.served(route.service, instances, backend),
-            applied=means(running.get(route.service), backend),
-            diff=difference(self._applier.text(), self._applier.text(backends)),
-        )
-
     async def _wait_ready(
         self,
         route: Route,
@@ -287,11 +268,6 @@ class ProxyService:
 
     async def _wait_peers(self, goal: Goal, seconds: float | None) -> Mapping[str, Progress]:
         return await self._peers.wait(goal, self._timing.proxies_wait if seconds is None else seconds)
-
-    def _backend(self, route: Route, instances: Sequence[Instance]) -> Backend:
-        """What would serve for a route that is new."""
-        drained_ids = self._desired.drained_ids(route.service)
-        return new_backend(route, instances, drained_ids, self._desired.hosts.resolve)
 
     def _existing(self, service: str) -> None:
         if not self._desired.routes_of(service):
