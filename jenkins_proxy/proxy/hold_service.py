@@ -208,7 +208,7 @@ class HoldService:
             not_ready = {
                 address
                 for name in self._desired.names_of(request.route.service)
-                for address in self._desired.not_ready(name)
+                for address in self._desired.instances.not_ready(name)
             }
             before = proven([own.address for own in instances if own.address not in not_ready], current)
         else:

@@ -99,7 +99,7 @@ class HoldWatcher:
     def _mark_ready(self, hold: Hold) -> None:
         """What a deploy has promoted serves on when its hold ends, whatever the route's own check would say of it."""
         for name in self._desired.names_of(hold.service):
-            known = self._desired.known_instances(name)
+            known = self._desired.instances.known(name)
             self._readiness.mark_ready(name, [identity(own) for own in known if own.address in hold.serving])
 
     def _publish(self, service: str, before: Hold | None, after: Hold | None) -> None:

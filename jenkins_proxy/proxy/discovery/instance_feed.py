@@ -68,15 +68,15 @@ class InstanceFeed:
         if instances:
             # Whoever is new is known at once, beside those that are missed: HAProxy's own check says if they are gone.
             new = {instance.address for instance in instances}
-            missed = (own for own in self._desired.known_instances(registry_name) if own.address not in new)
+            missed = (own for own in self._desired.instances.known(registry_name) if own.address not in new)
             self.take(registry_name, [*instances, *missed], notified_at)
         self._doubted[registry_name] = instances
 
     def take(self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0) -> None:
         """Believe these to be the instances of a service."""
         self._doubted.pop(registry_name, None)
-        before = self._desired.known_instances(registry_name)
-        if not self._desired.take_instances(registry_name, instances):
+        before = self._desired.instances.known(registry_name)
+        if not self._desired.instances.take(registry_name, instances):
             return
         self._readiness.check(registry_name, before, instances, notified_at)
         services = self._desired.services_of(registry_name)
@@ -94,7 +94,7 @@ class InstanceFeed:
 
     def _believable(self, registry_name: str, instances: Sequence[Instance]) -> bool:
         """Whether a report leaves an instance that users may meet, where there was one."""
-        before = {instance.address for instance in self._desired.known_instances(registry_name)}
+        before = {instance.address for instance in self._desired.instances.known(registry_name)}
         now = {instance.address for instance in instances}
         for service in self._desired.services_of(registry_name):
             hold = self._desired.holds.get(service)

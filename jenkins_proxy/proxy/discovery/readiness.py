@@ -120,7 +120,7 @@ class ReadinessGate:
         who = identity(instance)
         if who in self._waiting.get(registry_name, {}):
             return False
-        return any(identity(known) == who for known in self._desired.known_instances(registry_name))
+        return any(identity(known) == who for known in self._desired.instances.known(registry_name))
 
     def mark_ready(self, registry_name: str, ready: Collection[Identity]) -> None:
         """These have answered: they need not be asked."""
@@ -189,7 +189,7 @@ class ReadinessGate:
 
     def _waits(self, own: _Waiting) -> bool:
         """Whether it is needed still, and has not been marked ready; a critical one waits for its own check."""
-        if not self._desired.known_instances(own.registry_name):
+        if not self._desired.instances.known(own.registry_name):
             return False
         current = self._waiting.get(own.registry_name, {}).get(identity(own.instance))
         return current is own and not _critical(own.instance)
@@ -253,7 +253,7 @@ class ReadinessGate:
         else:
             self._waiting.pop(registry_name, None)
         since = {own.instance.address: own.since for own in waiting.values() if not _critical(own.instance)}
-        self._desired.set_not_ready(registry_name, since)
+        self._desired.instances.set_not_ready(registry_name, since)
 
 
 def identity(instance: Instance) -> Identity:

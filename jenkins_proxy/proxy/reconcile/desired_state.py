@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState, addresses
@@ -12,6 +12,7 @@ from jenkins_proxy.proxy.models import RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
+from jenkins_proxy.proxy.reconcile.instance_table import InstanceTable
 from jenkins_proxy.proxy.reconcile.instances import as_served, drained, fit, live, outside, ready_servers
 from jenkins_proxy.proxy.reconcile.route_merge import merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
@@ -24,6 +25,7 @@ class DesiredState:
     :param holds: that were known before this start.
     :ivar holds: what deploys keep from users.
     :ivar hosts: the numeric addresses behind host names.
+    :ivar instances: what the registry reports of its services.
     :ivar store_id: identifies the store that the routes are from.
     :ivar index: of the store when its routes were read last; ``drains_index`` its drains.
     :ivar removed: when routes were removed, for a day, in milliseconds since 1970.
@@ -49,9 +51,8 @@ class DesiredState:
         self.removed: dict[str, int] = dict(stored.removed)
         self.returned: dict[str, int] = {}
         self._removed: dict[str, int] = {}
-        self._instances: dict[str, tuple[Instance, ...]] = {}
+        self.instances = InstanceTable()
         self._reported: set[str] = set()
-        self._not_ready: dict[str, Mapping[Address, float]] = {}
         self._behind: dict[str, list[str]] = {}
         self._sort()
 
@@ -149,18 +150,6 @@ class DesiredState:
         self.holds.end(service, version)
         self._sort()
 
-    def known_instances(self, registry_name: str) -> tuple[Instance, ...]:
-        """The instances of a service of the registry; none where it has not reported."""
-        return self._instances.get(registry_name, ())
-
-    def take_instances(self, registry_name: str, instances: Sequence[Instance]) -> bool:
-        """Take the instances of a service. :return: whether they differ from what was known."""
-        reported = tuple(instances)
-        if self._instances.get(registry_name) == reported:
-            return False
-        self._instances[registry_name] = reported
-        return True
-
     def take_restored(self, registry_name: str) -> frozenset[Address]:
         """The numeric addresses that served before this start, for the first report of a service; after it none."""
         if registry_name in self._reported:
@@ -168,24 +157,9 @@ class DesiredState:
         self._reported.add(registry_name)
         return frozenset().union(*(_serving(self._restored.get(name, {})) for name in self.services_of(registry_name)))
 
-    def set_not_ready(self, registry_name: str, since: Mapping[Address, float]) -> None:
-        """Say which instances of a service of the registry have not answered yet: they shall not serve.
-
-        :param since: the monotonic time since which each has not.
-        """
-        if since:
-            self._not_ready[registry_name] = since
-        else:
-            self._not_ready.pop(registry_name, None)
-
-    def not_ready(self, registry_name: str) -> Mapping[Address, float]:
-        """The instances of a service of the registry that have not answered yet, and since when."""
-        return self._not_ready.get(registry_name, {})
-
     def forget_instances(self) -> None:
-        """Forget what no route needs: when one needs it again, it would be old."""
-        needed = self.registry_names
-        self._instances = {name: own for name, own in self._instances.items() if name in needed}
+        """Forget the instances that no route needs."""
+        self.instances.keep(self.registry_names)
 
     def take_drains(self, drains: Drains, index: int) -> set[str]:
         """Take all drains.
@@ -221,7 +195,7 @@ class DesiredState:
         known: list[Instance] = []
         for route in self.routes_of(service):
             external = outside(route)
-            own = (external,) if external else self._instances.get(route.registry_name)
+            own = (external,) if external else self.instances.reported(route.registry_name)
             if own is None:
                 return None
             known += (instance for instance in own if instance not in known)
@@ -237,7 +211,7 @@ class DesiredState:
         instances = self.instances_of(service)
         if instances is None:
             return restored_backend(route, hold, before) if hold else Backend(self.routes[service].route, before)
-        not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
+        not_ready = {address for name in self.names_of(service) for address in self.instances.not_ready(name)}
         able = fit(instances, self.drained_ids(service), self.hosts.resolve, before)
         if hold:
             down = self.holds.down(service)
@@ -255,7 +229,7 @@ class DesiredState:
         instances, hold = self.instances_of(service), self.holds.get(service)
         if instances is None or hold and hold.promoted:
             return True
-        not_ready = {address for name in self.names_of(service) for address in self.not_ready(name)}
+        not_ready = {address for name in self.names_of(service) for address in self.instances.not_ready(name)}
         if any(instance.address in not_ready for instance in live(instances)):
             return True
         return bool(addresses(self._backend(service, {service: running} if running else {}), ServerState.SERVING))
@@ -282,7 +256,7 @@ class DesiredState:
         )
 
     def _waiting(self, instance: Instance, now: float) -> float:
-        since = self.not_ready(instance.service).get(instance.address)
+        since = self.instances.not_ready(instance.service).get(instance.address)
         # Not 0, which one has that has answered.
         return 0.0 if since is None else max(now - since, 0.001)
 

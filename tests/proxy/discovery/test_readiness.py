@@ -88,8 +88,8 @@ async def gate(route, restored, timing):
     tasks.start(made.run())
 
     def report(*instances: Instance, notified_at: float = 7.0) -> None:
-        before = desired.known_instances("books")
-        desired.take_instances("books", instances)
+        before = desired.instances.known("books")
+        desired.instances.take("books", instances)
         made.check("books", before, instances, notified_at)
 
     made.report = report
@@ -99,7 +99,7 @@ async def gate(route, restored, timing):
 
 
 def waiting(gate) -> set[Address]:
-    return set(gate.desired.not_ready("books"))
+    return set(gate.desired.instances.not_ready("books"))
 
 
 def changed(instance: Instance, **change) -> Instance:

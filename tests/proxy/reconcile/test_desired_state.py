@@ -48,7 +48,7 @@ def knowing(route: Route = BOOKS, restored=(), drained_ids=None) -> DesiredState
 def test_what_serves(instances, serving, expected):
     desired = knowing()
     if instances is not None:
-        desired.take_instances("books", instances)
+        desired.instances.take("books", instances)
     backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, serving)})["books"]
     assert set(backend.servers) == expected
 
@@ -70,8 +70,8 @@ def test_what_serves(instances, serving, expected):
 def test_whether_users_wait_for_an_instance(instances, not_ready, serving, awaits):
     desired = knowing()
     if instances is not None:
-        desired.take_instances("books", instances)
-    desired.set_not_ready("books", dict.fromkeys(not_ready, 1.0))
+        desired.instances.take("books", instances)
+    desired.instances.set_not_ready("books", dict.fromkeys(not_ready, 1.0))
     assert desired.awaits_instances("books", Backend.serving(BOOKS, serving)) is awaits
     assert desired.awaits_instances("users", None) is False
 
@@ -87,7 +87,7 @@ def test_whether_users_wait_for_an_instance(instances, not_ready, serving, await
 )
 def test_drained_instances_do_not_serve(status, drained_ids, expected):
     desired = knowing(drained_ids=drained_ids)
-    desired.take_instances("books", [instance(A, status), instance(B, status)])
+    desired.instances.take("books", [instance(A, status), instance(B, status)])
     backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, [A, B])})["books"]
     assert set(backend.servers) == expected
 
@@ -105,16 +105,16 @@ def test_drained_instances_do_not_serve(status, drained_ids, expected):
 )
 def test_who_has_not_answered_does_not_serve(instances, waiting, serving, expected):
     desired = knowing()
-    desired.take_instances("books", instances)
-    desired.set_not_ready("books", dict.fromkeys(waiting, 1.0))
+    desired.instances.take("books", instances)
+    desired.instances.set_not_ready("books", dict.fromkeys(waiting, 1.0))
     backend = desired.backends(["books"], {"books": Backend.serving(BOOKS, serving)})["books"]
     assert set(backend.servers) == expected
 
 
 def test_who_has_not_answered_is_shown_so():
     desired = knowing()
-    desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
-    desired.set_not_ready("books", {B: time.monotonic() - 14})
+    desired.instances.take("books", [instance(A), instance(B), instance(C, CRITICAL)])
+    desired.instances.set_not_ready("books", {B: time.monotonic() - 14})
     served = desired.state("books", Backend.serving(BOOKS, [A])).instances
     assert [own.state for own in served] == ["serving", "waiting", "waiting"]
     assert served[1].waiting_seconds == pytest.approx(14, abs=1)
@@ -124,14 +124,14 @@ def test_who_has_not_answered_is_shown_so():
 def test_after_a_start_what_served_before_serves_until_the_registry_tells():
     desired = knowing(restored=[A, B])
     assert set(desired.backends(["books"], {})["books"].servers) == {A, B}
-    desired.take_instances("books", [instance(A)])
+    desired.instances.take("books", [instance(A)])
     assert set(desired.backends(["books"], {})["books"].servers) == {A}
 
 
 def test_a_color_has_the_instances_of_its_own_name():
     desired = knowing(Route("books", ("/books",), color="green"))
-    desired.take_instances("books", [instance(A)])
-    desired.take_instances("books-green", [instance(B)])
+    desired.instances.take("books", [instance(A)])
+    desired.instances.take("books-green", [instance(B)])
     assert desired.registry_names == {"books-green"}
     assert desired.backends(["books"], {})["books"].servers.keys() == {B}
 
@@ -154,7 +154,7 @@ def test_an_outbound_host_needs_no_registry():
 def test_marks_that_outlived_their_instance(instances, outlived):
     desired = knowing(drained_ids={B: "id"})
     if instances is not None:
-        desired.take_instances("books", instances)
+        desired.instances.take("books", instances)
     assert desired.outlived_drains("books") == outlived
 
 
@@ -246,7 +246,7 @@ def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
 
 def test_the_state_tells_what_serves_and_what_drains():
     desired = knowing(drained_ids={B: "id"})
-    desired.take_instances("books", [instance(A), instance(B), instance(C, CRITICAL)])
+    desired.instances.take("books", [instance(A), instance(B), instance(C, CRITICAL)])
     state = desired.state("books", Backend(BOOKS, {A: ServerState.SERVING, B: ServerState.DRAINING}))
     assert [(one.instance.address, one.serving, one.draining) for one in state.instances] == [
         (A, True, False),
