@@ -124,7 +124,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy.proxy import container_environ
     from jenkins_proxy.proxy.api import environ_services
-    from jenkins_proxy.proxy.haproxy import options as haproxy_options
+    from jenkins_proxy.proxy.haproxy.config import options as haproxy_options
     from jenkins_proxy.proxy.options import Options
 
     for option, value in (("--registry-listen", args.registry_listen), ("--ip", args.ip)):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
-from jenkins_proxy.proxy.haproxy import route_keys
+from jenkins_proxy.proxy.haproxy.config import route_keys
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile.instances import Resolve, drained

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jenkins_proxy.errors import UsageError, root_cause
-from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
+from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
 from jenkins_proxy.route_options import docker_flow
 from jenkins_proxy.route_options.passwords import sha512_hash
 from jenkins_proxy.route_options.query import FALSE, TRUE, Query

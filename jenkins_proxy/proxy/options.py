@@ -14,7 +14,7 @@ from jenkins_proxy.proxy.access.callers import ClientRoles
 from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api.docker_flow_params import Reconfigure
 from jenkins_proxy.proxy.certificates.compose import CertificateOptions
-from jenkins_proxy.proxy.haproxy import options as haproxy_options
+from jenkins_proxy.proxy.haproxy.config import options as haproxy_options
 from jenkins_proxy.proxy.timing import Timing
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import route_keys
+from jenkins_proxy.proxy.haproxy.config import route_keys
 
 
 def remainders(route: Route, others: Iterable[Route]) -> Mapping[str, Route | None]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
 from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
-from jenkins_proxy.proxy.haproxy.options import Timeouts
+from jenkins_proxy.proxy.haproxy.config.options import Timeouts
 from jenkins_proxy.route_options.docker_flow import REFUSED
 from jenkins_proxy.route_options.query import Query
 from jenkins_proxy.route_options.table import OPTIONS

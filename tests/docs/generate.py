@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jenkins_proxy import cli
-from jenkins_proxy.proxy.haproxy.options import Timeouts
+from jenkins_proxy.proxy.haproxy.config.options import Timeouts
 from jenkins_proxy.route_options.table import OPTIONS
 from jenkins_proxy.settings import SETTINGS
 from tests.docs import compose, docker_flow, markdown, rooms, sources

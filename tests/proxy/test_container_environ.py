@@ -11,9 +11,9 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy import container_environ
 from jenkins_proxy.proxy.container_environ import ContainerEnviron
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.render import render
-from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
+from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
 from tests.fixtures.route_values import SHA512
 
 USERS = {"USERS": f"ann:{SHA512}", "USERS_PASS_ENCRYPTED": "true"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
+from jenkins_proxy.proxy.haproxy.config.render import PROBE_HEADER
 from jenkins_proxy.proxy.hold_service import HoldState
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import Progress, ProxyState, Removal, RouteState, ServedInstance

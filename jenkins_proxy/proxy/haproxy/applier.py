@@ -12,10 +12,10 @@ from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy import diff
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.config.render import Rendered, Renderer, render
 from jenkins_proxy.proxy.haproxy.diff import Change, ServerChange
 from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Rendered, Renderer, render
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.validation import few

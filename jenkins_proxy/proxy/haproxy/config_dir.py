@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
-from jenkins_proxy.proxy.haproxy.render import CONFIG, PROBE_FILE, Rendered
+from jenkins_proxy.proxy.haproxy.config.render import CONFIG, PROBE_FILE, Rendered
 from jenkins_proxy.proxy.haproxy.ring import COUNTED_MAP, counted_text
 
 GOOD = CONFIG + ".good"

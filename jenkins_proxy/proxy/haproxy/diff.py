@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import candidate_map
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.config import candidate_map
+from jenkins_proxy.proxy.haproxy.config.render import server_options
 from jenkins_proxy.proxy.haproxy.names import backend_name, server_name
-from jenkins_proxy.proxy.haproxy.render import server_options
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
 
 

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import ServerState
+from jenkins_proxy.proxy.haproxy.config.render import DESCRIPTION
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.names import NO_ROUTE
-from jenkins_proxy.proxy.haproxy.render import DESCRIPTION
 
 _KEPT = 500
 # `[ALERT]    (1234) : config : parsing [haproxy.cfg:6] : …`

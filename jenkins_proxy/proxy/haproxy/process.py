@@ -13,12 +13,12 @@ from jenkins_proxy import processes
 from jenkins_proxy.aio import cancel_all
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.haproxy import child, output, program
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import CONFIG, Rendered
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
 from jenkins_proxy.proxy.haproxy.entry.log_file import LogFile
 from jenkins_proxy.proxy.haproxy.in_flight import InFlight
 from jenkins_proxy.proxy.haproxy.master import Master
-from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.render import CONFIG, Rendered
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 

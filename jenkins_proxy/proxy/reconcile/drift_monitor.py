@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.proxy.events import EventBus
-from jenkins_proxy.proxy.haproxy import candidate_map
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.config import candidate_map
+from jenkins_proxy.proxy.haproxy.config.render import PROBE_FILE
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import PROBE_FILE
 from jenkins_proxy.proxy.reconcile import drift
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.timing import DEFAULT, Timing

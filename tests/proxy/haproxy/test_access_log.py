@@ -13,11 +13,11 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.entry.access_log import CLF, JSON, AccessLog
 from jenkins_proxy.proxy.haproxy.entry.options import Entry
-from jenkins_proxy.proxy.haproxy.options import Options
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import render
 from jenkins_proxy.proxy.timing import Timing
 
 CLF_LINE = re.compile(

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import candidate_map, diff
+from jenkins_proxy.proxy.haproxy import diff
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.config import candidate_map
 from jenkins_proxy.proxy.haproxy.diff import KeyChange, Plan, RouteChange, ServerChange
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME
 

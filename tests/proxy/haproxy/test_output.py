@@ -10,10 +10,10 @@ from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
-from jenkins_proxy.proxy.haproxy.options import Options
 from jenkins_proxy.proxy.haproxy.output import access_log
-from jenkins_proxy.proxy.haproxy.render import render
 
 REFUSED = """\
 [NOTICE]   (99) : haproxy version is 2.6.12-1+deb12u4

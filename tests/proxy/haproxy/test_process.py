@@ -14,9 +14,9 @@ import pytest
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import render
 
 
 class Child(HAProxy):

@@ -14,7 +14,7 @@ from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.reconcile import drift
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState

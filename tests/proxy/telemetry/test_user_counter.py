@@ -12,9 +12,9 @@ from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import PROBE_HEADER
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import PROBE_HEADER
 from jenkins_proxy.proxy.telemetry.user_counter import UserCounter
 
 BOOKS = Route("books", ("/",))

@@ -10,8 +10,8 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.render import render
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from tests.fixtures import fuzz
 
 BOOKS = Backend.serving(

@@ -11,7 +11,7 @@ import pytest
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.controller import Controller
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 

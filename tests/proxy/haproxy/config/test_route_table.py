@@ -6,7 +6,7 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import route_keys, route_table
+from jenkins_proxy.proxy.haproxy.config import route_keys, route_table
 
 
 def test_levels_go_from_the_host_to_its_shortest_suffix_and_then_to_any_host():

@@ -11,15 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import candidate_map, ring, route_defaults, route_table
+from jenkins_proxy.proxy.haproxy import ring
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.config import candidate_map, route_defaults, route_table
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.route_keys import NO_HOST, PART_OF_HOST
+from jenkins_proxy.proxy.haproxy.config.route_table import Table
+from jenkins_proxy.proxy.haproxy.config.template import milliseconds, template, word
 from jenkins_proxy.proxy.haproxy.entry import access_log
 from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST
 from jenkins_proxy.proxy.haproxy.names import NO_ROUTE, backend_name, server_name
-from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.route_keys import NO_HOST, PART_OF_HOST
-from jenkins_proxy.proxy.haproxy.route_table import Table
-from jenkins_proxy.proxy.haproxy.template import milliseconds, template, word
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.route_options.http_values import parse_header
 

@@ -11,11 +11,11 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import route_keys, route_table
 from jenkins_proxy.proxy.haproxy.backend import Backend
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config import route_keys, route_table
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import render
 from jenkins_proxy.route_options.table import check_route
 
 

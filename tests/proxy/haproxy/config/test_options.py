@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.haproxy.options import Timeouts
+from jenkins_proxy.proxy.haproxy.config.options import Timeouts
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "soon", "inf", "nan", "1e99"])

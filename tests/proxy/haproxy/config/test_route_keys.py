@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy import route_keys
+from jenkins_proxy.proxy.haproxy.config import route_keys
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.haproxy import candidate_map
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess
+from jenkins_proxy.proxy.haproxy.config import candidate_map
 
 BOOKS = Route("books", ("/books",))
 KEY = "ab" * 32

@@ -10,9 +10,9 @@ import pytest
 
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
-from jenkins_proxy.proxy.haproxy.options import Options
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import render
 from tests.fixtures.route_values import HEADER, SHA512
 
 ROUTES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.haproxy.template import argument, quoted, word
+from jenkins_proxy.proxy.haproxy.config.template import argument, quoted, word
 
 
 @pytest.mark.parametrize("value", ["a'b", "a\nb", "a\x00b", "\u00e9"])

@@ -13,8 +13,8 @@ from jenkins_proxy.docker_flow_import import from_json
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api import bodies, docker_flow_params
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
-from jenkins_proxy.proxy.haproxy.options import Options
-from jenkins_proxy.proxy.haproxy.render import render
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.route_options.labels import with_labels
 from jenkins_proxy.route_options.option import Kind
 from jenkins_proxy.route_options.query import Query

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.haproxy.names import NO_ROUTE, backend_name
-from jenkins_proxy.proxy.haproxy.route_keys import (
+from jenkins_proxy.proxy.haproxy.config.route_keys import (
     CONNECTIONS,
     DEFAULT,
     EXACT,
@@ -37,6 +36,7 @@ from jenkins_proxy.proxy.haproxy.route_keys import (
     in_order,
     keys,
 )
+from jenkins_proxy.proxy.haproxy.names import NO_ROUTE, backend_name
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.haproxy import route_defaults
+from jenkins_proxy.proxy.haproxy.config import route_defaults
+from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.entry.options import Entry
-from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
+from jenkins_proxy.proxy.haproxy.config.options import Options, Timeouts
+from jenkins_proxy.proxy.haproxy.config.render import Renderer, render
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.entry.options import Entry, Tls
-from jenkins_proxy.proxy.haproxy.options import Options, Timeouts
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.haproxy.render import Renderer, render
 from jenkins_proxy.validation import parse_address
 
 GOLDEN = Path(__file__).parent / "golden"
