@@ -18,14 +18,12 @@ from pathlib import Path
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import JenkinsProxyError
-from jenkins_proxy.proxy.counting import Counting
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy import names, output
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.config_dir import read_probe_key
 from jenkins_proxy.proxy.haproxy.process import HAProxy
-from jenkins_proxy.proxy.hold_service import HoldService
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.drain_monitor import DrainMonitor
@@ -37,7 +35,9 @@ from jenkins_proxy.proxy.reconcile.peers import Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_cache import RouteCache
 from jenkins_proxy.proxy.route_store import RouteStore
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.counting import Counting
+from jenkins_proxy.proxy.service.hold_service import HoldService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
 from jenkins_proxy.proxy.telemetry.user_counter import UserCounter
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 

@@ -39,13 +39,13 @@ from jenkins_proxy.proxy.certificates import compose
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.certificates.sharing import SHARED
 from jenkins_proxy.proxy.controller import Controller
-from jenkins_proxy.proxy.counting import COUNTS
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HOLDS
 from jenkins_proxy.proxy.options import Embedded, Options
 from jenkins_proxy.proxy.route_store import DRAINS, PROXIES, ROUTES
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.counting import COUNTS
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from jenkins_proxy.registrator.agent import run_agent

@@ -12,10 +12,8 @@ from jenkins_proxy import releases
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import RegistryError, UsageError
 from jenkins_proxy.model import Address, Instance, Route
-from jenkins_proxy.proxy.admission import refuse_unbound
 from jenkins_proxy.proxy.certificates.certificate import Certificate
 from jenkins_proxy.proxy.certificates.service import CertificateState
-from jenkins_proxy.proxy.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.holds import Hold, Holder
 from jenkins_proxy.proxy.models import (
     ConflictError,
@@ -29,6 +27,8 @@ from jenkins_proxy.proxy.models import (
     RouteState,
     ServedInstance,
 )
+from jenkins_proxy.proxy.service.admission import refuse_unbound
+from jenkins_proxy.proxy.service.hold_service import HoldRequest, HoldState
 from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
 from jenkins_proxy.releases import Release
 

@@ -54,7 +54,7 @@ from jenkins_proxy.proxy.api.openapi.operations import query_names
 from jenkins_proxy.proxy.api.params import refuse_unknown
 from jenkins_proxy.proxy.api.recording import Recorder
 from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError, NotCountedError, NotRoutedError
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 MAX_BODY = 256 * 1024

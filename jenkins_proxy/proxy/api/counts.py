@@ -10,7 +10,7 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies
 from jenkins_proxy.proxy.api.auth import guarded
-from jenkins_proxy.proxy.counting import Counting
+from jenkins_proxy.proxy.service.counting import Counting
 from jenkins_proxy.proxy.telemetry.user_counts import Counts
 from jenkins_proxy.route_options.query import Query
 

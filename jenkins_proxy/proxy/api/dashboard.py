@@ -19,7 +19,7 @@ from jenkins_proxy.proxy.api.certificates import certificates_json
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.models import ProxyState, RouteState
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
 from jenkins_proxy.proxy.telemetry import metrics
 from jenkins_proxy.proxy.telemetry.haproxy_stats import Traffic, TrafficReader
 from jenkins_proxy.resources import resource

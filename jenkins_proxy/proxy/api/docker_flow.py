@@ -20,8 +20,8 @@ from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.container_environ import SECRETS, users_secret
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.route_options.query import Query
 
 _PREFIX = "/v1/docker-flow-proxy"

@@ -11,8 +11,8 @@ from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import bodies, serializers
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.params import proxies_seconds
-from jenkins_proxy.proxy.hold_service import HoldRequest, HoldService
 from jenkins_proxy.proxy.holds import MAX_SECONDS, check_hash, check_holder, check_id
+from jenkins_proxy.proxy.service.hold_service import HoldRequest, HoldService
 from jenkins_proxy.route_options.query import Query
 
 _TIMEOUT = 1800.0

@@ -14,8 +14,8 @@ from jenkins_proxy.proxy.api.auth import Authenticator, guarded
 from jenkins_proxy.proxy.api.params import proxies_seconds, wait_seconds
 from jenkins_proxy.proxy.haproxy.diff import difference
 from jenkins_proxy.proxy.models import NotRoutedError, ProxyState, RouteState
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.route_options.query import Query
 
 _DRAIN = 30.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.config.render import PROBE_HEADER
-from jenkins_proxy.proxy.hold_service import HoldState
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import Progress, ProxyState, Removal, RouteState, ServedInstance
+from jenkins_proxy.proxy.service.hold_service import HoldState
 
 
 def route_json(state: RouteState, *, probe_key: str = "", diff: bool = False) -> dict[str, Any]:

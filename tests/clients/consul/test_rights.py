@@ -20,8 +20,9 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure import intent_log
 from jenkins_proxy.deployment.steps import hold, lock
 from jenkins_proxy.errors import RegistryError
-from jenkins_proxy.proxy import counting, hold_store, route_store
+from jenkins_proxy.proxy import hold_store, route_store
 from jenkins_proxy.proxy.certificates import sharing
+from jenkins_proxy.proxy.service import counting
 from jenkins_proxy.settings import resolve
 
 PARTS = (rights.PROXY, rights.REGISTRATOR, rights.DEPLOY)

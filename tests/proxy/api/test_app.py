@@ -22,7 +22,7 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from tests.proxy.conftest import PROGRESS

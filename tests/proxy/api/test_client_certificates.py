@@ -17,7 +17,7 @@ from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.routes import Routes
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from tests.fixtures.certificates import Authority
 
 SUBJECT = {

@@ -22,7 +22,7 @@ from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from tests.fixtures import wrong_json
 from tests.fixtures.call_tables import API, API_QUERIES
 

@@ -11,9 +11,9 @@ from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.holds import HoldRoutes
-from jenkins_proxy.proxy.hold_service import HoldRequest
 from jenkins_proxy.proxy.holds import Holder
 from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.service.hold_service import HoldRequest
 
 PATH = "/v1/routes/books-ms"
 HASH = "ab" * 32

@@ -32,7 +32,7 @@ from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.certificates.service import CertificateState
 from jenkins_proxy.proxy.events import Event, EventLog
 from jenkins_proxy.proxy.models import ConflictError, ProxyState
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
 from jenkins_proxy.proxy.telemetry.metrics import Meter
 from jenkins_proxy.route_options.query import Query

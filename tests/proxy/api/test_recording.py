@@ -15,7 +15,7 @@ from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.docker_flow import DockerFlow
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 
 PREFIX = "/v1/docker-flow-proxy"
 BOOKS = {"paths": ["/api/v1/books"]}

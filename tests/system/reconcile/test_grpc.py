@@ -8,8 +8,8 @@ import hashlib
 import pytest
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.hold_service import HoldRequest
 from jenkins_proxy.proxy.holds import Holder
+from jenkins_proxy.proxy.service.hold_service import HoldRequest
 from tests.fixtures.grpc import GrpcCaller
 
 CALLS = Route("calls", ("/greeter.",), proto="h2")

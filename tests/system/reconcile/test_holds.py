@@ -12,9 +12,9 @@ import signal
 import pytest
 
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.hold_service import HoldRequest
 from jenkins_proxy.proxy.holds import Holder, Phase
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME, ConflictError, InstanceState, NotRoutedError, Progress
+from jenkins_proxy.proxy.service.hold_service import HoldRequest
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 BOOKS = Route("books", ("/books",))

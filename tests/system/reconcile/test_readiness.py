@@ -9,7 +9,7 @@ import pytest
 
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.models import NONE, NotReadyError
-from jenkins_proxy.proxy.route_waiter import RouteWaiter
+from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.proxy.timing import Timing
 
 BOOKS = Route("books", ("/books",))

@@ -13,10 +13,8 @@ from collections.abc import Mapping, Sequence
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Instance, Route
-from jenkins_proxy.proxy import admission
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.discovery.route_readiness import Readiness
-from jenkins_proxy.proxy.draining import Draining
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import means
@@ -31,13 +29,15 @@ from jenkins_proxy.proxy.models import (
     Removal,
     RouteState,
 )
-from jenkins_proxy.proxy.preview import Preview
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
-from jenkins_proxy.proxy.take_over import remainders
+from jenkins_proxy.proxy.service import admission
+from jenkins_proxy.proxy.service.draining import Draining
+from jenkins_proxy.proxy.service.preview import Preview
+from jenkins_proxy.proxy.service.take_over import remainders
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 

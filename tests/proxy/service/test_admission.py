@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jenkins_proxy.model import CRITICAL, PASSING, WARNING, Address, Instance, Route
-from jenkins_proxy.proxy.admission import refuse_absent, refuse_conflict, refuse_empty, refuse_unready
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError
+from jenkins_proxy.proxy.service.admission import refuse_absent, refuse_conflict, refuse_empty, refuse_unready
 
 A, B, C = Address("10.0.0.1", 1), Address("lost.local", 2), Address("10.0.0.1", 0)
 GREEN = Route("books", ("/",), color="green")

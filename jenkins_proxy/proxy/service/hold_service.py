@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Instance, Route
-from jenkins_proxy.proxy import admission
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend
@@ -29,6 +28,7 @@ from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Peers
 from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.service import admission
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.take_over import remainders
+from jenkins_proxy.proxy.service.take_over import remainders
 
 ROUTE = Route("new", ("/a", "/b"))
 

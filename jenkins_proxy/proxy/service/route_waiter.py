@@ -8,7 +8,7 @@ from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError, RouteState
 from jenkins_proxy.proxy.reconcile.instances import live
-from jenkins_proxy.proxy.service import ProxyService
+from jenkins_proxy.proxy.service.proxy_service import ProxyService
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 from jenkins_proxy.retry import Deadline
 
