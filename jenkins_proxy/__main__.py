@@ -15,7 +15,7 @@ def main() -> int:
         print(__version__)
         return 0
     if "JENKINS_PROXY_STEP" in os.environ:
-        from jenkins_proxy.cli.step import main as run
+        from jenkins_proxy.cli.jenkins_step.run import main as run
     else:
         from jenkins_proxy.cli import main as run
     return run(sys.argv[1:])

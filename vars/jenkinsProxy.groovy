@@ -248,7 +248,7 @@ void shell(Map settings) {
     sh(label: titleOf('test', settings), script: script)
 }
 
-// key=value lines of jenkins_proxy/cli/step.py: the sandbox has no JSON parser.
+// key=value lines of jenkins_proxy/cli/jenkins_step/run.py: the sandbox has no JSON parser.
 Map answerOf(String lines) {
     Map answer = [exit: '0', problems: [], instances: [], timings: [:]]
     (lines ?: '').split('\n').each { line ->

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import jenkins_proxy
 from jenkins_proxy import settings
-from jenkins_proxy.cli import step_params
+from jenkins_proxy.cli.jenkins_step import params as step_params
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import JenkinsProxyError, Problems, Stopped, UsageError
 from jenkins_proxy.signals import raise_stopped

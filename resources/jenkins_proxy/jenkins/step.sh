@@ -1,8 +1,8 @@
 set +x
 # What vars/jenkinsProxy.groovy runs on the agent: it finds jenkins-proxy in the library's version and becomes it.
 # All values come from the environment, so this text is the same for every build. stderr is the console. stdout is the
-# answer in key=value lines (jenkins_proxy/cli/step.py), failures included: Jenkins drops the stdout of a script whose
-# exit code is not 0. POSIX sh only.
+# answer in key=value lines (jenkins_proxy/cli/jenkins_step/run.py), failures included: Jenkins drops the stdout of a
+# script whose exit code is not 0. POSIX sh only.
 
 version=$JENKINS_PROXY_VERSION
 directory=$PWD

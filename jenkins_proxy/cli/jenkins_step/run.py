@@ -19,7 +19,9 @@ from typing import Any
 from urllib.parse import quote
 
 from jenkins_proxy import cli, settings
-from jenkins_proxy.cli import step_params, step_summary, step_words
+from jenkins_proxy.cli.jenkins_step import params as step_params
+from jenkins_proxy.cli.jenkins_step import summary as step_summary
+from jenkins_proxy.cli.jenkins_step import words as step_words
 from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import JenkinsProxyError, Stopped

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jenkins_proxy import settings
-from jenkins_proxy.cli.step_params import camel
+from jenkins_proxy.cli.jenkins_step.params import camel
 
 # What a message quotes of docker is to be typed into a shell, or was: it stays as it is.
 _SHELL = (

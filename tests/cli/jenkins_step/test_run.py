@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from jenkins_proxy.cli.step import answer_lines
+from jenkins_proxy.cli.jenkins_step.run import answer_lines
 
 REPORT = {
     "service": "books-ms",

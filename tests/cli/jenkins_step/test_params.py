@@ -7,7 +7,8 @@ import re
 import pytest
 
 from jenkins_proxy import cli
-from jenkins_proxy.cli import deploy, step_params
+from jenkins_proxy.cli import deploy
+from jenkins_proxy.cli.jenkins_step import params as step_params
 from jenkins_proxy.errors import UsageError
 
 

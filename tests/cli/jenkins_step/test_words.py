@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jenkins_proxy.cli import step_words
+from jenkins_proxy.cli.jenkins_step import words as step_words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import html.parser
 
 import pytest
 
-from jenkins_proxy.cli import step_summary
+from jenkins_proxy.cli.jenkins_step import summary as step_summary
 from jenkins_proxy.deployment.phases import PHASES
 
 EVIL = "<script>alert('x')</script>\"onload='y'&amp;"
