@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -14,7 +14,7 @@ from jenkins_proxy.settings import Settings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Those of a deploy: a pipeline gives all three commands the same ones. What was deployed stands in the registry.
-    arguments.add_deploy(parser)
+    shared.add_deploy(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import __version__
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -14,7 +14,7 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_deploy(parser)
+    shared.add_deploy(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be done, and change nothing")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -13,15 +13,15 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
-    arguments.add_route(parser)
-    arguments.add_check(parser)
+    shared.add_service(parser)
+    shared.add_route(parser)
+    shared.add_check(parser)
     parser.add_argument(
         "--allow-empty", action="store_true", help="route the service even when no instance passes its checks"
     )
-    arguments.add_proxies(parser)
-    arguments.add_timeout(parser)
-    arguments.add_report(parser)
+    shared.add_proxies(parser)
+    shared.add_timeout(parser)
+    shared.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

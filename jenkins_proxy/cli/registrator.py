@@ -10,7 +10,7 @@ import asyncio
 import logging
 
 from jenkins_proxy.aio import cancel_all
-from jenkins_proxy.cli import daemon_arguments
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
 from jenkins_proxy.clients.docker import endpoint
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Laggards
 from jenkins_proxy.deployment.outcome import Outcome
@@ -16,9 +16,9 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
-    arguments.add_proxies(parser)
-    arguments.add_report(parser)
+    shared.add_service(parser)
+    shared.add_proxies(parser)
+    shared.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import DeployOptions
 from jenkins_proxy.deployment.outcome import Outcome
@@ -14,12 +14,12 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
-    arguments.add_check(parser, path=True)
-    arguments.add_users(parser)
-    arguments.add_timeout(parser)
-    arguments.add_lock(parser)
-    arguments.add_report(parser)
+    shared.add_service(parser)
+    shared.add_check(parser, path=True)
+    shared.add_users(parser)
+    shared.add_timeout(parser)
+    shared.add_lock(parser)
+    shared.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

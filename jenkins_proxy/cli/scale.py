@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -14,18 +14,18 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
+    shared.add_service(parser)
     parser.add_argument(
         "amount", type=values.amount, metavar="N|+N|-N", help="number of instances, or how many more or fewer"
     )
     parser.add_argument("--allow-empty", action="store_true", help="allow N to be 0")
-    arguments.add_compose(parser)
-    arguments.add_route(parser)
-    arguments.add_check(parser)
-    arguments.add_users(parser)
-    arguments.add_limits(parser, arguments.LONGER)
-    arguments.add_lock(parser)
-    arguments.add_report(parser)
+    shared.add_compose(parser)
+    shared.add_route(parser)
+    shared.add_check(parser)
+    shared.add_users(parser)
+    shared.add_limits(parser, shared.LONGER)
+    shared.add_lock(parser)
+    shared.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

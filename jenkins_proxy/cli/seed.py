@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console, json_wanted, print_json
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
 from jenkins_proxy.resources import resource
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the plan, and change nothing")
     parser.add_argument("--diff", action="store_true", help="show what changes in each job")
     parser.add_argument("--only", default="*", metavar="GLOB", help="only items whose path matches: teams/books/*")
-    arguments.add_report(parser)
+    shared.add_report(parser)
     _add_ownership(parser)
     group = parser.add_argument_group("requests to Jenkins")
     group.add_argument(

@@ -17,7 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jenkins_proxy.cli import access_arguments, daemon_arguments, entry_arguments, values
+from jenkins_proxy.cli.arguments import access as access_arguments
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
+from jenkins_proxy.cli.arguments import entry as entry_arguments
+from jenkins_proxy.cli.arguments import values
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import Stopped, UsageError
 from jenkins_proxy.settings import Settings

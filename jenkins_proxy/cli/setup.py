@@ -6,7 +6,7 @@ import argparse
 import sysconfig
 from pathlib import Path
 
-from jenkins_proxy.cli import daemon_arguments
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.installation import plan

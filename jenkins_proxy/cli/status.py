@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import arguments
+from jenkins_proxy.cli.arguments import shared
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.console import Console, print_json, print_text
@@ -14,7 +14,7 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser, optional=True)
+    shared.add_service(parser, optional=True)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import __version__
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
@@ -16,7 +16,7 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
+    shared.add_service(parser)
     _add_project(parser)
     group = parser.add_argument_group("what goes along")
     group.add_argument(
@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--with-sides", action="store_true", help="all services of the project go")
     group.add_argument("--volumes", action="store_true", help="their volumes go, too, and the data in them")
     group.add_argument("--no-proxy", action="store_true", help="do not touch the proxy: the route stays")
-    arguments.add_drain(parser.add_argument_group("users meanwhile"))
-    arguments.add_timeout(parser.add_argument_group("time limits"))
-    arguments.add_lock(parser)
+    shared.add_drain(parser.add_argument_group("users meanwhile"))
+    shared.add_timeout(parser.add_argument_group("time limits"))
+    shared.add_lock(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would go, and change nothing")
-    arguments.add_report(parser)
+    shared.add_report(parser)
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:

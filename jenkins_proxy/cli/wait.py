@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import arguments, values
+from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.outcome import Outcome, of_registry
 from jenkins_proxy.deployment.phases import Phases
@@ -14,7 +14,7 @@ from jenkins_proxy.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.add_service(parser)
+    shared.add_service(parser)
     parser.add_argument(
         "--instances",
         type=values.positive,
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="minimum number of passing instances (default: 1)",
     )
-    arguments.add_limits(parser)
-    arguments.add_report(parser)
+    shared.add_limits(parser)
+    shared.add_report(parser)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

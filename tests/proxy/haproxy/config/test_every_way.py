@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from jenkins_proxy.cli import reconfigure, values
+from jenkins_proxy.cli import reconfigure
+from jenkins_proxy.cli.arguments import values
 from jenkins_proxy.cli.jenkins_step import params as step_params
 from jenkins_proxy.docker_flow_import import from_json
 from jenkins_proxy.model import Address, Route

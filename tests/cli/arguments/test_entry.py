@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from jenkins_proxy.cli import entry_arguments
+from jenkins_proxy.cli.arguments import entry as entry_arguments
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from jenkins_proxy.cli import daemon_arguments
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Address
 

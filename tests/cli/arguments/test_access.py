@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy import settings
-from jenkins_proxy.cli import access_arguments
+from jenkins_proxy.cli.arguments import access as access_arguments
 from jenkins_proxy.errors import UsageError
 
 CHANGE = "c0ffee" * 4

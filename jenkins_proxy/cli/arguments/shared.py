@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from jenkins_proxy.cli.values import TIMEOUT, positive, seconds, statuses, time_limit, whole
+from jenkins_proxy.cli.arguments.values import TIMEOUT, positive, seconds, statuses, time_limit, whole
 from jenkins_proxy.deployment.context import AUTO, HOLD_TIMEOUT, STRATEGIES, Check
 from jenkins_proxy.deployment.timing import ALL, PROXIES, Timing
 from jenkins_proxy.orchestrator import base

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jenkins_proxy import validation
-from jenkins_proxy.cli import daemon_arguments, values
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
+from jenkins_proxy.cli.arguments import values
 from jenkins_proxy.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import argparse
 import pytest
 
 from jenkins_proxy import settings
-from jenkins_proxy.cli import deploy, values
+from jenkins_proxy.cli import deploy
+from jenkins_proxy.cli.arguments import values
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.errors import UsageError

@@ -27,7 +27,7 @@ _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 
 
 def check(args: argparse.Namespace) -> Check:
-    """How an instance proves itself, from the options of :func:`~jenkins_proxy.cli.arguments.add_check`."""
+    """How an instance proves itself, from the options of :func:`~jenkins_proxy.cli.arguments.shared.add_check`."""
     path = args.probe_path or args.check_path or ""
     timeout = Check().timeout if args.check_timeout is None else args.check_timeout
     return Check(path, args.check_status, args.check_host, timeout, args.check_count)
@@ -101,7 +101,7 @@ def check_project(args: argparse.Namespace) -> None:
 
 
 def deploy_options(args: argparse.Namespace, settings: Settings) -> DeployOptions:
-    """The request of a command that has all of :func:`~jenkins_proxy.cli.arguments.add_deploy`."""
+    """The request of a command that has all of :func:`~jenkins_proxy.cli.arguments.shared.add_deploy`."""
     return dataclasses.replace(
         request(args, None if args.no_proxy else route(args)),
         sides=tuple(args.side),
