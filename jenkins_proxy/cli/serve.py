@@ -126,7 +126,7 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 def _options(args: argparse.Namespace, settings: Settings) -> Options:
     from jenkins_proxy.proxy import container_environ
-    from jenkins_proxy.proxy.api import environ_services
+    from jenkins_proxy.proxy.api.docker_flow import environ_services
     from jenkins_proxy.proxy.haproxy.config import options as haproxy_options
     from jenkins_proxy.proxy.options import Options
 
@@ -222,7 +222,7 @@ def _state_dir() -> Path:
 def _warn(options: Options, settings: Settings) -> None:
     from jenkins_proxy.hostnames import is_loopback
     from jenkins_proxy.proxy import container_environ
-    from jenkins_proxy.proxy.api import environ_services
+    from jenkins_proxy.proxy.api.docker_flow import environ_services
 
     for warning in (*container_environ.warnings(os.environ), *environ_services.warnings(os.environ)):
         _LOG.warning("%s", warning)

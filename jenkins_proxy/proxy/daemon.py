@@ -23,14 +23,15 @@ from jenkins_proxy.hostnames import is_loopback
 from jenkins_proxy.proxy import state_dir
 from jenkins_proxy.proxy.access.audit import Audit
 from jenkins_proxy.proxy.access.registry_keys import RegistryKeys
-from jenkins_proxy.proxy.api import environ_services, sockets
+from jenkins_proxy.proxy.api import sockets
 from jenkins_proxy.proxy.api.app import Meta, application
 from jenkins_proxy.proxy.api.app import runner as app_runner
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.counts import UserCounts
 from jenkins_proxy.proxy.api.dashboard import Dashboard
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow import environ_services
+from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.releases import Releases

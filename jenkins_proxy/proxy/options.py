@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.access.callers import ClientRoles
 from jenkins_proxy.proxy.access.tokens import Tokens
-from jenkins_proxy.proxy.api.docker_flow_params import Reconfigure
+from jenkins_proxy.proxy.api.docker_flow.params import Reconfigure
 from jenkins_proxy.proxy.certificates.compose import CertificateOptions
 from jenkins_proxy.proxy.haproxy.config import options as haproxy_options
 from jenkins_proxy.proxy.timing import Timing

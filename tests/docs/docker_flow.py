@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.proxy.api.docker_flow_params import parse_reconfigure
+from jenkins_proxy.proxy.api.docker_flow.params import parse_reconfigure
 from jenkins_proxy.proxy.container_environ import HONOURED, PASSED_OVER
 from jenkins_proxy.proxy.haproxy.config.options import Timeouts
 from jenkins_proxy.route_options.docker_flow import REFUSED

@@ -24,7 +24,7 @@ from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
 from jenkins_proxy.proxy.api.certificates import Certificates
 from jenkins_proxy.proxy.api.dashboard import Dashboard
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.releases import Releases

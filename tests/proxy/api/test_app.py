@@ -17,7 +17,7 @@ from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.dashboard import Dashboard
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
 from jenkins_proxy.proxy.api.event_stream import EventStream
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog

@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.access.tokens import Token, Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator, guard_of
 from jenkins_proxy.proxy.api.certificates import Certificates
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
 from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.service.route_waiter import RouteWaiter

@@ -13,7 +13,8 @@ from jenkins_proxy.cli.arguments import values
 from jenkins_proxy.cli.jenkins_step import params as step_params
 from jenkins_proxy.docker_flow_import import from_json
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.api import bodies, docker_flow_params
+from jenkins_proxy.proxy.api import bodies
+from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
 from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerState
 from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.config.render import render

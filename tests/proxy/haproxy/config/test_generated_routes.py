@@ -10,7 +10,7 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.api.docker_flow_params import PARAMETERS
+from jenkins_proxy.proxy.api.docker_flow.params import PARAMETERS
 from jenkins_proxy.route_options.table import OPTIONS, check_route
 from tests.fixtures import fuzz_batches
 from tests.fixtures.fuzz_batches import PORTS

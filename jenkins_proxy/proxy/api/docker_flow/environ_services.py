@@ -13,8 +13,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError, UsageError
-from jenkins_proxy.proxy.api import docker_flow_params
-from jenkins_proxy.proxy.api.docker_flow_params import PARAMETERS, Reconfigure
+from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
+from jenkins_proxy.proxy.api.docker_flow.params import PARAMETERS, Reconfigure
 from jenkins_proxy.proxy.models import ConflictError
 from jenkins_proxy.route_options.docker_flow import MAX_DESTINATIONS
 from jenkins_proxy.route_options.query import Query

@@ -9,8 +9,8 @@ import pytest
 
 from jenkins_proxy.errors import JenkinsProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.api import environ_services
-from jenkins_proxy.proxy.api.docker_flow_params import PARAMETERS
+from jenkins_proxy.proxy.api.docker_flow import environ_services
+from jenkins_proxy.proxy.api.docker_flow.params import PARAMETERS
 
 GO_DEMO = {
     "DFP_SERVICE_1_SERVICE_NAME": "go-demo",

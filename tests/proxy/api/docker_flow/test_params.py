@@ -8,7 +8,7 @@ import pytest
 
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.proxy.api import docker_flow_params
+from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
 from jenkins_proxy.route_options import docker_flow
 from jenkins_proxy.route_options.query import Query
 from tests.fixtures.route_values import SHA512

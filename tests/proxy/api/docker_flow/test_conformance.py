@@ -10,7 +10,7 @@ from jenkins_proxy.proxy.access.tokens import Tokens
 from jenkins_proxy.proxy.api import app
 from jenkins_proxy.proxy.api.auth import Authenticator
 from jenkins_proxy.proxy.api.certificates import Certificates
-from jenkins_proxy.proxy.api.docker_flow import DockerFlow
+from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
 from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from tests.docs.docker_flow_exchanges import DIFFERENCES, EXCHANGES, Answer
 

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.callers import Role
-from jenkins_proxy.proxy.api import docker_flow_params
 from jenkins_proxy.proxy.api.auth import guarded
+from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
 from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.container_environ import SECRETS, users_secret
