@@ -20,15 +20,7 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.diff import means
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
-from jenkins_proxy.proxy.models import (
-    NONE,
-    ConflictError,
-    NotRoutedError,
-    Progress,
-    ProxyState,
-    Removal,
-    RouteState,
-)
+from jenkins_proxy.proxy.models import NONE, ConflictError, NotRoutedError, Progress, ProxyState, Removal, RouteState
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers

@@ -1,0 +1,191 @@
+"""Requests about keys in their order, sessions, locks and the numbers in queries."""
+
+from __future__ import annotations
+
+from tests.consul_server.same_as_consul.side_by_side import GONE, REGISTER, delete, get, put
+
+NOBODY = "11111111-1111-1111-1111-111111111111"
+SCENARIOS = {
+    "keys": [
+        put("kv/", "v"),
+        put("kv/diff/e", ""),
+        get("kv/diff/e"),
+        get("kv/diff/e?raw"),
+        put("kv/diff/f/g?flags=42", "vv"),
+        get("kv/diff/f/g"),
+        get("kv/diff/f/g?raw"),
+        get("kv/diff/f/g?pretty"),
+        put("kv/diff/ü b", "ü"),
+        get("kv/diff/ü b"),
+        get("kv/diff?recurse"),
+        get("kv/diff?keys"),
+        get("kv/diff/?keys&separator=/"),
+        get("kv/diff?keys&separator=/"),
+        get("kv/diff/none?keys"),
+        get("kv/diff/none?recurse"),
+        get("kv/diff/none"),
+        put("kv/diff/f/g?cas=1", "x"),
+        put("kv/diff/f/g?cas=0", "x"),
+        put("kv/diff/new?cas=0", "x"),
+        put("kv/diff/new?cas=7", "y"),
+        get("kv/diff/new?raw"),
+        put("kv/diff/f/g?cas=abc", "x"),
+        put("kv/diff/f/g?flags=abc", "x"),
+        put("kv/diff/f/g?cas=0&acquire=foo", "x"),
+        delete("kv/diff/f/g?cas=1"),
+        delete("kv/diff/f/g?cas=0"),
+        delete("kv/diff/nope?cas=7"),
+        delete("kv/diff/f?recurse&cas=1"),
+        delete("kv/diff/nope"),
+        delete("kv/diff/new"),
+        get("kv/diff/new"),
+        delete("kv/"),
+        delete("kv/diff?recurse"),
+        get("kv/diff?recurse"),
+    ],
+    "query options": [
+        put("kv/diff/o", "v"),
+        get("kv/diff/o?index=abc"),
+        get("kv/diff/o?index=1&wait=abc"),
+        get("kv/diff/o?index=0"),
+        get("kv/diff/o?index=1&wait=5"),
+        get("kv/diff/o?stale&consistent"),
+        get("kv/diff/o?stale"),
+        get("kv/diff/o?consistent"),
+        get("kv/diff/o?dc=dc1"),
+        get("kv/diff/o?dc=nope"),
+        delete("kv/diff/o"),
+    ],
+    "numbers": [
+        *(
+            put(REGISTER, f'{{"ID": "d1", "Name": "diff-a", "Check": {{"HTTP": "http://x", "Interval": {number}}}}}')
+            for number in ("NaN", "Infinity", "1e308", "9223372036854775808", "-1", '"-1s"', '"2562048h"', '"１s"')
+        ),
+        *(
+            put(REGISTER, f'{{"ID": "d1", "Name": "diff-a", "Check": {{"TTL": {number}}}}}')
+            for number in ("NaN", "1e308", "-5", '"9999999h"', '"NaN"')
+        ),
+        put(REGISTER, '{"ID": "d1", "Name": "diff-a", "Port": NaN}'),
+        get("agent/services"),
+        put(REGISTER, '{"ID": "d1", "Name": "diff-a", "Port": -1, "Check": {"TTL": "2562047h"}}'),
+        put(REGISTER, '{"ID": "d2", "Name": "diff-a", "Port": 4294967296, "Check": {"TCP": "x:1", "Interval": "1h"}}'),
+        get("agent/services"),
+        *GONE,
+        *(
+            step
+            for delay in ("1e300", "-1", '"-1s"', "61", "1.5", "1e19", "1000", '"2h"')
+            for step in (
+                put("session/create", f'{{"LockDelay": {delay}}}'),
+                get("session/info/{session}"),
+                put("session/destroy/{session}"),
+            )
+        ),
+        put("session/create", '{"LockDelay": NaN}'),
+        put("session/create", {"TTL": "NaN"}),
+        put("session/create", {"TTL": "2562048h"}),
+        *(
+            get(f"kv/diff/none?{options}")
+            for options in (
+                "index=99999999999999999999999",
+                f"index={'9' * 5000}",
+                "index=-1",
+                "index=²",
+                "index=1&wait=NaN",
+                "index=1&wait=9999999h",
+            )
+        ),
+        *(
+            put(f"kv/diff/n?{options}", "v")
+            for options in (
+                "flags=18446744073709551616",
+                "flags=18446744073709551615",
+                "flags=-1",
+                "flags=1e3",
+                "flags=",
+                "flags=²",
+                "cas=",
+                "cas=99999999999999999999999",
+            )
+        ),
+        get("kv/diff/n"),
+        delete("kv/diff/n"),
+    ],
+    "sessions": [
+        put("session/create", {"TTL": "15s", "Name": "diff-n", "LockDelay": "3s", "Behavior": "delete"}),
+        get("session/info/{session}"),
+        get("session/list"),
+        get("session/node/NODE"),
+        get("session/node/nope"),
+        put("session/renew/{session}"),
+        put("session/destroy/{session}"),
+        put("session/destroy/{session}"),
+        get("session/info/{session}"),
+        put("session/renew/{session}"),
+        get("session/list"),
+        put("session/create"),
+        get("session/info/{session}"),
+        put("session/destroy/{session}"),
+        put("session/create", {"LockDelay": 7, "Checks": []}),
+        get("session/info/{session}"),
+        put("session/destroy/{session}"),
+        put("session/create", {"LockDelay": 0}),
+        get("session/info/{session}"),
+        put("session/destroy/{session}"),
+        *(
+            put("session/create", body)
+            for body in (
+                {"Behavior": "x"},
+                {"TTL": "abc"},
+                {"TTL": "1s"},
+                {"TTL": "86401s"},
+                {"LockDelay": "abc"},
+                {"Node": "nope"},
+                {"Checks": ["nope"]},
+                "{",
+                {"Bogus": 1},
+            )
+        ),
+        put("session/destroy/{session}"),
+        put("session/destroy/"),
+        put("session/destroy/foo"),
+        put("session/renew/"),
+        put("session/renew/foo"),
+        get("session/info/foo"),
+        get(f"session/info/{NOBODY}"),
+        put(f"session/renew/{NOBODY}"),
+    ],
+    "locks": [
+        put("kv/diff/l", "0"),
+        put("session/create", {"Name": "one", "LockDelay": "0s"}),
+        put("kv/diff/l?acquire={session}", "1"),
+        get("kv/diff/l"),
+        put("kv/diff/l?acquire={session}", "2"),
+        get("kv/diff/l"),
+        put("kv/diff/l", "3"),
+        get("kv/diff/l"),
+        put("kv/diff/l?release=foo", "4"),
+        put("kv/diff/l?release=", "4"),
+        put("kv/diff/l?acquire=foo", "4"),
+        put(f"kv/diff/l?acquire={NOBODY}", "4"),
+        put("kv/diff/l?release={session}", "5"),
+        get("kv/diff/l"),
+        put("kv/diff/l?release={session}", "6"),
+        put("kv/diff/m?acquire={session}", "1"),
+        get("kv/diff/m"),
+        put("session/destroy/{session}"),
+        get("kv/diff/m"),
+        put("session/create", {"Name": "two", "Behavior": "delete", "LockDelay": "0s"}),
+        put("kv/diff/l?acquire={session}", "7"),
+        get("kv/diff/l"),
+        put("session/destroy/{session}"),
+        get("kv/diff/l"),
+        put("session/create", {"LockDelay": "60s"}),
+        put("kv/diff/d?acquire={session}", "8"),
+        put("session/destroy/{session}"),
+        put("session/create"),
+        put("kv/diff/d?acquire={session}", "9"),
+        get("kv/diff/d"),
+        put("session/destroy/{session}"),
+        delete("kv/diff?recurse"),
+    ],
+}
