@@ -8,7 +8,6 @@ import http.server
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,104 +17,19 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pytest
-import requests
 
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.build import follow, start
-from jenkins_proxy.seeding.items import FOLDER, JOB
-from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
+from jenkins_proxy.seeding.items import FOLDER
+from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from tests.fixtures.shared import together
-
-# What Jenkins says when a step does what it should not.
-COMPLAINTS = (
-    "Scripts not permitted",
-    "Groovy String interpolation",
-    "expected to call",
-    "NotSerializableException",
-    "Configuration error",
-)
-DOCKERFILE = """FROM scratch
-COPY busybox /bin/busybox
-COPY busybox /bin/sh
-EXPOSE 8080
-STOPSIGNAL SIGKILL
-CMD ["/bin/sh", "-c", "/bin/busybox mkdir -p /www/$SERVICE_NAME; echo hello > /www/$SERVICE_NAME/index.html; \
-echo version $VERSION > /www/$SERVICE_NAME/version; exec /bin/busybox httpd -f -p 8080 -h /www"]
-"""
-COMPOSE = """services:
-  app:
-    image: {image}
-    ports: ["8080"]
-    environment:
-      SERVICE_NAME: {service}
-      {check}
-      SERVICE_CHECK_INTERVAL: 1s
-      VERSION: "${{VERSION:-1}}"
-{volume}"""
-VOLUME = """    volumes: ["data:/data"]
-volumes:
-  data: {}
-"""
-CREDENTIALS = """
-import com.cloudbees.plugins.credentials.*
-import com.cloudbees.plugins.credentials.domains.Domain
-import com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl
-import org.jenkinsci.plugins.plaincredentials.impl.*
-def store = SystemCredentialsProvider.instance.store
-def zip = SecretBytes.fromBytes('{certificates}'.decodeBase64())
-def tls = new FileCredentialsImpl(CredentialsScope.GLOBAL, '{name}-tls', '', 'tls.zip', zip)
-if (Jenkins.get().pluginManager.getPlugin('docker-commons')) {{
-    def kind = 'org.jenkinsci.plugins.docker.commons.credentials.DockerServerCredentials'
-    tls = Jenkins.get().pluginManager.uberClassLoader.loadClass(kind).newInstance(CredentialsScope.GLOBAL,
-        '{name}-tls', '', hudson.util.Secret.fromString('the key.pem'), 'the cert.pem', 'the ca.pem')
-}}
-[new StringCredentialsImpl(CredentialsScope.GLOBAL, '{name}', '', hudson.util.Secret.fromString('{secret}')),
- new UsernamePasswordCredentialsImpl(CredentialsScope.GLOBAL, '{name}-login', '', 'deployer', '{secret}-login'),
- tls,
-].each {{ store.addCredentials(Domain.global(), it) }}
-null
-"""
-FORGET = """
-import com.cloudbees.plugins.credentials.SystemCredentialsProvider
-import com.cloudbees.plugins.credentials.domains.Domain
-def store = SystemCredentialsProvider.instance.store
-def ours = store.getCredentials(Domain.global()).findAll {{ it.id.startsWith('{name}') }}
-ours.each {{ store.removeCredentials(Domain.global(), it) }}
-def all = org.jenkinsci.plugins.workflow.libs.GlobalLibraries.get()
-synchronized (all) {{ all.libraries = all.libraries.findAll {{ it.name != '{name}-trusted' }} }}
-null
-"""
-LIBRARIES = """
-import com.cloudbees.hudson.plugins.folder.Folder
-import jenkins.plugins.git.GitSCMSource
-import org.jenkinsci.plugins.workflow.libs.*
-def source = new SCMSourceRetriever(new GitSCMSource('file://{repository}'))
-def library = {{ name ->
-    def made = new LibraryConfiguration(name, source)
-    made.defaultVersion = 'main'
-    // It does not change meanwhile: without a cache, each build fetches it anew.
-    if (made.hasProperty('cachingConfiguration')) {{
-        made.cachingConfiguration = new LibraryCachingConfiguration(60, '')
-    }}
-    made
-}}
-def all = GlobalLibraries.get()
-// Other workers change them at the same moment.
-synchronized (all) {{ all.libraries = all.libraries + library('{name}-trusted') }}
-def folder = Jenkins.get().createProject(Folder, '{name}')
-folder.properties.replace(new FolderLibraries([library('{name}-sandboxed')]))
-folder.save()
-"""
-
-
-# Looks at a build that often: most take no longer than a few seconds.
-POLL = 0.15
+from tests.system.jenkins_steps.groovy import CREDENTIALS, FORGET, LIBRARIES
+from tests.system.jenkins_steps.job import Job, Stays
+from tests.system.jenkins_steps.service import DOCKERFILE, Service
 
 
 @pytest.fixture
@@ -140,9 +54,6 @@ def restart_jenkins(jenkins, tmp_path_factory, wait_for):
             wait_for(lambda: started() not in ("", before), "Jenkins to come back", seconds=200)
 
     return restart
-
-
-Stays = Callable[[], contextlib.AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -187,129 +98,6 @@ def folder(server: JenkinsServer, secret: str, repository: Path, stays, tmp_path
     with stays():
         server.delete(FOLDER, name)
         assert server.run_script(FORGET.format(name=name)) == ""
-
-
-@dataclass(frozen=True)
-class Page:
-    """A summary."""
-
-    name: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A build that has ended.
-
-    :ivar lines: its console without Jenkins' own notes.
-    """
-
-    server: JenkinsServer
-    path: str
-    result: str
-    lines: list[str]
-    stays: Stays
-
-    def _get(self, path: str) -> requests.Response:
-        with self.stays():
-            return self.server.call("GET", f"{self.path}/{path}", doing="read a build in")
-
-    @property
-    def about(self) -> dict:
-        return self.server.json(self._get("api/json"))
-
-    def artifact(self, name: str) -> dict:
-        """:param name: of a report, or its path."""
-        return self.server.json(self._get("artifact/" + name.rpartition("/")[2]))
-
-    @property
-    def reports(self) -> list[dict]:
-        """The reports that are kept with the build."""
-        names = [one["relativePath"] for one in self.about["artifacts"]]
-        return [self.artifact(name) for name in names if name.endswith(".json")]
-
-    @property
-    def pages(self) -> list[Page]:
-        """The summaries that are kept with the build."""
-        names = [one["relativePath"] for one in self.about["artifacts"]]
-        return [Page(name, self._get(f"artifact/{name}").text) for name in names if name.endswith(".html")]
-
-    @property
-    def error(self) -> str:
-        return next(line for line in reversed(self.lines) if line.startswith("ERROR: "))
-
-    def value(self, mark: str) -> str:
-        (line,) = [line for line in self.lines if line.startswith(mark + " ")]
-        return line[len(mark) + 1 :]
-
-
-class Job:
-    """A pipeline of its own for each test.
-
-    :ivar library: whose steps it runs; ``sandboxed`` or ``trusted``. Every job's own script is sandboxed.
-    :ivar stays: what keeps Jenkins from being restarted while a build runs.
-    """
-
-    def __init__(self, server: JenkinsServer, folder: str, library: str, secret: str, wait_for, stays: Stays) -> None:
-        self._secret, self._wait_for, self._stays = secret, wait_for, stays
-        self._server, self._path = server, f"{folder}/{uuid.uuid4().hex[:8]}"
-        self._library = f"{folder}-{library}"
-
-    def build(self, script: str, on_line=lambda line: None) -> Ended:
-        """Run a pipeline to its end; ``on_line`` sees each line of its console when it comes."""
-        with self._stays():
-            return self._build(script, on_line)
-
-    def _build(self, script: str, on_line) -> Ended:
-        text = f"@Library('{self._library}') _\n{script}"
-        xml = (
-            "<flow-definition><definition class='org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition'>"
-            f"<script>{escape(text)}</script><sandbox>true</sandbox></definition></flow-definition>"
-        )
-        try:
-            self._server.create(JOB, self._path, xml)
-        except Refused:
-            self._server.update(JOB, self._path, xml)
-        lines: list[str] = []
-
-        def show(line: str) -> None:
-            line = re.sub(r"\x1b\[8m.*?\x1b\[0m", "", line)
-            lines.append(line)
-            on_line(line)
-
-        queued = start(self._server, self._path, {})
-        done = follow(
-            self._server,
-            queued,
-            show,
-            lambda text: None,
-            sleep=lambda seconds: time.sleep(POLL if seconds < 1 else seconds),
-        )
-        text = "\n".join(lines)
-        assert not [complaint for complaint in COMPLAINTS if complaint in text], text
-        assert self._secret not in text
-        return Ended(
-            self._server,
-            f"{item_path(JOB, self._path)}/{done.number}",
-            done.result,
-            [line for line in lines if not line.startswith("[Pipeline]")],
-            self._stays,
-        )
-
-    def stop(self) -> None:
-        self._server.call("POST", f"{item_path(JOB, self._path)}/lastBuild/stop", doing="stop a build in")
-
-    def proceed(self, question: str) -> None:
-        """Answer an ``input`` of the running build, which may be a moment away when Jenkins has just started."""
-        answer = f"{item_path(JOB, self._path)}/lastBuild/input/{question}/proceedEmpty"
-
-        def answered() -> bool:
-            with contextlib.suppress(Refused):
-                self._server.call("POST", answer, doing="answer a build in")
-                return True
-            return False
-
-        self._wait_for(answered, "the build to ask")
 
 
 @dataclass(frozen=True)
@@ -424,112 +212,6 @@ def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
 @pytest.fixture(scope="session")
 def image(build_image) -> str:
     return build_image(DOCKERFILE)
-
-
-@dataclass
-class Service:
-    """A service to deploy from a pipeline; its containers are gone after the test."""
-
-    name: str
-    machine: dict
-    image: str
-    docker: str
-    folder: Path
-    credentials: str
-
-    @property
-    def url(self) -> str:
-        """Where users meet it."""
-        return f"{self.machine['entry']}/{self.name}"
-
-    @property
-    def given(self) -> dict[str, str]:
-        """Where everything is."""
-        return dict(self.machine, python=sys.executable)
-
-    @property
-    def places(self) -> str:
-        """The same as Groovy, with what the proxy asks for."""
-        given = {**self.given, "proxyTokenCredentialsId": self.credentials}
-        return ", ".join(f"{key}: '{value}'" for key, value in given.items())
-
-    def arguments(self, **more: str) -> str:
-        """What every step of a test is called with, as Groovy."""
-        return ", ".join([f"service: '{self.name}'", self.places, *(f"{key}: {value}" for key, value in more.items())])
-
-    def undeploy(self, **more: str) -> str:
-        return f"undeployWithProxy({self.arguments(project=repr(self.name), drain=repr('1'), **more)})"
-
-    def deploy(self, *, passes: bool = True, volume: bool = False, **more: str) -> str:
-        # Without passing, it is registered and its check asks for a path that it does not have.
-        check = 'SERVICE_CHECK_TCP: "true"' if passes else "SERVICE_CHECK_HTTP: /missing"
-        path = self.folder / f"{self.name}.yml"
-        mounted = VOLUME if volume else ""
-        path.write_text(COMPOSE.format(image=self.image, service=self.name, check=check, volume=mounted))
-        return (
-            "deployWithProxy("
-            + self.arguments(path=f"'/{self.name}'", probePath=f"'/{self.name}/'", file=f"'{path}'", **more)
-            + ")"
-        )
-
-    def start(self, token: str) -> None:
-        """Deploy version 1 without Jenkins, which takes a third of the time."""
-        self.deploy()
-        argv = [sys.executable, "-m", "jenkins_proxy", "deploy", self.name, "--path", f"/{self.name}"]
-        argv += ["-f", str(self.folder / f"{self.name}.yml"), "--check-path", f"/{self.name}/"]
-        argv += [word for name, url in self.machine.items() for word in (f"--{name}", url)]
-        environment = {**os.environ, "JENKINS_PROXY_TOKEN": token}
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-
-    def scale(self, amount: str) -> str:
-        return "scaleWithProxy(" + self.arguments(scale=amount, file=f"'{self.folder / self.name}.yml'") + ")"
-
-    def get(self) -> int:
-        """The status that a user meets."""
-        try:
-            with urllib.request.urlopen(f"{self.machine['entry']}/{self.name}/", timeout=10) as answer:
-                return answer.status
-        except urllib.error.HTTPError as error:
-            error.close()
-            return error.code
-
-    def version(self) -> str:
-        """The version that a user meets: ``version 1``."""
-        with urllib.request.urlopen(f"{self.machine['entry']}/{self.name}/version", timeout=10) as answer:
-            return answer.read().decode().strip()
-
-    def containers(self) -> list[str]:
-        return self.docker_lines("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.name}")
-
-    def let_it_pass(self) -> None:
-        """Give the check of a service that does not pass what it asks for."""
-        self.docker_lines("exec", *self.containers(), "/bin/busybox", "touch", "/www/missing")
-
-    def remove(self) -> None:
-        ends = (
-            (("ps", "-aq"), ("rm", "-f")),
-            (("network", "ls", "-q"), ("network", "rm")),
-            (("volume", "ls", "-q"), ("volume", "rm")),
-        )
-        for kind, end in ends:
-            found = self.docker_lines(*kind, "--filter", f"label=com.docker.compose.project={self.name}")
-            if found:
-                self.docker_lines(*end, *found)
-
-    def registry(self, path: str) -> list[dict]:
-        """What the registry answers; empty where it has nothing."""
-        try:
-            with urllib.request.urlopen(f"{self.machine['consul']}/{path}", timeout=10) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            error.close()
-            assert error.code == 404
-            return []
-
-    def docker_lines(self, *words: str) -> list[str]:
-        done = subprocess.run([self.docker, *words], capture_output=True, text=True, check=True)
-        return done.stdout.split()
 
 
 @pytest.fixture
