@@ -1,4 +1,4 @@
-"""The body that makes a container again, from cut-down ``inspect`` JSON; compose/test_compose.py has the real thing."""
+"""The body that makes a container again, from cut-down ``inspect`` JSON; compose/test_restore.py has the real thing."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 SPREAD = (
     "tests/orchestrator/compose/test_compose.py",
+    "tests/orchestrator/compose/test_needs.py",
+    "tests/orchestrator/compose/test_restore.py",
     "tests/system/deployment/test_candidates.py",
     "tests/system/deployment/test_deploy.py",
     "tests/system/deployment/test_faults.py",
