@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
-import http.client
-import os
 import random
 import shutil
 import signal
@@ -23,16 +20,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import requests
 import world
-from hosts import ENGINES, ENTRY, MODULE, Host, hosts, leader, read, wait_until
+from hosts import ENGINES, ENTRY, MODULE, Host, hosts, read, wait_until
+from soak_faults import Faults
+from soak_users import PATH, Lost, Users
 
 SERVICE = "soak"
-PATH = "/api/v1/soak"
 COMPOSE = """\
 version: "2"
 services:
@@ -48,74 +45,13 @@ services:
       RELEASE: "${RELEASE:-good}"
     command: ["/bin/busybox", "sh", "/release.sh"]
 """
-# A request that a fault has caught is over by then.
-_AFTER = 1.0
 _CONVERGED = 2.0
 # What may have to do with a lost request ended no longer before it than this.
 _BEFORE = 10.0
-# Entries of Consul's log that may come while its servers are asked one after the other.
-_BEHIND = 20
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A request that was not answered 200."""
-
-    proxy: int
-    begin: float
-    end: float
-    reason: str
-
-
-@dataclass
-class Cut:
-    """A time in which users of a proxy have no path."""
-
-    proxy: int
-    begin: float
-    end: float = float("inf")
-
-    def excuses(self, lost: Lost) -> bool:
-        return self.proxy == lost.proxy and lost.begin <= self.end + _AFTER and lost.end >= self.begin
-
-
-class Users(threading.Thread):
-    """Who ask one proxy all the time, each time by a connection of their own or one that they keep.
-
-    :ivar sent: how many requests. :ivar lost: those that were not answered well.
-    """
-
-    def __init__(self, host: Host, *, keep: bool) -> None:
-        super().__init__(daemon=True)
-        self._host, self._keep = host, keep
-        self.sent = 0
-        self.lost: list[Lost] = []
-        self.stopping = False
-
-    def run(self) -> None:
-        connection = None
-        while not self.stopping:
-            begin = time.monotonic()
-            connection = connection or http.client.HTTPConnection(self._host.address, ENTRY, timeout=60)
-            reason = ""
-            try:
-                connection.request("GET", PATH)
-                answer = connection.getresponse()
-                answer.read()
-                reason = "" if answer.status == 200 else f"status {answer.status}"
-            except (OSError, http.client.HTTPException) as error:
-                reason = type(error).__name__
-            self.sent += 1
-            if reason:
-                self.lost.append(Lost(self._host.number, begin, time.monotonic(), reason))
-            if reason or not self._keep:
-                connection.close()
-                connection = None
-            time.sleep(0.02)
 
 
 class Soak:
-    """What is done, and what has to be true afterwards.
+    """What people do beside the faults, and what has to be true afterwards.
 
     :ivar log: what was done: begin and end on the monotonic clock, and its name.
     :ivar routes: the routes without containers that have to be there. :ivar removed: those that must not be.
@@ -125,7 +61,7 @@ class Soak:
         self._hosts = made
         self._rng = rng
         self._folder = folder
-        self.cuts: list[Cut] = []
+        self.faults = Faults(made, rng)
         self.did: collections.Counter[str] = collections.Counter()
         self.routes: set[str] = set()
         self.removed: set[str] = set()
@@ -147,8 +83,6 @@ class Soak:
         """When a request was lost, and what was done then or ended within the seconds before."""
         names = [name for begin, end, name in self.log if begin <= lost.end and lost.begin <= end + _BEFORE]
         return f"{lost.begin - self._began:.1f} s, with {', '.join(names) or 'nothing'}"
-
-    # What people do.
 
     def command(self, engine: int, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
         host = self._hosts[engine - 1]
@@ -234,123 +168,6 @@ class Soak:
             time.sleep(0.5)
         raise SystemExit(f"{method} of route {name}: no proxy took it within four minutes: {answers}")
 
-    # What goes wrong. Each comes back when it is over.
-
-    @contextlib.contextmanager
-    def _cut(self, host: Host) -> Iterator[None]:
-        cut = Cut(host.number, time.monotonic())
-        self.cuts.append(cut)
-        try:
-            yield
-        finally:
-            cut.end = time.monotonic()
-
-    def kill_daemon(self, host: Host) -> None:
-        host.daemon.kill()
-        host.daemon.wait()
-        self._pause()
-        self._start_daemon(host)
-
-    def restart_daemon(self, host: Host) -> None:
-        host.daemon.terminate()
-        host.daemon.wait()
-        self._start_daemon(host)
-
-    def _start_daemon(self, host: Host) -> None:
-        host.start_daemon()
-        wait_until(lambda: world.answers(host.api + "/healthz"), f"the proxy of host {host.number} after a start")
-
-    def kill_worker(self, host: Host) -> None:
-        self._kill_haproxy(host, -1)
-
-    def kill_master(self, host: Host) -> None:
-        self._kill_haproxy(host, 0)
-
-    def _kill_haproxy(self, host: Host, which: int) -> None:
-        with self._cut(host):
-            found = host.haproxies()
-            os.kill(found[which], signal.SIGKILL)
-            time.sleep(0.2)
-            wait_until(lambda: _enters(host), f"users of host {host.number} after a kill of HAProxy")
-
-    def kill_consul(self, host: Host) -> None:
-        host.consul.kill()
-        host.consul.wait()
-        self._pause()
-        host.start_consul()
-
-    def kill_leader(self, _: Host) -> None:
-        found = leader(list(self._hosts))
-        self.kill_consul(next(host for host in self._hosts if host.address == found))
-
-    def wipe_consul(self, host: Host) -> None:
-        host.consul.kill()
-        host.consul.wait()
-        host.wipe(host.data)
-        self._pause()
-        host.start_consul()
-
-    def wipe_state(self, host: Host) -> None:
-        """The proxy's state is gone, and with it what it would start from."""
-        with self._cut(host):
-            host.daemon.kill()
-            host.daemon.wait()
-            for pid in host.haproxies():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            host.wipe(host.state)
-            self._start_daemon(host)
-            wait_until(lambda: _enters(host), f"users of host {host.number} after its state was wiped")
-
-    def cut_link(self, host: Host) -> None:
-        with self._cut(host):
-            host.link("down")
-            self._pause()
-            host.link("up")
-            wait_until(lambda: _enters(host), f"users of host {host.number} after its link was cut")
-
-    def stop_daemon(self, host: Host) -> None:
-        self._stop(host.daemon)
-
-    def stop_consul(self, host: Host) -> None:
-        self._stop(host.consul)
-
-    def _stop(self, process: subprocess.Popen) -> None:
-        process.send_signal(signal.SIGSTOP)
-        self._pause()
-        process.send_signal(signal.SIGCONT)
-
-    def fill_disk(self, host: Host) -> None:
-        host.fill_disk()
-        self._pause()
-        host.empty_disk()
-
-    def _pause(self) -> None:
-        time.sleep(self._rng.uniform(0.5, 5))
-
-    def fault(self) -> str:
-        kinds: list[Callable[[Host], None]] = [
-            self.kill_daemon,
-            self.restart_daemon,
-            self.kill_worker,
-            self.kill_master,
-            self.kill_consul,
-            self.kill_leader,
-            self.wipe_consul,
-            self.wipe_state,
-            self.cut_link,
-            self.stop_daemon,
-            self.stop_consul,
-            self.fill_disk,
-        ]
-        # One after the other, each as often: then at random, so that a short run has met each.
-        count = sum(number for name, number in self.did.items() if name.startswith("fault: "))
-        kind = kinds[count] if count < len(kinds) else self._rng.choice(kinds)
-        kind(self._rng.choice(self._hosts))
-        # Two servers of three are needed: the next one fails only once this one is back.
-        wait_until(lambda: _healthy(self._hosts), "Consul to be whole again", 120)
-        return f"fault: {kind.__name__.replace('_', ' ')}"
-
     def converged(self) -> bool:
         """Whether every proxy serves what is registered, and the routes that have to be there."""
         return not self.differences()
@@ -378,26 +195,6 @@ class Soak:
                 if what:
                     found.append(f"proxy {host.number} {words} {', '.join(sorted(what))}")
         return found
-
-
-def _enters(host: Host) -> bool:
-    with contextlib.suppress(requests.RequestException):
-        return requests.get(f"http://{host.address}:{ENTRY}{PATH}", timeout=5).status_code == 200
-    return False
-
-
-def _healthy(made: Sequence[Host]) -> bool:
-    """Whether every server is a voter that has what the leader has.
-
-    What it has is asked of each: of a server whose data were wiped the leader goes on telling for seconds how it was
-    before. Two of three must not lose their data within that time: with it the cluster's are gone.
-    """
-    found = read(f"{made[0].consul_url}/v1/operator/autopilot/health")
-    if not isinstance(found, dict) or not all(one["Healthy"] and one["Voter"] for one in found["Servers"]):
-        return False
-    agents = [read(f"{host.consul_url}/v1/agent/self") for host in made]
-    applied = [int(agent["Stats"]["raft"]["applied_index"]) for agent in agents if isinstance(agent, dict)]
-    return len(found["Servers"]) == len(applied) == len(made) and max(applied) - min(applied) < _BEHIND
 
 
 def play(soak: Soak, made: Sequence[Host], minutes: float) -> int:
@@ -442,7 +239,7 @@ def at_once(soak: Soak, minutes: float) -> list[BaseException]:
             print(f"  broken off: {error!r}", file=sys.stderr, flush=True)
 
     people = [soak.deploy_any, soak.scale, soak.put_route, soak.put_route, soak.remove_route]
-    workers = [threading.Thread(target=repeat, args=pair) for pair in ((people, 1), ([soak.fault], 2))]
+    workers = [threading.Thread(target=repeat, args=pair) for pair in ((people, 1), ([soak.faults.any], 2))]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -453,7 +250,7 @@ def at_once(soak: Soak, minutes: float) -> list[BaseException]:
 def report(soak: Soak, made: Sequence[Host], users: Sequence[Users], *, took: float, failures: list) -> int:
     """Print what was done and lost. :return: how much went wrong."""
     lost = [one for user in users for one in user.lost]
-    vain = [one for one in lost if not any(cut.excuses(one) for cut in soak.cuts)]
+    vain = [one for one in lost if not any(cut.excuses(one) for cut in soak.faults.cuts)]
     for name, count in sorted(soak.did.items()):
         print(f"{count:6} x {name}")
     print(f"{sum(user.sent for user in users)} requests; lost where every path was cut: {len(lost) - len(vain)}")
