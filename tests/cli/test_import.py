@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -14,6 +12,7 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.docker_flow_import import Imported, from_json, from_keys
 from jenkins_proxy.model import Route
+from tests.fixtures.http_server import Handler, serving
 
 GO = {
     # As Go writes it: every field, null for an empty list.
@@ -87,7 +86,7 @@ def old_proxy():
     """The URL of a Docker Flow: Proxy with two services; a daemon of ours is there, too, and keeps what is put."""
     put = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def do_GET(self):
             self._send({"go-demo": GO, "redis": TLS} if self.path.endswith("config?type=json") else {})
 
@@ -103,14 +102,8 @@ def old_proxy():
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_arguments):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", put
-    server.shutdown()
-    server.server_close()
+    with serving(Answers) as server:
+        yield server.url, put
 
 
 def test_it_shows_first_and_moves_when_told(old_proxy, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import ssl
 import threading
@@ -14,12 +13,13 @@ import trustme
 from jenkins_proxy import cli
 from jenkins_proxy.clients.notification import Notifier, Timing
 from jenkins_proxy.errors import UsageError
+from tests.fixtures.http_server import Handler, serving
 
 FAST = Timing(total=5.0, attempt=1.0, first_pause=0.01)
 SECRET = "/services/T0/hunter2?key=hunter3"
 
 
-class _Receiver(http.server.BaseHTTPRequestHandler):
+class _Receiver(Handler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.seen.append((self.path, self.headers["Content-Type"], json.loads(body)))
@@ -34,19 +34,13 @@ class _Receiver(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_POST
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def receiver():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
-    server.seen, server.statuses, server.released = [], [], threading.Event()
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
+    with serving(_Receiver) as server:
+        server.seen, server.statuses, server.released = [], [], threading.Event()
+        yield server
+        server.released.set()
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,8 @@ import json
 import os
 import socket
 import stat
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -24,6 +22,7 @@ from jenkins_proxy.consul_server.server import EmbeddedRegistry
 from jenkins_proxy.consul_server.state.append_log import AppendLog
 from jenkins_proxy.consul_server.state.state_store import Timing
 from jenkins_proxy.errors import RegistryError, UsageError
+from tests.fixtures.http_server import Handler, serving
 
 
 @pytest.fixture
@@ -348,22 +347,17 @@ def test_a_query_is_woken_by_a_service_in_other_letters(embedded_url):
 def test_a_check_runs_once_a_second_at_most(embed, wait_for):
     runs = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def do_GET(self):
             runs.append(time.monotonic())
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, Consul(embed().url) as client:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        check = {"HTTP": f"http://127.0.0.1:{server.server_port}/", "Interval": 1, "Timeout": "1s"}
+    with serving(Answers) as server, Consul(embed().url) as client:
+        check = {"HTTP": f"{server.url}/", "Interval": 1, "Timeout": "1s"}
         client.register({"Name": "often", "Check": check})
         wait_for(lambda: len(runs) >= 3, "three runs")
         client.deregister("often")
-        server.shutdown()
     assert min(later - earlier for earlier, later in itertools.pairwise(runs)) > 0.9
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ import threading
 import pytest
 
 from jenkins_proxy.cli.jenkins_step.run import answer_lines
+from tests.fixtures.http_server import Handler, serving
 
 REPORT = {
     "service": "books-ms",
@@ -71,7 +71,7 @@ def test_what_the_builds_page_says(changes, text):
     assert described(**changes) == text
 
 
-class _Proxy(http.server.BaseHTTPRequestHandler):
+class _Proxy(Handler):
     """The proxy's API as far as ``remove`` needs it."""
 
     def do_DELETE(self):
@@ -85,18 +85,12 @@ class _Proxy(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def proxy():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Proxy)
-    server.asked, server.silent, server.status = threading.Event(), False, 200
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(_Proxy) as server:
+        server.asked, server.silent, server.status = threading.Event(), False, 200
+        yield server
 
 
 @pytest.fixture

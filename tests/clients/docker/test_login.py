@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,11 +13,12 @@ from jenkins_proxy.clients.docker import login
 from jenkins_proxy.clients.docker.login import logged_in
 from jenkins_proxy.console import Console
 from jenkins_proxy.errors import DockerError, UsageError
+from tests.fixtures.http_server import Handler, serving
 
 PASSWORD = "s3cret word"
 
 
-class _Registry(http.server.BaseHTTPRequestHandler):
+class _Registry(Handler):
     def do_GET(self):
         wanted = "Basic " + base64.b64encode(f"deployer:{PASSWORD}".encode()).decode()
         good = self.headers.get("Authorization") == wanted
@@ -30,17 +29,11 @@ class _Registry(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
 def registry():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Registry)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with serving(_Registry) as server:
+        yield server.address
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +13,7 @@ from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
+from tests.fixtures.http_server import Handler, serving
 
 NEW, OLD = Address("10.0.0.1", 32768), Address("10.0.0.1", 32767)
 BY_NEW, BY_OLD = {probe.INSTANCE_HEADER: str(NEW)}, {probe.INSTANCE_HEADER: str(OLD)}
@@ -23,12 +23,12 @@ PROBE_KEY = probe.key_header({"probe": {"header": "X-Jenkins-Proxy-Probe", "key"
 @pytest.fixture
 def serve():
     """``serve((200, headers, b"body"), …)`` answers so, the last one again and again: ``(url, requests seen)``."""
-    servers = []
+    stack = contextlib.ExitStack()
 
     def start(*answers):
         seen, left = [], list(answers)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Answers(Handler):
             def do_GET(self):
                 seen.append((self.path, dict(self.headers)))
                 status, headers, body = left.pop(0) if len(left) > 1 else left[0]
@@ -39,19 +39,10 @@ def serve():
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_args):
-                pass
+        return stack.enter_context(serving(Answers)).url, seen
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}", seen
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with stack:
+        yield start
 
 
 def ask(url: str, seconds: float = 20, *, timing: Timing | None = None, check: Check | None = None, **more) -> Address:

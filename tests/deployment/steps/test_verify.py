@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
+import contextlib
 import io
-import threading
 import time
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import ProbeFailed, UsageError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
+from tests.fixtures.http_server import Handler, serving
 
 ONE, OTHER = Address("10.0.0.1", 32768), Address("10.0.0.1", 32769)
 ROUTE = Route("books-ms", ("/api",))
@@ -31,12 +31,12 @@ def entry():
 
     What it cannot reach it answers with a 503 of its own. With the requests that it has seen.
     """
-    servers = []
+    stack = contextlib.ExitStack()
 
     def start(answers: dict[str, list[int]]):
         seen: list[tuple[str, str]] = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Answers(Handler):
             def do_GET(self):
                 named = self.headers.get(INSTANCE_HEADER, "")
                 seen.append((named, self.headers.get(KEY_HEADER, "")))
@@ -47,19 +47,10 @@ def entry():
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_args):
-                pass
+        return stack.enter_context(serving(Answers)).url, seen
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}", seen
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with stack:
+        yield start
 
 
 def run(url: str, *addresses: Address, check: Check | None = None, route: Route = ROUTE, **more) -> None:

@@ -7,13 +7,13 @@ import http.server
 import os
 import subprocess
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from jenkins_proxy import __version__
+from tests.fixtures.http_server import serving
 from tests.fixtures.shared import once
 
 LOGIN = {"JENKINS_URL": "http://127.0.0.1:1", "JENKINS_USER": "me", "JENKINS_TOKEN": "11"}
@@ -104,13 +104,8 @@ def served(tmp_path: Path):
         def log_message(self, *_: object) -> None:
             asked.append(self.path)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Handler) as server:
+        yield server.url, asked
 
 
 def test_the_step_takes_the_real_one(agent, zipapp: Path) -> None:
