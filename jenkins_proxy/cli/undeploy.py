@@ -11,7 +11,6 @@ from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.phases import Phases
 from jenkins_proxy.deployment.removal.options import UndeployOptions
 from jenkins_proxy.deployment.report import run_reported
-from jenkins_proxy.orchestrator import base
 from jenkins_proxy.settings import Settings
 
 
@@ -62,12 +61,7 @@ def _add_project(parser: argparse.ArgumentParser) -> None:
         help="compose service whose containers are the instances; repeatable: the others go with the first (default: "
         "the one that serves)",
     )
-    group.add_argument(
-        "--orchestrator",
-        default=base.AUTO,
-        choices=(base.AUTO, *base.NAMES),
-        help="what runs the containers (default: detected)",
-    )
+    shared.add_orchestrator(group)
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:

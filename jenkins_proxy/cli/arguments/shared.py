@@ -81,6 +81,10 @@ def add_compose(parser: argparse.ArgumentParser, *, several: bool = False) -> No
         if several
         else f"{first} {found}",
     )
+    add_orchestrator(group)
+
+
+def add_orchestrator(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--orchestrator",
         default=base.AUTO,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.needs import library as libraries
 from jenkins_proxy.seeding.needs.library import Library
+from tests.fixtures.daemon_process import serve
 from tests.fixtures.shared import together
 
 BOOKS = "/api/v1/books"
@@ -166,37 +166,8 @@ class Machine:
 def machine(haproxy, docker, free_port, wait_for, tmp_path: Path):
     """One machine with registry, proxy and daemon, started by ``serve``; nothing is routed yet."""
     made = Machine(*(f"127.0.0.1:{free_port()}" for _ in range(3)))
-    argv = [
-        sys.executable,
-        "-m",
-        "jenkins_proxy",
-        "serve",
-        "--listen",
-        made.proxy,
-        "--registry-listen",
-        made.consul,
-        "--bind",
-        made.entry,
-        "--state-dir",
-        str(tmp_path / "state"),
-        "--stop-haproxy",
-    ]
-    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}"}
-    with (tmp_path / "serve.log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
-
-    def ready() -> bool:
-        assert process.poll() is None, (tmp_path / "serve.log").read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{made.proxy}/healthz", timeout=5) as answer:
-            return answer.status == 200
-        return False
-
-    try:
-        wait_for(ready, "serve to be ready")
+    with serve(haproxy, tmp_path, wait_for, proxy=made.proxy, consul=made.consul, entry=made.entry):
         yield made
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.server
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 import zipfile
 from dataclasses import dataclass
@@ -26,6 +21,8 @@ from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
+from tests.fixtures.daemon_process import serve
+from tests.fixtures.http_server import Handler, serving
 from tests.fixtures.shared import together
 from tests.system.jenkins_steps.groovy import CREDENTIALS, FORGET, LIBRARIES
 from tests.system.jenkins_steps.job import Job, Stays
@@ -110,22 +107,16 @@ class Told:
 
 @pytest.fixture
 def told():
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Answers(Handler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             reports.append((self.path, json.loads(body)))
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_):
-            pass
-
     reports: list[tuple[str, dict]] = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Told(f"http://127.0.0.1:{server.server_port}", reports)
-    server.shutdown()
-    server.server_close()
+    with serving(Answers) as server:
+        yield Told(server.url, reports)
 
 
 @pytest.fixture(params=["sandboxed", "trusted"])
@@ -172,41 +163,9 @@ def machine(haproxy, docker, secret, free_port, wait_for, tmp_path_factory):
     """One machine with everything: the environment that a pipeline needs to deploy to it."""
     state = tmp_path_factory.mktemp("serve")
     proxy, consul, entry = (f"127.0.0.1:{free_port()}" for _ in range(3))
-    argv = [
-        sys.executable,
-        "-m",
-        "jenkins_proxy",
-        "serve",
-        "--listen",
-        proxy,
-        "--registry-listen",
-        consul,
-        "--bind",
-        entry,
-        "--state-dir",
-        str(state / "state"),
-        "--stop-haproxy",
-    ]
-    environment = {
-        **os.environ,
-        "PATH": f"{os.environ['PATH']}:{os.path.dirname(haproxy)}",
-        "JENKINS_PROXY_TOKEN": secret,
-    }
-    with (state / "log").open("wb") as log:
-        process = subprocess.Popen(argv, stdout=log, stderr=log, env=environment)
-
-    def ready() -> bool:
-        assert process.poll() is None, (state / "log").read_text()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{proxy}/healthz", timeout=5) as answer:
-            return answer.status == 200
-        return False
-
-    try:
-        wait_for(ready, "serve to be ready")
-        yield {"proxy": f"http://{proxy}", "consul": f"http://{consul}", "entry": f"http://{entry}"}
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    where = {"proxy": proxy, "consul": consul, "entry": entry}
+    with serve(haproxy, state, wait_for, **where, JENKINS_PROXY_TOKEN=secret):
+        yield {name: f"http://{address}" for name, address in where.items()}
 
 
 @pytest.fixture(scope="session")
