@@ -2,76 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
-import aiohttp
 import pytest
-from aiohttp import web
 
-from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Address, Route
-from jenkins_proxy.proxy.access.audit import Audit
-from jenkins_proxy.proxy.access.tokens import Tokens, change_token
 from jenkins_proxy.proxy.api import app
-from jenkins_proxy.proxy.api.auth import Authenticator
-from jenkins_proxy.proxy.api.dashboard import Dashboard
-from jenkins_proxy.proxy.api.docker_flow.handlers import DockerFlow
-from jenkins_proxy.proxy.api.event_stream import EventStream
-from jenkins_proxy.proxy.api.routes import Routes
-from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, ProxyState
-from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
-from jenkins_proxy.proxy.telemetry.haproxy_stats import TrafficReader
-from jenkins_proxy.proxy.telemetry.metrics import Meter
+from tests.proxy.api.conftest import ARTICLE, PREFIX
 from tests.proxy.conftest import PROGRESS
 
 BOOKS = {"paths": ["/api/v1/books"]}
-PREFIX = "/v1/docker-flow-proxy"
-ARTICLE = f"{PREFIX}/reconfigure?serviceName=books-ms&servicePath=/api/v1/books"
-
-
-@pytest.fixture
-async def call(proxy_service, consul_url, certificates):
-    """``await call("GET", "/v1/routes")``: status and JSON (or text); ``token=`` makes a daemon that wants one."""
-    sessions: dict[str, aiohttp.ClientSession] = {}
-
-    async def ask(_command: str) -> list[str]:
-        raise ProxyError("no HAProxy here")
-
-    async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
-        registry = await stack.enter_async_context(AsyncConsul(consul_url, connections=2))
-        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates)
-        waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(Tokens(change_token(token)))
-        runner = app.runner(
-            app.application(
-                authenticator,
-                Audit(),
-                Routes(proxy_service, waiter, authenticator),
-                DockerFlow(proxy_service, waiter, certificates),
-                dashboard,
-                EventStream(EventLog(), Authenticator(Tokens())),
-                app.Meta(proxy_service),
-            )
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0]
-        session = aiohttp.ClientSession(f"http://{host}:{port}", headers={"User-Agent": "curl/7.88.1"})
-        return await stack.enter_async_context(session)
-
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def call(method: str, path: str, *, token: str = "", **more):
-            if token not in sessions:
-                sessions[token] = await start(stack, token)
-            async with sessions[token].request(method, path, **more) as answer:
-                json = answer.content_type == "application/json"
-                return answer.status, await answer.json() if json else await answer.text()
-
-        yield call
 
 
 async def test_a_route_is_put_read_listed_and_deleted(call, proxy_service) -> None:
@@ -138,25 +78,6 @@ async def test_a_dry_run_of_a_delete_deletes_nothing(call, proxy_service) -> Non
     status, answer = await call("DELETE", "/v1/routes/books-ms?dryRun=true")
     assert (status, answer) == (200, {"service": "books-ms", "removed": False, "diff": "- a line"})
     assert list(proxy_service.routes) == ["books-ms"]
-
-
-async def test_dry_runs_of_docker_flow_calls_change_nothing(call, proxy_service) -> None:
-    status, answer = await call("GET", f"{ARTICLE}&dryRun=true")
-    assert (status, answer["Status"], answer["Message"]) == (200, "OK", "dry run, nothing was changed: + a line")
-    assert proxy_service.routes == {}
-    absent = await call("GET", f"{PREFIX}/remove?serviceName=books-ms&dryRun=true")
-    assert (absent[0], absent[1]["Message"]) == (200, "there was no such route")
-    await call("GET", ARTICLE)
-    status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms&dryRun=true")
-    assert (status, answer["Message"]) == (200, "dry run, nothing was changed: - a line")
-    assert list(proxy_service.routes) == ["books-ms"]
-
-
-async def test_a_docker_flow_call_that_fails_is_repeated_in_the_answer(call, proxy_service) -> None:
-    proxy_service.failure = UsageError("HAProxy refuses it")
-    status, answer = await call("GET", ARTICLE)
-    assert (status, answer["Status"], answer["ServiceName"]) == (400, "NOK", "books-ms")
-    assert answer["ServiceDest"][0]["Path"] == ["/api/v1/books"]
 
 
 @pytest.mark.parametrize("path", [f"{PREFIX}/ping", "/v1/test", "/v2/test"])
@@ -265,105 +186,6 @@ async def test_limits_answer_in_json_too(call) -> None:
     assert (await call("HEAD", ARTICLE))[0] == 405
 
 
-# Docker Flow: Proxy's calls.
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("path", [ARTICLE, ARTICLE.replace("?", "/?")])
-async def test_the_articles_call(call, proxy_service, method: str, path: str) -> None:
-    status, answer = await call(method, path)
-    assert (status, answer["Status"], answer["ServiceName"]) == (200, "OK", "books-ms")
-    assert proxy_service.routes["books-ms"].route == Route("books-ms", ("/api/v1/books",))
-
-
-async def test_a_form_is_as_good_as_a_query(call, proxy_service) -> None:
-    form = {"serviceName": "books-ms", "servicePath": "/api/v1/books", "color": "red"}
-    status, answer = await call("POST", f"{PREFIX}/reconfigure", data=form)
-    assert (status, answer["Message"]) == (200, "ignored, as it means nothing here: color")
-    assert list(proxy_service.routes) == ["books-ms"]
-
-
-async def test_bad_parameters_are_a_400_in_the_original_shape(call, proxy_service) -> None:
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=books-ms")
-    assert (status, answer["Status"]) == (400, "NOK")
-    assert answer["Message"].startswith("The following queries are mandatory: ")
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/{'a' * 10_000}")
-    assert (status, "10001 characters" in answer["Message"]) == (400, True)
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&users=a%20u:s3cret")
-    assert (status, "s3cret" in str(answer)) == (400, False)
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&usersSecret=../etc")
-    assert (status, answer["Message"].startswith("usersSecret '../etc' is not allowed")) == (400, True)
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=b&servicePath=/a&usersSecret=absent")
-    assert answer["Message"].endswith("dfp_users_absent cannot be read: no such file or directory")
-    assert proxy_service.calls == []
-
-
-async def test_a_password_is_told_to_nobody_and_its_hash_to_who_has_the_token(call, proxy_service) -> None:
-    auth = {"Authorization": "Bearer the-token"}
-    users = {"users": "ann:s3cret"}
-    status, answer = await call("POST", ARTICLE, token="the-token", headers=auth, data=users)
-    assert (status, answer["Users"]) == (200, None)
-    (stored,) = proxy_service.routes["books-ms"].route.users
-    assert stored.startswith("ann:$6$")
-    answers = [
-        await call("GET", path, token="the-token", headers=headers)
-        for headers in (auth, {})
-        for path in ("/v1/routes/books-ms", "/v1/routes", "/v1/state")
-    ]
-    assert [stored in str(found) for _status, found in answers] == [True, False, False, False, False, False]
-    assert [status for status, _found in answers] == [200, 200, 200, 401, 401, 401]
-    assert all("s3cret" not in str(found) for _status, found in answers)
-    assert "ann:<hidden>" in str(answers[2])
-
-
-async def test_several_destinations_come_and_go_together(call, proxy_service) -> None:
-    two = f"{PREFIX}/reconfigure?serviceName=foo&servicePath=/&port.1=80&port.2=81&userAgent.2=x&wait=0"
-    status, answer = await call("GET", two)
-    assert (status, answer["ServiceName"], list(proxy_service.routes)) == (200, "foo", ["foo-80", "foo-81"])
-    # Another destination in place of one.
-    await call("GET", two.replace("port.2=81", "port.2=82"))
-    assert list(proxy_service.routes) == ["foo-80", "foo-82"]
-    # What fails at the second leaves the first as it was.
-    before = dict(proxy_service.routes)
-    proxy_service.failing = "foo-83"
-    status, answer = await call("GET", two.replace("port.2=81", "port.2=83").replace("servicePath=/", "servicePath=/b"))
-    assert (status, {name: own.route for name, own in proxy_service.routes.items()}) == (
-        409,
-        {name: own.route for name, own in before.items()},
-    )
-    await call("GET", f"{PREFIX}/remove?serviceName=foo")
-    assert list(proxy_service.routes) == []
-
-
-async def test_remove_answers_200_as_ever(call) -> None:
-    await call("GET", ARTICLE)
-    status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms")
-    assert (status, answer["Status"], answer["Message"], answer["ServiceName"]) == (200, "OK", "", "books-ms")
-    status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms")
-    assert (status, answer["Message"]) == (200, "there was no such route")
-    status, answer = await call("GET", f"{PREFIX}/remove")
-    assert (status, answer["Message"]) == (400, "The serviceName query is mandatory")
-
-
-async def test_reload_ping_and_test(call, proxy_service) -> None:
-    assert await call("GET", f"{PREFIX}/reload") == (200, "")
-    assert proxy_service.calls == [("reload",)]
-    proxy_service.failure = ProxyError("HAProxy refuses")
-    assert (await call("GET", f"{PREFIX}/reload"))[0] == 500
-    for path in (f"{PREFIX}/ping", "/v1/test", "/v2/test", "/v1/test/"):
-        status, answer = await call("GET", path)
-        assert (status, answer["Status"]) == (200, "OK")
-
-
-async def test_the_configuration_is_shown_without_the_probe_key(call) -> None:
-    status, text = await call("GET", f"{PREFIX}/config")
-    assert status == 200
-    assert "backend books-ms-be" in text
-    assert "the-probe-key" not in text
-    assert "<hidden>" in text
-    assert "    user ann password <hidden>\n" in text and "$6$" not in text
-
-
 # Who may.
 
 
@@ -428,24 +250,3 @@ async def test_ready_is_503_with_the_reason_while_a_part_does_not_run(call, prox
     assert (await call("GET", "/healthz"))[0] == 200, "users are served"
     proxy_service.proxy = ProxyState(7, serving=False, routes=(), problem="HAProxy ended with code 1")
     assert (await call("GET", "/readyz"))[0] == 503
-
-
-# Waiting for a first instance, on a real registry.
-
-
-async def test_reconfigure_waits_for_the_first_instance_by_the_registrys_watch(call, proxy_service, consul_url) -> None:
-    proxy_service.failure = ConflictError("no live instance of late-ms")
-    task = asyncio.ensure_future(call("GET", f"{PREFIX}/reconfigure?serviceName=late-ms&servicePath=/late"))
-    async with AsyncConsul(consul_url) as registry:
-        await proxy_service.called.wait()
-        await registry.register({"ID": "late-1", "Name": "late-ms", "Port": 1})
-        status, answer = await task
-        await registry.deregister("late-1")
-    assert (status, answer["Status"]) == (200, "OK")
-    assert [dry_run for _, _, _, dry_run in proxy_service.calls] == [False, True, False], "it did not poll"
-
-
-async def test_the_wait_ends_with_the_reconcilers_own_reason(call, proxy_service) -> None:
-    proxy_service.failure = ConflictError("no live instance of never-ms")
-    status, answer = await call("GET", f"{PREFIX}/reconfigure?serviceName=never-ms&servicePath=/never&wait=0.1")
-    assert (status, answer["Message"]) == (409, "no live instance of never-ms")
