@@ -17,7 +17,7 @@ import requests
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
-from tests.system.cluster.conftest import MODULE
+from tests.system.cluster.processes import MODULE
 
 BOOKS = Route("books", ("/books",))
 NO_ROUTE = (503, "jenkins-proxy: no route\n")
