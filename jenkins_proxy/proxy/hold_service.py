@@ -196,11 +196,11 @@ class HoldService:
         users = self._desired.users_route(service)
         instances: list[Instance] = []
         for own in {route.registry_name: route, **({users.registry_name: users} if users else {})}.values():
-            read = await self._discovery.read_instances(own)
+            reading = await self._discovery.read_instances(own)
             if not own.outbound_hostname:
-                self._discovery.instances.take(own.registry_name, read)
+                self._discovery.instances.take(own.registry_name, reading)
             if users and own.registry_name == users.registry_name:
-                instances += read
+                instances += reading.instances
         return instances
 
     def _new(self, request: HoldRequest, current: Hold | None, instances: Sequence[Instance]) -> Hold:

@@ -32,7 +32,7 @@ from jenkins_proxy.proxy.models import (
     RouteState,
 )
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
-from jenkins_proxy.proxy.reconcile.instances import new_backend
+from jenkins_proxy.proxy.reconcile.instances import Reading, new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
@@ -120,7 +120,8 @@ class ProxyService:
         if not dry_run:
             # A deploy asks by a dry run while the one before it has its lock still, or was killed.
             admission.refuse_promoted(self._desired.holds.get(service))
-        instances = await self._discovery.read_instances(route)
+        reading = await self._discovery.read_instances(route)
+        instances = reading.instances
         if not allow_empty:
             drained_ids = self._desired.drained_ids(service)
             admission.refuse_empty(route, instances, drained_ids, self._desired.hosts.resolve)
@@ -129,7 +130,7 @@ class ProxyService:
         before = self._applier.running.get(service)
         if before is None or before.route != route:
             await self._applier.check(self._backend(route, instances))
-        readiness = await self._wait_ready(route, instances, before, allow_empty, wait)
+        readiness = await self._wait_ready(route, reading, before, allow_empty, wait)
         read = time.monotonic()
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
         # route needs is forgotten.
@@ -267,7 +268,7 @@ class ProxyService:
     async def _wait_ready(
         self,
         route: Route,
-        instances: Sequence[Instance],
+        reading: Reading,
         running: Backend | None,
         allow_empty: bool,
         wait: float | None,
@@ -276,12 +277,12 @@ class ProxyService:
         serving = running.addresses(ServerState.SERVING) if running else frozenset()
         # A route that may be empty waits for nobody; but users who are served now keep what serves them meanwhile.
         if allow_empty and not serving:
-            return Readiness(instances, (), ())
+            return Readiness(reading, (), ())
         seconds = self._timing.ready_wait if wait is None or allow_empty else wait
-        readiness = await self._discovery.wait_ready(route, instances, serving, seconds)
+        readiness = await self._discovery.wait_ready(route, reading, serving, seconds)
         if not allow_empty:
             drained_ids = self._desired.drained_ids(route.service)
-            admission.refuse_empty(route, readiness.instances, drained_ids, self._desired.hosts.resolve)
+            admission.refuse_empty(route, readiness.reading.instances, drained_ids, self._desired.hosts.resolve)
             admission.refuse_unready(route, bool(readiness.ready), readiness.waiting)
         return readiness
 

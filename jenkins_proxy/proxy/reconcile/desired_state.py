@@ -12,7 +12,7 @@ from jenkins_proxy.proxy.models import RouteState, ServedInstance
 from jenkins_proxy.proxy.reconcile.held_backend import held_backend, restored_backend, users_route
 from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
-from jenkins_proxy.proxy.reconcile.instances import as_served, drained, fit, live, outside, ready_servers
+from jenkins_proxy.proxy.reconcile.instances import Reading, as_served, drained, fit, live, outside, ready_servers
 from jenkins_proxy.proxy.reconcile.route_merge import merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
@@ -49,7 +49,7 @@ class DesiredState:
         self.removed: dict[str, int] = dict(stored.removed)
         self.returned: dict[str, int] = {}
         self._removed: dict[str, int] = {}
-        self._instances: dict[str, tuple[Instance, ...]] = {}
+        self._instances: dict[str, Reading] = {}
         self._reported: set[str] = set()
         self._not_ready: dict[str, Mapping[Address, float]] = {}
         self._behind: dict[str, list[str]] = {}
@@ -151,15 +151,22 @@ class DesiredState:
 
     def known_instances(self, registry_name: str) -> tuple[Instance, ...]:
         """The instances of a service of the registry; none where it has not reported."""
-        return self._instances.get(registry_name, ())
+        known = self._instances.get(registry_name)
+        return known.instances if known else ()
 
-    def take_instances(self, registry_name: str, instances: Sequence[Instance]) -> bool:
-        """Take the instances of a service. :return: whether they differ from what was known."""
-        reported = tuple(instances)
-        if self._instances.get(registry_name) == reported:
-            return False
-        self._instances[registry_name] = reported
-        return True
+    def knows_newer(self, registry_name: str, index: int) -> bool:
+        """Whether the instances of a service are known from a later answer of the registry than one of this index."""
+        known = self._instances.get(registry_name)
+        return known is not None and known.index > index
+
+    def take_instances(self, registry_name: str, instances: Sequence[Instance], index: int = 0) -> bool:
+        """Take the instances of a service.
+
+        :param index: of the answer that they are from; 0 where it is not known.
+        :return: whether they differ from what was known.
+        """
+        known, self._instances[registry_name] = self._instances.get(registry_name), Reading(tuple(instances), index)
+        return known is None or known.instances != self._instances[registry_name].instances
 
     def take_restored(self, registry_name: str) -> frozenset[Address]:
         """The numeric addresses that served before this start, for the first report of a service; after it none."""
@@ -221,10 +228,10 @@ class DesiredState:
         known: list[Instance] = []
         for route in self.routes_of(service):
             external = outside(route)
-            own = (external,) if external else self._instances.get(route.registry_name)
-            if own is None:
+            read = Reading((external,)) if external else self._instances.get(route.registry_name)
+            if read is None:
                 return None
-            known += (instance for instance in own if instance not in known)
+            known += (instance for instance in read.instances if instance not in known)
         return tuple(known)
 
     def backends(self, services: Iterable[str], running: Mapping[str, Backend]) -> dict[str, Backend]:
