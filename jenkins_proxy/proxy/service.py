@@ -36,7 +36,7 @@ from jenkins_proxy.proxy.reconcile.instances import Reading, new_backend
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
-from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.take_over import remainders
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -135,15 +135,15 @@ class ProxyService:
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
         # route needs is forgotten.
         self._discovery.take_instances(route, readiness)
-        version = await self._store.put_route(route)
+        put = await self._store.put_route(route)
         stored = time.monotonic()
-        if self._desired.put_route(StoredRoute(route, version)):
+        if self._desired.put_route(put):
             self._discovery.route_changed(service)
         self._discovery.take_instances(route, readiness)
         await self._loop.reconcile([service])
         if service in self._loop.refused:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
-        version = max(version, await self._give_up(taken, proxies))
+        version = max(put.version, await self._give_up(taken, proxies))
         timings = {"read": read - begin, "store": stored - read, "apply": time.monotonic() - stored}
         state = self._state(service, applied=means(before, self._applier.running.get(service)), timings=timings)
         goal = Goal(routes=version, service="" if allow_empty else service)
@@ -165,8 +165,9 @@ class ProxyService:
             if left is None:
                 await self.remove(service, proxies)
                 continue
-            last = await self._store.put_route(left)
-            if self._desired.put_route(StoredRoute(left, last)):
+            put = await self._store.put_route(left)
+            last = put.version
+            if self._desired.put_route(put):
                 self._discovery.route_changed(service)
             await self._loop.reconcile([service])
         return last
@@ -182,18 +183,19 @@ class ProxyService:
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
         desired = service in self._desired.services
-        index = await self._store.remove_route(service)
+        removed = await self._store.remove_route(service)
+        version, index = removed or (self._desired.version(service), 0)
         await self._hold_store.change(service, lambda _hold: None)
         hold = self._desired.holds.get(service)
         if hold:
             self._desired.end_hold(service, hold.version)
             self._discovery.hold_changed(service, hold)
-        if self._desired.remove_route(service):
+        if self._desired.remove_route(service, version):
             self._discovery.route_changed(service)
         await self._loop.reconcile([service])
         holds = (await self._hold_store.holds())[1] if hold else 0
-        goal = Goal(routes=index or 0, holds=holds)
-        return Removal(desired or index is not None, await self._wait_peers(goal, proxies))
+        goal = Goal(routes=index, holds=holds)
+        return Removal(desired or removed is not None, await self._wait_peers(goal, proxies))
 
     def removal(self, service: str) -> str:
         """How the configuration would change without a route. :raises NotRoutedError: there is none (404)."""

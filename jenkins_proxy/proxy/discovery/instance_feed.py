@@ -119,5 +119,4 @@ class InstanceFeed:
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):
-            drained_ids, _index = await self._store.change_drains(service, remove=addresses)
-            self._desired.put_drains(service, drained_ids)
+            self._desired.put_drains(service, *await self._store.change_drains(service, remove=addresses))
