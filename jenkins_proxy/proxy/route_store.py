@@ -38,6 +38,7 @@ REMOVED = ".removed"
 
 _ATTEMPTS = 20
 _DAY = 86_400_000
+_LATEST = 10**15  # the year 33658
 _GENERATION = "generation"
 
 
@@ -102,7 +103,7 @@ class RouteStore:
         """Write a route, unless it is there already.
 
         :param generation: of one that is given back to a store that lost it: a newer one stays; 0 for a new one.
-        :return: what is stored then.
+        :return: what is stored then, which may be the newer one.
         """
         removed = await self._registry.kv_get(ROUTES + REMOVED)
         least = max(self._now(), (parse_removed(removed.value) if removed else {}).get(route.service, 0) + 1)
@@ -114,7 +115,8 @@ class RouteStore:
             return to_json({**route.as_dict(), _GENERATION: generation or max(least, sooner + 1)})
 
         pair = await self._change(ROUTES + route.service, changed)
-        return StoredRoute(route, pair.modify_index if pair else 0, _split(pair.value)[1] if pair else 0)
+        known = parse_routes([pair], 0).routes.get(route.service) if pair else None
+        return known or StoredRoute(route, 0)
 
     async def remove_route(self, service: str) -> tuple[int, int] | None:
         """Take a route away, with its drains.
@@ -245,7 +247,7 @@ def _split(value: bytes) -> tuple[dict[str, Any], int]:
     if not isinstance(data, dict):
         return {}, 0
     generation = data.pop(_GENERATION, 0)
-    return data, generation if type(generation) is int and generation > 0 else 0
+    return data, generation if _is_moment(generation) else 0
 
 
 def parse_removed(value: bytes) -> Mapping[str, int]:
@@ -254,7 +256,12 @@ def parse_removed(value: bytes) -> Mapping[str, int]:
         data = validation.parse_json(value)
     except ValueError:
         return {}
-    return {name: when for name, when in data.items() if type(when) is int} if isinstance(data, dict) else {}
+    return {name: when for name, when in data.items() if _is_moment(when)} if isinstance(data, dict) else {}
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether it may be milliseconds since 1970: what is written next is one more."""
+    return type(value) is int and 0 < value < _LATEST
 
 
 def with_generation(stored: StoredRoute) -> dict[str, Any]:

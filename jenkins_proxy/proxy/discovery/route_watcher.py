@@ -123,8 +123,10 @@ class RouteWatcher:
             await self._store.put_removed(self._desired.removed)
             for stored in missing:
                 put = await self._store.put_route(stored.route, generation=stored.generation)
-                detail = "the registry had lost it, and has it again from this proxy"
-                self._events.publish("route-restored", stored.route.service, detail=detail)
+                # The report may only have been older than what was put here.
+                if put.version != stored.version:
+                    detail = "the registry had lost it, and has it again from this proxy"
+                    self._events.publish("route-restored", stored.route.service, detail=detail)
                 if self._desired.routes.get(stored.route.service) == stored:
                     self._desired.put_route(put)
             await self._store.put_store_id()

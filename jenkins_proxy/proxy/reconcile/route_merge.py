@@ -58,9 +58,7 @@ def merge(known: StoredRoutes, reported: StoredRoutes, gone: Mapping[str, int], 
     routes.update((own.route.service, own) for own in missing)
     # What is the same stays the same object: the backends that run have it, too, and there may be thousands.
     routes = {name: _latest(known.routes.get(name), own) for name, own in routes.items()}
-    # Of one store with its data, what is known beyond the report is about to be reported.
-    given_back = missing if lost or not reported.store_id else []
-    return Merged(routes, given_back, removed, returned)
+    return Merged(routes, missing, removed, returned)
 
 
 def _latest(own: StoredRoute | None, told: StoredRoute) -> StoredRoute:

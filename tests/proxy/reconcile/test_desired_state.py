@@ -270,13 +270,6 @@ def path(desired: DesiredState) -> int | None:
     return int(known.route.paths[0][1:]) if known else None
 
 
-def test_a_route_that_is_newer_than_the_report_is_not_given_to_a_store_that_has_its_data():
-    desired = DesiredState(StoredRoutes(store_id="A"), {}, {})
-    desired.put_route(written(7))
-    assert desired.take_routes(StoredRoutes({}, 6, store_id="A")) == (set(), [])
-    assert desired.routes == {"books": written(7)}
-
-
 def test_a_route_that_was_put_again_is_not_taken_away_by_a_removal_before_it():
     desired = DesiredState(StoredRoutes({"books": stored(9)}), {}, {})
     assert not desired.remove_route("books", 5)
