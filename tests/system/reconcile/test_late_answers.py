@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.models import ConflictError
 
 BOOKS = Route("books", ("/books",))
 
@@ -53,3 +54,18 @@ async def test_what_left_while_a_route_is_put_does_not_come_back(two, registry, 
     await putting
     await asyncio.sleep(0.2)
     assert one.serving() == set(entries) - {port}
+
+
+async def test_a_put_that_meets_a_removal_says_so_and_leaves_nothing(two, registry, wait_until):
+    one, _entries = two
+    late = Late(one.registry, "kv_put", "jenkins-proxy/routes/books")
+    putting = asyncio.create_task(one.proxy_service.put(Route("books", ("/other",))))
+    await late.answered.wait()
+    await one.proxy_service.remove("books")
+    await asyncio.sleep(0.2)  # its watch has reported that
+    late.let_go.set()
+    with pytest.raises(ConflictError, match="the route of books was removed while it was changed"):
+        await putting
+    assert one.proxy_service.route("books") is None
+    while await registry.kv_get("jenkins-proxy/routes/books"):  # noqa: ASYNC110 - Consul has no event for us
+        await asyncio.sleep(0.05)
