@@ -39,8 +39,8 @@ def test_a_restart_serves_at_once_what_was_served(daemon, backends) -> None:
     assert daemon.get(BOOKS) == (200, str(backend.port))
 
 
-def test_whatever_its_files_have_become_it_starts_and_serves(daemon, backends, wait_for) -> None:
-    (backend,) = backends()
+def test_whatever_its_files_have_become_it_starts_and_serves(make_daemon, backends, wait_for) -> None:
+    daemon, (backend,) = make_daemon(), backends()
     daemon.register("books-ms", backend)
     assert daemon.curl(RECONFIGURE)[0] == 0
     wait_for((daemon.state / "routes.json").exists, "the copy of the routes")
