@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 
 import pytest
 from aiohttp import ClientSession, web
@@ -54,7 +55,8 @@ async def asks(port: int) -> str:
 
 @pytest.mark.parametrize("text", [b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_the_oldest_that_ask_for_nothing_make_room(serve, caplog, text):
-    port = await serve(ConnectionLimit("the API", 20))
+    # None of them ends by itself.
+    port = await serve(ConnectionLimit("the API", 20, head_seconds=3600.0))
     with caplog.at_level(logging.WARNING, "jenkins_proxy"):
         made = await silent(port, 60, text)
         assert await asks(port) == "here"
@@ -84,6 +86,29 @@ async def test_who_has_asked_may_be_silent_afterwards(serve):
     writer.close()
 
 
-def test_the_process_takes_what_it_may_have():
-    assert connection_limit.raise_limit() >= 256
-    assert connection_limit.share(2) <= connection_limit.share(1)
+async def test_one_address_leaves_room_for_others_also_when_all_of_it_have_asked(serve):
+    port = await serve(ConnectionLimit("the API", 20))
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    made = await silent(port, 30, request)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+    writer.write(request)
+    assert (await asyncio.wait_for(reader.readuntil(b"here"), 10)).startswith(b"HTTP/1.1 200 ")
+    for _, one in (*made, (reader, writer)):
+        one.close()
+
+
+@pytest.fixture
+def limit_of_descriptors():
+    """The soft limit that this process has, which is as before when the test ends; and the hard one."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_the_process_takes_what_it_may_have(limit_of_descriptors):
+    _, hard = limit_of_descriptors
+    most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most - 1, hard))
+    assert connection_limit.raise_limit() == most
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, hard)
+    assert 16 <= connection_limit.share(2) <= connection_limit.share(1) < most

@@ -49,8 +49,11 @@ def _tags(text: str) -> str:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    daemon_arguments.require_aiohttp("registrator")
-    return daemon_arguments.run_logged(lambda: asyncio.run(_run(args, settings)), args.log_format)
+    def enter() -> int:
+        daemon_arguments.require_aiohttp("registrator")
+        return asyncio.run(_run(args, settings))
+
+    return daemon_arguments.run_logged(enter, args.log_format)
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:

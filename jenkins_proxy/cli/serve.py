@@ -114,10 +114,9 @@ def _add_registry(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
-    daemon_arguments.require_aiohttp("serve")
-    options = _options(args, settings)
-
     def serve() -> NoReturn:
+        daemon_arguments.require_aiohttp("serve")
+        options = _options(args, settings)
         _warn(options, settings)
         raise Stopped(asyncio.run(_serve(options, settings, stop_haproxy=args.stop_haproxy)))
 

@@ -67,6 +67,6 @@ class HoldStore:
         return await self.change(hold.service, lambda stored: stored or hold)
 
     async def proxies(self, *, index: int = 0, wait: float = 0.0) -> tuple[Mapping[str, bytes], int]:
-        """The document of each live proxy, by its name; as :meth:`holds`."""
+        """The document of each live proxy, by its name; as :meth:`holds`. Nobody lives behind one without a session."""
         pairs, index = await self._registry.kv_watch(PROXIES, index=index, wait=wait)
-        return {pair.key[len(PROXIES) :]: pair.value for pair in pairs}, index
+        return {pair.key[len(PROXIES) :]: pair.value for pair in pairs if pair.session}, index

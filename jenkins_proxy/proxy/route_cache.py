@@ -46,6 +46,8 @@ class RouteCache:
             data = validation.parse_json(self._path.read_bytes())
             removed = KvPair(ROUTES + REMOVED, to_json(data.get("removed", {})), 0)
             routes = parse_routes([*_pairs(ROUTES, data["routes"], data["lineage"]), removed], 0)
+            for problem in routes.bad.values():
+                _LOG.warning("%s: %s: it is left out until the registry answers", self._path, problem)
             drains = {name: parse_drains(to_json(drained_ids)) for name, drained_ids in data["drains"].items()}
             # A file of before there were holds has none.
             holds = parse_holds(_pairs(HOLDS, data.get("holds", {}), data.get("holds_lineage", "")), HOLDS, STORE_ID, 0)
@@ -95,5 +97,10 @@ class RouteCache:
 
 def _pairs(prefix: str, values: Mapping[str, Sequence[Any]], store_id: str) -> list[KvPair]:
     """Saved values as the pairs that they were, with the store's ID."""
-    pairs = [KvPair(prefix + name, to_json(value), version) for name, (value, version) in values.items()]
+    pairs = [KvPair(prefix + name, to_json(value), _version(version)) for name, (value, version) in values.items()]
     return [*pairs, KvPair(prefix + STORE_ID, store_id.encode(), 0)]
+
+
+def _version(value: Any) -> int:
+    """A version; what is none is older than whatever the registry reports."""
+    return value if type(value) is int and 0 < value < 2**63 else 0

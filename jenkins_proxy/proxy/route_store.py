@@ -38,6 +38,7 @@ REMOVED = ".removed"
 
 _ATTEMPTS = 20
 _DAY = 86_400_000
+_LATEST = 10**15  # the year 33658
 _GENERATION = "generation"
 
 
@@ -98,11 +99,11 @@ class RouteStore:
         """Give the store an ID, unless it has one."""
         await self._registry.kv_put(ROUTES + STORE_ID, secrets.token_hex(8).encode(), cas=0)
 
-    async def put_route(self, route: Route, *, generation: int = 0) -> int:
+    async def put_route(self, route: Route, *, generation: int = 0) -> StoredRoute:
         """Write a route, unless it is there already.
 
         :param generation: of one that is given back to a store that lost it: a newer one stays; 0 for a new one.
-        :return: its version.
+        :return: what is stored then, which may be the newer one.
         """
         removed = await self._registry.kv_get(ROUTES + REMOVED)
         least = max(self._now(), (parse_removed(removed.value) if removed else {}).get(route.service, 0) + 1)
@@ -114,23 +115,31 @@ class RouteStore:
             return to_json({**route.as_dict(), _GENERATION: generation or max(least, sooner + 1)})
 
         pair = await self._change(ROUTES + route.service, changed)
-        return pair.modify_index if pair else 0
+        known = parse_routes([pair], 0).routes.get(route.service) if pair else None
+        return known or StoredRoute(route, 0)
 
-    async def remove_route(self, service: str) -> int | None:
+    async def remove_route(self, service: str) -> tuple[int, int] | None:
         """Take a route away, with its drains.
 
-        :return: the index of the store from which on it is gone; None where there was none.
+        :return: the version that it had, and the index of the store from which on it is gone; None where it was not.
         """
-        pair = await self._registry.kv_get(ROUTES + service)
-        if pair:
-            await self.put_removed({service: max(self._now(), _split(pair.value)[1])})
-        await self._registry.kv_delete(ROUTES + service)
+        version = await self._delete_route(service)
         await self._registry.kv_delete(DRAINS + service)
-        if pair is None:
+        if not version:
             return None
         # The answer to a deletion does not have its index, but that of keys which begin so counts it.
         _, index = await self._registry.kv_watch(ROUTES + service)
-        return index
+        return version, index
+
+    async def _delete_route(self, service: str) -> int:
+        for _ in range(_ATTEMPTS):
+            pair = await self._registry.kv_get(ROUTES + service)
+            if pair is None:
+                return 0
+            await self.put_removed({service: max(self._now(), _split(pair.value)[1])})
+            if await self._registry.kv_delete(ROUTES + service, cas=pair.modify_index):
+                return pair.modify_index
+        raise _contended(ROUTES + service)
 
     async def put_removed(self, removed: Mapping[str, int]) -> None:
         """Say which routes were removed, beside those that the store knows; for a day.
@@ -194,7 +203,11 @@ class RouteStore:
                 return pair
             await self._registry.kv_put(key, value, cas=pair.modify_index if pair else 0)
             # Read again: the answer to a write does not have the new index, and another writer may have been first.
-        raise RegistryError(f"{key} was changed by others {_ATTEMPTS} times in a row", "try again")
+        raise _contended(key)
+
+
+def _contended(key: str) -> RegistryError:
+    return RegistryError(f"{key} was changed by others {_ATTEMPTS} times in a row", "try again")
 
 
 def parse_routes(pairs: Iterable[KvPair], index: int) -> StoredRoutes:
@@ -234,7 +247,7 @@ def _split(value: bytes) -> tuple[dict[str, Any], int]:
     if not isinstance(data, dict):
         return {}, 0
     generation = data.pop(_GENERATION, 0)
-    return data, generation if type(generation) is int and generation > 0 else 0
+    return data, generation if _is_moment(generation) else 0
 
 
 def parse_removed(value: bytes) -> Mapping[str, int]:
@@ -243,7 +256,12 @@ def parse_removed(value: bytes) -> Mapping[str, int]:
         data = validation.parse_json(value)
     except ValueError:
         return {}
-    return {name: when for name, when in data.items() if type(when) is int} if isinstance(data, dict) else {}
+    return {name: when for name, when in data.items() if _is_moment(when)} if isinstance(data, dict) else {}
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether it may be milliseconds since 1970: what is written next is one more."""
+    return type(value) is int and 0 < value < _LATEST
 
 
 def with_generation(stored: StoredRoute) -> dict[str, Any]:

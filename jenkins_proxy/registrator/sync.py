@@ -190,7 +190,8 @@ class DesiredEntries:
         self._timing = timing or Timing()
         self._clock = clock
         self._running: dict[str, _Running] = {}
-        self._stopping_since: dict[str, float] = {}
+        # When each signal was sent last, also to containers that are not inspected yet.
+        self._signals: dict[str, dict[int, float]] = {}
 
     def runs(self, container: Mapping[str, Any], entries: list[ServiceEntry]) -> set[str]:
         """A container runs, with these entries.
@@ -204,19 +205,17 @@ class DesiredEntries:
 
     def started(self, container_id: str) -> None:
         """A container started: an earlier order to stop holds no more."""
-        self._stopping_since.pop(container_id, None)
+        self._signals.pop(container_id, None)
 
     def killed(self, container_id: str, number: int) -> set[str]:
         """A signal was sent to a container. One that does not stop it, as a SIGHUP, changes nothing."""
+        self._signals.setdefault(container_id, {})[number] = self._clock()
         running = self._running.get(container_id)
-        if running is None or number not in (*_ALWAYS_STOP, signal_number(running.stop_signal)):
-            return set()
-        self._stopping_since[container_id] = self._clock()
-        return {entry.id for entry in running.entries}
+        return {entry.id for entry in running.entries} if running and _stops(number, running) else set()
 
     def ended(self, container_id: str) -> set[str]:
         """A container ended."""
-        self._stopping_since.pop(container_id, None)
+        self._signals.pop(container_id, None)
         running = self._running.pop(container_id, None)
         return {entry.id for entry in running.entries} if running else set()
 
@@ -227,13 +226,19 @@ class DesiredEntries:
 
     def entries(self) -> dict[str, ServiceEntry]:
         """The entries by their IDs. A recreated container has the same ones: those of the last one started count."""
-        wanted = [running for container_id, running in self._running.items() if not self._stops(container_id)]
+        wanted = [running for container_id, running in self._running.items() if not self._ends(container_id, running)]
         wanted.sort(key=lambda running: running.started)
         return {entry.id: entry for running in wanted for entry in running.entries}
 
-    def _stops(self, container_id: str) -> bool:
-        since = self._stopping_since.get(container_id)
-        return since is not None and self._clock() - since < self._timing.stops_within
+    def _ends(self, container_id: str, running: _Running) -> bool:
+        since = self._clock() - self._timing.stops_within
+        return any(
+            when > since and _stops(number, running) for number, when in self._signals.get(container_id, {}).items()
+        )
+
+
+def _stops(number: int, running: _Running) -> bool:
+    return number in (*_ALWAYS_STOP, signal_number(running.stop_signal))
 
 
 def signal_number(text: str) -> int:

@@ -92,6 +92,22 @@ def plan(
     return actions
 
 
+def overtaken(tried: Sequence[Action], now: Sequence[Action], present: Sequence[Present]) -> list[Action]:
+    """What is to be done instead of actions that failed, where Jenkins is not as it was when they were planned.
+
+    :param now: the plan of the same items, made anew.
+    :param present: all that is in Jenkins now.
+    """
+    there = {entry.key for entry in present}
+    before = {(action.kind, action.path): action.symbol for action in tried}
+    gone = [
+        Action(KEEP, action.kind, action.path, note="is gone already")
+        for action in tried
+        if action.symbol == DELETE and key(action.kind, action.path) not in there
+    ]
+    return [*(action for action in now if action.symbol != before[action.kind, action.path]), *gone]
+
+
 def prune(items: Sequence[Item], present: Sequence[Present], seed: str, glob: str, max_percent: float) -> list[Action]:
     """What our seed id owns and the seed file no longer has, children before their folders.
 

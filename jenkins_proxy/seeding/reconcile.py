@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.console import Console
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding import apply, plan, render
+from jenkins_proxy.seeding.items import Item
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer
 from jenkins_proxy.seeding.needs import library
 from jenkins_proxy.seeding.needs.check import check as check_needs
@@ -131,10 +133,49 @@ def reconcile(
     if not options.dry_run:
         _keep_adopted(report, options, console)
         failed = apply.carry_out(server, report.actions, progress)
+        if failed:
+            failed = _see_to_overtaken(report, failed, chosen, connect=connect, options=options, console=console)
         for action in failed:
             console.error(f"{action.kind} {action.path}: {action.note}")
         report.failed += failed
     return report
+
+
+def _see_to_overtaken(
+    report: Report,
+    failed: list[Action],
+    chosen: Sequence[Item],
+    *,
+    connect: Callable[[], JenkinsServer],
+    options: Options,
+    console: Console,
+) -> list[Action]:
+    """Where another seed, or a person, wrote at the same moment, do what is left to do after that.
+
+    :return: the actions that failed for another reason, or fail again.
+    """
+    places = {(action.kind, action.path) for action in failed}
+    tried = [action for action in report.actions if (action.kind, action.path) in places]
+    try:
+        server = connect()
+        server.connect()
+        present = server.listing()
+        items = [item for item in chosen if (item.kind, item.path) in places]
+        configs = apply.read(connect, items, present, options.connections, lambda *_: None)
+        now = plan.plan(items, present, configs, report.seed, adopt=options.adopt is not None)
+        due = plan.overtaken(tried, now, present)
+        if options.adopt:
+            due = apply.keep_adopted(due, options.adopt)
+        for action in due:
+            console.step(f"{action}, as somebody else was there at the same moment")
+        again = apply.carry_out(server, due, lambda *_: None)
+    except JenkinsServerError:
+        # What failed is told.
+        return failed
+    done = {(action.kind, action.path): action for action in due}
+    report.actions = [done.get((action.kind, action.path), action) for action in report.actions]
+    rest = [action for action in failed if (action.kind, action.path) not in done]
+    return [*rest, *(action for action in due if action.symbol == REFUSE), *again]
 
 
 def _keep_adopted(report: Report, options: Options, console: Console) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from jenkins_proxy import logs
+from jenkins_proxy.cli import daemon_arguments
+from jenkins_proxy.errors import Stopped
 
 
 def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
@@ -17,7 +22,7 @@ def test_without_any_option_it_runs_until_it_is_stopped(docker, start_consul):
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         assert " INFO    entering the containers of " in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=30)[1].endswith("ERROR: stopped by SIGTERM\n")
+        assert process.communicate(timeout=30)[1].endswith(" INFO    stopped by SIGTERM\n")
     assert process.returncode == 143
 
 
@@ -36,6 +41,30 @@ def test_what_is_refused(option, value, answer):
     assert answer in done.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_ordinary_stop_is_no_error_in_its_log(tmp_path, number):
+    argv = [sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "10.0.0.1"]
+    env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock"}
+    with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 143
+    assert said.endswith(f" INFO    stopped by {number.name}\n")
+    assert "ERROR" not in said
+
+
+@pytest.mark.parametrize("log_format", logs.FORMATS)
+def test_a_stop_while_a_daemon_begins_is_no_error(caplog, mocker, log_format):
+    def begin() -> int:
+        raise Stopped("SIGTERM")
+
+    mocker.patch.object(logs, "set_up")
+    with caplog.at_level(logging.INFO):
+        assert daemon_arguments.run_logged(begin, log_format) == 143
+    assert [(record.levelname, record.message) for record in caplog.records] == [("INFO", "stopped by SIGTERM")]
+
+
 def test_the_log_as_json(tmp_path, free_port):
     """Each line is an object, from the first to the one that says why it ended; the token is in none."""
     env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock", "CONSUL_HTTP_TOKEN": "top-secret"}
@@ -51,4 +80,4 @@ def test_the_log_as_json(tmp_path, free_port):
     assert first["message"].startswith(f"entering the containers of unix://{tmp_path}/absent.sock into http://")
     assert (first["level"], first["logger"]) == ("info", "jenkins_proxy.cli.registrator")
     assert {line["level"] for line in retried} == {"warning"}
-    assert (last["level"], last["message"]) == ("error", "stopped by SIGTERM")
+    assert (last["level"], last["message"]) == ("info", "stopped by SIGTERM")

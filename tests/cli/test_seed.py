@@ -395,3 +395,51 @@ def test_what_the_jobs_need_is_looked_up_before_anything_is_written(fake, answer
     # Only what is chosen has to run.
     assert "which team/one needs" in seed("--only", "team/one")[1]
     assert seed("--no-checks")[0] == 0
+
+
+OTHERS = FILE.replace("seed: me", "seed: others").replace("one", "three").replace("two", "four")
+MORE = FILE + "  - {name: five, folder: team, script: y}\n"
+
+
+@pytest.fixture
+def at_once(fake, tmp_path: Path):
+    """``at_once(file, other)`` seeds both from processes that see the same Jenkins before either writes.
+
+    :return: exit code and output of each.
+    """
+    together = threading.Barrier(2)
+    met = threading.Event()
+
+    def meet() -> None:
+        # What is listed again, later, is as it is then.
+        if not met.is_set():
+            together.wait(30)
+            met.set()
+
+    def run(*files: str):
+        fake.before_listing = meet
+        processes = []
+        for number, text in enumerate(files):
+            (tmp_path / f"{number}.yaml").write_text(text)
+            env = {**os.environ, "JENKINS_URL": fake.url, "JENKINS_USER": "admin", "JENKINS_TOKEN": fake.token}
+            argv = [sys.executable, "-m", "jenkins_proxy", "seed", str(tmp_path / f"{number}.yaml")]
+            processes.append(subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True))
+        return [(process.returncode, said) for process in processes for said in (process.communicate(timeout=60)[1],)]
+
+    return run
+
+
+@pytest.mark.parametrize("other", [FILE, MORE, OTHERS], ids=["the same", "one with more", "of another seed"])
+def test_two_at_the_same_moment_leave_what_they_leave_in_turn(fake, seed, at_once, tmp_path, other) -> None:
+    done = at_once(FILE, other)
+    left = dict(fake.configs)
+    fake.before_listing = lambda: None
+    in_turn = []
+    for files in ((FILE, other), (other, FILE)):
+        fake.configs.clear()
+        for text in files:
+            (tmp_path / "jobs.yaml").write_text(text)
+            assert seed()[0] == 0
+        in_turn.append(dict(fake.configs))
+    assert left in in_turn
+    assert [code for code, _said in done] == [0, 0], done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 
 import pytest
 import requests
@@ -13,6 +14,7 @@ from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.consul_server.state.append_log import AppendLog
 from jenkins_proxy.consul_server.state.state_store import Store
 from jenkins_proxy.errors import UsageError
+from tests.fixtures import damage
 
 READS = (
     *("agent/services", "agent/checks", "agent/self", "catalog/services", "catalog/nodes", "catalog/service/a"),
@@ -178,3 +180,22 @@ def _readable(raw: bytes) -> bool:
         return bool([json.loads(line) for line in bytes(raw).splitlines()])
     except ValueError:
         return False
+
+
+def test_a_file_with_any_byte_damaged_or_cut_off_is_loaded_or_refused(state, lines, caplog):
+    """What is refused is named with its line and what to do; what is left out is kept aside."""
+    places = {"nodes": "n", "kv": "k", "services": ["n", "e"], "sessions": None}
+    few = [next(line for line in lines if line[1] == table and key in (None, line[2])) for table, key in places.items()]
+    for number, value in enumerate(damage.bytewise("".join(json.dumps(line) + "\n" for line in few).encode())):
+        state.write_bytes(value)
+        caplog.clear()
+        try:
+            store = Store(AppendLog(state))
+        except UsageError as error:
+            assert re.search(rf"{re.escape(str(state))} is damaged in line \d+", error.message)
+            assert error.hint
+            continue
+        assert store.index > 0
+        if "is left out" in caplog.text:
+            assert f"is kept as {state}.damaged" in caplog.text
+        assert not any(record.exc_info for record in caplog.records), number

@@ -41,10 +41,10 @@ def store(registry):
 
 
 async def test_a_route_comes_back_as_it_went(store):
-    version = await store.put_route(BOOKS)
+    put = await store.put_route(BOOKS)
     stored, index = await store.routes()
-    assert stored.routes[BOOKS.service] == StoredRoute(BOOKS, version)
-    assert stored.index == index >= version
+    assert stored.routes[BOOKS.service] == put
+    assert stored.index == index >= put.version
 
 
 async def test_the_same_route_again_is_no_new_version(store):
@@ -68,14 +68,14 @@ async def test_each_route_has_a_generation_and_what_is_removed_is_known_for_a_da
     async def removed() -> int:
         return (await store.routes())[0].removed.get(BOOKS.service, 0)
 
-    await store.put_route(BOOKS)
-    first = await generation()
+    first = (await store.put_route(BOOKS)).generation
+    assert first == await generation()
     assert first == 1_000_000_000
     now -= 10.0  # the clock of another machine
     other = dataclasses.replace(BOOKS, paths=("/other",))
     await store.put_route(other)
     assert await generation() == first + 1
-    await store.put_route(BOOKS, generation=first)
+    assert (await store.put_route(BOOKS, generation=first)).route == other
     assert (await store.routes())[0].routes[BOOKS.service].route == other, "what is given back is older"
     await store.remove_route(BOOKS.service)
     assert await removed() == first + 1
@@ -101,6 +101,25 @@ async def test_a_removed_route_takes_its_drains_with_it(store):
     assert not await store.remove_route(BOOKS.service)
     assert BOOKS.service not in (await store.routes())[0].routes
     assert BOOKS.service not in (await store.drains())[0]
+
+
+async def test_a_removal_says_which_version_it_took_away(store, registry, mocker):
+    await store.put_route(BOOKS)
+    read, later = registry.kv_get, dataclasses.replace(BOOKS, paths=("/later",))
+    versions: list[int] = []
+
+    async def get(key: str):
+        """Somebody else is between the reading and what is made of it."""
+        pair = await read(key)
+        if not versions and key.endswith(BOOKS.service):
+            versions.append(0)
+            versions.append((await store.put_route(later)).version)
+        return pair
+
+    mocker.patch.object(registry, "kv_get", get)
+    removed = await store.remove_route(BOOKS.service)
+    assert removed and removed[0] == versions[-1]
+    assert BOOKS.service not in (await store.routes())[0].routes
 
 
 async def test_marks_of_several_who_drain_at_once_are_all_kept(store):

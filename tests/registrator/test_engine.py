@@ -148,7 +148,7 @@ async def test_the_command_ends_cleanly_and_leaves_its_entries(registry, client,
     _, err = await process.communicate()
     assert process.returncode == 143
     assert f"added {HOSTNAME}:{name}:8080" in err.decode()
-    assert err.decode().splitlines()[-1] == "[jenkins-proxy] ERROR: stopped by SIGTERM"
+    assert err.decode().splitlines()[-1].endswith(" INFO    stopped by SIGTERM")
     assert "Traceback" not in err.decode()
     await entry(client, name)
 

@@ -110,6 +110,16 @@ def test_the_container_that_was_made_anew_has_the_entry(desired, old_first):
     assert desired.entries()["h:a:80"].port == 2
 
 
+@pytest.mark.parametrize(("number", "stays"), [(15, False), (3, False), (1, True)])
+def test_a_container_that_is_told_to_stop_while_it_is_inspected_is_not_entered(desired, number, stays):
+    desired.started("c1")
+    assert desired.killed("c1", number) == set()
+    assert desired.runs(running(stop_signal="SIGQUIT"), [entry()]) == {"h:a:80"}
+    assert bool(desired.entries()) is stays
+    desired.started("c1")
+    assert desired.entries(), "it was started again"
+
+
 def test_a_signal_to_an_unknown_container_is_nothing(desired):
     assert desired.killed("nobody", 15) == set()
 

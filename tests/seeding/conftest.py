@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -46,6 +47,8 @@ class FakeJenkins:
         self.crumb = "crumb-1"
         self.most_at_once = 0
         self.stopped = threading.Event()
+        # Called before its items are listed.
+        self.before_listing: Callable[[], object] = lambda: None
         self._running = 0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -135,6 +138,7 @@ class FakeJenkins:
         if path == "/me/api/json":
             return Answer(body=_json({"fullName": "admin"}))
         if path == "/api/json":
+            self.before_listing()
             return Answer(body=_json(self._tree("")))
         return self._item_answer(handler.command, path, query, body)
 
@@ -150,7 +154,11 @@ class FakeJenkins:
         if action in ("createItem", "createView"):
             made = "/".join(filter(None, (name, query["name"][0])))
             kind = VIEW if action == "createView" else FOLDER if FOLDER_TAG.encode() in body else JOB
-            self.configs[kind, made] = body
+            taken = {(VIEW, made)} if kind == VIEW else {(FOLDER, made), (JOB, made)}
+            with self._lock:
+                if taken & self.configs.keys():
+                    return Answer(400, headers={"X-Error": f"A {kind} already exists with the name {query['name'][0]}"})
+                self.configs[kind, made] = body
             return Answer()
         if kind == JOB and (FOLDER, name) in self.configs:
             kind = FOLDER

@@ -59,6 +59,12 @@ CASES = {
     "without a retriever": (("first", "1.0.0", OTHER, ""), "!\nnothing\n", {}),
 }
 
+# What two seeds ask for at the same moment.
+AT_ONCE = [
+    (("new", "1.0.0", URL, ""), ("new", "1.0.0", URL, "")),
+    (("new", "1.0.0", URL, ""), ("newer", "1.0.0", URL, "")),
+]
+
 
 @pytest.fixture(scope="module")
 def console(groovy, tmp_path_factory):
@@ -71,6 +77,11 @@ def console(groovy, tmp_path_factory):
             script = render.text("library.groovy.j2", **values, dry_run=dry_run)
             (folder / f"{number:02}-{dry_run:d}.groovy").write_text(script)
     classes = Path(__file__).with_name("library_console")
+    for number, (one, other) in enumerate(AT_ONCE, len(wanted)):
+        for suffix, (name, version, remote, credentials) in (("groovy", one), ("other", other)):
+            values = {"name": name, "version": version, "remote": remote, "credentials": credentials, "dry_run": False}
+            for half in range(2):
+                (folder / f"{number:02}-{half}.{suffix}").write_text(render.text("library.groovy.j2", **values))
     argv = [groovy, "-cp", str(classes), str(classes / "console.groovy"), str(folder)]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -90,7 +101,7 @@ def test_a_library_that_is_there_keeps_its_place_and_all_that_is_not_asked_for(c
     assert wet["libraries"][3]["defaultVersion"] == written
 
 
-@pytest.mark.parametrize(("number", "credentials"), [(-2, "bot"), (-1, None)])
+@pytest.mark.parametrize(("number", "credentials"), [(len(CASES), "bot"), (len(CASES) + 1, None)])
 def test_a_new_library_comes_last(console, number: int, credentials: str | None) -> None:
     wet, dry = console[number]
     assert wet["printed"] == dry["printed"] == "+\n"
@@ -98,3 +109,9 @@ def test_a_new_library_comes_last(console, number: int, credentials: str | None)
     made = wet["libraries"][-1]
     assert (made["name"], made["defaultVersion"], made["remote"]) == ("new", "1.0.0", URL)
     assert made["credentialsId"] == credentials
+
+
+@pytest.mark.parametrize(("number", "made"), [(0, ["new"]), (1, ["new", "newer"])], ids=["the same one", "another one"])
+def test_two_seeds_at_the_same_moment_leave_what_they_leave_in_turn(console, number: int, made) -> None:
+    for left in console[len(CASES) + 2 + number]:
+        assert [library["name"] for library in left["libraries"]] == ["first", "ours", "last", "hub", "legacy", *made]

@@ -5,7 +5,7 @@ import pytest
 from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding import config_xml
 from jenkins_proxy.seeding.items import FOLDER, JOB, VIEW, Item, Present
-from jenkins_proxy.seeding.plan import only, plan, prune
+from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, Action, only, overtaken, plan, prune
 
 JOB_XML = "<flow-definition><description>d</description></flow-definition>"
 FOLDER_XML = JOB_XML.replace("flow-definition", "com.cloudbees.hudson.plugins.folder.Folder")
@@ -213,3 +213,23 @@ def test_prune_refuses_an_empty_file_whatever_may_go() -> None:
     with pytest.raises(UsageError, match="with a seed file that has no jobs would delete 1 items of seed me"):
         pruned([item("f", FOLDER)], [Present(JOB, "a", "me")], most=100)
     assert pruned([], [Present(JOB, "a", "other")]) == []
+
+
+@pytest.mark.parametrize(
+    ("tried", "there", "left"),
+    [
+        pytest.param(CREATE, [Present(JOB, "j", "me")], ["= j"], id="made by another run of ours"),
+        pytest.param(CREATE, [Present(JOB, "j", "other")], ["! j (it belongs to the seed other)"], id="by other seed"),
+        pytest.param(CREATE, [Present(FOLDER, "j")], ["! j (Jenkins has a folder of that name: rename or delete it)"],
+                     id="another thing"),
+        pytest.param(CREATE, [], [], id="not there: Jenkins refuses it"),
+        pytest.param(CHANGE, [], ["+ j"], id="deleted"),
+        pytest.param(CHANGE, [Present(JOB, "j", "me")], ["= j"], id="changed to the same"),
+        pytest.param(DELETE, [], ["= j (is gone already)"], id="deleted by another run"),
+        pytest.param(DELETE, [Present(JOB, "j", "me")], [], id="still there: Jenkins refuses that"),
+    ],
+)  # fmt: skip
+def test_what_is_left_where_others_wrote_at_the_same_moment(tried, there, left):
+    items = [] if tried == DELETE else [item("j")]
+    now = plan(items, there, {one.key: JOB_XML.encode() for one in there}, "me")
+    assert [str(action) for action in overtaken([Action(tried, JOB, "j")], now, there)] == left

@@ -83,7 +83,6 @@ def run_logged(work: Callable[[], int], log_format: str) -> int:
         _LOG.error("%s", error.message, extra={"hint": error.hint})
         return error.exit_code
     except Stopped as stopped:
-        if log_format != logs.JSON:
-            raise
-        _LOG.error("stopped by %s", stopped.signal_name)
+        # That is how a daemon ends: whoever looks for errors in its log must not find each restart there.
+        _LOG.info("%s", stopped.message)
         return stopped.exit_code

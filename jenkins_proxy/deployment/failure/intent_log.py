@@ -10,25 +10,36 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.strategies.record import HELD, RETIRING, DeployRecord
+from jenkins_proxy.errors import JenkinsProxyError
 from jenkins_proxy.model import Route
+from jenkins_proxy.route_options.table import check_route
 
 PREFIX = "jenkins-proxy/deploys/"
+_OPTIONAL_TEXTS = ("since", "orchestrator", "elsewhere", "hold")
+_MOST = 10**6
 
 
 class IntentLog:
-    """The record of one service. Only who holds the service's lock writes it."""
+    """The record of one service. Only who holds the service's lock writes it.
+
+    :ivar damaged: the key whose value was no record when it was read last; empty when it was one, or there was none.
+    """
 
     def __init__(self, registry: Consul, service: str) -> None:
         self.service = service
         self._registry = registry
         self._key = PREFIX + service
+        self.damaged = ""
 
     def read(self) -> DeployRecord | None:
         """The record that a deploy before this one has left behind; None when it ended in order."""
         pair = self._registry.kv_get(self._key)
-        return _parse(pair.value) if pair else None
+        record = _parse(pair.value) if pair else None
+        self.damaged = self._key if pair and record is None else ""
+        return record
 
     def begin(self, record: DeployRecord) -> None:
         """Write what is about to be replaced, over what an earlier deploy may have left."""
@@ -60,11 +71,24 @@ class IntentLog:
 def _parse(value: bytes) -> DeployRecord | None:
     """A record; None for what a later version, or a person, may have written there."""
     try:
-        data: dict[str, Any] = json.loads(value)
+        data: dict[str, Any] = validation.parse_json(value)
         route = Route.from_dict(data["route"]) if data["route"] else None
-        lists = {name: tuple(data.get(name, ())) for name in ("after", "others", "absent")}
-        belongings = None if data.get("belongings") is None else tuple(data["belongings"])
-        values = {**data, "old": tuple(data["old"]), **lists, "belongings": belongings, "route": route}
-        return DeployRecord(**values)
-    except (ValueError, TypeError, KeyError):
+        if route:
+            check_route(route)
+        lists = {name: _texts(data.get(name, [])) for name in ("old", "after", "others", "absent")}
+        belongings = None if data.get("belongings") is None else _texts(data["belongings"])
+        record = DeployRecord(**{**data, **lists, "belongings": belongings, "route": route})
+        texts = (getattr(record, name) for name in ("strategy", "phase", "project", "target", *_OPTIONAL_TEXTS))
+        _texts(list(texts))
+        if type(record.keep_old) is not bool or type(record.count) is not int or not 0 <= record.count < _MOST:
+            return None
+        return record
+    except (JenkinsProxyError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """:raises ValueError: for what is no list of texts."""
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("a list of texts is expected")
+    return tuple(value)

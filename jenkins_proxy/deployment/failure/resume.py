@@ -74,7 +74,13 @@ class Leftovers:
 
 def leftovers(intent_log: IntentLog, context: Context) -> Leftovers:
     """What the registry shows of earlier deploys of the service; only who holds its lock may ask."""
-    return Leftovers(intent_log.read(), holds.read(context.registry, intent_log.service))
+    record = intent_log.read()
+    if intent_log.damaged:
+        context.console.warning(
+            f"{intent_log.damaged} in the registry is no record of a deploy, or one of a later version: what a deploy "
+            f"before this one has left of {intent_log.service} is not known, and may have to be removed by hand"
+        )
+    return Leftovers(record, holds.read(context.registry, intent_log.service))
 
 
 def recover(intent_log: IntentLog, context: Context, ready: Ready, options: DeployOptions, held: lock.Held) -> Recovery:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.failure.intent_log import PREFIX
 
@@ -43,7 +44,7 @@ def read(registry: Consul, service: str) -> Note | None:
     """The note of a service; None where there is none, or one that a later version has written."""
     pair = registry.kv_get(NOTES + service)
     try:
-        data = json.loads(pair.value) if pair else None
+        data = validation.parse_json(pair.value) if pair else None
         needs = {str(name): list(map(str, there)) for name, there in data["needs"].items()} if data else {}
         others = tuple(map(str, data["others"])) if data else ()
         return Note(str(data["project"]), str(data["target"]), needs, others) if data else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import json
 import os
 import secrets
 import socket
@@ -17,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.deployment.context import Context
-from jenkins_proxy.errors import RegistryError, UsageError
+from jenkins_proxy.errors import JenkinsProxyError, RegistryError, UsageError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.model import Address, Route
 
@@ -27,6 +27,7 @@ PREFIX = "jenkins-proxy/holds/"
 KEY_HEADER = "X-Jenkins-Proxy-Candidate"
 PROMOTED = "promoted"
 _KEY_BYTES = 16
+_LATEST = 1e11  # the year 5138
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,27 @@ def read(registry: Consul, service: str) -> Hold | None:
 def _parse(value: bytes) -> Hold | None:
     """A hold; None for what a later version, or a person, may have written there: the daemon ignores it as well."""
     try:
-        data = json.loads(value)
+        data = validation.parse_json(value)
         holder = data["holder"]
         return Hold(
             id=str(data["id"]),
             route=Route.from_dict(data["route"]),
             serving=frozenset(map(str, data["serving"])),
             promoted=data["phase"] == PROMOTED,
-            since=float(data["since"]),
-            until=float(data["until"]),
+            since=_moment(data["since"]),
+            until=_moment(data["until"]),
             holder=str(holder.get("name", "")),
             build=str(holder.get("build", "")),
             kept=holder.get("kept") is True,
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (JenkinsProxyError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _moment(value: Any) -> float:
+    """Seconds since 1970. :raises UsageError: for what is no moment that a clock can show."""
+    validation.check_seconds(value, "the moment", _LATEST)
+    return float(value)
 
 
 def refuse_kept(hold: Hold) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 import getpass
-import json
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from jenkins_proxy import validation
 
 _ENDED = ("Z", "X")
 
@@ -24,7 +25,7 @@ def describe(holder: Mapping[str, Any]) -> str:
 
 def parse(value: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(value)
+        data = validation.parse_json(value)
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}

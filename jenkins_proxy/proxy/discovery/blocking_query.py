@@ -46,9 +46,13 @@ class Reachability:
 
     async def retry_forever(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask until there is an answer, with a growing, jittered pause after each failure."""
-        return await self._retry_forever(lambda *, index: ask(), 0)  # noqa: ARG005, PLW0108 - it does not block
+        return await self.answer(lambda *, index: ask(), 0)  # noqa: ARG005, PLW0108 - it does not block
 
-    async def _retry_forever(self, ask: _Ask[Result], index: int) -> Result:
+    async def answer(self, ask: _Ask[Result], index: int) -> Result:
+        """One answer of a query that may block, as :meth:`retry_forever`.
+
+        :param index: what the answer before it gave; 0 for the first one.
+        """
         pause = self._timing.registry_retry_min
         while True:
             try:
@@ -71,7 +75,7 @@ class Reachability:
         """
         index = 0
         while True:
-            answer, next_index = await self._retry_forever(query, index)
+            answer, next_index = await self.answer(query, index)
             index_changed = next_index != index
             index = next_index
             yield answer, index_changed

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
-from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.hold_watcher import HoldWatcher
 from jenkins_proxy.proxy.discovery.instance_feed import InstanceFeed
@@ -27,7 +27,7 @@ from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
-from jenkins_proxy.proxy.reconcile.instances import outside
+from jenkins_proxy.proxy.reconcile.instances import Reading, outside
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
 from jenkins_proxy.proxy.route_store import RouteStore
@@ -83,7 +83,7 @@ class Discovery:
             services=ServiceWatcher(
                 registry,
                 self.reachability,
-                self.instances.on_change,
+                self.instances.on_report,
                 tasks=tasks,
                 timing=timing,
             ),
@@ -131,34 +131,38 @@ class Discovery:
         """
         self._holds.holds_changed({service: before} if before else {}, [service])
 
-    async def read_instances(self, route: Route) -> Sequence[Instance]:
+    async def read_instances(self, route: Route) -> Reading:
         """What stands behind a route, asked for now, as a watch may be a moment behind; with its names looked up.
 
         :raises RegistryError: the registry does not answer.
         """
         external = outside(route)
-        instances = (external,) if external else (await self._registry.instances(route.registry_name))[0]
-        await self._resolver.lookup(instance.address for instance in instances)
-        return instances
+        if external:
+            reading = Reading((external,))
+        else:
+            instances, index = await self._registry.instances(route.registry_name)
+            reading = Reading(tuple(instances), index)
+        await self._resolver.lookup(instance.address for instance in reading.instances)
+        return reading
 
     def take_instances(self, route: Route, readiness: Readiness) -> None:
         """Believe these to stand behind a route, and those to be ready that are."""
         if not route.outbound_hostname:
-            self.instances.take(route.registry_name, readiness.instances)
+            self.instances.take(route.registry_name, readiness.reading)
             self._readiness.mark_ready(route.registry_name, readiness.ready)
 
     async def wait_ready(
-        self, route: Route, instances: Sequence[Instance], serving: Collection[Address], seconds: float
+        self, route: Route, reading: Reading, serving: Collection[Address], seconds: float
     ) -> Readiness:
         """Return when the live instances of a route have answered its check, or have had the time to.
 
-        :param instances: those that are registered.
+        :param reading: those that are registered.
         :param serving: the numeric addresses that serve now.
         :param seconds: to wait for the first one of them; at least one request is made.
         :raises RegistryError: the registry does not answer.
         """
         if route.outbound_hostname:
-            return Readiness(instances, {identity(instance) for instance in instances}, ())
+            return Readiness(reading, {identity(instance) for instance in reading.instances}, ())
         waiter = RouteReadiness(
             route,
             self._readiness,
@@ -168,4 +172,4 @@ class Discovery:
             slots=self._slots,
             timing=self._timing,
         )
-        return await waiter.wait(instances, functools.partial(self.read_instances, route), seconds)
+        return await waiter.wait(reading, functools.partial(self.read_instances, route), seconds)

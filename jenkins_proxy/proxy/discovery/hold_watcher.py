@@ -65,8 +65,9 @@ class HoldWatcher:
     async def _watch(self) -> None:
         query = functools.partial(self._store.holds, wait=self._wait)
         async for snapshot, index_changed in self._reachability.watch(query):
-            if self._ends_a_promoted(snapshot):
-                # The route that it leaves behind was stored before, but is watched apart.
+            if self._ends_one(snapshot):
+                # The route that it leaves behind was stored before, but is watched apart. Nobody has told yet whether
+                # it was promoted: that may have come and gone since the last answer.
                 await self._reachability.retry_forever(self._routes.read)
             before = dict(self._desired.holds.all)
             store_id = self._desired.holds.store_id
@@ -82,10 +83,9 @@ class HoldWatcher:
             if self._desired.holds.store_id != store_id:
                 self._routes.services_changed(())
 
-    def _ends_a_promoted(self, snapshot: Holds) -> bool:
-        known = self._desired.holds.all.values()
+    def _ends_one(self, snapshot: Holds) -> bool:
         stays = {hold.id for hold in snapshot.holds.values()}
-        return any(hold.promoted and hold.id not in stays for hold in known)
+        return any(hold.id not in stays for hold in self._desired.holds.all.values())
 
     async def _restore(self, missing: Iterable[Hold]) -> None:
         """The registry lost its data: give it our holds back, and then the ID that says that they are all there."""

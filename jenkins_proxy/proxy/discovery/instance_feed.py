@@ -15,6 +15,7 @@ from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
 from jenkins_proxy.proxy.discovery.resolver import Resolver
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import Reading
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -48,20 +49,21 @@ class InstanceFeed:
         self._tasks = tasks
         self._empty_grace = timing.empty_grace
         self._began = time.monotonic()
-        self._doubted: dict[str, Sequence[Instance]] = {}
+        self._doubted: dict[str, Reading] = {}
 
     @property
     def doubted(self) -> Collection[str]:
         """The services of the registry whose reports are not believed yet."""
         return self._doubted
 
-    def on_change(self, registry_name: str, instances: Sequence[Instance], notified_at: float) -> None:
+    def on_report(self, registry_name: str, reading: Reading, notified_at: float) -> None:
         """The registry reports the instances of a service.
 
         :param notified_at: the monotonic time at which it did.
         """
+        instances = reading.instances
         if self._grace_left() <= 0 or self._believable(registry_name, instances):
-            self.take(registry_name, instances, notified_at)
+            self._take(registry_name, reading, notified_at)
             return
         if registry_name not in self._doubted:
             self._tasks.keep(f"the doubt of {registry_name}", functools.partial(self._take_later, registry_name))
@@ -69,14 +71,21 @@ class InstanceFeed:
             # Whoever is new is known at once, beside those that are missed: HAProxy's own check says if they are gone.
             new = {instance.address for instance in instances}
             missed = (own for own in self._desired.instances.known(registry_name) if own.address not in new)
-            self.take(registry_name, [*instances, *missed], notified_at)
-        self._doubted[registry_name] = instances
+            self._take(registry_name, Reading((*instances, *missed), reading.index), notified_at)
+        self._doubted[registry_name] = reading
 
-    def take(self, registry_name: str, instances: Sequence[Instance], notified_at: float = 0.0) -> None:
-        """Believe these to be the instances of a service."""
+    def take(self, registry_name: str, reading: Reading) -> None:
+        """Believe these to be the instances of a service: they were asked for, apart from the reports.
+
+        What was reported meanwhile may be newer. It is not reported again, so it stays.
+        """
+        if not self._desired.instances.knows_newer(registry_name, reading.index):
+            self._take(registry_name, reading)
+
+    def _take(self, registry_name: str, reading: Reading, notified_at: float = 0.0) -> None:
         self._doubted.pop(registry_name, None)
-        before = self._desired.instances.known(registry_name)
-        if not self._desired.instances.take(registry_name, instances):
+        before, instances = self._desired.instances.known(registry_name), reading.instances
+        if not self._desired.instances.take(registry_name, instances, reading.index):
             return
         self._readiness.check(registry_name, before, instances, notified_at)
         services = self._desired.services_of(registry_name)
@@ -106,9 +115,8 @@ class InstanceFeed:
         while self._grace_left() > 0:  # noqa: ASYNC110 - it is time that passes, no event
             await asyncio.sleep(self._grace_left())
         if registry_name in self._doubted:
-            self.take(registry_name, self._doubted[registry_name])
+            self._take(registry_name, self._doubted[registry_name])
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):
-            drained_ids, _index = await self._store.change_drains(service, remove=addresses)
-            self._desired.put_drains(service, drained_ids)
+            self._desired.put_drains(service, *await self._store.change_drains(service, remove=addresses))

@@ -11,7 +11,7 @@ from jenkins_proxy.aio import cancel_all
 from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.discovery.asking import ask
 from jenkins_proxy.proxy.discovery.readiness import Identity, ReadinessGate, identity, pause, unanswered
-from jenkins_proxy.proxy.reconcile.instances import Resolve, drained, live
+from jenkins_proxy.proxy.reconcile.instances import Reading, Resolve, drained, live
 from jenkins_proxy.proxy.route_check import RouteCheck, route_check
 from jenkins_proxy.proxy.timing import Timing
 
@@ -22,12 +22,12 @@ _READ_AGAIN = 1.0
 class Readiness:
     """The instances behind a route.
 
-    :ivar instances: all that are registered.
+    :ivar reading: all that are registered.
     :ivar ready: those that may serve.
     :ivar waiting: what is reported of each that has not answered.
     """
 
-    instances: Sequence[Instance]
+    reading: Reading
     ready: Collection[Identity]
     waiting: Sequence[str]
 
@@ -64,28 +64,26 @@ class RouteReadiness:
         self._asking: dict[Identity, asyncio.Task[None]] = {}
         self._seen: dict[Identity, str] = {}
 
-    async def wait(
-        self, instances: Sequence[Instance], read: Callable[[], Awaitable[Sequence[Instance]]], seconds: float
-    ) -> Readiness:
+    async def wait(self, reading: Reading, read: Callable[[], Awaitable[Reading]], seconds: float) -> Readiness:
         """Return when all live instances have answered, or enough of them after a while, or the time is over.
 
-        :param instances: those that are registered; ``read`` gives them anew, as a container may be started again.
+        :param reading: those that are registered; ``read`` gives them anew, as a container may be started again.
         :param seconds: to wait for the first one.
         """
         read_at = self._began
-        self._ask_new(instances)
+        self._ask_new(reading.instances)
         try:
             while True:
                 waiting = [who for who in self._fit if not self._is_ready(who)]
                 now = time.monotonic()
                 left = self._deadline(waiting, now, seconds) - now
                 if not waiting or left <= 0:
-                    return self._result(instances, now)
+                    return self._result(reading, now)
                 asking = [self._asking[who] for who in waiting]
                 await asyncio.wait(asking, timeout=min(left, _READ_AGAIN), return_when=asyncio.FIRST_COMPLETED)
                 if time.monotonic() - read_at >= _READ_AGAIN:
-                    instances, read_at = await read(), time.monotonic()
-                    self._ask_new(instances)
+                    reading, read_at = await read(), time.monotonic()
+                    self._ask_new(reading.instances)
         finally:
             await cancel_all(self._asking.values())
 
@@ -127,14 +125,14 @@ class RouteReadiness:
                     break
                 await asyncio.sleep(pause(time.monotonic() - self._began, self._timing))
 
-    def _result(self, instances: Sequence[Instance], now: float) -> Readiness:
+    def _result(self, reading: Reading, now: float) -> Readiness:
         ready = {who for who in self._fit if self._is_ready(who)}
         waiting = [
             f"{instance.address} {unanswered(now - self._since(who), self._seen.get(who, ''))}"
             for who, instance in self._fit.items()
             if who not in ready
         ]
-        return Readiness(instances, ready, waiting)
+        return Readiness(reading, ready, waiting)
 
     def _since(self, who: Identity) -> float:
         return min(self._began, self._gate.waiting_since(self._route.registry_name, self._fit[who]))

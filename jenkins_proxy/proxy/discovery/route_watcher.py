@@ -122,11 +122,13 @@ class RouteWatcher:
         with contextlib.suppress(RegistryError):
             await self._store.put_removed(self._desired.removed)
             for stored in missing:
-                version = await self._store.put_route(stored.route, generation=stored.generation)
-                detail = "the registry had lost it, and has it again from this proxy"
-                self._events.publish("route-restored", stored.route.service, detail=detail)
+                put = await self._store.put_route(stored.route, generation=stored.generation)
+                # The report may only have been older than what was put here.
+                if put.version != stored.version:
+                    detail = "the registry had lost it, and has it again from this proxy"
+                    self._events.publish("route-restored", stored.route.service, detail=detail)
                 if self._desired.routes.get(stored.route.service) == stored:
-                    self._desired.put_route(StoredRoute(stored.route, version, stored.generation))
+                    self._desired.put_route(put)
             await self._store.put_store_id()
             if returned:
                 # Whoever removes a route says so first, and then takes it away: that is no news.

@@ -22,9 +22,10 @@ from jenkins_proxy.clients.consul.async_client import SWEEPERS, AsyncConsul
 from jenkins_proxy.model import Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.catalog_watcher import CONNECTIONS, EVERY, CatalogWatcher
+from jenkins_proxy.proxy.reconcile.instances import Reading
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
-OnChange = Callable[[str, Sequence[Instance], float], None]
+OnReport = Callable[[str, Reading, float], None]
 
 # So many slots whose queries all end in one wait are work enough for nothing: more of them wait longer.
 _SLOTS_A_WAIT = 300
@@ -51,7 +52,8 @@ _NEVER = _Batch(0.0, 0.0)
 class ServiceWatcher:
     """Reports the instances of services, at first and after each change, from the first :meth:`follow` on.
 
-    :param on_change: called with a service, its instances and the monotonic time at which the registry reported it.
+    :param on_report: called with a service, its instances and the monotonic time at which the registry reported them;
+        also when they are as before: whoever has read them apart may have others, that came and went in between.
     :param tasks: the group that the watches run in.
     """
 
@@ -59,14 +61,14 @@ class ServiceWatcher:
         self,
         registry: AsyncConsul,
         reachability: Reachability,
-        on_change: OnChange,
+        on_report: OnReport,
         *,
         tasks: TaskGroup,
         timing: Timing = DEFAULT,
     ) -> None:
         self._registry = registry
         self._reach = reachability
-        self._on_change = on_change
+        self._on_report = on_report
         self._tasks = tasks
         self._timing = timing
         # How many more slots there may be, once it is known what the registry has room for.
@@ -86,7 +88,7 @@ class ServiceWatcher:
         self._asked: dict[str, _Batch] = {}
         self._fresh: list[_Batch] = []
         self._to_sweep = asyncio.Event()
-        self._reported: dict[str, Sequence[Instance]] = {}
+        self._reported: dict[str, Reading] = {}
         self._changed_at: dict[str, float] = {}
 
     def follow(self, services: Collection[str]) -> None:
@@ -95,7 +97,7 @@ class ServiceWatcher:
         self._followed = frozenset(services)
         # A slot still watches a service that was given up a moment ago.
         for name in new & self._slotted & self._reported.keys():
-            self._on_change(name, self._reported[name], time.monotonic())
+            self._on_report(name, self._reported[name], time.monotonic())
         self._waiting &= self._followed
         self._add_waiting(new - self._slotted)
         for name in self._reported.keys() - self._followed - self._slotted:
@@ -164,8 +166,10 @@ class ServiceWatcher:
 
     async def _watch(self, service: str) -> None:
         """Follow one service, until it is followed no longer, or is quiet while another one waits that is not."""
-        async for instances, _index_changed in self._reach.watch(functools.partial(self._ask, service)):
-            changed = self._report(service, instances, time.monotonic())
+        index = 0
+        while True:
+            instances, index = await self._reach.answer(functools.partial(self._ask, service), index)
+            changed = self._report(service, Reading(tuple(instances), index), time.monotonic())
             if service not in self._followed or self._free < 0 or not changed and self._other_is_livelier(service):
                 return
 
@@ -265,21 +269,23 @@ class ServiceWatcher:
         # A service that got a slot in between is reported by it: this answer may be older than its.
         if name in self._waiting:
             self._index[name] = index
-            self._report(name, instances, notified_at)
+            self._report(name, Reading(tuple(instances), index), notified_at)
             if self._catalog:
                 self._catalog.compare(name, instances, index)
 
-    def _report(self, service: str, instances: Sequence[Instance], notified_at: float) -> bool:
-        """Report the instances of a service if they changed. :return: whether they did."""
+    def _report(self, service: str, reading: Reading, notified_at: float) -> bool:
+        """Report the instances of a service. :return: whether they changed."""
         before = self._reported.get(service)
-        instances = tuple(instances)  # which whoever keeps them need not copy
-        if instances == before:
-            return False
-        if service in self._followed:
-            self._on_change(service, instances, notified_at)
+        if before and before.instances == reading.instances:
+            # What is the same stays the same object: there may be tens of thousands.
+            reading = Reading(before.instances, reading.index)
+        if service in self._followed and reading != before:
+            self._on_report(service, reading, notified_at)
         # Only now: what could not be taken is reported again.
-        self._reported[service] = instances
-        if before is not None:
+        self._reported[service] = reading
+        if before and before.instances is reading.instances:
+            return False
+        if before:
             self._changed_at[service] = notified_at
         return True
 

@@ -14,7 +14,7 @@ from jenkins_proxy.proxy.reconcile.hold_table import HoldTable
 from jenkins_proxy.proxy.reconcile.host_table import HostTable
 from jenkins_proxy.proxy.reconcile.instance_table import InstanceTable
 from jenkins_proxy.proxy.reconcile.instances import as_served, drained, fit, live, outside, ready_servers
-from jenkins_proxy.proxy.reconcile.route_merge import merge
+from jenkins_proxy.proxy.reconcile.route_merge import is_removed, merge
 from jenkins_proxy.proxy.route_store import Drains, StoredRoute, StoredRoutes
 
 
@@ -48,6 +48,8 @@ class DesiredState:
         self.store_id = stored.store_id
         self.index = 0
         self.drains_index = 0
+        self._drains_read = 0
+        self._drains_written: dict[str, int] = {}
         self.removed: dict[str, int] = dict(stored.removed)
         self.returned: dict[str, int] = {}
         self._removed: dict[str, int] = {}
@@ -90,21 +92,32 @@ class DesiredState:
         return self._behind.get(registry_name, ())
 
     def put_route(self, stored: StoredRoute) -> bool:
-        """Take a route that was just stored. :return: whether it differs from what was known."""
+        """Take a route that was just stored. :return: whether it differs from what was known.
+
+        The store may have reported it already, and what others made of it since. The generation says so, as versions
+        count anew in a store that lost its data.
+        """
         before = self.routes.get(stored.route.service)
-        if before and before.version == stored.version:
-            return False  # the store has reported it already, with its generation
+        if before and (before.version == stored.version or before.generation > stored.generation > 0):
+            return False
+        if is_removed(stored, self.removed):
+            return False
         self.routes[stored.route.service] = stored
         self._sort()
         return _route(before) != stored.route
 
-    def remove_route(self, service: str) -> bool:
-        """Forget a route that was just removed. :return: whether it was known."""
-        gone = self.routes.pop(service, None)
-        if gone:
-            self._removed[service] = gone.version
-            self._sort()
-        return gone is not None
+    def remove_route(self, service: str, version: int) -> bool:
+        """Forget a route that was just removed. :return: whether it was known.
+
+        :param version: that it had: the store may have reported a later one already, which was put since.
+        """
+        self._removed[service] = version
+        gone = self.routes.get(service)
+        if gone is None or gone.version > version:
+            return False
+        del self.routes[service]
+        self._sort()
+        return True
 
     def take_routes(self, snapshot: StoredRoutes) -> tuple[set[str], list[StoredRoute]]:
         """Take what the store reports.
@@ -162,11 +175,16 @@ class DesiredState:
         self.instances.keep(self.registry_names)
 
     def take_drains(self, drains: Drains, index: int) -> set[str]:
-        """Take all drains.
+        """Take all drains, as the store reports them; it may be before it has what was written here a moment ago.
 
         :param index: of the store when they were read.
         :return: the services whose drains changed.
         """
+        if index < self._drains_read:
+            self._drains_written.clear()  # the store lost its data, and counts anew
+        self._drains_read = index
+        self._drains_written = {name: own for name, own in self._drains_written.items() if own > index}
+        drains = {**drains, **{name: self.drains[name] for name in self._drains_written}}
         changed = {
             name for name in drains.keys() | self.drains.keys() if drains.get(name, {}) != self.drains.get(name, {})
         }
@@ -175,8 +193,14 @@ class DesiredState:
         self.drains_index = index if drains else self.drains_index
         return changed
 
-    def put_drains(self, service: str, drained_ids: Mapping[Address, str]) -> None:
-        self.drains = {**self.drains, service: drained_ids}
+    def put_drains(self, service: str, drained_ids: Mapping[Address, str], index: int) -> None:
+        """Take the drains of a service that were just stored.
+
+        :param index: of the store from which on they are so: it may have reported later ones already.
+        """
+        if index > self._drains_read:
+            self.drains = {**self.drains, service: drained_ids}
+            self._drains_written[service] = index
 
     def outlived_drains(self, service: str) -> set[Address]:
         """Drains of instances that are no longer in the registry: the address may be another container's next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from jenkins_proxy import validation
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
@@ -12,6 +13,17 @@ from jenkins_proxy.proxy.models import InstanceState, ServedInstance
 
 Resolve = Callable[[Address], Sequence[Address]]
 """The numeric addresses behind one; none while its name is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The instances of a service, as an answer of the registry has them.
+
+    :ivar index: of the answer: of two the one with the higher index is newer. 0 where there was none.
+    """
+
+    instances: tuple[Instance, ...]
+    index: int = 0
 
 
 def live(instances: Iterable[Instance]) -> list[Instance]:

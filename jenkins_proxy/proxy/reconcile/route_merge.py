@@ -44,7 +44,7 @@ def merge(known: StoredRoutes, reported: StoredRoutes, gone: Mapping[str, int], 
     returned: dict[str, int] = {}
     for name, told in reported.routes.items():
         own = known.routes.get(name)
-        if _is_removed(told, removed):
+        if is_removed(told, removed):
             returned[name] = told.version
         elif told.version > gone.get(name, 0):
             routes[name] = own if own and _is_newer(own, told, lost=lost) else told
@@ -53,7 +53,7 @@ def merge(known: StoredRoutes, reported: StoredRoutes, gone: Mapping[str, int], 
     missing += [
         own
         for name, own in known.routes.items()
-        if name not in routes and (lost or own.version > reported.index) and not _is_removed(own, removed)
+        if name not in routes and (lost or own.version > reported.index) and not is_removed(own, removed)
     ]
     routes.update((own.route.service, own) for own in missing)
     # What is the same stays the same object: the backends that run have it, too, and there may be thousands.
@@ -65,7 +65,7 @@ def _latest(own: StoredRoute | None, told: StoredRoute) -> StoredRoute:
     return own if own and own == told and own.generation == told.generation else told
 
 
-def _is_removed(stored: StoredRoute, removed: Mapping[str, int]) -> bool:
+def is_removed(stored: StoredRoute, removed: Mapping[str, int]) -> bool:
     """Whether it was removed since it was written: one whose generation is not known was not."""
     return 0 < stored.generation <= removed.get(stored.route.service, 0)
 

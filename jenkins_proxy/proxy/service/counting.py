@@ -214,6 +214,8 @@ def _parse(pairs: Iterable[KvPair]) -> AllPublished:
     """What is no count of ours is none: another version of a proxy may have written it."""
     published: dict[str, dict[str, PublishedCount]] = {}
     for pair in pairs:
+        if not pair.session:
+            continue
         own = published[pair.key.removeprefix(PROXIES)] = {}
         counts = _object(pair).get("counts")
         for identity, data in counts.items() if isinstance(counts, dict) else ():

@@ -74,7 +74,7 @@ class Draining:
             if instance.address in set(addresses)
         }
         all_drained, index = await self._store.change_drains(service, add=drained_ids)
-        self._desired.put_drains(service, all_drained)
+        self._desired.put_drains(service, all_drained, index)
         await self._loop.reconcile([service])
         numeric = [number for address in addresses for number in self._desired.hosts.resolve(address)]
         # Side by side: a proxy that lags takes no time from the requests in flight.
@@ -107,7 +107,7 @@ class Draining:
         self._check(service)
         before = self._applier.running.get(service)
         drained_ids, index = await self._store.change_drains(service, remove=addresses)
-        self._desired.put_drains(service, drained_ids)
+        self._desired.put_drains(service, drained_ids, index)
         await self._loop.reconcile([service])
         applied = means(before, self._applier.running.get(service))
         progress = await self._wait_peers(Goal(drains=index), proxies)

@@ -27,7 +27,7 @@ from jenkins_proxy.proxy.reconcile.held_backend import restored_backend
 from jenkins_proxy.proxy.reconcile.instances import live
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Peers
-from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.service import admission
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
 
@@ -178,14 +178,12 @@ class HoldService:
         state = await self._serve(service, left, proxies, running=running)
         outlived = self._desired.outlived_drains(service)
         if outlived:  # of the color of before, whose instances nobody follows any more
-            drained_ids, _index = await self._routes.change_drains(service, remove=outlived)
-            self._desired.put_drains(service, drained_ids)
+            self._desired.put_drains(service, *await self._routes.change_drains(service, remove=outlived))
         return state
 
     async def _adopt_route(self, hold: Hold) -> None:
         """The route of a promoted hold is the service's."""
-        version = await self._routes.put_route(hold.route)
-        if self._desired.put_route(StoredRoute(hold.route, version)):
+        if self._desired.put_route(await self._routes.put_route(hold.route)):
             self._discovery.route_changed(hold.service)
 
     async def _read_instances(self, service: str, route: Route) -> list[Instance]:
@@ -196,11 +194,11 @@ class HoldService:
         users = self._desired.users_route(service)
         instances: list[Instance] = []
         for own in {route.registry_name: route, **({users.registry_name: users} if users else {})}.values():
-            read = await self._discovery.read_instances(own)
+            reading = await self._discovery.read_instances(own)
             if not own.outbound_hostname:
-                self._discovery.instances.take(own.registry_name, read)
+                self._discovery.instances.take(own.registry_name, reading)
             if users and own.registry_name == users.registry_name:
-                instances += read
+                instances += reading.instances
         return instances
 
     def _new(self, request: HoldRequest, current: Hold | None, instances: Sequence[Instance]) -> Hold:

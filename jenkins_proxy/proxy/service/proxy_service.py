@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
-from jenkins_proxy.model import Instance, Route
+from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.discovery.route_readiness import Readiness
 from jenkins_proxy.proxy.haproxy.applier import Applier
@@ -22,10 +22,11 @@ from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.models import NONE, ConflictError, NotRoutedError, Progress, ProxyState, Removal, RouteState
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import Reading
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.reconcile.peers import Goal, Peers
 from jenkins_proxy.proxy.reconcile.persistence import Persistence
-from jenkins_proxy.proxy.route_store import RouteStore, StoredRoute
+from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.service import admission
 from jenkins_proxy.proxy.service.draining import Draining
 from jenkins_proxy.proxy.service.preview import Preview
@@ -113,7 +114,8 @@ class ProxyService:
         if not dry_run:
             # A deploy asks by a dry run while the one before it has its lock still, or was killed.
             admission.refuse_promoted(self._desired.holds.get(service))
-        instances = await self._discovery.read_instances(route)
+        reading = await self._discovery.read_instances(route)
+        instances = reading.instances
         if not allow_empty:
             drained_ids = self._desired.drained_ids(service)
             admission.refuse_empty(route, instances, drained_ids, self._desired.hosts.resolve)
@@ -122,20 +124,20 @@ class ProxyService:
         before = self._applier.running.get(service)
         if before is None or before.route != route:
             await self._applier.check(self._preview.backend(route, instances))
-        readiness = await self._wait_ready(route, instances, before, allow_empty, wait)
+        readiness = await self._wait_ready(route, reading, before, allow_empty, wait)
         read = time.monotonic()
         # Before the route is stored, as the watch of the store may be faster than its answer, and after it, as what no
         # route needs is forgotten.
         self._discovery.take_instances(route, readiness)
-        version = await self._store.put_route(route)
+        put = await self._store.put_route(route)
         stored = time.monotonic()
-        if self._desired.put_route(StoredRoute(route, version)):
+        if self._desired.put_route(put):
             self._discovery.route_changed(service)
         self._discovery.take_instances(route, readiness)
         await self._loop.reconcile([service])
         if service in self._loop.refused:
             raise ProxyError(f"HAProxy refuses the route of {service}: {self._loop.refused[service]}")
-        version = max(version, await self._give_up(taken, proxies))
+        version = max(put.version, await self._give_up(taken, proxies))
         timings = {"read": read - begin, "store": stored - read, "apply": time.monotonic() - stored}
         state = self._state(service, applied=means(before, self._applier.running.get(service)), timings=timings)
         goal = Goal(routes=version, service="" if allow_empty else service)
@@ -157,8 +159,9 @@ class ProxyService:
             if left is None:
                 await self.remove(service, proxies)
                 continue
-            last = await self._store.put_route(left)
-            if self._desired.put_route(StoredRoute(left, last)):
+            put = await self._store.put_route(left)
+            last = put.version
+            if self._desired.put_route(put):
                 self._discovery.route_changed(service)
             await self._loop.reconcile([service])
         return last
@@ -174,18 +177,19 @@ class ProxyService:
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
         desired = service in self._desired.services
-        index = await self._store.remove_route(service)
+        removed = await self._store.remove_route(service)
+        version, index = removed or (self._desired.version(service), 0)
         await self._hold_store.change(service, lambda _hold: None)
         hold = self._desired.holds.get(service)
         if hold:
             self._desired.end_hold(service, hold.version)
             self._discovery.hold_changed(service, hold)
-        if self._desired.remove_route(service):
+        if self._desired.remove_route(service, version):
             self._discovery.route_changed(service)
         await self._loop.reconcile([service])
         holds = (await self._hold_store.holds())[1] if hold else 0
-        goal = Goal(routes=index or 0, holds=holds)
-        return Removal(desired or index is not None, await self._wait_peers(goal, proxies))
+        goal = Goal(routes=index, holds=holds)
+        return Removal(desired or removed is not None, await self._wait_peers(goal, proxies))
 
     def removal(self, service: str) -> str:
         """How the configuration would change without a route. :raises NotRoutedError: there is none (404)."""
@@ -240,7 +244,7 @@ class ProxyService:
     async def _wait_ready(
         self,
         route: Route,
-        instances: Sequence[Instance],
+        reading: Reading,
         running: Backend | None,
         allow_empty: bool,
         wait: float | None,
@@ -249,12 +253,12 @@ class ProxyService:
         serving = running.addresses(ServerState.SERVING) if running else frozenset()
         # A route that may be empty waits for nobody; but users who are served now keep what serves them meanwhile.
         if allow_empty and not serving:
-            return Readiness(instances, (), ())
+            return Readiness(reading, (), ())
         seconds = self._timing.ready_wait if wait is None or allow_empty else wait
-        readiness = await self._discovery.wait_ready(route, instances, serving, seconds)
+        readiness = await self._discovery.wait_ready(route, reading, serving, seconds)
         if not allow_empty:
             drained_ids = self._desired.drained_ids(route.service)
-            admission.refuse_empty(route, readiness.instances, drained_ids, self._desired.hosts.resolve)
+            admission.refuse_empty(route, readiness.reading.instances, drained_ids, self._desired.hosts.resolve)
             admission.refuse_unready(route, bool(readiness.ready), readiness.waiting)
         return readiness
 

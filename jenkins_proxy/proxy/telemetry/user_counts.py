@@ -12,6 +12,7 @@ from jenkins_proxy.proxy.haproxy.ring import Request
 _GROWTH = 1.1
 """A class of durations ends where it began times this: its geometric middle is off by 4.9 % at the most."""
 _CLASSES = 200  # the last one begins at 48 hours
+_MOST = 2**53
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ class Counts:
 
         :raises ValueError: when it is no such thing; KeyError, TypeError and AttributeError likewise.
         """
-        histogram = {int(number): int(many) for number, many in data["histogram"].items()}
-        return cls(int(data["requests"]), int(data["failed"]), histogram, bool(data["exact"]))
+        histogram = {_whole(int(number), _CLASSES): _whole(many) for number, many in data["histogram"].items()}
+        return cls(_whole(data["requests"]), _whole(data["failed"]), histogram, bool(data["exact"]))
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,13 @@ class PublishedCount:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The opposite of :meth:`as_dict`; raises what :meth:`Counts.from_dict` raises."""
         return cls(Counts.from_dict(data), bool(data["ended"]))
+
+
+def _whole(value: Any, most: int = _MOST) -> int:
+    """:raises ValueError: for what is no number of requests: what is counted with it would be none either."""
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"a whole number from 0 to {most} is expected")
+    return value
 
 
 def total(counts: Iterable[Counts]) -> Counts:

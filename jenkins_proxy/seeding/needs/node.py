@@ -49,7 +49,12 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
             "another node",
         )
     if not dry_run:
-        server.create_agent(label, HOME)
+        try:
+            server.create_agent(label, HOME)
+        except JenkinsServerError:
+            # Another seed may have made it in this moment.
+            if not _exists(server, label):
+                raise
     page = f"{server.url}/computer/{quote(label, safe='')}/"
     return Agent(True, False, f"connect an agent to the node {label}, with the command that {page} shows")
 

@@ -10,9 +10,11 @@ import pytest
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
+from jenkins_proxy.model import Instance
 from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.service_watcher import ServiceWatcher
 from jenkins_proxy.proxy.events import Event, EventBus
+from jenkins_proxy.proxy.reconcile.instances import Reading
 from jenkins_proxy.proxy.timing import Timing
 
 
@@ -70,13 +72,14 @@ class Told:
 
     def __init__(self, registry: AsyncConsul, tasks: TaskGroup, timing: Timing) -> None:
         self.last: dict[str, dict[int, str]] = {}
+        self.readings: dict[str, tuple[Instance, ...]] = {}
         self.count = 0
         bus = EventBus()
         self._subscription = bus.subscribe()
         self._events: list[Event] = []
         tasks.start(self._listen())
         self.reachability = Reachability(bus)
-        self.watcher = ServiceWatcher(registry, self.reachability, self.on_change, tasks=tasks, timing=timing)
+        self.watcher = ServiceWatcher(registry, self.reachability, self.on_report, tasks=tasks, timing=timing)
 
     async def _listen(self) -> None:
         async for event in self._subscription:
@@ -86,10 +89,11 @@ class Told:
     def events(self) -> list[str]:
         return [f"{event.kind}: {event.detail}" for event in self._events]
 
-    def on_change(self, service: str, instances, notified_at: float) -> None:
+    def on_report(self, service: str, reading: Reading, notified_at: float) -> None:
         assert notified_at <= asyncio.get_running_loop().time()
-        self.last[service] = {one.address.port: one.status for one in instances}
-        self.count += 1
+        self.last[service] = {one.address.port: one.status for one in reading.instances}
+        self.count += reading.instances != self.readings.get(service)
+        self.readings[service] = reading.instances
 
 
 @pytest.fixture

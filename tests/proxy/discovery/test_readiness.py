@@ -238,7 +238,7 @@ async def test_without_a_route_yet_nobody_is_asked_and_nobody_is_ready(gate, ser
 async def test_what_no_route_needs_any_more_is_not_asked_and_begins_anew(gate, server, wait_until):
     gate.report(server.instance)
     await wait_until(lambda: server.requests)
-    gate.desired.remove_route("books")
+    gate.desired.remove_route("books", 1)
     gate.desired.forget_instances()
     await asyncio.sleep(0.1)
     asked = len(server.requests)

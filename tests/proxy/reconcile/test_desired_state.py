@@ -239,9 +239,65 @@ def test_a_route_that_is_told_again_stays_the_same_object():
 
 def test_a_route_that_was_removed_here_does_not_come_back_by_an_older_answer():
     desired = knowing()
-    assert desired.remove_route("books")
+    assert desired.remove_route("books", 5)
     assert desired.take_routes(StoredRoutes({"books": stored(5)}, 6)) == (set(), [])
     assert desired.take_routes(StoredRoutes({"books": stored(8)}, 8)) == ({"books"}, [])
+
+
+@pytest.mark.parametrize(
+    ("told", "removed", "index", "put", "serves"),
+    [
+        pytest.param(None, 0, 6, written(7), 7, id="not-reported-yet"),
+        pytest.param(written(7), 0, 7, written(7), 7, id="reported"),
+        pytest.param(written(9, version=9), 0, 9, written(7), 9, id="changed-by-others-since"),
+        pytest.param(None, 8, 9, written(7), None, id="removed-by-others-since"),
+        pytest.param(written(7, version=500), 0, 500, written(9, version=7), 9, id="into-a-store-that-lost-its-data"),
+        pytest.param(written(7), 0, 7, written(0, version=8), 0, id="of-no-known-generation"),
+    ],
+)
+def test_a_route_that_was_put_here_is_told_late(told, removed, index, put, serves):
+    desired = DesiredState(StoredRoutes(store_id="A"), {}, {})
+    reported = {"books": removed} if removed else {}
+    desired.take_routes(StoredRoutes({"books": told} if told else {}, index, store_id="A", removed=reported))
+    before = path(desired)
+    assert desired.put_route(put) == (path(desired) != before)
+    assert path(desired) == serves
+
+
+def path(desired: DesiredState) -> int | None:
+    """The generation that a route of :func:`written` has in its path."""
+    known = desired.routes.get("books")
+    return int(known.route.paths[0][1:]) if known else None
+
+
+def test_a_route_that_was_put_again_is_not_taken_away_by_a_removal_before_it():
+    desired = DesiredState(StoredRoutes({"books": stored(9)}), {}, {})
+    assert not desired.remove_route("books", 5)
+    assert desired.take_routes(StoredRoutes({"books": stored(9)}, 10)) == (set(), [])
+    assert desired.routes == {"books": stored(9)}
+
+
+@pytest.mark.parametrize(
+    ("steps", "drained"),
+    [
+        pytest.param([("told", A, 5), ("put", B, 7)], B, id="not-reported-yet"),
+        pytest.param([("put", B, 7), ("told", A, 5)], B, id="reported-before-it"),
+        pytest.param([("put", B, 7), ("told", A, 5), ("told", B, 7)], B, id="reported"),
+        pytest.param([("told", A, 9), ("put", B, 7)], A, id="changed-by-others-since"),
+        pytest.param([("put", B, 7), ("told", A, 9)], A, id="changed-by-others"),
+        pytest.param([("told", A, 500), ("put", B, 510), ("told", A, 3)], A, id="of-a-store-that-lost-its-data"),
+    ],
+)
+def test_of_drains_that_are_told_late_the_latest_count(steps, drained):
+    desired = knowing()
+    for way, address, index in steps:
+        if way == "put":
+            desired.put_drains("books", {address: "id"}, index)
+        else:
+            desired.take_drains({"books": {address: "id"}, "users": {C: "id"}}, index)
+    assert set(desired.drained_ids("books")) == {drained}
+    if ("told", A, 5) in steps:
+        assert desired.drained_ids("users"), "of others what is told counts"
 
 
 def test_the_state_tells_what_serves_and_what_drains():

@@ -7,7 +7,15 @@ import json
 import pytest
 
 from jenkins_proxy.proxy.haproxy import ring
-from jenkins_proxy.proxy.telemetry.user_counts import Counts, class_middle, duration_class, failed, total
+from jenkins_proxy.proxy.telemetry.user_counts import (
+    Counts,
+    PublishedCount,
+    class_middle,
+    duration_class,
+    failed,
+    total,
+)
+from tests.fixtures import damage
 
 
 @pytest.mark.parametrize(
@@ -95,3 +103,13 @@ def test_it_survives_json() -> None:
     counts = Counts(3, 1, {duration_class(5): 2, 0: 1}, exact=False)
     assert Counts.from_dict(json.loads(json.dumps(counts.as_dict()))) == counts
     assert counts.summary() == {"requests": 3, "failed": 1, "p99_ms": pytest.approx(5, rel=0.05), "exact": False}
+
+
+def test_what_another_proxy_publishes_is_a_count_or_refused():
+    own = Counts(5, 1, {3: 4, 200: 1})
+    for value in damage.wrong_values(PublishedCount(own, ended=False).as_dict()):
+        try:
+            counts = PublishedCount.from_dict(json.loads(value)).counts
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        assert str(own + counts) and counts.requests >= 0

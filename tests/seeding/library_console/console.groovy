@@ -1,4 +1,5 @@
 // Runs scripts for Jenkins' script console, each on the same libraries, and shows what they print and leave.
+// What is in a file beside it, 01-0.other of 01-0.groovy, runs at the same moment.
 // groovy -cp <this folder> console.groovy <folder with the scripts>: results as JSON on stdout.
 import groovy.json.JsonOutput
 import jenkins.plugins.git.GitSCMSource
@@ -44,9 +45,21 @@ Map shown(LibraryConfiguration library) {
     return [name: library.name] + settings
 }
 
-println JsonOutput.toJson(new File(args[0]).listFiles().sort { it.name }.collect { file ->
-    GlobalLibraries.get().libraries = before()
-    StringWriter out = new StringWriter()
+void evaluate(File file, StringWriter out) {
     new GroovyShell(this.class.classLoader, new Binding(out: new PrintWriter(out, true))).evaluate(file)
+}
+
+List scripts = new File(args[0]).listFiles().findAll { it.name.endsWith('.groovy') }
+println JsonOutput.toJson(scripts.sort { it.name }.collect { file ->
+    GlobalLibraries.get().libraries = before()
+    File other = new File(file.path.replace('.groovy', '.other'))
+    Thread beside = new Thread({ evaluate(other, new StringWriter()) })
+    if (other.exists()) {
+        // It has the time to get in between, and is waited for no longer where it may not.
+        GlobalLibraries.get().meanwhile = { beside.start(); beside.join(300) }
+    }
+    StringWriter out = new StringWriter()
+    evaluate(file, out)
+    beside.join()
     [printed: out.toString(), libraries: GlobalLibraries.get().libraries.collect { shown(it) }]
 })

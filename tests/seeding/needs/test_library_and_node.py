@@ -74,6 +74,14 @@ def test_a_node_that_may_not_be_made(fake, answer) -> None:
         node.ensure(fake.connect(), "docker", dry_run=False)
 
 
+def test_a_node_that_another_seed_made_at_the_same_moment_is_there(fake, answer) -> None:
+    fake.fault("GET", LABEL, label(answer, offline=True))
+    about = answer(200, b'{"displayName": "docker"}')
+    fake.fault("GET", "/computer/docker/api/json", answer(404), answer(404), about)
+    fake.fault("POST", "/computer/doCreateItem", answer(400, headers={"X-Error": "Agent called docker already exists"}))
+    assert node.ensure(fake.connect(), "docker", dry_run=False).created
+
+
 @pytest.mark.parametrize(
     ("printed", "line"),
     [

@@ -2,7 +2,19 @@ package org.jenkinsci.plugins.workflow.libs
 
 class GlobalLibraries {
     static final GlobalLibraries INSTANCE = new GlobalLibraries()
-    List libraries = []
+    // What is called when they are read the next time.
+    Closure meanwhile
+    private List libraries = []
 
     static GlobalLibraries get() { return INSTANCE }
+
+    List getLibraries() {
+        List read = libraries
+        Closure once = meanwhile
+        meanwhile = null
+        once?.call()
+        return read
+    }
+
+    void setLibraries(List all) { libraries = all }
 }
