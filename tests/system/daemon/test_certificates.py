@@ -350,6 +350,23 @@ def test_of_two_kinds_of_keys_each_client_meets_the_one_that_it_knows(front) -> 
     assert sorted(met) == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
 
 
+def test_of_two_for_one_host_the_same_one_serves_whichever_comes_last(front) -> None:
+    met = []
+    for name in ("twice-b", "twice-a", "twice-b"):
+        pem = front.pem("twice.example.com")
+        assert front.put(name, pem)[0] == 200
+        met.append(
+            name
+            if ssl.PEM_cert_to_DER_cert(pem.partition("-----BEGIN EC")[0]) == front.fingerprint("twice.example.com")
+            else ""
+        )
+    # They end at once: the first by name.
+    assert met == ["twice-b", "twice-a", ""]
+    assert "the certificates twice-a, twice-b are for the same host" in front.daemon.said
+    for name in ("twice-a", "twice-b"):
+        assert front.daemon.curl(f"/v1/certs/{name}", "-X", "DELETE")[0] == 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["politely", "killed"])
 def test_a_restart_loses_no_user_by_https_and_takes_what_was_renewed_meanwhile(front, until_served, signum) -> None:
     failed, answered = [], [0]
