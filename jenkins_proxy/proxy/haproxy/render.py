@@ -22,7 +22,7 @@ from jenkins_proxy.proxy.haproxy.backend import Backend, KeyedAccess, ServerStat
 from jenkins_proxy.proxy.haproxy.entry import access_log
 from jenkins_proxy.proxy.haproxy.entry.options import ACME_BACKEND, ACME_PATH, CERTIFICATE_LIST, Entry
 from jenkins_proxy.proxy.haproxy.route_defaults import RouteDefaults
-from jenkins_proxy.proxy.haproxy.route_table import Table, server_name
+from jenkins_proxy.proxy.haproxy.route_table import ConditionKind, Key, Table, server_name
 from jenkins_proxy.proxy.route_check import route_check
 from jenkins_proxy.resources import resource
 from jenkins_proxy.route_options.http_values import FETCHES, parse_header
@@ -312,6 +312,7 @@ def _template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
+    environment.filters["long_paths"] = _costs_by_long_paths
     environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
     environment.globals["longest"] = regular_expressions.LONGEST
     # A name in DNS has no more; a longer one could take a regular expression long.
@@ -356,6 +357,12 @@ def word(value: str) -> str:
 def steep(pattern: str) -> bool:
     """Whether long paths are kept from a regular expression."""
     return regular_expressions.cost(pattern).steep
+
+
+def _costs_by_long_paths(key: Key) -> bool:
+    """Whether long paths are kept from an irregular key: from its own expression, or from one that it does not take."""
+    others = (path for own in key.conditions if own.kind is ConditionKind.OTHER_PATH for path in own.values)
+    return key.path_type == "path_reg" and any(map(steep, (key.path, *others)))
 
 
 def milliseconds(seconds: float) -> str:
