@@ -11,7 +11,7 @@ import pytest
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import Route
-from jenkins_proxy.regular_expressions import cost
+from jenkins_proxy.regular_expressions import cost, for_python
 from jenkins_proxy.route_options.table import check_route
 
 HONEST_UUID = "/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -155,6 +155,43 @@ def test_costly_ones_are_refused_in_one_line(pattern: str, reason: str) -> None:
     said = caught.value.message
     assert said.startswith(f"reqPathSearch {validation.shown(pattern)} ") and "\n" not in said
     assert said.endswith(f"could take HAProxy too long for some paths: {reason}") or "not a regular" in reason
+
+
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        ("[(]=.*$", ""),
+        ("[..]=.*$", "[..]"),
+        ("^/[=a=]", "[=a=]"),
+        ("^/[[.a.]]", "[.a.]"),
+        ("^/[[:alpha:]_-]+$", ""),
+        ("^/[[:^digit:]]", ""),
+        ("^/[:alpha:]", "[:alpha:]"),
+        ("^/[[:letter:]]", "[:letter:]"),
+        ("^/[A-[:digit:]]", "[:digit:]"),
+        ("^/[[:digit:]-z]", "[:digit:]"),
+        ("^/[]:[a:]+$", ""),
+        ("^/[^][.x.]", "[.x.]"),
+        ("^/[[a]+$", ""),
+        ("(?a)^/x", "(?a)"),
+        ("^/(?u:x)", "(?u:"),
+        ("^/[(?a)]", ""),
+        ("(?i)^/(?s-i:x)", ""),
+    ],
+)
+def test_what_pcre_does_not_take_is_refused(pattern: str, part: str) -> None:
+    assert for_python(pattern)[1] == part
+    with pytest.raises(UsageError) if part else contextlib.nullcontext() as caught:
+        validation.check_regex(pattern, "--path")
+    if part:
+        said = f"--path {validation.shown(pattern)} is not a regular expression: HAProxy's library has no {part}"
+        assert caught.value.message == said
+
+
+@pytest.mark.parametrize("pattern", ["(?au)x", "(?L)x", "a{99999999999}", "(" * 200, "(?<=a+)b", "(?:[.[:alpha:]a)]"])
+def test_whatever_python_has_against_one_is_an_answer(pattern: str) -> None:
+    with pytest.raises(UsageError, match="is not a regular expression|is not allowed"):
+        validation.check_regex(pattern, "--path")
 
 
 @pytest.mark.parametrize(
