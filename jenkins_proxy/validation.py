@@ -11,6 +11,7 @@ import ipaddress
 import json
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -167,18 +168,25 @@ def check_seconds(value: Any, parameter: str, maximum: float) -> None:
         raise not_allowed(parameter, value, f"a number of seconds from 0 to {maximum:g}")
 
 
-def check_regex(value: Any, parameter: str) -> str:
+def check_regex(value: Any, parameter: str, *, fold: bool = False) -> str:
     """A regular expression, as HAProxy's library and Python's both read it.
 
+    :param fold: whether it is compared without regard to capitals.
     :return: the value.
     :raises UsageError: when it is none, has signs that a configuration line cannot hold, or may take HAProxy too long.
     """
     text = check(REGEX, parameter, value)
+    for_python, foreign = regular_expressions.for_python(text)
+    if foreign:
+        raise UsageError(f"{parameter} {shown(value)} is not a regular expression: HAProxy's library has no {foreign}")
     try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            # Python's library warns of what a later version may read otherwise. HAProxy's reads it as it does.
+            warnings.simplefilter("ignore")
+            re.compile(for_python)
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise UsageError(f"{parameter} {shown(value)} is not a regular expression: {error}") from error
-    reason = regular_expressions.cost(text).danger
+    reason = regular_expressions.cost(text, fold=fold).danger
     if reason:
         raise UsageError(
             f"{parameter} {shown(value)} could take HAProxy too long for some paths: {reason}",

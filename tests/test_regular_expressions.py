@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 
@@ -9,8 +10,11 @@ import pytest
 
 from jenkins_proxy import validation
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.regular_expressions import cost
+from jenkins_proxy.model import Route
+from jenkins_proxy.regular_expressions import cost, for_python
+from jenkins_proxy.route_options.table import check_route
 
+HONEST_UUID = "/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 HONEST = (
     "^/api/v[0-9]+/books",
     "^/api/v[0-9]+(/[a-z0-9-]+)*$",
@@ -35,6 +39,7 @@ HONEST = (
     "^/([a-zA-Z0-9_-]+)=([^&]*)(&([a-zA-Z0-9_-]+)=([^&]*))*$",
     "^/x?y?z?$",
     "^/(books|books-ms|bookshop)/",
+    HONEST_UUID,
     "^/+$",
     "/books/(.+)",
     "^/api(.*)",
@@ -59,6 +64,7 @@ HONEST_ELSEWHERE = (
 NESTED = "a repetition within a repetition can match one text in many ways"
 EMPTY = "what may match nothing is repeated"
 CHAIN = "repetitions that can share out one text follow one another"
+LARGE = "its counted repetitions make it too large"
 COSTLY = (
     ("(a+)+$", NESTED),
     ("^(a+)+$", NESTED),
@@ -102,6 +108,22 @@ COSTLY = (
     ("^/(a)(?P=x)", "it is not a regular expression"),
     ("^/(?P<x>a)(?P=x)+$", "it refers to a group of its own"),
     ("^/(a)?(?(1)b|c)$", "it refers to a group of its own"),
+    # Few rounds of many choices.
+    ("([^b]{50}|[^a]{3}|[a-z]{2}){10}x$", CHAIN),
+    ("^/([a-z]{2}|[a-c]{3}){16}x$", CHAIN),
+    ("(?:[^a]?){12}x$", CHAIN),
+    # What is looked for after each of many ways.
+    (".*x*?(?=.*a)x$", CHAIN),
+    ("(?=.*a)(?=.*b)(?=.*c)(?=.*d)(?=.*e)x", CHAIN),
+    # A long way from each of many places.
+    ("[^b]+[a-z]{50}x$", CHAIN),
+    ("[^b]*" + "(?:a|b)" * 60 + "x$", CHAIN),
+    ("[^b]*" + "ab" * 100 + "x$", CHAIN),
+    ("(?:(?=b?)?){50}x$", EMPTY),
+    # Less than 64 KiB in PCRE's form.
+    ("^/(ab){20000}", LARGE),
+    ("^/(?:ab{60}c{60}){10}(?:[a-z]b){1000}", LARGE),
+    ("^/a{70000}", LARGE),
 )
 
 
@@ -136,6 +158,43 @@ def test_costly_ones_are_refused_in_one_line(pattern: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        ("[(]=.*$", ""),
+        ("[..]=.*$", "[..]"),
+        ("^/[=a=]", "[=a=]"),
+        ("^/[[.a.]]", "[.a.]"),
+        ("^/[[:alpha:]_-]+$", ""),
+        ("^/[[:^digit:]]", ""),
+        ("^/[:alpha:]", "[:alpha:]"),
+        ("^/[[:letter:]]", "[:letter:]"),
+        ("^/[A-[:digit:]]", "[:digit:]"),
+        ("^/[[:digit:]-z]", "[:digit:]"),
+        ("^/[]:[a:]+$", ""),
+        ("^/[^][.x.]", "[.x.]"),
+        ("^/[[a]+$", ""),
+        ("(?a)^/x", "(?a)"),
+        ("^/(?u:x)", "(?u:"),
+        ("^/[(?a)]", ""),
+        ("(?i)^/(?s-i:x)", ""),
+    ],
+)
+def test_what_pcre_does_not_take_is_refused(pattern: str, part: str) -> None:
+    assert for_python(pattern)[1] == part
+    with pytest.raises(UsageError) if part else contextlib.nullcontext() as caught:
+        validation.check_regex(pattern, "--path")
+    if part:
+        said = f"--path {validation.shown(pattern)} is not a regular expression: HAProxy's library has no {part}"
+        assert caught.value.message == said
+
+
+@pytest.mark.parametrize("pattern", ["(?au)x", "(?L)x", "a{99999999999}", "(" * 200, "(?<=a+)b", "(?:[.[:alpha:]a)]"])
+def test_whatever_python_has_against_one_is_an_answer(pattern: str) -> None:
+    with pytest.raises(UsageError, match="is not a regular expression|is not allowed"):
+        validation.check_regex(pattern, "--path")
+
+
+@pytest.mark.parametrize(
     ("pattern", "steep"),
     [
         ("^/api/v[0-9]+(/[a-z0-9-]+)*$", False),
@@ -149,10 +208,34 @@ def test_costly_ones_are_refused_in_one_line(pattern: str, reason: str) -> None:
         ("^/[a-z]*(?=.*x)", True),
         ("^/(?=.*x)[a-z]*$", False),
         ("^/(a+)+$", True),
+        # What is lazy, or followed by what may fail, does not end with the first try.
+        ("^/.*?[a-z0-9-]*?$", True),
+        (".*-+(?<=a)", True),
+        (".*[^/]*^$", True),
+        ("((/*+c))++", True),
+        # Nor does what is looked for begin where it did.
+        ("(?=[a-z]+)?x$", True),
+        (".*(?!.++)x$", True),
+        ("[[:alnum:]]{300}$", True),
+        ("[[:alnum:]]+$", True),
+        ("(.{50}){10}x$", True),
+        (HONEST_UUID, False),
+        ("^/.*$", False),
     ],
 )
 def test_what_grows_with_the_square_of_a_path_is_kept_from_long_ones(pattern: str, steep: bool) -> None:
     assert cost(pattern).steep is steep
+
+
+@pytest.mark.parametrize(
+    ("pattern", "danger"), [("^([a-z]|[A-Z])+$", NESTED), ("^[a-z]+[.](Example|example)[.]org$", "")]
+)
+def test_domains_are_compared_without_regard_to_capitals(pattern: str, danger: str) -> None:
+    assert cost(pattern).danger == ""
+    assert cost(pattern, fold=True).danger == danger
+    route = Route("books-ms", domains=(pattern,), domain_algo="hdr_reg(host)")
+    with pytest.raises(UsageError, match=danger) if danger else contextlib.nullcontext():
+        check_route(route)
 
 
 def test_the_answer_comes_soon_whatever_is_asked() -> None:

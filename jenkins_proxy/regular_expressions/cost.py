@@ -8,18 +8,25 @@ follow one another, the cost is the product of their lengths: two are harmless w
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
-from jenkins_proxy.regular_expressions.graph import FEW, LONGEST, Graph, Part, TooCostly, add
+from jenkins_proxy.regular_expressions.graph import FEW, LONGEST, Graph, Part, TooCostly, add, compiled_bytes
 from jenkins_proxy.regular_expressions.parse import EVERY, Either, Node, NotUnderstood, tree
 
 # Steps of PCRE for one path: 3 ms and less.
 _BUDGET = 4 * LONGEST**2
+# What grows with the square of a path has more, and what does not is harmless for the longest that HAProxy takes.
+_LINEAR = 128 * LONGEST
 _WORK = 400_000
-_NO_LINE_END = EVERY & ~(1 << 10)
+# What PCRE takes is less than 64 KiB.
+_COMPILED_BYTES = 50_000
+# The longest text that is looked for to repeat itself within an expression.
+_PERIOD = 128
 
 _NESTED = "a repetition within a repetition can match one text in many ways"
 _CHAIN = "repetitions that can share out one text follow one another"
+_LARGE = "its counted repetitions make it too large"
 _COMPLICATED = "it is too complicated to be sure"
 
 
@@ -36,50 +43,101 @@ class Cost:
 
 
 @functools.lru_cache(maxsize=4096)
-def cost(pattern: str) -> Cost:
-    """What an expression costs, that Python's library takes."""
+def cost(pattern: str, *, fold: bool = False) -> Cost:
+    """What an expression costs, that Python's library takes.
+
+    :param fold: whether it is compared without regard to capitals, whatever it says itself.
+    """
     try:
-        whole = tree(pattern)
+        whole = tree(pattern, fold=fold)
         # Of what begins with .* PCRE knows that it begins at the beginning.
         begins = pattern.startswith(("^", ".*")) and not isinstance(whole, Either)
-        steps = _check(whole, begins=begins, ends="$" in pattern)
+        rest = pattern.replace("[^", "[").removeprefix("^")
+        steps = _check(whole, begins=begins, asks="$" in rest, whole="^" not in rest)
     except (TooCostly, NotUnderstood) as reason:
         return Cost(str(reason), True)
     except (RecursionError, IndexError):
         return Cost(_COMPLICATED, True)
-    return Cost("", steps > FEW * LONGEST)
+    return Cost(_LARGE if compiled_bytes(whole) > _COMPILED_BYTES else "", steps > _LINEAR)
 
 
-def _check(node: Node, *, begins: bool, ends: bool) -> int:
+def _check(node: Node, *, begins: bool, asks: bool, whole: bool = True) -> int:
     """How many steps an expression takes for the longest path.
 
-    :param begins: whether it matches from the beginning only, and ``ends`` whether to the end only.
+    :param begins: whether it matches from the beginning only.
+    :param asks: whether it may ask for the end.
+    :param whole: whether it succeeds where its last position is reached: it asks for no beginning, and is no part of
+        another one, which may look for it again and again.
     :raises TooCostly: when it is.
     """
     graph = Graph()
     if begins:
-        whole = add(graph, node)
+        part = add(graph, node)
     else:
         # It is tried from each byte on: as if it began with a repetition of any.
         start = graph.add(EVERY)
         graph.rounds[start] = LONGEST
-        whole = add(graph, node)
-        graph.join({start: 1}, {start: 1, **whole.first})
-    looks = sum(_check(look, begins=not again, ends=True) for look, again in graph.looks)
+        part = add(graph, node)
+        graph.join({start: 1}, {start: 1, **part.first})
     cycles = _cycles(graph)
+    parts = _parts(graph, cycles)
+    ends = _always_ends(graph, part, asks) if whole else frozenset()
+    steps = _chains(graph, parts, ends) * _longest_run(graph, frozenset().union(*cycles))
+    # Each is looked for in as many ways as there are to come to it.
+    for look, before in graph.looks:
+        ways = _chains(graph, [one for one in parts if min(one[0], default=0) < before], frozenset())
+        steps += ways * _check(look, begins=True, asks=True, whole=False)
+    if steps > _BUDGET:
+        raise TooCostly(_CHAIN)
+    return steps
+
+
+def _parts(graph: Graph, cycles: list[frozenset[int]]) -> list[tuple[frozenset[int], int]]:
+    """What can read a text in several ways, and in how many.
+
+    :raises TooCostly: when they are too many.
+    """
+    # Each round reads as many bytes as it has positions, at the most.
+    found = [(cycle, min(_rounds(graph, cycle) * len(cycle), LONGEST)) for cycle in cycles]
     for cycle in cycles:
-        if max(graph.rounds[at] for at in cycle) > FEW:
+        rounds = _rounds(graph, cycle)
+        try:
             _check_ambiguity(graph, cycle)
-    return looks + _chains(graph, cycles, _always_ends(graph, whole, ends))
+        except TooCostly:
+            if rounds > FEW:
+                raise
+            # In each round one of these again.
+            choices = math.prod(ways for choice, ways in graph.choices if choice <= cycle)
+            found.append((cycle, max(choices, 2) ** rounds))
+    return found + graph.choices
 
 
-def _always_ends(graph: Graph, whole: Part, ends: bool) -> frozenset[int]:
+def _rounds(graph: Graph, cycle: frozenset[int]) -> int:
+    return max(graph.rounds[at] for at in cycle)
+
+
+def _always_ends(graph: Graph, part: Part, asks: bool) -> frozenset[int]:
     """The positions in which the match succeeds whatever follows: no way back is ever tried from there."""
-    return frozenset(
-        at
-        for at in whole.last
-        if not ends or (at in graph.after[at] and graph.masks[at] & _NO_LINE_END == _NO_LINE_END)
-    )
+    return frozenset(at for at in part.last if not asks or at in graph.greedy)
+
+
+def _longest_run(graph: Graph, repeated: frozenset[int]) -> int:
+    """How many positions beside repetitions one text may go through, from each byte of it on, before it fails."""
+    size = len(graph.masks)
+    lengths = [0 if at in repeated else 1 for at in range(size)]
+    for at in range(size):
+        for other in graph.after[at]:
+            if other > at and other not in repeated and graph.masks[at] & graph.masks[other]:
+                lengths[other] = max(lengths[other], lengths[at] + 1)
+    longest = max(lengths, default=1)
+    straight = [at + 1 in after and at not in repeated for at, after in enumerate(graph.after)]
+    # abababab: a text that repeats itself goes through it from every second byte on.
+    for period in range(2, min(size, _PERIOD)):
+        run = 0
+        for at in range(size - period):
+            run = run + 1 if straight[at + period - 1] and graph.masks[at] & graph.masks[at + period] else 0
+            longest = max(longest, 1 + run // period)
+    return max(longest, 1)
 
 
 def _cycles(graph: Graph) -> list[frozenset[int]]:
@@ -133,13 +191,13 @@ def _check_ambiguity(graph: Graph, cycle: frozenset[int]) -> None:
             raise TooCostly(_COMPLICATED)
 
 
-def _chains(graph: Graph, cycles: list[frozenset[int]], ends: frozenset[int]) -> int:
+def _chains(graph: Graph, parts: list[tuple[frozenset[int], int]], ends: frozenset[int]) -> int:
     """In how many ways a text can be divided between repetitions and choices that follow one another.
 
+    :param parts: as of :func:`_parts`.
     :raises TooCostly: when they are too many.
     """
-    parts = [(cycle, min(max(graph.rounds[at] for at in cycle), LONGEST)) for cycle in cycles] + graph.choices
-    parts = sorted((part for part in parts if part[0] and not part[0] & ends), key=lambda part: -max(part[0]))
+    parts = sorted((part for part in parts if part[0] and not part[0] <= ends), key=lambda part: -max(part[0]))
     if len(parts) ** 2 * len(graph.masks) > _WORK:
         raise TooCostly(_COMPLICATED)
     # From the last one back: each leads to later ones only.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from jenkins_proxy.regular_expressions.parse import Either, Look, Node, Repeat, Sequence, Signs
+from jenkins_proxy.regular_expressions.parse import DOT, Either, Look, Node, Repeat, Sequence, Signs
 
 LONGEST = 1024
 """Bytes of a path that are compared with an expression."""
@@ -30,15 +30,16 @@ class Graph:
     :ivar after: by position, how many ways lead to each that may follow.
     :ivar rounds: of each position, how many rounds the repetitions around it have, multiplied.
     :ivar choices: positions that one text reads in several ways without a repetition, and how many ways.
-    :ivar looks: what is looked for ahead or back, and whether a repetition comes before: then that is done again and
-        again.
+    :ivar looks: what is looked for ahead or back, and how many positions stand before it in the expression.
+    :ivar greedy: positions of a ``.`` that is repeated without a limit, as often as it can first.
     """
 
     masks: list[int] = field(default_factory=list)
     after: list[dict[int, int]] = field(default_factory=list)
     rounds: list[int] = field(default_factory=list)
     choices: list[tuple[frozenset[int], int]] = field(default_factory=list)
-    looks: list[tuple[Node, bool]] = field(default_factory=list)
+    looks: list[tuple[Node, int]] = field(default_factory=list)
+    greedy: set[int] = field(default_factory=set)
 
     def choose(self, begin: int, ways: int) -> None:
         """All positions from one on can be read in so many ways."""
@@ -77,7 +78,7 @@ def add(graph: Graph, node: Node) -> Part:
         own = {graph.add(node.mask): 1}
         return Part(0, own, own)
     if isinstance(node, Look):
-        graph.looks.append((node.body, any(rounds > FEW for rounds in graph.rounds)))
+        graph.looks.append((node.body, len(graph.masks)))
         return Part(1)
     if isinstance(node, Either):
         begin = len(graph.masks)
@@ -97,9 +98,10 @@ def _sequence(graph: Graph, items: Iterable[Node]) -> Part:
     for item in items:
         part = add(graph, item)
         graph.join(whole.last, part.first)
-        # More than a few ways are as bad as a few, and numbers stay small.
+        if whole.empty * part.empty > FEW:
+            raise TooCostly(_EMPTY)
         whole = Part(
-            min(whole.empty * part.empty, FEW),
+            whole.empty * part.empty,
             {**whole.first, **_times(part.first, whole.empty)},
             {**part.last, **_times(whole.last, part.empty)},
         )
@@ -126,6 +128,8 @@ def _repeat(graph: Graph, node: Repeat) -> Part:
         raise TooCostly(_LOOKS)
     for at in range(begin, len(graph.masks)):
         graph.rounds[at] *= node.most or LONGEST
+    if node.most is None and not node.lazy and isinstance(node.body, Signs) and node.body.mask == DOT:
+        graph.greedy.add(begin)
     graph.join(part.last, part.first)
     return Part(part.empty + (node.least == 0), part.first, part.last)
 
@@ -156,6 +160,16 @@ def _has_repeat(node: Node) -> bool:
 
 def _looks(node: Node) -> Iterator[Node]:
     return (one.body for one in _inside(node) if isinstance(one, Look))
+
+
+def compiled_bytes(node: Node) -> int:
+    """How large PCRE's form of an expression is, about: it repeats a group as often as its count says."""
+    if isinstance(node, Signs):
+        return 2 if node.mask.bit_count() <= 2 else 36
+    if isinstance(node, (Sequence, Either)):
+        return sum(compiled_bytes(item) + 3 for item in node.items)
+    body = compiled_bytes(node.body) + 8
+    return body if isinstance(node, Look) else body * max(node.most or 0, node.least, 1)
 
 
 def _size(node: Node) -> int:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 EVERY = (1 << 256) - 1
 """The set of all bytes: bit n stands for byte n."""
-_DOT = EVERY & ~(1 << 10)
+DOT = EVERY & ~(1 << 10)
+"""What ``.`` stands for."""
 _COUNT = re.compile(r"\{(?:([0-9]+)(,?)([0-9]*)|(,)([0-9]+))\}")
 _NAMED = re.compile(r"\[:\^?[a-z]+:\]")
 _GROUP = re.compile(r"\?(?:P?<\w+>|(?P<look>=|!|<=|<!)|>|(?P<flags>[a-zA-Z]*(?:-[a-zA-Z]+)?)(?P<end>[:)]))")
@@ -43,11 +44,16 @@ class Either:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Again and again. :ivar most: None without a limit."""
+    """Again and again.
+
+    :ivar most: None without a limit.
+    :ivar lazy: whether it tries fewer rounds first.
+    """
 
     body: Node
     least: int
     most: int | None
+    lazy: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,20 @@ class Look:
 Node = Signs | Sequence | Either | Repeat | Look
 
 
-def tree(pattern: str) -> Node:
+def tree(pattern: str, *, fold: bool = False) -> Node:
     """An expression that Python's library takes.
 
+    :param fold: whether it is compared without regard to capitals, whatever it says itself.
     :raises NotUnderstood: for a part that is not looked into.
     """
-    return _Parser(pattern).either()
+    return _Parser(pattern, fold).either()
 
 
 class _Parser:
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, fold: bool) -> None:
         self._text, self._at = pattern, 0
         # Wherever the flag stands: at the worst, letters are taken for more alike than they are.
-        self._fold = bool(re.search(r"\(\?[a-zA-Z]*i", pattern))
+        self._fold = fold or bool(re.search(r"\(\?[a-zA-Z]*i", pattern))
 
     def either(self) -> Node:
         items = [self._sequence()]
@@ -98,7 +105,7 @@ class _Parser:
         if self._next("["):
             return self._class()
         if self._next("."):
-            return Signs(_DOT)
+            return Signs(DOT)
         sign = self._text[self._at]
         self._at += 1
         return Sequence(()) if sign in "^$" else Signs(self._mask(sign))
@@ -108,9 +115,10 @@ class _Parser:
             bounds = self._bounds()
             if bounds is None:
                 return body
-            # Lazy and possessive ones are taken as the ordinary ones, which try no less.
-            self._at += self._text.startswith(("?", "+"), self._at)
-            body = Repeat(body, *bounds)
+            lazy = self._next("?")
+            # A possessive one is taken as the ordinary one, which tries no less.
+            self._at += not lazy and self._text.startswith("+", self._at)
+            body = Repeat(body, *bounds, lazy)
 
     def _bounds(self) -> tuple[int, int | None] | None:
         for sign, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):

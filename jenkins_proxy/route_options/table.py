@@ -196,8 +196,10 @@ def check_domain(domain: str, algo: str, parameter: str) -> None:
 
     :raises UsageError: when it is not allowed.
     """
-    check = validation.check_regex if algo == DOMAIN_REGEX else validation.check_domain
-    check(domain, parameter)
+    if algo == DOMAIN_REGEX:
+        validation.check_regex(domain, parameter, fold=True)
+    else:
+        validation.check_domain(domain, parameter)
 
 
 def check_route(route: Route, words: Mapping[str, str] | None = None) -> None:

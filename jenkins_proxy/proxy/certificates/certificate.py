@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
@@ -43,6 +43,8 @@ class Certificate:
     :ivar names: the host names and addresses that it is for.
     :ivar not_before: seconds since 1970; ``not_after`` likewise.
     :ivar fingerprint: SHA-256 of the certificate, in hexadecimal digits.
+    :ivar kind: of its key. Of two that are for one host and differ in it, each client meets the one that it knows.
+    :ivar chained: whether whoever has signed it is in it, or itself has.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Certificate:
     not_before: float
     not_after: float
     fingerprint: str
+    kind: str = ""
+    chained: bool = True
 
     def expired(self, now: float) -> bool:
         """Whether its time is over.
@@ -84,21 +88,24 @@ def parse(name: str, texts: Iterable[bytes]) -> Certificate:
             raise UsageError("the private key does not belong to the certificate")
         # The order of TLS: the certificate itself first.
         ordered = [own[0], *(certificate for certificate in chain if certificate != own[0])]
-        return _described(name, own[0], "".join(map(_pem, ordered)) + _key_pem(key))
+        return _described(name, ordered, key)
     except _UNREADABLE as error:
         raise UsageError("a certificate in it cannot be read") from error
 
 
-def _described(name: str, own: x509.Certificate, pem: str) -> Certificate:
+def _described(name: str, ordered: Sequence[x509.Certificate], key: PrivateKeyTypes) -> Certificate:
+    own = ordered[0]
     return Certificate(
         name,
-        pem,
+        "".join(map(_pem, ordered)) + _key_pem(key),
         own.subject.rfc4514_string(),
         own.issuer.rfc4514_string(),
         _names(own),
         own.not_valid_before_utc.timestamp(),
         own.not_valid_after_utc.timestamp(),
         own.fingerprint(hashes.SHA256()).hex(),
+        kind=type(key).__name__,
+        chained=any(_signed(own, other) for other in ordered),
     )
 
 
@@ -123,6 +130,24 @@ def default_of(certificates: Mapping[str, Certificate]) -> Certificate | None:
     """Whom clients meet that name no host, or one that no certificate is for: the one named ``default``, else the
     first by name. None when there is none."""
     return certificates.get("default") or next((certificates[name] for name in sorted(certificates)), None)
+
+
+def ranked(certificates: Mapping[str, Certificate]) -> list[str]:
+    """Their names; those that end later come first: of several that are for one host, HAProxy serves the first."""
+    return sorted(certificates, key=lambda name: (-certificates[name].not_after, name))
+
+
+def contested(certificates: Mapping[str, Certificate]) -> Mapping[tuple[str, ...], tuple[str, ...]]:
+    """Hosts for which there are several with keys of one kind: by the names of these, the one that serves first."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for name in ranked(certificates):
+        for host in dict.fromkeys(host.lower() for host in certificates[name].names):
+            owners.setdefault((host, certificates[name].kind), []).append(name)
+    found: dict[tuple[str, ...], list[str]] = {}
+    for (host, _kind), names in owners.items():
+        if len(names) > 1:
+            found.setdefault(tuple(names), []).append(host)
+    return {names: tuple(hosts) for names, hosts in found.items()}
 
 
 def warning_stage(certificate: Certificate, now: float) -> int | None:
@@ -172,6 +197,14 @@ def _key(block: bytes) -> PrivateKeyTypes:
 
 def _public(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, *_UNREADABLE):
+        return False
+    return True
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -86,5 +86,6 @@ def list_text(default: str, names: Sequence[str]) -> str:
     """The list that HAProxy reads at its start.
 
     :param default: the name of the first one. It is for no host, only for clients that no other is for: ``!*``.
+    :param names: in their order: of two that are for one host, the first serves.
     """
-    return "".join((f"{file_of(default)} !*\n", *(f"{file_of(name)}\n" for name in sorted(names))))
+    return "".join((f"{file_of(default)} !*\n", *(f"{file_of(name)}\n" for name in names)))

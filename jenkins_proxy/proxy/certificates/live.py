@@ -10,7 +10,7 @@ from pathlib import Path
 from jenkins_proxy import tls
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
-from jenkins_proxy.proxy.certificates.certificate import Certificate, parse
+from jenkins_proxy.proxy.certificates.certificate import Certificate, parse, ranked
 from jenkins_proxy.proxy.certificates.commands import file_of, list_text
 from jenkins_proxy.proxy.haproxy.entry.options import CERTIFICATE_LIST, CERTIFICATES
 
@@ -67,7 +67,7 @@ class LiveFiles:
         """Write the list, and remove the copies that are not in it. :raises ProxyError: when the disk refuses."""
         path = self._folder / CERTIFICATE_LIST
         with _reporting(path):
-            atomic_write(path, list_text(DEFAULT, sorted(certificates)), mode=0o600, fsync=True)
+            atomic_write(path, list_text(DEFAULT, ranked(certificates)), mode=0o600, fsync=True)
             listed = {self._folder / file_of(name) for name in (DEFAULT, *certificates)}
             for copy in (self._folder / CERTIFICATES).iterdir():
                 if copy not in listed:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.proxy.certificates import commands
-from jenkins_proxy.proxy.certificates.certificate import Certificate, default_of, self_signed
+from jenkins_proxy.proxy.certificates.certificate import Certificate, contested, default_of, self_signed
 from jenkins_proxy.proxy.certificates.commands import Result, Step
 from jenkins_proxy.proxy.certificates.live import DEFAULT, LiveFiles
 from jenkins_proxy.proxy.haproxy.process import HAProxy
@@ -64,10 +64,13 @@ class CertificateLoader:
             served[name] = certificate
         default = self._choose_default(served)
         steps = [*_steps(name, before, certificate), *self._default_steps(default)]
-        async with self._haproxy.replacing:
-            done = await self._converse(name, steps, added=before is None)
-            if done:
-                self._write(served, default, certificate)
+        done = False
+        # While it runs, HAProxy adds each change behind the others: the one of before, or a third, would come to serve.
+        if not _shares(name, self.served) and not _shares(name, served):
+            async with self._haproxy.replacing:
+                done = await self._converse(name, steps, added=before is None)
+                if done:
+                    self._write(served, default, certificate)
         if not done:
             await self._change_by_reload(served, default, certificate)
         return RUNTIME if done else RELOAD
@@ -114,6 +117,11 @@ class CertificateLoader:
             return dataclasses.replace(chosen, name=DEFAULT)
         self._self_signed = self._self_signed or self_signed(DEFAULT, self._clock())
         return self._self_signed
+
+
+def _shares(name: str, served: Mapping[str, Certificate]) -> bool:
+    """Whether another one is for the same host."""
+    return any(name in names for names in contested(served))
 
 
 def _steps(name: str, before: Certificate | None, after: Certificate | None) -> tuple[Step, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from jenkins_proxy import tls
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.certificates.certificate import Certificate
-from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
+from jenkins_proxy.proxy.certificates.certificate_warnings import CertificateWarnings
 from jenkins_proxy.proxy.certificates.sources import Source
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -44,7 +44,7 @@ class OwnCertificate:
         self._signature = self._source.signature
         self._suspect = self._signature
         self._timing = timing
-        self._warnings = ExpiryWarnings(events, clock)
+        self._warnings = CertificateWarnings(events, clock)
 
     async def run(self) -> None:
         """Follow them, until cancelled."""

@@ -17,9 +17,10 @@ from jenkins_proxy import validation
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
 from jenkins_proxy.proxy.certificates.certificate import Certificate, parse, when
-from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
+from jenkins_proxy.proxy.certificates.certificate_warnings import CertificateWarnings
+from jenkins_proxy.proxy.certificates.folders import Folders
 from jenkins_proxy.proxy.certificates.loader import CertificateLoader
-from jenkins_proxy.proxy.certificates.sources import Signature, Source, sources
+from jenkins_proxy.proxy.certificates.sources import Signature, Source
 from jenkins_proxy.proxy.events import EventBus
 from jenkins_proxy.proxy.haproxy.process import HAProxy
 from jenkins_proxy.proxy.models import ConflictError, NotCertifiedError
@@ -67,7 +68,7 @@ class CertificateService:
     ) -> None:
         self._loader = CertificateLoader(haproxy, reload, clock)
         self._enabled = haproxy.options.entry.tls is not None
-        self._folder = folder
+        self._folders = Folders(folder, store)
         self._store = store
         self._events = events
         self._timing = timing
@@ -76,8 +77,7 @@ class CertificateService:
         self._sources: dict[str, Source] = {}
         self._signatures: dict[str, Signature] = {}
         self._problems: dict[str, tuple[Signature, str]] = {}
-        self._shadowed: set[Path] = set()
-        self._warnings = ExpiryWarnings(events, clock)
+        self._warnings = CertificateWarnings(events, clock)
 
     def prepare(self) -> None:
         """Write what HAProxy starts with: a certificate that cannot be served is named, and left out.
@@ -89,7 +89,7 @@ class CertificateService:
         certificates = {}
         try:
             self._loader.files.prepare()
-            self._look_around()
+            self._sources = self._folders.look()
             for name, source in self._sources.items():
                 before, signature = self._loader.files.read(name), source.signature
                 certificate = self._read(source, signature, before, final=True) or before
@@ -120,7 +120,7 @@ class CertificateService:
         """
         async with self._lock:
             try:
-                self._look_around()
+                self._sources = self._folders.look()
             except UsageError as error:
                 raise ProxyError(error.message) from error
             for name, source in self._sources.items():
@@ -199,22 +199,6 @@ class CertificateService:
             default=bool(served and default and served.fingerprint == default.fingerprint),
             problem=self._problems[name][1] if name in self._problems else "",
         )
-
-    def _look_around(self) -> None:
-        """What lies in the folders. :raises UsageError: when one cannot be read."""
-        try:
-            stored = {source.name: source for source in sources(self._store)} if self._store.is_dir() else {}
-            given = {source.name: source for source in sources(self._folder)} if self._folder else {}
-        except OSError as error:
-            raise UsageError(f"cannot read the certificates in {error.filename}: {error.strerror}") from error
-        self._sources = {**given, **stored}
-        for name in given.keys() & stored.keys():
-            if given[name].path not in self._shadowed:
-                self._shadowed.add(given[name].path)
-                _LOG.error(
-                    "%s is not served: the API has a certificate %s; DELETE /v1/certs/%s lets the file serve",
-                    given[name].path, name, name,
-                )  # fmt: skip
 
     async def _take(self, source: Source) -> None:
         """Serve what has changed, unless it cannot be served."""

@@ -6,6 +6,8 @@ or ``NAME.pem.key`` where the file has none, or a folder ``NAME`` with certbot's
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,27 +51,37 @@ class Source:
 
 
 def sources(folder: Path) -> Iterator[Source]:
-    """The certificates of a folder, by name. Of two with one name, the first file serves.
+    """The certificates of a folder, in the order of their files. Two may have one name.
 
     :raises OSError: when the folder cannot be read.
     """
-    known = set()
     for path in sorted(folder.iterdir()):
         source = _source(path)
-        if source and source.name not in known:
-            known.add(source.name)
+        if source:
             yield source
 
 
 def _source(path: Path) -> Source | None:
     if path.name.startswith("."):
         return None
-    if all((path / name).is_file() for name in _CERTBOT):
+    # Half of a pair, or a link to what is not mounted here, is meant to be one, too.
+    if any(_is_there(path / name) for name in _CERTBOT):
         return Source(path.name, path, tuple(path / name for name in _CERTBOT))
-    if path.suffix not in _SUFFIXES or path.is_dir():
+    if path.suffix not in _SUFFIXES:
         return None
     keys = (path.with_suffix(".key"), path.with_name(path.name + ".key"))
-    return Source(path.stem, path, (path, *(key for key in keys if key.is_file())))
+    return Source(path.stem, path, (path, *(key for key in keys if os.path.isfile(key))))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name, be it a link that leads nowhere, or what nobody here may look at."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _stat(path: Path) -> tuple[str, int, int, int]:
@@ -82,6 +94,9 @@ def _stat(path: Path) -> tuple[str, int, int, int]:
 
 def _content(path: Path) -> bytes:
     try:
+        # To open a pipe would wait for its other end for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UsageError(f"{path.name} is no file")
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError as error:

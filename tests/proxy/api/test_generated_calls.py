@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
+import re
+from collections import Counter
 
 import aiohttp
 import pytest
@@ -23,7 +26,7 @@ from jenkins_proxy.proxy.api.holds import HoldRoutes
 from jenkins_proxy.proxy.api.routes import Routes
 from jenkins_proxy.proxy.events import EventLog
 from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
-from tests.fixtures import wrong_json
+from tests.fixtures import fuzz_operations, fuzz_routes, wrong_json
 from tests.fixtures.call_tables import API, API_QUERIES
 
 TOKEN = {"Authorization": "Bearer the-token"}
@@ -87,6 +90,23 @@ def _numbers(value):
         yield from (value.slow_start, value.timeout_server, value.timeout_tunnel)
     elif hasattr(value, "key_sha256"):
         yield value.timeout
+
+
+def test_every_documented_call_is_generated_with_all_of_its_parameters():
+    chance, made = random.Random(1), Counter[tuple[str, str]]()
+    for _ in range(4000):
+        method, path, _body, _headers = fuzz_operations.call(
+            chance, ("books",), lambda own: fuzz_routes.flow(chance, own)
+        )
+        stem, _, query = path.partition("?")
+        made.update((f"{method} {stem}", name) for name in ("", *re.findall(r"(?:^|&)(\w+)(?:[.]1)?=", query)))
+    missing = [
+        (operation.method, operation.path, name)
+        for operation in fuzz_operations.operations()
+        for name in ("", *(own.name for own in operation.parameters if own.place == "query"))
+        if not made[f"{operation.method.upper()} {re.sub('{.*?}', 'books', operation.path)}", name]
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize(

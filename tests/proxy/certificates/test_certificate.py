@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import random
 import ssl
 import warnings
@@ -16,8 +17,10 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.certificates.certificate import (
     DAY,
     Certificate,
+    contested,
     default_of,
     parse,
+    ranked,
     self_signed,
     warning_stage,
     when,
@@ -156,6 +159,89 @@ def test_a_folder_holds_files_pairs_and_certbots_folders(tmp_path, pair):
     assert found["certbot"].signature != before
 
 
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.mkdir(), "x.pem is no file"),
+        (os.mkfifo, "x.pem is no file"),
+        (lambda path: path.symlink_to("/nowhere"), "x.pem cannot be read: No such file or directory"),
+        (lambda path: path.symlink_to(path.name), "x.pem cannot be read: Too many levels of symbolic links"),
+        (lambda path: path.write_bytes(b"0" * 300_000), "x.pem has more than 262144 bytes"),
+        (lambda path: path.write_bytes(bytes(range(256))), "it holds no certificate in PEM"),
+        (lambda path: path.write_bytes(b""), "it holds no certificate in PEM"),
+    ],
+    ids=["a folder", "a pipe", "a dangling link", "a link to itself", "too long", "no text", "empty"],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, make, reason: str):
+    make(tmp_path / "x.pem")
+    (source,) = sources(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        source.read()
+    assert caught.value.message == reason
+
+
+@pytest.mark.parametrize("there", ["fullchain.pem", "privkey.pem"])
+def test_half_of_certbots_pair_is_named(tmp_path, pair, there: str):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    # As where only /etc/letsencrypt/live is mounted, and not what its links lead to.
+    (folder / there).symlink_to(f"../../archive/shop/{there}")
+    (source,) = sources(tmp_path)
+    assert (source.name, source.path) == ("shop", folder)
+    with pytest.raises(UsageError, match=r"fullchain.pem cannot be read: No such file"):
+        source.read()
+
+
+def test_a_name_that_is_too_long_for_a_key_beside_it_keeps_no_other_from_serving(tmp_path, pair):
+    for name in ("x" * 251, "good"):
+        (tmp_path / f"{name}.pem").write_bytes(pair.cert + pair.key)
+    assert [source.name[:4] for source in sources(tmp_path)] == ["good", "xxxx"]
+
+
+def test_whether_the_signer_is_in_it(pair):
+    middle = AUTHORITY.create_child_ca()
+    leaf = middle.issue_cert("leaf.example.com")
+    own, above = (pem.bytes() for pem in leaf.cert_chain_pems)
+    key = leaf.private_key_pem.bytes()
+    # An authority with the name of another is another one all the same.
+    stranger = trustme.CA().cert_pem.bytes()
+    assert [
+        parse("a", texts).chained
+        for texts in (
+            [own, key],
+            [own, above, key],
+            [above, key, own],
+            [own, stranger, key],
+            [own + AUTHORITY.cert_pem.bytes(), key],
+        )
+    ] == [False, True, True, False, False]
+    assert self_signed("a", 0).chained
+
+
+def for_hosts(*names: str, end: float = 0, kind: str = "ec") -> Certificate:
+    return Certificate("", "", "", "", names, 0, end, "", kind)
+
+
+@pytest.mark.parametrize(
+    ("certificates", "expected"),
+    [
+        ({"a": for_hosts("x"), "b": for_hosts("y")}, {}),
+        ({"a": for_hosts("x", "z"), "b": for_hosts("X", end=9)}, {("b", "a"): ("x",)}),
+        ({"b": for_hosts("x", "y"), "a": for_hosts("x", "y")}, {("a", "b"): ("x", "y")}),
+        ({"a": for_hosts("x", kind="ec"), "b": for_hosts("x", kind="rsa")}, {}),
+        ({"a": for_hosts("x.y"), "b": for_hosts("*.y")}, {}),
+        ({"a": for_hosts("x", "x")}, {}),
+    ],
+)
+def test_for_which_hosts_there_are_several(certificates, expected):
+    assert contested(certificates) == expected
+
+
+def test_those_that_end_later_come_first():
+    ends = {"a": 1, "c": 5, "b": 5}
+    assert ranked({name: for_hosts("x", end=end) for name, end in ends.items()}) == ["b", "c", "a"]
+
+
 @pytest.mark.parametrize("name", ["*.example.com", "a b", "_default"])
 def test_a_file_whose_name_is_none_for_haproxy_is_refused(tmp_path, pair, name: str):
     (tmp_path / f"{name}.pem").write_bytes(pair.cert + pair.key)
@@ -184,4 +270,4 @@ def test_how_haproxy_has_answered(steps, answers, expected: Result):
 
 
 def test_the_list_begins_with_the_default_that_is_for_no_host():
-    assert list_text("_default", ["b", "a"]) == "certs/_default.pem !*\ncerts/a.pem\ncerts/b.pem\n"
+    assert list_text("_default", ["b", "a"]) == "certs/_default.pem !*\ncerts/b.pem\ncerts/a.pem\n"

@@ -15,7 +15,7 @@ from jenkins_proxy import tls
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
 from jenkins_proxy.proxy.certificates.certificate import DAY, parse
-from jenkins_proxy.proxy.certificates.expiry import ExpiryWarnings
+from jenkins_proxy.proxy.certificates.certificate_warnings import CertificateWarnings
 from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.certificates.sharing import SHARED, Cipher, SharedCertificates, read_key
@@ -164,6 +164,32 @@ async def test_where_haproxy_cannot_change_it_while_it_serves_a_reload_does(worl
     assert "certs/a.pem\n" in (world.run / "certs.list").read_text()
 
 
+async def test_of_two_for_one_host_the_one_that_ends_last_serves_whichever_was_renewed_last(world):
+    world.service.prepare()
+    assert await world.service.put("a", pem(days=40)) == "runtime"
+    assert await world.service.put("other", pem("other.example.com")) == "runtime"
+    # HAProxy's Runtime API would put each change behind what is there.
+    for name, days in (("b", 50), ("c", 45), ("b", 55)):
+        assert await world.service.put(name, pem(days=days)) == "reload"
+    listed = (world.run / "certs.list").read_text().split()[2:]
+    assert listed == [f"certs/{name}.pem" for name in ("other", "b", "c", "a")]
+    await world.service.remove("b")
+    assert world.reloads == 4
+    await world.service.remove("c")
+    assert world.reloads == 5
+    assert await world.service.put("a", pem(days=41)) == "runtime"
+
+
+async def test_of_two_files_with_one_name_one_is_named_as_not_served(world, caplog):
+    for file in ("a.crt", "a.pem", "b.pem"):
+        (world.given / file).write_bytes(pem())
+    world.service.prepare()
+    await world.service.look()
+    assert sorted(world.states()) == ["a", "b"]
+    said = f"{world.given}/a.pem is not served: a.crt is the certificate a; give one of them another name"
+    assert caplog.text.count(said) == 1
+
+
 async def test_a_failure_leaves_all_as_it_was(world):
     world.service.prepare()
     first = pem()
@@ -184,6 +210,13 @@ async def test_a_failure_leaves_all_as_it_was(world):
     [
         ("a", pem(days=-1), UsageError, "the certificate a is refused: it expired at 2026-05-31T00:00:00Z"),
         ("a", b"", UsageError, "the certificate a is refused: it holds no certificate in PEM"),
+        (
+            "a",
+            pem().partition(b"-----BEGIN CERT")[0],
+            UsageError,
+            "the certificate a is refused: it holds no certificate",
+        ),
+        ("a", bytes(range(256)), UsageError, "the certificate a is refused: it holds no certificate in PEM"),
         ("../a", pem(), UsageError, "the certificate's name '../a' is not allowed"),
         ("given", pem(), ConflictError, "the certificate given is "),
     ],
@@ -207,15 +240,31 @@ async def test_without_tls_nothing_is_written_and_nothing_taken(tmp_path):
 
 def test_each_stage_before_the_end_is_warned_of_once(caplog):
     now = [0.0]
-    warnings = ExpiryWarnings(EventBus(), lambda: now[0])
+    warnings = CertificateWarnings(EventBus(), lambda: now[0])
     certificate = parse("a", [pem(days=40)])
     for days in (0, 5, 11, 12, 34, 39.5, 40.5):
         now[0] = NOW.timestamp() + days * DAY
         warnings.warn({"a": certificate})
-    told = [
-        record.getMessage().split(" ")[3:5] for record in caplog.records if "the certificate a" in record.getMessage()
-    ]
+    told = [record.getMessage().split(" ")[3:5] for record in caplog.records if " expire" in record.getMessage()]
     assert [words[1] for words in told] == ["expires", "expires", "expires", "expired"]
+
+
+def test_what_clients_may_refuse_or_not_meet_is_said_once(caplog):
+    leaf = AUTHORITY.create_child_ca().issue_cert("leaf.example.com", not_before=NOW + datetime.timedelta(days=1))
+    early = parse("leaf", [leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes()])
+    authority = AUTHORITY.cert_pem.bytes()
+    two = {name: parse(name, [pem("a.example.com", days=days), authority]) for name, days in (("a", 50), ("b", 60))}
+    warnings = CertificateWarnings(EventBus(), NOW.timestamp)
+    for _ in range(2):
+        warnings.warn({"leaf": early, **two})
+        warnings.warn({"leaf": early, **two, "c": parse("c", [pem("c.example.com"), authority])})
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        f"the certificate leaf (leaf.example.com) comes without its chain: clients that do not know '{early.issuer}', "
+        "its issuer, refuse it; put the issuer's certificate behind it, as in certbot's fullchain.pem",
+        "the certificate leaf (leaf.example.com) is refused by clients until 2026-06-02T00:00:00Z",
+        "the certificates b, a are for the same host: clients of a.example.com meet b, the one that ends last",
+    ]
 
 
 def test_the_apis_own_certificate_is_renewed_and_its_end_named(tmp_path, caplog):

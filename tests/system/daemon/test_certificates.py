@@ -214,8 +214,7 @@ def test_what_a_service_is_told_of_a_request_and_who_may_say_it_instead(front, c
     assert re.fullmatch(r"[0-9a-f-]{36}", stranger["X-Request-ID"])
 
     def logged() -> list[dict]:
-        # A worker that ends at a reload says so, in HAProxy's own words.
-        lines = [line for line in front.log.read_text().splitlines(keepends=True) if not line.startswith("Proxy entry")]
+        lines = front.log.read_text().splitlines(keepends=True)
         found = [json.loads(line) for line in lines if line.endswith("\n")]
         return [line for line in found if line["request_id"] == stranger["X-Request-ID"]]
 
@@ -350,6 +349,23 @@ def test_of_two_kinds_of_keys_each_client_meets_the_one_that_it_knows(front) -> 
     assert sorted(met) == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
 
 
+def test_of_two_for_one_host_the_same_one_serves_whichever_comes_last(front) -> None:
+    met = []
+    for name in ("twice-b", "twice-a", "twice-b"):
+        pem = front.pem("twice.example.com")
+        assert front.put(name, pem)[0] == 200
+        met.append(
+            name
+            if ssl.PEM_cert_to_DER_cert(pem.partition("-----BEGIN EC")[0]) == front.fingerprint("twice.example.com")
+            else ""
+        )
+    # They end at once: the first by name.
+    assert met == ["twice-b", "twice-a", ""]
+    assert "the certificates twice-a, twice-b are for the same host" in front.daemon.said
+    for name in ("twice-a", "twice-b"):
+        assert front.daemon.curl(f"/v1/certs/{name}", "-X", "DELETE")[0] == 0
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["politely", "killed"])
 def test_a_restart_loses_no_user_by_https_and_takes_what_was_renewed_meanwhile(front, until_served, signum) -> None:
     failed, answered = [], [0]
@@ -369,6 +385,15 @@ def test_a_restart_loses_no_user_by_https_and_takes_what_was_renewed_meanwhile(f
         assert upgraded.recv(1000) == b"still here"
     assert failed == []
     assert answered[0] > 10
+
+
+def test_every_line_of_the_access_log_is_json_also_of_what_was_no_request(front) -> None:
+    """Of all that has happened before: of clients that are no clients of TLS, too."""
+    with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: plain\r\n\r\n")
+        connection.recv(100)
+    lines = front.log.read_text().splitlines()
+    assert [line for line in lines if set(json.loads(line)) != set(json.loads(lines[0]))] == []
 
 
 def test_no_key_is_told(front) -> None:

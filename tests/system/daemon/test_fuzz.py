@@ -13,6 +13,7 @@ from jenkins_proxy.proxy.haproxy.backend import Backend
 from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.config.render import render
 from tests.fixtures import fuzz
+from tests.fixtures.fuzz_lines import foreign_lines, possible_lines
 
 BOOKS = Backend.serving(
     Route("books", ("/a", "/b"), ("example.com",), "path_reg", req_path_search="^/a", req_path_replace="/b"),
@@ -48,7 +49,7 @@ async def test_whatever_is_called_it_answers_and_stays_servable(seed, make_daemo
     ],
 )
 def test_a_line_that_no_template_makes_is_found(after: str, line: str):
-    lines, config = fuzz.possible_lines(), render([BOOKS], Options(), 1).config
-    assert fuzz.foreign_lines(config, ["books"], lines) == []
+    lines, config = possible_lines(), render([BOOKS], Options(), 1).config
+    assert foreign_lines(config, ["books"], lines) == []
     injected = re.sub(rf"^{re.escape(after)}$", lambda match: f"{match[0]}\n{line}", config, count=1, flags=re.M)
-    assert fuzz.foreign_lines(injected, ["books"], lines)[-1] == line
+    assert foreign_lines(injected, ["books"], lines)[-1] == line

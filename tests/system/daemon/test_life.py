@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import getpass
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
 from jenkins_proxy.clients.proxy import ProxyClient
 from jenkins_proxy.model import Route
@@ -301,6 +305,34 @@ def test_the_api_speaks_https(make_daemon, tmp_path, backends) -> None:
     client = ProxyClient(daemon.api, "s3cret", str(cert))
     assert client.put_route(Route("books-ms", (BOOKS,)))["instances"][0]["serving"] is True
     client.close()
+
+
+def test_the_api_takes_no_protocol_before_tls_1_2_and_names_at_the_start_what_has_expired(
+    make_daemon, tmp_path
+) -> None:
+    end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1", not_before=end - datetime.timedelta(days=1), not_after=end)
+    both = tmp_path / "both.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(str(both))
+    daemon = make_daemon("--tls-cert", str(both), scheme="https", JENKINS_PROXY_TOKEN="s3cret")
+    daemon.start()
+    assert f"the certificate {both} (127.0.0.1) expired at {end:%Y-%m-%dT%H:%M:%SZ}" in daemon.said
+    port = int(daemon.api.rpartition(":")[2])
+    # The server may hang up before what it says of the version has gone out.
+    for old in (True, False):
+        context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+        context.verify_mode = ssl.VerifyMode.CERT_REQUIRED
+        if old:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of the version that is to be refused
+                context.set_ciphers("ALL:@SECLEVEL=0")
+                context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+            pytest.raises(ssl.SSLError, match="(?i)alert.protocol.version|EOF" if old else "certificate has expired"),
+        ):
+            context.wrap_socket(connection, server_hostname="127.0.0.1")
 
 
 def test_events_and_metrics_tell_what_happened(daemon, backends, wait_for) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import re
 
 import jinja2
 
-from jenkins_proxy import regular_expressions
+from jenkins_proxy import regular_expressions, validation
 from jenkins_proxy.errors import UsageError
+from jenkins_proxy.proxy.haproxy.config.route_keys import ConditionKind, Key
 from jenkins_proxy.proxy.haproxy.names import server_name
 from jenkins_proxy.resources import resource
 from jenkins_proxy.route_options.http_values import FETCHES
@@ -28,6 +30,7 @@ def template(name: str) -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters.update(quoted=quoted, argument=argument, word=word, milliseconds=milliseconds, steep=steep)
+    environment.filters.update(long_paths=_costs_by_long_paths, network=network)
     environment.filters.update(log_format=log_format, literal=literal, server_name=server_name)
     environment.globals["longest"] = regular_expressions.LONGEST
     # A name in DNS has no more; a longer one could take a regular expression long.
@@ -72,6 +75,21 @@ def word(value: str) -> str:
 def steep(pattern: str) -> bool:
     """Whether long paths are kept from a regular expression."""
     return regular_expressions.cost(pattern).steep
+
+
+def _costs_by_long_paths(key: Key) -> bool:
+    """Whether long paths are kept from an irregular key: from its own expression, or from one that it does not take."""
+    others = (path for own in key.conditions if own.kind is ConditionKind.OTHER_PATH for path in own.values)
+    return key.path_type == "path_reg" and any(map(steep, (key.path, *others)))
+
+
+def network(value: str) -> str:
+    """A network in the form in which HAProxy compares it with addresses of both kinds, and with no others.
+
+    In IPv4's own form it has some addresses of IPv6, too: ::1 as 0.0.0.1, and 2002:a00:1::1 as 10.0.0.1.
+    """
+    own = ipaddress.ip_network(validation.check_network(value))
+    return f"::ffff:{own.network_address}/{96 + own.prefixlen}" if own.version == 4 else str(own)
 
 
 def milliseconds(seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 HAProxy has one format for all logs of a frontend. So each line ends with what the daemon counts users by
 (:data:`jenkins_proxy.proxy.haproxy.ring.LOG_FORMAT`), in JSON as fields of their own. The levels tell the two readers
-apart: requests of counted services are ``info`` and go to the daemon, too; all others are ``debug``.
+apart: requests of counted services are ``alert`` and go to the daemon, too; all others are ``err``. So is what is no
+request at all, by ``option log-separate-errors``, and what HAProxy says of itself is a ``warning``, and is not logged.
 """
 
 from __future__ import annotations

@@ -9,11 +9,15 @@ from collections import Counter
 import pytest
 
 from jenkins_proxy.errors import UsageError
-from jenkins_proxy.model import Route
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.api.docker_flow.params import PARAMETERS
+from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.config.options import Options
+from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.route_options.table import OPTIONS, check_route
 from tests.fixtures import fuzz_batches
 from tests.fixtures.fuzz_batches import PORTS
+from tests.fixtures.fuzz_lines import groups
 from tests.fixtures.fuzz_routes import flow, route
 
 NAMES = {option.name for option in OPTIONS} - {"service"}
@@ -48,6 +52,14 @@ def test_every_parameter_of_docker_flow_is_generated():
     text = "&".join(flow(chance, "books", PORTS) for _ in range(3000))
     # How a call itself is made is said elsewhere.
     assert PARAMETERS - set(re.findall(r"(?:^|&)([A-Za-z]+)", text)) == {"wait", "allowEmpty"}
+
+
+def test_a_key_that_leads_to_a_group_is_no_fault():
+    routes = [Route(kind, ("/a",), path_type=kind, service_header=("X:1",)) for kind in ("path", "path_beg")]
+    rendered = render([Backend.serving(one, [Address("10.0.0.1", 80)]) for one in routes], Options(), 1)
+    led = {row.split(" ")[1] for text in rendered.maps.values() for row in text.splitlines()}
+    assert led == groups(rendered.config)
+    assert len(led) == 2
 
 
 @pytest.mark.parametrize("seed", [pytest.param(1, id="the same ones"), pytest.param(None, id="fresh ones")])

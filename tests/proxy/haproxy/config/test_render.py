@@ -157,6 +157,7 @@ async def test_long_paths_are_kept_from_steep_expressions_alone(free_port, origi
         Route("steep", ("^/steep/.*/x/.*/y$",), path_type="path_reg", acl_name="a"),
         Route("exact", ("/" + "e" * 1023,), path_type="path"),
         Route("before", ("/z",), domains=("z.org",)),
+        Route("most", ("^/m/.*$",), domains=("m.org",), path_type="path_reg", path_exclude=("^/.*x.*y$",)),
         Route("old", ("/",), domains=("old.org",), req_path_search="^/(.*)/(.*)/x$", req_path_replace="/new"),
     )
     options = Options(binds=(f"127.0.0.1:{free_port()}",))
@@ -171,6 +172,8 @@ async def test_long_paths_are_kept_from_steep_expressions_alone(free_port, origi
         ("localhost", "/flat/x?" + "a" * 5000, 200, "flat"),
         ("localhost", "/" + "e" * 1023, 200, "exact"),
         ("z.org", "/z/" + "a" * 5000, 200, "before"),
+        ("m.org", "/m/xy" + "a" * 900, 200, "most"),
+        ("m.org", "/m/" + "x" * 1100, 414, "jenkins-proxy: the path is too long\n"),
         ("old.org", "/a" * 500 + "/x", 200, "old"),
         ("old.org", "/a" * 1000 + "/x", 414, "jenkins-proxy: the path is too long\n"),
     )
