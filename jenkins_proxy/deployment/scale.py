@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from jenkins_proxy.deployment import outcome as outcomes
@@ -18,13 +18,14 @@ from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps import drain, feasible, lock, preflight, probe, proxy_route, users, wait
 from jenkins_proxy.deployment.steps.candidates import Candidates
 from jenkins_proxy.deployment.strategies import colors, swarm_rolling
-from jenkins_proxy.deployment.strategies.record import PROVING, DeployRecord
+from jenkins_proxy.deployment.strategies.record import PROVING, RETIRING, DeployRecord
 from jenkins_proxy.deployment.strategies.select import SCALE
 from jenkins_proxy.errors import JenkinsProxyError, Stopped
 from jenkins_proxy.model import Address, Container, Route
 from jenkins_proxy.orchestrator.base import Orchestrator, SurgeOrchestrator, SwarmOrchestrator
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.signals import undisturbed
+from jenkins_proxy.validation import few
 
 
 def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty: bool = False) -> Outcome:
@@ -36,9 +37,8 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
     """
     outcome = Outcome()
     try:
-        feasible.target_count(
-            amount, 10_000, allow_empty=True
-        )  # a wrong amount is reported before anything is looked at
+        # A wrong amount is reported before anything is looked at.
+        feasible.target_count(amount, 10_000, allow_empty=True)
         outcome = Outcome(text="nothing was changed")
         ready = preflight.check(options, context)
         options, context = ready.options or options, context.with_more_time(ready.seconds)
@@ -150,19 +150,21 @@ class _Scaling:
             except lock.LockLost as lost:
                 return outcome.failed(lost, phase)
 
-    def _begin(self, route: Route) -> Candidates:
-        """Keep users from what is started now. A record says what that is, should this command be killed."""
-        record = DeployRecord(
+    def _record(self, phase: str, old: Collection[str]) -> DeployRecord:
+        return DeployRecord(
             strategy=SCALE,
-            phase=PROVING,
+            phase=phase,
             project=self.orchestrator.project,
             target=self.target,
             orchestrator=self.orchestrator.name,
-            old=tuple(sorted(self.known)),
+            old=tuple(sorted(old)),
             route=self.before,
             since=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        self.intent_log.begin(record)
+
+    def _begin(self, route: Route) -> Candidates:
+        """Keep users from what is started now. A record says what that is, should this command be killed."""
+        self.intent_log.begin(self._record(PROVING, self.known))
         candidates = Candidates.begin(self.context, self.options, route, self.held)
         self.intent_log.held_by(candidates.hold.id)
         return candidates
@@ -191,6 +193,8 @@ class _Scaling:
         surplus, deadline = self.running[count:], self.context.deadline
         with contextlib.ExitStack() as stack:
             if surplus and isinstance(self.orchestrator, SurgeOrchestrator):
+                # What is drained and not stopped, should this command not come so far, goes with the next one.
+                self.intent_log.begin(self._record(RETIRING, [container.id for container in surplus]))
                 drain.retire(self.context, self.orchestrator, self.route, surplus)
             elif surplus and self.route and count and isinstance(self.orchestrator, SwarmOrchestrator):
                 # A Swarm picks by itself which tasks end, and would replace one that somebody stops.
@@ -202,6 +206,8 @@ class _Scaling:
             self.context.confirm()
             # Also after a way down: compose agrees, and what had ended by itself is started again.
             self.orchestrator.scale(self.target, count, deadline=deadline)
+        if surplus and isinstance(self.orchestrator, SurgeOrchestrator):
+            self.intent_log.end()
         return self.orchestrator.current_containers(self.target, before=self.known)
 
     def _wait(self, containers: Sequence[Container]) -> Matching:
@@ -260,7 +266,7 @@ class _Scaling:
         """
         before = len(self.running)
         if count < before:
-            return outcome, False, "not rolled back: what has ended on the way down stays so"
+            return outcome, False, f"not rolled back: what has ended on the way down stays so{self._drained(count)}"
         if count == before:
             return outcome, True, ""
         context = self.context.with_deadline(Deadline(self.context.timing.revert))
@@ -277,6 +283,13 @@ class _Scaling:
         except JenkinsProxyError as error:
             return outcome, False, f"NOT back to {before} instance(s): {error.message}"
         return outcome, True, f"back to {before} instance(s)"
+
+    def _drained(self, count: int) -> str:
+        """What still runs of those that were to go, in words: it may have no users any more."""
+        surplus, left = {container.id for container in self.running[count:]}, []
+        with contextlib.suppress(JenkinsProxyError):
+            left = [c.name for c in self.orchestrator.containers(self.target) if c.running and c.id in surplus]
+        return f", and {few(left)} may get no requests any more: the next deploy or scale takes them away" * bool(left)
 
     def _instances_now(self) -> tuple[outcomes.ReportedInstance, ...]:
         """The instances that the registry shows after a failure; none where it cannot be asked."""

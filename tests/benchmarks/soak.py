@@ -115,12 +115,14 @@ class Soak:
         return f"deploy of a {'good' if release == 'good' else 'bad'} release: exit {code}"
 
     def scale(self) -> str:
-        engine = self._rng.choice(ENGINES)
-        file = self._folder / f"engine-{engine}" / "docker-compose.yml"
-        words = ["scale", SERVICE, str(self._rng.randint(1, 3)), "-f", str(file), "-p", f"soak{engine}"]
-        done = self.command(engine, *words, "--orchestrator", "compose-v2")
+        done = self._scale_to(self._rng.choice(ENGINES), self._rng.randint(1, 3))
         self._tell(done)
         return f"scale: exit {done.returncode}"
+
+    def _scale_to(self, engine: int, count: int) -> subprocess.CompletedProcess[str]:
+        file = self._folder / f"engine-{engine}" / "docker-compose.yml"
+        words = ["scale", SERVICE, str(count), "-f", str(file), "-p", f"soak{engine}"]
+        return self.command(engine, *words, "--orchestrator", "compose-v2")
 
     def _tell(self, done: subprocess.CompletedProcess[str]) -> None:
         """Why a command failed: within so many faults it may, as long as it says so."""
@@ -172,8 +174,20 @@ class Soak:
         """Whether every proxy serves what is registered, and the routes that have to be there."""
         return not self.differences()
 
-    def differences(self) -> list[str]:
-        """What a proxy serves and should not, or does not and should."""
+    def put_in_order(self) -> None:
+        """Whatever a command that failed has left half-done, the next one ends it."""
+        for engine in ENGINES:
+            done = self._scale_to(engine, 2)
+            if done.returncode:
+                raise SystemExit(f"the last scale on engine {engine} ended with {done.returncode}:\n{done.stderr}")
+        if differences := self.differences(in_order=True):
+            raise SystemExit(f"after the last scales: {'; '.join(differences)}")
+
+    def differences(self, *, in_order: bool = False) -> list[str]:
+        """What a proxy serves and should not, or does not and should.
+
+        :param in_order: whether no instance may be drained: a command that failed on the way down has left some so.
+        """
         entries = read(f"{self._hosts[0].consul_url}/v1/health/service/{SERVICE}?passing=true")
         if not entries:
             return [f"no entry of {SERVICE}"]
@@ -185,9 +199,10 @@ class Soak:
                 found.append(f"proxy {host.number} has no route of {SERVICE}")
                 continue
             serving = {f"{one['address']}:{one['port']}" for one in route["instances"] if one["serving"]}
+            drained = {f"{one['address']}:{one['port']}" for one in route["instances"] if one["draining"]}
             names = _names(host)
             for words, what in (
-                ("does not serve", wanted - serving),
+                ("does not serve", wanted - serving - (set() if in_order else drained)),
                 ("serves what is not registered:", serving - wanted),
                 ("has lost", self.routes - names),
                 ("has again", names & self.removed),
@@ -214,6 +229,7 @@ def play(soak: Soak, made: Sequence[Host], minutes: float) -> int:
         except SystemExit:
             print(*soak.differences(), sep="\n", file=sys.stderr)
             raise
+        soak.put_in_order()
     for user in users:
         user.stopping = True
     for user in users:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -83,7 +84,10 @@ def scaling(a_container, an_instance):
 
         old, new = a_container("books_app_1", 32768), a_container("books_app_2", 32769)
         registry = SimpleNamespace(
-            instances=lambda _name, *, index=0, wait=0.0: ([an_instance(32768)], index + 1), services=lambda: {}
+            instances=lambda _name, *, index=0, wait=0.0: ([an_instance(32768)], index + 1),
+            services=lambda: {},
+            kv_put=lambda key, value: written.append((key, json.loads(value))),
+            kv_delete=lambda key: written.append((key, None)),
         )
         context = Context(settings.resolve({}), Console(io.StringIO()), registry, SimpleNamespace(), Deadline(0.2))
         context = context.under(ensure_held)
@@ -92,8 +96,11 @@ def scaling(a_container, an_instance):
         options = DeployOptions("books-ms", "books", route=route)
         orchestrator = Growing(old, new)
         ready, intent_log = Ready(orchestrator, project, project.services["app"]), IntentLog(registry, "books-ms")
+        written.clear()
         return scale._Scaling(options, context, held, intent_log, orchestrator, ready, route, route, (old,))
 
+    written: list[tuple[str, dict | None]] = []
+    make.written = written
     return make
 
 
@@ -125,6 +132,35 @@ def test_what_ended_on_the_way_down_stays_so(scaling, monkeypatch):
 
     assert (ended.phase, ended.reverted) == ("bring_up", False)
     assert ended.text == "not rolled back: what has ended on the way down stays so"
+    # It stays until a command ends in order.
+    assert [record and record["phase"] for _key, record in scaling.written] == ["retiring"]
+
+
+def test_what_is_drained_and_still_runs_goes_with_the_next_command(scaling, monkeypatch):
+    begun = scaling()
+
+    def stop(_container) -> None:
+        raise DeployFailed("the engine is away")
+
+    monkeypatch.setattr(begun.orchestrator, "stop", stop)
+    ended = begun.run(0, Outcome())
+
+    assert ended.text.endswith(
+        "stays so, and books_app_1 may get no requests any more: the next deploy or scale takes them away"
+    )
+    [(key, record)] = scaling.written
+    assert (key, record["phase"], record["old"]) == (
+        "jenkins-proxy/deploys/books-ms",
+        "retiring",
+        [begun.running[0].id],
+    )
+
+
+def test_in_order_nothing_is_left_to_the_next_command(scaling):
+    begun = scaling()
+
+    assert begun.run(0, Outcome()).error is None
+    assert [record and record["phase"] for _key, record in scaling.written] == ["retiring", None]
 
 
 @pytest.mark.parametrize("good", range(6))

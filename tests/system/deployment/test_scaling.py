@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 
 def test_up_and_down_without_losing_a_request(project):
@@ -63,6 +64,29 @@ def test_on_the_way_down_what_has_ended_stays_so(project):
     assert "; not rolled back: what has ended on the way down stays so" in done.report["error"]["message"]
     assert done.report["rolled_back"] is False
     assert len(done.report["instances"]) == len(project.containers()) == 2
+
+
+def test_a_way_down_that_was_killed_is_ended_by_the_next_command(project):
+    project.serve(1, count=3)
+    process = project.start("scale", "1")
+    project.until(process, "draining ")
+
+    def serving() -> list[bool]:
+        return [one["serving"] for one in project.machine.client.get_route(project.name)["instances"]]
+
+    while sum(serving()) > 1:
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)
+    process.kill()
+    project.finish(process)
+
+    done = project.run("scale", "3")
+
+    assert done.code == 0, done.text
+    assert "was broken off while retiring (scale)" in done.text
+    assert serving() == [True] * 3
+    assert len(project.containers()) == 3
 
 
 def test_the_color_that_serves_is_scaled(project):
