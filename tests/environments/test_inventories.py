@@ -50,6 +50,7 @@ class Inventory:
                 host, *words = line.split()
                 self.groups[name].append(host)
                 self.hosts.setdefault(host, {}).update(word.split("=") for word in words)
+        self.groups["all"] = list(self.hosts)
         for name in self._children:
             self.groups[name] = list(dict.fromkeys(self._members(name)))
 
