@@ -28,6 +28,7 @@ def cluster(start_cluster, docker):
 @pytest.fixture
 def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, wait_for):
     """A service of the test's own with an instance on each of the two nodes: Swarm spreads only what is new."""
+    cluster.mend(LOST)
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
     environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}

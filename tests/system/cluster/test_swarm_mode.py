@@ -37,7 +37,7 @@ def write(books, version: int, replicas: int, **app: object) -> None:
     )
 
 
-def test_deployed_on_both_nodes_scaled_exchanged_and_rolled_back(books, cluster):
+def test_deployed_on_both_nodes_scaled_rolled_exchanged_and_rolled_back(books, cluster):
     both = {cluster.address(1), cluster.address(2)}
     write(books, 1, 2)
     deployed = books.deploy()
@@ -48,13 +48,18 @@ def test_deployed_on_both_nodes_scaled_exchanged_and_rolled_back(books, cluster)
     assert (scaled.code, len(scaled.report["instances"]), scaled.nodes) == (0, 3, both), scaled.text
 
     write(books, 2, 3)
-    exchanged = books.deploy("--strategy", "blue-green")
-    assert (exchanged.code, len(exchanged.report["instances"]), exchanged.nodes) == (0, 3, both), exchanged.text
+    rolled = books.deploy("--strategy", "rolling")
+    assert (rolled.code, len(rolled.report["instances"]), rolled.nodes) == (0, 3, both), rolled.text
     assert {books.daemon.get("/books/") for _ in range(6)} == {(200, "version 2\n")}
 
-    write(books, 1, 3, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
+    write(books, 1, 3)
+    exchanged = books.deploy("--strategy", "blue-green")
+    assert (exchanged.code, len(exchanged.report["instances"]), exchanged.nodes) == (0, 3, both), exchanged.text
+    assert {books.daemon.get("/books/") for _ in range(6)} == {(200, "version 1\n")}
+
+    write(books, 2, 3, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
     failed = books.deploy()
     assert (failed.code, failed.report["rolled_back"]) == (5, True), failed.text
-    assert books.daemon.get("/books/") == (200, "version 2\n")
+    assert books.daemon.get("/books/") == (200, "version 1\n")
     serving = [one for one in books.daemon.client.get_route("books")["instances"] if one["serving"]]
     assert {one["address"] for one in serving} == both
