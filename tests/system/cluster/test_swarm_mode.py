@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 
@@ -13,7 +11,7 @@ def cluster(start_cluster):
 
 
 @pytest.fixture
-def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, wait_for):
+def books(cluster, consul_server, start_daemon, start_agent, delivery, stack_gone):
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
     environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
@@ -22,13 +20,7 @@ def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, w
     made = delivery("books", **environment, DOCKER_HOST=cluster.host(1))
     made.daemon = daemon
     yield made
-    subprocess.run([docker, "-H", cluster.host(1), "stack", "rm", "books"], check=True, capture_output=True)
-
-    def gone() -> bool:
-        argv = [docker, "-H", cluster.host(1), "network", "ls", "-qf", "label=com.docker.stack.namespace=books"]
-        return not subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-    wait_for(gone, "the stack to be gone")
+    stack_gone(cluster.host(1), "books")
 
 
 def write(books, version: int, replicas: int, **app: object) -> None:
