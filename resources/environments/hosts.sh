@@ -139,7 +139,8 @@ hosts_await() {
   return 1
 }
 
-# hosts_down ends the machines and takes away all but the shared root, the key and the logs.
+# hosts_down ends the machines and takes away all but the shared root, the key and the logs. `hosts_down || true` goes on
+# where a part is gone already, as a process that ends by itself.
 hosts_down() {
   local host name dir
   for host in $HOSTS; do

@@ -17,14 +17,14 @@ machines() {
   machines_inventory=$(realpath "${HOSTS_INVENTORY:-$ours}") || parts_die 'tests/run machines: HOSTS_INVENTORY is no file'
   HOSTS=$(machines_named '' "$machines_inventory" | xargs)
   machines_jenkins=$(machines_first jenkins_server)
-  trap 'hosts_down; parts_stop' EXIT
+  trap 'hosts_down || true; parts_stop' EXIT
   hosts_up && machines_play "$top" || status=1
   if [ "$status" -eq 0 ] && [ "$machines_inventory" = "$(realpath "$ours")" ]; then
     machines_article "$top" && machines_classic "$top" || status=1
   elif [ "$status" -eq 0 ]; then
     machines_own "$top" || status=1
   fi
-  if [ -n "${HOSTS_KEEP:-}" ]; then trap parts_stop EXIT; parts_say "left up: nsenter --net=/var/run/netns/$hosts_world"; else hosts_down; fi
+  if [ -n "${HOSTS_KEEP:-}" ]; then trap parts_stop EXIT; parts_say "left up: nsenter --net=/var/run/netns/$hosts_world"; else hosts_down || true; fi
   return "$status"
 }
 
