@@ -124,9 +124,15 @@ machines_article() {
   machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && machines_counted 'ended with SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
 }
 
-# machines_own TOP types what that page shows for machines of other names: every proxy serves.
+# machines_own TOP deploys the demo on machines of other names: every proxy serves.
 machines_own() {
-  machines_typed "$1" 'your own' | tee "$HOSTS_DIR/own.txt" || return 1
+  local proxy
+  tar -c -C "$1/resources" demo | hosts_ssh "$machines_jenkins" tar -x -C /root || return 1
+  {
+    echo 'cd /root/demo'
+    echo 'jenkins-proxy deploy books-ms --path /api/v1/books -f docker-compose-stack.yml </dev/null'
+    for proxy in $(machines_named proxy_server "$machines_inventory"); do echo "curl -sI http://${proxy#*=}/api/v1/books"; done
+  } | hosts_ssh "$machines_jenkins" bash -le | tee "$HOSTS_DIR/own.txt" || return 1
   machines_counted 'HTTP/1.1 200 OK' "$(machines_named proxy_server "$machines_inventory" | wc -l)" "$HOSTS_DIR/own.txt"
 }
 
@@ -156,7 +162,7 @@ END
 # with what it goes on with: those under the heading that has NAME in it, or with an empty NAME those under all others.
 machines_typed() {
   awk -v wanted="$2" '
-       /^## / { under = match($0, /your own|Jenkins|classic/) ? substr($0, RSTART, RLENGTH) : "" }
+       /^## / { under = match($0, /Jenkins|classic/) ? substr($0, RSTART, RLENGTH) : "" }
        /^```console$/ { on = under == wanted; next } /^```/ { on = 0 }
        on && (more || /^\$ /) { line = more ? more "\n" $0 : substr($0, 3); if (line ~ /\\$/) more = line; else { more = ""; printf "%s%c", line, 0 } }' \
     "$1/docs/four-machines.md" | {
