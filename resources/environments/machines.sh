@@ -155,7 +155,7 @@ END
   done
   machines_twice "$top" -e swarm_kind=classic || return 1
   machines_typed "$top" classic | tee "$HOSTS_DIR/classic.txt" || return 1
-  machines_counted 'HTTP/1.1 200 OK' 4 "$HOSTS_DIR/classic.txt"
+  machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt"
 }
 
 # machines_typed TOP NAME types on the machine of Jenkins each line of that page that begins with `$ ` in a block of the console,
