@@ -58,7 +58,7 @@ matrix_enter() {
   # Also whom this machine trusts: it may be behind a proxy with an authority of its own.
   for file in resolv.conf hosts ssl/certs/ca-certificates.crt; do cp -L "/etc/$file" "$root/etc/$file"; done
   matrix_name=$name
-  trap 'matrix_leave; parts_stop' EXIT
+  trap 'matrix_leave || true; parts_stop' EXIT
   ip netns add "$name" && matrix_network "$name"
   local status=0
   nsenter --net="/var/run/netns/$name" unshare --mount --pid --fork --kill-child --propagation private \
@@ -72,7 +72,7 @@ matrix_enter() {
       exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
         PIP_CERT=/etc/ssl/certs/ca-certificates.crt "$@"
     ' matrix "$root" "$@" </dev/null || status=$?
-  matrix_leave
+  matrix_leave || true
   return "$status"
 }
 

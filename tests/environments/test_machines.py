@@ -95,18 +95,18 @@ def settings(environments: Path) -> str:
 def test_the_machines_have_the_articles_names_and_addresses(environments: Path) -> None:
     vagrant = re.findall(r'^  "([\w-]+)" => "([\d.]+)",$', (environments / "vagrant/Vagrantfile").read_text(), re.M)
     inventory = re.findall(r"^([\w-]+) address=([\d.]+)$", (environments / "ansible/inventory.ini").read_text(), re.M)
-    (hosts,) = re.findall(r"^HOSTS='(.*)'$", (environments / "hosts.sh").read_text(), re.M)
-    namespaces = [host.split("=") for host in hosts.split()]
-    assert dict(vagrant) == dict(inventory) == dict(namespaces) == ARTICLE
+    assert dict(vagrant) == dict(inventory) == ARTICLE
     # Vagrant brings them up in this order, and the last has all of them set up.
     assert [name for name, _ in vagrant] == list(ARTICLE)
 
 
 def test_the_page_has_lines_for_each_cluster_that_is_typed_on(environments: Path, repository: Path) -> None:
-    """`hosts_typed` finds them by a word of the heading above."""
+    """`machines_typed` finds them by a word of the heading above."""
     page = (repository / "docs/four-machines.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", page, re.M | re.S))
-    for word in re.findall(r'hosts_typed "\$top" (\w+)', (environments / "hosts.sh").read_text()):
+    words = re.findall(r'^  machines_typed "\$top" (\w+)', (environments / "machines.sh").read_text(), re.M)
+    assert words == ["Jenkins", "classic"]
+    for word in words:
         (text,) = [text for heading, text in sections.items() if word in heading]
         assert "```console\n$ " in text
         assert "\n$ curl -I " in text
@@ -115,11 +115,8 @@ def test_the_page_has_lines_for_each_cluster_that_is_typed_on(environments: Path
 def test_vagrant_and_the_inventory_have_the_same_groups(environments: Path) -> None:
     inventory = configparser.ConfigParser(allow_no_value=True, delimiters=("=",))
     inventory.read(environments / "ansible/inventory.ini")
-    ours = {
-        name: [key.split()[0] for key in inventory[name]]
-        for name in inventory.sections()
-        if not name.startswith("machines:")
-    }
+    del inventory["machines:vars"]
+    ours = {name: [key.split()[0] for key in inventory[name]] for name in inventory.sections()}
     text = (environments / "vagrant/Vagrantfile").read_text()
     vagrant = {
         name: re.findall(r'"([\w-]+)"', members) for name, members in re.findall(r'"([\w:]+)" => \[(.*)\]', text)

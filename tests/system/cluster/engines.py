@@ -23,6 +23,13 @@ class Cluster:
         """Pull its plug: engine and containers are gone without a word."""
         os.kill(int(Path(self.folder, str(node), "leader").read_text()), signal.SIGKILL)
 
+    def mend(self, node: int) -> None:
+        """Whatever a test before has done to it, it is up and reached."""
+        if Path("/proc", Path(self.folder, str(node), "leader").read_text().strip()).exists():
+            self.cut_off(node, off=False)
+        else:
+            self.start_again(node)
+
     def start_again(self, node: int) -> None:
         """Power is back: it starts with what it had, and nothing of it runs."""
         self.run(f"cluster_again {node}")

@@ -26,8 +26,9 @@ def cluster(start_cluster, docker):
 
 
 @pytest.fixture
-def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, wait_for):
+def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, stack_gone, wait_for):
     """A service of the test's own with an instance on each of the two nodes: Swarm spreads only what is new."""
+    cluster.mend(LOST)
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
     environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
@@ -43,7 +44,7 @@ def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, w
     deployed = made.deploy()
     assert (deployed.code, deployed.nodes) == (0, {cluster.address(LOST), cluster.address(LEFT)}), deployed.text
     yield made
-    manager(docker, cluster, "stack", "rm", made.service)
+    stack_gone(cluster.host(MASTER), made.service)
 
 
 def write(books, version: int) -> None:

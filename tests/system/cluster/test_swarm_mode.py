@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 
@@ -13,7 +11,7 @@ def cluster(start_cluster):
 
 
 @pytest.fixture
-def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, wait_for):
+def books(cluster, consul_server, start_daemon, start_agent, delivery, stack_gone):
     server = consul_server()
     daemon = start_daemon("--consul", server.url)
     environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
@@ -22,13 +20,7 @@ def books(cluster, consul_server, start_daemon, start_agent, delivery, docker, w
     made = delivery("books", **environment, DOCKER_HOST=cluster.host(1))
     made.daemon = daemon
     yield made
-    subprocess.run([docker, "-H", cluster.host(1), "stack", "rm", "books"], check=True, capture_output=True)
-
-    def gone() -> bool:
-        argv = [docker, "-H", cluster.host(1), "network", "ls", "-qf", "label=com.docker.stack.namespace=books"]
-        return not subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-    wait_for(gone, "the stack to be gone")
+    stack_gone(cluster.host(1), "books")
 
 
 def write(books, version: int, replicas: int, **app: object) -> None:
@@ -37,7 +29,7 @@ def write(books, version: int, replicas: int, **app: object) -> None:
     )
 
 
-def test_deployed_on_both_nodes_scaled_exchanged_and_rolled_back(books, cluster):
+def test_deployed_on_both_nodes_scaled_rolled_exchanged_and_rolled_back(books, cluster):
     both = {cluster.address(1), cluster.address(2)}
     write(books, 1, 2)
     deployed = books.deploy()
@@ -48,13 +40,18 @@ def test_deployed_on_both_nodes_scaled_exchanged_and_rolled_back(books, cluster)
     assert (scaled.code, len(scaled.report["instances"]), scaled.nodes) == (0, 3, both), scaled.text
 
     write(books, 2, 3)
-    exchanged = books.deploy("--strategy", "blue-green")
-    assert (exchanged.code, len(exchanged.report["instances"]), exchanged.nodes) == (0, 3, both), exchanged.text
+    rolled = books.deploy("--strategy", "rolling")
+    assert (rolled.code, len(rolled.report["instances"]), rolled.nodes) == (0, 3, both), rolled.text
     assert {books.daemon.get("/books/") for _ in range(6)} == {(200, "version 2\n")}
 
-    write(books, 1, 3, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
+    write(books, 1, 3)
+    exchanged = books.deploy("--strategy", "blue-green")
+    assert (exchanged.code, len(exchanged.report["instances"]), exchanged.nodes) == (0, 3, both), exchanged.text
+    assert {books.daemon.get("/books/") for _ in range(6)} == {(200, "version 1\n")}
+
+    write(books, 2, 3, command=["/bin/busybox", "sh", "-c", "echo no database; exit 3"])
     failed = books.deploy()
     assert (failed.code, failed.report["rolled_back"]) == (5, True), failed.text
-    assert books.daemon.get("/books/") == (200, "version 2\n")
+    assert books.daemon.get("/books/") == (200, "version 1\n")
     serving = [one for one in books.daemon.client.get_route("books")["instances"] if one["serving"]]
     assert {one["address"] for one in serving} == both
