@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from jenkins_proxy import logs
-from jenkins_proxy.cli import daemon_arguments
+from jenkins_proxy.cli.arguments import daemon as daemon_arguments
 from jenkins_proxy.errors import Stopped
 
 
