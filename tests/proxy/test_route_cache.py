@@ -45,7 +45,7 @@ def follows(path) -> bool:
     """A start with the file, and then what the registry reports: it has to come to serve. :return: whether it did."""
     routes, drains, holds = RouteCache(path).read()
     desired = DesiredState(routes, drains, {}, holds)
-    desired.take_instances("books", [Instance("books", "id", HERE)])
+    desired.instances.take("books", [Instance("books", "id", HERE)])
     for service in desired.services:
         desired.state(service, None)
     desired.backends(desired.services, {})

@@ -45,6 +45,7 @@ def test_a_restart_serves_at_once_what_was_served(daemon, backends) -> None:
 
 def test_whatever_its_files_have_become_it_starts_and_serves(make_daemon, backends, wait_for) -> None:
     daemon, (backend,) = make_daemon(), backends()
+    daemon.start()
     daemon.register("books-ms", backend)
     assert daemon.curl(RECONFIGURE)[0] == 0
     wait_for((daemon.state / "routes.json").exists, "the copy of the routes")

@@ -158,12 +158,23 @@ async def test_a_route_that_haproxy_refuses_is_not_stored(daemon, origin, enter,
     assert await registry.kv_get("jenkins-proxy/routes/books") is None
 
 
-async def test_a_broken_entry_in_the_store_harms_no_other_route(daemon, origin, enter, registry, ask, wait_until):
+async def test_a_broken_entry_in_the_store_harms_no_other_route(
+    daemon, origin, enter, registry, ask, wait_until, mocker
+):
+    """Nothing is known that is taken for a route and HAProxy refuses: that one is refused here in its place."""
     one = await daemon()
+    check = one.haproxy.check
+
+    async def refuse(rendered) -> None:
+        await check(rendered)
+        if "/refused" in str(rendered):
+            raise UsageError("HAProxy refuses the configuration: because")
+
+    mocker.patch.object(one.haproxy, "check", refuse)
     await enter(await origin("good"))
     await one.proxy_service.put(BOOKS)
     await registry.kv_put("jenkins-proxy/routes/evil", b'{"service": "evil", "paths": ["/\\nbackend evil"]}')
-    refused = {"service": "refused", "paths": ["x{70000}"], "path_type": "path_reg"}
+    refused = {"service": "refused", "paths": ["/refused"]}
     await registry.kv_put("jenkins-proxy/routes/list", b"[]")
     await registry.kv_put("jenkins-proxy/routes/refused", json.dumps(refused).encode())
     await wait_until(lambda: {"route-refused"} <= set(one.kinds("evil")) & set(one.kinds("refused")))
