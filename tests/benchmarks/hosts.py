@@ -22,6 +22,8 @@ COUNT = 3
 # The hosts whose engines run containers.
 ENGINES = (1, 2)
 ENTRY = 8080
+# Plus the host's number: each proxy's name among the others is that of the machine and its API's port.
+API = 9000
 MODULE = [sys.executable, "-m", "jenkins_proxy"]
 
 
@@ -42,8 +44,7 @@ class Host:
         self._node_id = uuid.uuid4()
         self._namespace = f"{name}-{number}"
         self._network = network
-        # Each proxy's name among the others is that of the machine and its API's port.
-        self.api = f"http://{self.address}:{9000 + number}"
+        self.api = f"http://{self.address}:{API + number}"
         self.consul_url = f"http://{self.address}:8500"
         self.engine = f"tcp://{self.address}:2375"
         self.consul: subprocess.Popen | None = None
