@@ -72,7 +72,7 @@ def read_by(name: str, resolved, file: str) -> Stack:
 
 
 @pytest.fixture
-def books(cluster, docker, tmp_path, image, wait_for):
+def books(cluster, tmp_path, image, stack_gone, wait_for):
     """``books(text)`` is the orchestrator of a stack's file; the stack is gone after the test.
 
     With a ``reader``, compose reads the file, and the oldest Docker CLI of the machine deploys it.
@@ -91,7 +91,7 @@ def books(cluster, docker, tmp_path, image, wait_for):
         return orchestrator
 
     yield make
-    subprocess.run([docker, "-H", cluster, "stack", "rm", "books-ms"], check=True, capture_output=True)
+    stack_gone(cluster, "books-ms")
     wait_for(lambda: not made[-1].containers(), "the stack's tasks to end", 60)
 
 

@@ -153,24 +153,6 @@ def delivery(image, tmp_path):
 
 
 @pytest.fixture
-def stack_gone(docker, wait_for):
-    """``stack_gone(host, "books")`` removes a stack with its networks.
-
-    The manager refuses to remove a network that a task uses, and learns some moments later that one has ended with its
-    service: `docker stack rm` does not wait for that, and removes the network when it is called again.
-    """
-
-    def gone(host: str, stack: str) -> bool:
-        argv = [docker, "-H", host]
-        removed = subprocess.run([*argv, "stack", "rm", stack], capture_output=True, text=True, check=False)
-        assert removed.returncode == 0 or "is in use by task" in removed.stderr, removed.stderr
-        left = [*argv, "network", "ls", "-qf", f"label=com.docker.stack.namespace={stack}"]
-        return not subprocess.run(left, capture_output=True, text=True, check=True).stdout
-
-    return lambda host, stack: wait_for(lambda: gone(host, stack), f"the stack {stack} to be gone", 60)
-
-
-@pytest.fixture
 def emptied(docker):
     """``emptied(host)`` has an engine rid of its containers and networks after the test; the engine is ours alone."""
     hosts = []

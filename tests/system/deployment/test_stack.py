@@ -48,7 +48,7 @@ def cluster(docker, repository, image, tmp_path_factory):
 
 
 @pytest.fixture
-def stack(cluster, start_machine, project):
+def stack(cluster, start_machine, project, stack_gone):
     """A project that is deployed as a stack, on a machine with an agent for each node."""
     shared, flavour = project.machine, project.flavour
     hosts = [cluster(node) for node in (1, 2)]
@@ -74,15 +74,7 @@ def stack(cluster, start_machine, project):
     yield project
     agent.terminate()
     agent.wait(timeout=20)
-    # A network cannot go while the last task of its stack still ends, and is forgotten by the command that fails.
-    for _ in range(50):
-        argv = [project.docker, "-H", hosts[0], "stack", "rm", project.name]
-        removed = subprocess.run(argv, check=False, capture_output=True, text=True)
-        if removed.returncode == 0:
-            break
-        time.sleep(0.2)
-    else:
-        pytest.fail(f"the stack {project.name} cannot be removed: {removed.stderr}")
+    stack_gone(hosts[0], project.name)
     project.machine, project.flavour = shared, flavour
 
 
