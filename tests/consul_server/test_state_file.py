@@ -195,6 +195,7 @@ def test_a_file_with_any_byte_damaged_or_cut_off_is_loaded_or_refused(state, lin
             assert re.search(rf"{re.escape(str(state))} is damaged in line \d+", error.message)
             assert error.hint
             continue
+        store.close()
         assert store.index > 0
         if "is left out" in caplog.text:
             assert f"is kept as {state}.damaged" in caplog.text
