@@ -221,9 +221,10 @@ class UserCounter:
             with contextlib.suppress(ProxyError):
                 if await self._runtime.finished(pid):
                     break
+        for count in list(self._counts.values()):
+            await self._read_up(count, [pid])
+        # It may have died meanwhile, and then its lines have ended.
         if pid in self._workers:
-            for count in list(self._counts.values()):
-                await self._read_up(count, [pid])
             self._ended.add(pid)
             self._workers[pid].close()
 

@@ -194,6 +194,27 @@ async def test_after_a_kill_of_haproxy_it_says_at_least(proxy, origin, ask, wait
     assert (again.requests, again.exact) == (1, True)
 
 
+async def test_a_worker_of_before_that_dies_while_its_last_lines_are_read(proxy, origin, ask, wait_until, mocker):
+    await proxy.serve(BOOKS, await origin())
+    await proxy.counter.start("books")
+    before = (await proxy.workers())[0]
+    totals, dead = proxy.haproxy.runtime.totals, asyncio.Event()
+
+    async def dies(pid: int, backend: str):
+        if pid == before and not dead.is_set():
+            os.kill(before, signal.SIGKILL)
+            await wait_until(lambda: not proxy.counter.counts("books").exact)
+            dead.set()
+        return await totals(pid, backend)
+
+    mocker.patch.object(proxy.haproxy.runtime, "totals", side_effect=dies)
+    await proxy.reload()
+    await asyncio.wait_for(dead.wait(), 10)
+    await ask(proxy.port, "/")
+    counts = await proxy.counter.stop("books")
+    assert (counts.requests, counts.exact) == (1, False)
+
+
 async def test_a_worker_that_does_not_know_of_the_count_makes_it_inexact(proxy, origin, ask):
     await proxy.serve(BOOKS, await origin())
     await proxy.counter.start("books")
