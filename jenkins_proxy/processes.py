@@ -225,10 +225,19 @@ async def answer(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | Non
     return await process.wait(), output.decode(errors="replace")
 
 
-def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: BinaryIO | None = None) -> Process:
-    """Start a program whose stderr is a pipe to us, and whose stdout goes to a file or nowhere. It has a session of its
-    own: Ctrl-C in a terminal reaches us, who let it finish.
+def start_piped(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    stdin: BinaryIO | None = None,
+    stdout: BinaryIO | None = None,
+) -> Process:
+    """Start a program whose stderr is a pipe to us. It has a session of its own: Ctrl-C in a terminal reaches us, who
+    let it finish.
 
+    :param stdin: a file that it reads; None: it is at its end.
+    :param stdout: a file for what it writes there; None: it is lost.
     :raises FileNotFoundError: when the program is not there.
     """
     return subprocess.Popen(
@@ -236,7 +245,7 @@ def start_piped(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdou
         cwd=cwd,
         env=dict(env),
         start_new_session=True,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin or subprocess.DEVNULL,
         stdout=stdout or subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )

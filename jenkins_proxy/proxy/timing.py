@@ -40,7 +40,7 @@ class Timing:
     :ivar count_publish: between two publications of a count of users.
     :ivar count_proxies: for the other proxies to begin or to end a count.
     :ivar certificates_poll: between two looks at the files of certificates.
-    :ivar access_log_poll: between two looks at how HAProxy has the file of its access log open.
+    :ivar access_log_retry: before the access log's file is opened again when it could not be written.
     :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
     :ivar stream_heartbeat: between two comments in a quiet stream of events.
     :ivar stream_write: for the reader of a stream to take what it is sent.
@@ -80,7 +80,7 @@ class Timing:
     count_publish: float = 1.0
     count_proxies: float = 2.0
     certificates_poll: float = 1.0
-    access_log_poll: float = 1.0
+    access_log_retry: float = 1.0
     traffic_max_age: float = 1.0
     stream_heartbeat: float = 15.0
     stream_write: float = 30.0

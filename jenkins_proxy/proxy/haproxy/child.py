@@ -1,4 +1,4 @@
-"""HAProxy's master as a process that an event loop looks after, and that may outlive it.
+"""HAProxy's master, or what works for it, as a process that an event loop looks after, and that may outlive it.
 
 asyncio's own subprocesses are killed when their transport is collected, at the latest with the interpreter.
 """
@@ -35,14 +35,21 @@ class Child:
 
     @classmethod
     async def started(
-        cls, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, stdout: BinaryIO | None = None
+        cls,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdin: BinaryIO | None = None,
+        stdout: BinaryIO | None = None,
     ) -> Child:
         """Start it.
 
+        :param stdin: a file that it reads; None: it is at its end.
         :param stdout: a file for what it writes there; None: it is lost.
         :raises FileNotFoundError: when the program is not there.
         """
-        process = processes.start_piped(argv, env=env, cwd=cwd, stdout=stdout)
+        process = processes.start_piped(argv, env=env, cwd=cwd, stdin=stdin, stdout=stdout)
         stderr = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(stderr), process.stderr

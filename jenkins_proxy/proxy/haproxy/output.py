@@ -7,10 +7,10 @@ import collections
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address
 from jenkins_proxy.proxy.haproxy.backend import ServerState
 from jenkins_proxy.proxy.haproxy.config.render import DESCRIPTION
@@ -18,6 +18,7 @@ from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
 from jenkins_proxy.proxy.haproxy.names import NO_ROUTE
 
 _KEPT = 500
+_STDOUT = "/proc/self/fd/1"
 # `[ALERT]    (1234) : config : parsing [haproxy.cfg:6] : …`
 _ALERT = re.compile(r"\[ALERT\]\s+(?:\S+\s+)?\(\d+\)\s*:\s*(?:config\s*:\s*)?(.*)")
 # These say only that something was wrong.
@@ -62,22 +63,23 @@ def servers(config: str) -> dict[str, dict[Address, ServerState]]:
     return servers
 
 
-@contextlib.contextmanager
-def access_log(log: AccessLog | None) -> Iterator[BinaryIO | None]:
-    """Where HAProxy writes its access log: our own stdout or a file, opened anew; None where it writes none.
-
-    :raises ProxyError: when the file cannot be written.
-    """
+def log_file(log: AccessLog | None) -> str:
+    """The path of the file that the access log goes to, be it our own stdout; empty where it goes to none."""
     if log is None or log.syslog:
+        return ""
+    return log.file or (_STDOUT if stat.S_ISREG(os.fstat(1).st_mode) else "")
+
+
+@contextlib.contextmanager
+def stdout(log: AccessLog | None) -> Iterator[BinaryIO | None]:
+    """Our own stdout, opened anew for HAProxy to write its access log to; None where it writes none there."""
+    if log is None or log.syslog or log.file:
         yield None
         return
     # A descriptor of its own: HAProxy makes it one that never waits, which our own output must not become.
-    path = log.file or "/proc/self/fd/1"
     try:
-        file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed below, and not before it is handed on
-    except OSError as error:
-        if log.file:
-            raise ProxyError(f"cannot write the access log {path}: {error.strerror}") from error
+        file = open(_STDOUT, "ab", buffering=0)  # noqa: SIM115 - closed below, and not before it is handed on
+    except OSError:
         # A socket cannot be opened again.
         file = os.fdopen(os.dup(1), "ab", buffering=0)
     with file:

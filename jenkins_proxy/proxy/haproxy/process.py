@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from jenkins_proxy import processes
 from jenkins_proxy.aio import cancel_all
@@ -16,8 +17,8 @@ from jenkins_proxy.proxy.haproxy import child, output, program
 from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.config.render import CONFIG, Rendered
 from jenkins_proxy.proxy.haproxy.config_dir import CANDIDATE, PID, ConfigDir
-from jenkins_proxy.proxy.haproxy.entry.log_file import LogFile
 from jenkins_proxy.proxy.haproxy.in_flight import InFlight
+from jenkins_proxy.proxy.haproxy.log_file import LogFile
 from jenkins_proxy.proxy.haproxy.master import Master
 from jenkins_proxy.proxy.haproxy.runtime_api import MASTER_SOCKET, STATS_SOCKET, RuntimeAPI
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -57,8 +58,8 @@ class HAProxy:
         self.probe_key = ""
         self._program = ""
         self._keeper: asyncio.Task[None] | None = None
-        self._log_file = LogFile(timing.access_log_poll)
-        self._log_keeper: asyncio.Task[None] | None = None
+        log_file = output.log_file(options.entry.access_log)
+        self._log_file = LogFile(log_file, timing.access_log_retry) if log_file else None
 
     async def start(self, rendered: Rendered, version: int, probe_key: str) -> None:
         """Begin to serve.
@@ -83,36 +84,40 @@ class HAProxy:
         try:
             await self._launch(version)
         except ProxyError as error:
+            await self._close_log_file()
             raise UsageError(error.message, error.hint) from error
         with contextlib.suppress(ProxyError):
             self.files.mark_good(rendered)
         self._keeper = asyncio.create_task(self._keep_running())
-        if self._logs_to_file:
-            self._log_keeper = asyncio.create_task(self._log_file.run())
 
     async def stop(self) -> None:
         """End it: requests in flight get a few seconds."""
-        await self._cancel_keepers()
+        await self._cancel_keeper()
         self.serving = False
         if self.master.pid:
             await self.master.end()
             (self.files.folder / PID).unlink(missing_ok=True)
+        await self._close_log_file()
 
     async def leave(self) -> int:
         """Look after it no more: it goes on serving users, and the next start in the same folder takes it over.
 
         :return: the process ID of its master; 0 when none runs.
         """
-        await self._cancel_keepers()
+        await self._cancel_keeper()
+        if self._log_file:
+            await self._log_file.leave()
         if not self.master.running:
             return 0
         await self.master.leave()
         return self.master.pid
 
-    async def _cancel_keepers(self) -> None:
-        await cancel_all([keeper for keeper in (self._keeper, self._log_keeper) if keeper])
-        self._log_file.look()
-        self._log_file.close()
+    async def _close_log_file(self) -> None:
+        if self._log_file:
+            await self._log_file.close(self._timing.haproxy_stop)
+
+    async def _cancel_keeper(self) -> None:
+        await cancel_all([self._keeper] if self._keeper else [])
 
     async def check(self, rendered: Rendered) -> None:
         """Let HAProxy read the configuration without running it.
@@ -168,9 +173,8 @@ class HAProxy:
             argv += ["-x", STATS_SOCKET, "-sf", str(left_behind)]
             self.took_over = True
         mark = self.master.log.mark()
-        with output.access_log(self.options.entry.access_log) as stdout:
+        async with self._stdout() as stdout:
             await self.master.start(argv, cwd=self.files.folder, stdout=stdout)
-            self._log_file.take(stdout if self._logs_to_file else None)
         try:
             (self.files.folder / PID).write_text(str(self.master.pid))
         except OSError as error:
@@ -209,10 +213,17 @@ class HAProxy:
                 self.on_death(f"HAProxy could not be started again: {error}")
                 self.files.revert()
 
-    @property
-    def _logs_to_file(self) -> bool:
-        log = self.options.entry.access_log
-        return bool(log and log.file)
+    @contextlib.asynccontextmanager
+    async def _stdout(self) -> AsyncIterator[BinaryIO | None]:
+        """What a HAProxy that starts gets as its own.
+
+        :raises ProxyError: when the access log cannot be written.
+        """
+        if self._log_file:
+            yield await self._log_file.open()
+            return
+        with output.stdout(self.options.entry.access_log) as stdout:
+            yield stdout
 
 
 async def _ignore() -> None:
