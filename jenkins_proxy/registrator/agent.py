@@ -200,7 +200,7 @@ class Registrator:
         while True:
             try:
                 _, next_index = await self._registry.watch_services(index=index, wait=self._timing.registry_wait)
-                if next_index == 0 or backoff.started:
+                if next_index < index or backoff.started:
                     _LOG.info("the registry is back: comparing")
                     self._compare.set()
                 index = next_index

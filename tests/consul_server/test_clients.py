@@ -181,30 +181,30 @@ def test_a_proxy_for_the_internet_is_not_for_the_registry(ask, answering, monkey
     assert ask(answering(200, b'"10.0.0.1:8300"'), "leader") == "10.0.0.1:8300"
 
 
+def test_the_index_to_ask_with_next_is_none_that_would_not_block():
+    assert [requests.next_index(answered) for answered in (0, 1, 7)] == [1, 1, 7]
+
+
 @pytest.mark.parametrize(
-    ("asked", "answered", "expected"),
-    [
-        (0, 5, 5),
-        (5, 5, 5),
-        (5, 9, 9),
-        (9, 5, 0),
-        (0, 0, 1),
-        (1, 0, 0),
-        (7, 1, 0),
-    ],
+    ("asked", "answered", "again"),
+    [(0, 5, False), (5, 5, False), (5, 9, False), (9, 5, True), (9, 0, False), (1, 0, False)],
 )
-def test_the_index_to_ask_with_next(asked, answered, expected):
-    assert requests.next_index(asked, answered) == expected
+def test_an_answer_whose_index_went_back_is_asked_for_again(asked, answered, again):
+    call = calls.kv_watch("jenkins-proxy/", index=asked, wait=30).again(requests.Reply(200, b"[]", answered))
+    assert (call is not None) == again
+    if call:
+        assert call.target == "/v1/kv/jenkins-proxy/?recurse=true&consistent="
+        assert (call.index, call.wait) == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("call", "target", "timeout"),
     [
-        (calls.instances("a/b c"), "/v1/health/service/a%2Fb%20c", 10.0),
+        (calls.instances("a/b c"), "/v1/health/service/a%2Fb%20c?consistent=", 10.0),
         (calls.instances("a", index=7, wait=16.0), "/v1/health/service/a?index=7&wait=16000ms", 27.0),
         (calls.instances("a", index=7, wait=10_000.0), "/v1/health/service/a?index=7&wait=600000ms", 647.5),
-        (calls.instances("a", index=0, wait=16.0), "/v1/health/service/a", 10.0),
-        (calls.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd", 10.0),
+        (calls.instances("a", index=0, wait=16.0), "/v1/health/service/a?consistent=", 10.0),
+        (calls.kv_get("a/b c?d"), "/v1/kv/a/b%20c%3Fd?consistent=", 10.0),
         (calls.kv_watch("a/", index=3, wait=1.5), "/v1/kv/a/?recurse=true&index=3&wait=1500ms", 1.5 * 17 / 16 + 10),
         (calls.kv_put("a", b"", cas=0), "/v1/kv/a?cas=0", 10.0),
         (calls.kv_put("a", b"", acquire="s"), "/v1/kv/a?acquire=s", 10.0),

@@ -158,7 +158,8 @@ class AsyncConsul:
         pause = self._pace.pause(call, reply.index, asyncio.get_running_loop().time() - begin)
         if pause:
             await asyncio.sleep(pause)
-        return result
+        again = call.again(reply)
+        return await self.call(again) if again else result
 
     async def _way(self, call: Call[Any]) -> Streams | Connections:
         if self._streams and call.method == "GET" and await self._streams.offered():

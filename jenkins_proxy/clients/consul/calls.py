@@ -22,6 +22,10 @@ Result = TypeVar("Result")
 
 _MAX_WAIT = 600.0
 _RECURSE = {"recurse": "true"}
+# A server that was started again and leads reads its log anew, and answers meanwhile with what was true long ago:
+# Consul's default mode does not wait for its end, this one does ("Consistency Modes"; agent/consul/rpc.go,
+# ``consistentRead``). What blocks on an index waits for it anyway.
+_CONSISTENT = {"consistent": ""}
 # Consul's with ACLs off, and those of a registry without such a call.
 _NO_ACLS = (401, 404, 405, 501)
 
@@ -39,18 +43,18 @@ def _watch(
     """A GET that blocks when ``index`` is above 0, until something changes or ``wait`` seconds passed."""
 
     def present(reply: Reply) -> tuple[Result, int]:
-        return read(reply.json()), next_index(index, _index(reply))
+        return read(reply.json()), next_index(_index(reply))
 
     wait = min(wait, _MAX_WAIT) if index else 0.0
-    blocking = {"index": str(index), "wait": go_duration.text(wait)} if index else {}
     return Call(
         "GET",
         path,
         present,
-        {**(query or {}), **blocking},
+        {**(query or {}), **({"index": str(index), "wait": go_duration.text(wait)} if index else _CONSISTENT)},
         wait=wait,
         index=index,
-        absent=None if empty is None else lambda reply: (read(empty), next_index(index, _index(reply))),
+        absent=None if empty is None else lambda reply: (read(empty), next_index(_index(reply))),
+        anew=functools.partial(_watch, path, read, 0, wait, query=query, empty=empty, max_bytes=max_bytes),
         max_bytes=max_bytes,
     )
 
@@ -107,7 +111,7 @@ def leader() -> Call[str]:
 
 def services() -> Call[dict[str, list[str]]]:
     """All services by name, each with all the tags that its instances have."""
-    return Call("GET", "/v1/catalog/services", lambda reply: dict(reply.json()))
+    return Call("GET", "/v1/catalog/services", lambda reply: dict(reply.json()), _CONSISTENT)
 
 
 def watch_services(*, index: int = 0, wait: float = 0.0) -> Call[tuple[dict[str, list[str]], int]]:
@@ -152,7 +156,7 @@ def service_index(service: str) -> Call[int]:
     return Call(
         "GET",
         f"/v1/health/service/{_segment(service)}",
-        lambda reply: next_index(0, reply.index),
+        lambda reply: next_index(reply.index),
         {"tag": "jenkins-proxy:none"},
     )
 
@@ -198,12 +202,13 @@ def update_check(check_id: str, status: str, output: str = "") -> Call[None]:
 
 def kv_get(key: str) -> Call[KvPair | None]:
     """One key, or None."""
-    return Call("GET", _kv(key), lambda reply: models.parse_pairs(reply.json())[0], absent=_nothing)
+    return Call("GET", _kv(key), lambda reply: models.parse_pairs(reply.json())[0], _CONSISTENT, absent=_nothing)
 
 
 def kv_list(prefix: str) -> Call[list[KvPair]]:
     """All keys that begin with the prefix."""
-    return Call("GET", _kv(prefix), lambda reply: models.parse_pairs(reply.json()), _RECURSE, absent=lambda _reply: [])
+    query = {**_RECURSE, **_CONSISTENT}
+    return Call("GET", _kv(prefix), lambda reply: models.parse_pairs(reply.json()), query, absent=lambda _reply: [])
 
 
 def kv_watch(prefix: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[KvPair], int]]:
@@ -258,4 +263,5 @@ def session_destroy(session_id: str) -> Call[None]:
 
 def session_info(session_id: str) -> Call[Session | None]:
     """A session, or None when it is gone."""
-    return Call("GET", f"/v1/session/info/{_segment(session_id)}", lambda reply: models.parse_session(reply.json()))
+    path = f"/v1/session/info/{_segment(session_id)}"
+    return Call("GET", path, lambda reply: models.parse_session(reply.json()), _CONSISTENT)

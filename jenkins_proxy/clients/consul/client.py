@@ -84,7 +84,8 @@ class Consul:
             raise consul_requests.unreachable(self.url, error) from error
         result = call.result(self.url, reply)
         time.sleep(self._pace.pause(call, reply.index, time.monotonic() - begin))
-        return result
+        again = call.again(reply)
+        return self.call(again) if again else result
 
     def _ask(self, call: Call[Result]) -> Reply:
         body = Body(self.url, call)

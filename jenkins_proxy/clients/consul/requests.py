@@ -70,6 +70,7 @@ class Call(Generic[Result]):
     :ivar absent_at: the statuses that count as such a 404.
     :ivar wait: seconds that the registry may take before it answers.
     :ivar index: what it is to be past when it answers earlier; 0 for a call that does not block.
+    :ivar anew: the same question without an index, for an answer whose own went back.
     :ivar max_bytes: of the answer.
     """
 
@@ -82,6 +83,7 @@ class Call(Generic[Result]):
     absent_at: tuple[int, ...] = (404,)
     wait: float = 0.0
     index: int = 0
+    anew: Callable[[], Call[Result]] | None = None
     max_bytes: int = MAX_ANSWER
 
     @functools.cached_property
@@ -93,6 +95,11 @@ class Call(Generic[Result]):
     def timeout(self) -> float:
         """Seconds after which no answer is to be expected: Consul adds up to a sixteenth to a wait, as jitter."""
         return self.wait * 17 / 16 + TIMEOUT
+
+    def again(self, reply: Reply) -> Call[Result] | None:
+        """What to ask at once in place of an answer that is older than the one before it, or of a registry that lost
+        its data; None for any other."""
+        return self.anew() if self.anew and 0 < reply.index < self.index else None
 
     def result(self, url: str, reply: Reply) -> Result:
         """Read the answer.
@@ -182,14 +189,10 @@ def endless(url: str, call: Call[Any], what: str) -> EndlessAnswer:
     return EndlessAnswer(f"{url} does not answer {call.path} as Consul does: the answer {what}", IS_CONSUL)
 
 
-def next_index(asked: int, answered: int) -> int:
-    """The index to ask with next, after ``answered`` came for ``asked``.
-
-    An index that went back (a restored or new registry) starts again from 0: the next query answers at once. One that
-    is 0 becomes 1: with 0 a query never blocks, and the watch would spin. Both are Consul's own rules ("Blocking
-    Queries", implementation details).
-    """
-    return 0 if answered < asked else max(answered, 1)
+def next_index(answered: int) -> int:
+    """The index to ask with next. One that is 0 becomes 1: with 0 a query never blocks, and a watch would spin
+    (Consul's own rule: "Blocking Queries", implementation details)."""
+    return max(answered, 1)
 
 
 # In the words of the operating system, of http.client and of aiohttp.
