@@ -6,14 +6,12 @@ import os
 
 import pytest
 
-from jenkins_proxy.errors import ProxyError
 from jenkins_proxy.model import Address, Route
 from jenkins_proxy.proxy.haproxy import output
 from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
 from jenkins_proxy.proxy.haproxy.config.options import Options
 from jenkins_proxy.proxy.haproxy.config.render import render
 from jenkins_proxy.proxy.haproxy.entry.access_log import AccessLog
-from jenkins_proxy.proxy.haproxy.output import access_log
 
 REFUSED = """\
 [NOTICE]   (99) : haproxy version is 2.6.12-1+deb12u4
@@ -70,20 +68,29 @@ def test_what_is_not_ours_has_no_version():
     assert output.version("global\n  description something else\n") == 0
 
 
-def test_the_access_log_goes_to_a_file_or_to_our_own_stdout(tmp_path, capfd):
-    for log, said in ((AccessLog("json", file=str(tmp_path / "log")), "file"), (AccessLog("clf"), "stdout")):
-        with access_log(log) as file:
-            # Another descriptor than ours: HAProxy makes it one that never waits.
-            os.set_blocking(file.fileno(), False)
-            file.write(f"to {said}\n".encode())
-    assert (tmp_path / "log").read_text() == "to file\n"
+def test_the_access_log_goes_to_our_own_stdout_opened_anew(capfd):
+    with output.stdout(AccessLog("clf")) as file:
+        # Another descriptor than ours: HAProxy makes it one that never waits.
+        os.set_blocking(file.fileno(), False)
+        file.write(b"to stdout\n")
     assert capfd.readouterr().out == "to stdout\n"
     assert os.get_blocking(1)
-    for log in (None, AccessLog("clf", syslog=Address("10.0.0.1", 514))):
-        with access_log(log) as file:
+    for log in (None, AccessLog("clf", file="/var/log/access.log"), AccessLog("clf", syslog=Address("10.0.0.1", 514))):
+        with output.stdout(log) as file:
             assert file is None
-    with (
-        pytest.raises(ProxyError, match="cannot write the access log"),
-        access_log(AccessLog("clf", file="/absent/log")),
-    ):
-        raise AssertionError("it is not there")
+
+
+@pytest.mark.usefixtures("capfd")
+def test_where_our_own_stdout_is_a_file_it_is_appended_to_as_one():
+    own = os.dup(1)
+    assert output.log_file(AccessLog("clf")) == "/proc/self/fd/1"
+    reader, writer = os.pipe()
+    try:
+        os.dup2(writer, 1)
+        assert output.log_file(AccessLog("clf")) == ""
+    finally:
+        os.dup2(own, 1)
+        for descriptor in (own, reader, writer):
+            os.close(descriptor)
+    assert output.log_file(AccessLog("clf", file="/var/log/access.log")) == "/var/log/access.log"
+    assert output.log_file(AccessLog("clf", syslog=Address("10.0.0.1", 514))) == output.log_file(None) == ""
