@@ -57,8 +57,11 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
 
 
 async def _run(args: argparse.Namespace, settings: Settings) -> int:
+    from jenkins_proxy.certificate_files import CertificateFiles
     from jenkins_proxy.clients.consul import rights
     from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
+    from jenkins_proxy.clients.consul.certificates import certificate_files as consul_files
+    from jenkins_proxy.clients.docker.certificates import certificate_files as docker_files
     from jenkins_proxy.registrator.agent import run_agent
     from jenkins_proxy.registrator.service_entries import Choice
 
@@ -75,12 +78,16 @@ async def _run(args: argparse.Namespace, settings: Settings) -> int:
     try:
         async with AsyncConsul.from_settings(settings, connections=_CONNECTIONS) as registry:
             _LOG.info("entering the containers of %s into %s", where.url, registry.url)
-            warning = asyncio.create_task(warn_of_missing_rights(registry, rights.REGISTRATOR))
+            files = CertificateFiles((*consul_files(settings), *docker_files(where)))
+            warnings = [
+                asyncio.create_task(warn_of_missing_rights(registry, rights.REGISTRATOR)),
+                asyncio.create_task(files.run()),
+            ]
             try:
                 choice = Choice(named_only=args.explicit, tags=args.tags)
                 await run_agent(where, registry, ip=args.ip or "", choice=choice)
             finally:
-                await cancel_all([warning])
+                await cancel_all(warnings)
     except asyncio.CancelledError:
         raise Stopped(signal_names[0]) from None
     return 0

@@ -15,6 +15,7 @@ from aiohttp.http import HttpProcessingError
 
 from jenkins_proxy import connection_limit, memory
 from jenkins_proxy.aio import cancel_all
+from jenkins_proxy.certificate_files import CertificateFiles
 from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.clients.consul.async_client import AsyncConsul, warn_of_missing_rights
 from jenkins_proxy.connection_limit import ConnectionLimit
@@ -99,26 +100,27 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             _background(controller, "the event log", functools.partial(_record, events, event_log, meter))
         )
         stack.push_async_callback(_end, controller, haproxy, stop)
+        given, bus, timing = options.entry_certificates, controller.events, options.timing
         certificates = compose.create(
             haproxy,
-            options.entry_certificates,
+            given,
             store=options.state_dir / "certs",
             registry=waiter_client,
-            events=controller.events,
+            events=bus,
             reload=controller.service.reload,
-            timing=options.timing,
+            timing=timing,
         )
+        engine = options.embedded.engine if options.embedded else None
+        files = compose.files(given, settings, engine, events=bus)
         certificates.prepare()
         await controller.start()
-        for name, work in compose.work(
-            certificates, options.entry_certificates, options.tls, events=controller.events, timing=options.timing
-        ):
+        for name, work in compose.work(certificates, given, options.tls, files, events=bus, timing=timing):
             await stack.enter_async_context(_background(controller, name, work))
         if options.embedded:
             await stack.enter_async_context(_agent(controller, url, options, options.embedded, settings))
         else:
-            given = (rights.SHARE_CERTS,) if options.entry_certificates.share_key else ()
-            warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY, given)
+            shares = (rights.SHARE_CERTS,) if given.share_key else ()
+            warning = functools.partial(warn_of_missing_rights, waiter_client, rights.PROXY, shares)
             await stack.enter_async_context(_background(controller, "the question for rights", warning))
         waiter = RouteWaiter(controller.service, waiter_client, options.timing)
         users = options.haproxy.route_defaults.users
@@ -139,6 +141,7 @@ async def run(options: Options, settings: Settings, stop: asyncio.Future[bool]) 
             haproxy=haproxy,
             audit=audit,
             certificates=certificates,
+            files=files,
         )
         await stack.enter_async_context(_served(app, port, options, event_log))
         _LOG.info(_ready(options, url))
@@ -165,6 +168,7 @@ def _api(
     haproxy: HAProxy,
     audit: Audit,
     certificates: CertificateService,
+    files: CertificateFiles,
 ) -> web.Application:
     service, timing = controller.service, options.timing
     about = {"registry": url, "embedded": bool(options.embedded), "entry": ", ".join(_entries(options))}
@@ -189,6 +193,7 @@ def _api(
             TrafficReader(haproxy.runtime.ask, timing=timing),
             about,
             certificates=certificates,
+            files=files,
         ),
         EventStream(event_log, authenticator, timing=timing),
         releases,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import trustme
 
 from jenkins_proxy import logs
 from jenkins_proxy.cli.arguments import daemon as daemon_arguments
@@ -42,11 +44,19 @@ def test_what_is_refused(option, value, answer):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_ordinary_stop_is_no_error_in_its_log(tmp_path, number):
+def test_it_names_certificates_that_are_over_and_an_ordinary_stop_is_no_error_in_its_log(tmp_path, number):
     argv = [sys.executable, "-m", "jenkins_proxy", "registrator", "--ip", "10.0.0.1"]
-    env = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/absent.sock"}
-    with subprocess.Popen(argv, env=env, stderr=subprocess.PIPE, text=True) as process:
-        process.stderr.readline()
+    authority, end = trustme.CA(), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    over = authority.issue_cert("ci", not_before=end - datetime.timedelta(days=1), not_after=end)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    over.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    over.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    own = {"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+    with subprocess.Popen(argv, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True) as process:
+        assert " INFO    entering the containers of " in process.stderr.readline()
+        line = next(line for line in process.stderr if "certificate" in line)
+        assert f" WARNING the certificate for the Docker Engine (DOCKER_CERT_PATH) {tmp_path}/cert.pem: " in line
+        assert " expired at 2026-01-02T00:00:00Z: the engine refuses it" in line
         process.send_signal(number)
         said = process.communicate(timeout=30)[1]
     assert process.returncode == 143

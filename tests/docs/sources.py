@@ -118,7 +118,7 @@ def daemon_endpoints() -> tuple[Endpoint, ...]:
         HoldRoutes(Mock()),
         DockerFlow(Mock(), Mock(), Mock()),
         Certificates(Mock()),
-        Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock()),
+        Dashboard(Mock(), Mock(), Mock(), Mock(), {}, certificates=Mock(), files=Mock()),
         EventStream(Mock(), Mock()),
         Releases(Mock()),
         app.Meta(Mock()),

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from jenkins_proxy import releases
+from jenkins_proxy.certificate_files import CertificateFile, CertificateFiles
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import RegistryError, UsageError
 from jenkins_proxy.model import Address, Instance, Route
@@ -242,6 +243,12 @@ class CertificatesStandIn:
 @pytest.fixture
 def certificates() -> CertificatesStandIn:
     return CertificatesStandIn()
+
+
+@pytest.fixture
+def files(authority) -> CertificateFiles:
+    """Of certificates that users do not meet: one."""
+    return CertificateFiles([CertificateFile(str(authority.ca), "the authority", "renew it")])
 
 
 class HistoryStandIn:

@@ -188,6 +188,7 @@ def certificates(args: argparse.Namespace) -> CertificateOptions:
         folder=_folder(args.certs) if args.certs else None,
         share_key=read_key(args.share_certs) if args.share_certs else b"",
         own=(args.tls_cert, args.tls_key),
+        client_ca=args.tls_client_ca,
     )
 
 

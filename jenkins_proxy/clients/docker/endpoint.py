@@ -68,6 +68,13 @@ class Endpoint:
 
     def unreachable(self, reason: str) -> DockerError:
         """The error for an engine that does not answer, or not as an engine does."""
+        if self.certificates and "certificate" in reason:
+            # An alert is TLS's word for what the other side says: it does not take what we show.
+            said = "refuses our certificate" if "alert" in reason else "is not trusted"
+            return DockerError(
+                f"the Docker Engine at {self.url} {said}{reason}",
+                f"ca.pem, cert.pem and key.pem in {self.certificates} must be valid, and of its authority",
+            )
         return DockerError(
             f"no Docker Engine answers at {self.url}{reason}",
             f"start it, or set DOCKER_HOST to where it is ({self.source} says so); may this user use it?",

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from jenkins_proxy import validation
 from jenkins_proxy.aio import with_timeout
+from jenkins_proxy.certificate_dates import DAY, when
+from jenkins_proxy.certificate_files import CertificateFiles
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api.auth import guarded
-from jenkins_proxy.proxy.certificates.certificate import DAY, when
 from jenkins_proxy.proxy.certificates.service import CertificateService, CertificateState
 from jenkins_proxy.proxy.models import ConflictError
 
@@ -84,6 +85,27 @@ def certificates_json(certificates: CertificateService) -> list[dict[str, Any]]:
     """All certificates, for whoever may read."""
     now = time.time()
     return [_json(own, now) for own in certificates.states()]
+
+
+def files_json(files: CertificateFiles) -> list[dict[str, Any]]:
+    """Of each file with other certificates the one that ends first."""
+    now = time.time()
+    return [
+        {
+            "name": path,
+            "source": path,
+            "problem": "",
+            "subject": own.subject,
+            "issuer": own.issuer,
+            "names": [],
+            "not_before": when(own.not_before),
+            "not_after": when(own.not_after),
+            "days_left": int((own.not_after - now) // DAY),
+            "fingerprint": own.fingerprint,
+            "default": False,
+        }
+        for path, own in files.first_ends().items()
+    ]
 
 
 def _json(state: CertificateState, now: float) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy import __version__
+from jenkins_proxy.certificate_files import CertificateFiles
 from jenkins_proxy.proxy.access.callers import Role
 from jenkins_proxy.proxy.api import serializers
 from jenkins_proxy.proxy.api.auth import guarded
-from jenkins_proxy.proxy.api.certificates import certificates_json
+from jenkins_proxy.proxy.api.certificates import certificates_json, files_json
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.events import EventLog, event_json
 from jenkins_proxy.proxy.models import ProxyState, RouteState
@@ -46,6 +47,7 @@ class Dashboard:
     """The handlers.
 
     :param about: what the page says of the daemon itself: ``registry``, ``entry`` …
+    :param files: with the certificates that users do not meet.
     """
 
     def __init__(
@@ -57,13 +59,14 @@ class Dashboard:
         about: Mapping[str, Any],
         *,
         certificates: CertificateService,
+        files: CertificateFiles,
     ) -> None:
         self._service = proxy_service
         self._event_log = event_log
         self._meter = meter
         self._reader = reader
         self._about = dict(about)
-        self._certificates = certificates
+        self._certificates, self._files = certificates, files
 
     def add_to(self, app: web.Application) -> None:
         for path, (name, kind) in _FILES.items():
@@ -74,7 +77,8 @@ class Dashboard:
     async def metrics(self, _request: web.Request) -> web.Response:
         """Prometheus' text."""
         # In a thread, here and below: of thousands of services the loop brings instances into rotation meanwhile.
-        traffic, ends = await self._reader.read(), self._certificates.ends()
+        traffic, ends = await self._reader.read(), dict(self._certificates.ends())
+        ends |= {path: first.not_after for path, first in self._files.first_ends().items()}
         text = await asyncio.to_thread(metrics.render, __version__, self._service.state(), self._meter, traffic, ends)
         return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})
 
@@ -86,7 +90,7 @@ class Dashboard:
         recent = self._event_log.after(self._event_log.last - _RECENT)
         rest = {
             "about": {**self._about, "version": __version__, "now": time.time()},
-            "certificates": certificates_json(self._certificates),
+            "certificates": [*certificates_json(self._certificates), *files_json(self._files)],
             "events": [{"id": self._event_log.identifier(position), **event_json(event)} for position, event in recent],
             "position": self._event_log.identifier(self._event_log.last),
         }

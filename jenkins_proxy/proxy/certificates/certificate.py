@@ -6,7 +6,6 @@ What HAProxy could not serve is refused here, with its reason, before any file o
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,22 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.x509.oid import NameOID
 
+from jenkins_proxy.certificate_dates import BLOCK, LABELS, UNREADABLE
 from jenkins_proxy.errors import UsageError
 
-DAY = 86400.0
-WARNING_DAYS = (30, 7, 1)
-"""How many days before its end a certificate is warned of."""
 SELF_SIGNED = "jenkins-proxy self-signed"
-# What the library raises for what is no certificate after all: it reads most of it only when it is asked for.
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----.*?-----END \1-----", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -72,8 +59,8 @@ def parse(name: str, texts: Iterable[bytes]) -> Certificate:
     :param texts: PEM; the certificate, its chain and its key in any order, in one text or several.
     :raises UsageError: when it is none that HAProxy can serve. Its text is the reason alone.
     """
-    blocks = [(match[1].decode(), match[0]) for text in texts for match in _BLOCK.finditer(text)]
-    chain = [_certificate(block) for label, block in blocks if label in ("CERTIFICATE", "X509 CERTIFICATE")]
+    blocks = [(match[1].decode(), match[0]) for text in texts for match in BLOCK.finditer(text)]
+    chain = [_certificate(block) for label, block in blocks if label in LABELS]
     found = [_key(text) for label, text in blocks if label.endswith("PRIVATE KEY")]
     if not chain:
         raise UsageError("it holds no certificate in PEM")
@@ -89,7 +76,7 @@ def parse(name: str, texts: Iterable[bytes]) -> Certificate:
         # The order of TLS: the certificate itself first.
         ordered = [own[0], *(certificate for certificate in chain if certificate != own[0])]
         return _described(name, ordered, key)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UsageError("a certificate in it cannot be read") from error
 
 
@@ -150,25 +137,6 @@ def contested(certificates: Mapping[str, Certificate]) -> Mapping[tuple[str, ...
     return {names: tuple(hosts) for names, hosts in found.items()}
 
 
-def warning_stage(certificate: Certificate, now: float) -> int | None:
-    """How near its end a certificate is: the smallest of :data:`WARNING_DAYS` that it is within, 0 when it is over,
-    None while it is far.
-
-    :param now: seconds since 1970.
-    """
-    if certificate.expired(now):
-        return 0
-    return min((days for days in WARNING_DAYS if certificate.not_after - now <= days * DAY), default=None)
-
-
-def when(seconds: float) -> str:
-    """A moment as people and programs read it: ``2026-11-27T10:02:41Z``.
-
-    :param seconds: since 1970.
-    """
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -181,7 +149,7 @@ def _key_pem(key: PrivateKeyTypes) -> str:
 def _certificate(block: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UsageError("a certificate in it cannot be read") from error
 
 
@@ -202,7 +170,7 @@ def _public(key: PublicKeyTypes) -> bytes:
 def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *_UNREADABLE):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 

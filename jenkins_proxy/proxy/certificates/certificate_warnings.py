@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from jenkins_proxy import validation
-from jenkins_proxy.proxy.certificates.certificate import Certificate, contested, warning_stage, when
+from jenkins_proxy.certificate_dates import warning_stage, when
+from jenkins_proxy.proxy.certificates.certificate import Certificate, contested
 from jenkins_proxy.proxy.events import EventBus
 
 _LOG = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class CertificateWarnings:
         """
         self._warn_of_clients(certificates)
         for name, certificate in sorted(certificates.items()):
-            stage = warning_stage(certificate, self._clock())
+            stage = warning_stage(certificate.not_after, self._clock())
             if stage is None or self._warned.get(name) == (certificate.fingerprint, stage):
                 continue
             self._warned[name] = (certificate.fingerprint, stage)

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jenkins_proxy import validation
+from jenkins_proxy.certificate_dates import when
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
 from jenkins_proxy.files import atomic_write
-from jenkins_proxy.proxy.certificates.certificate import Certificate, parse, when
+from jenkins_proxy.proxy.certificates.certificate import Certificate, parse
 from jenkins_proxy.proxy.certificates.certificate_warnings import CertificateWarnings
 from jenkins_proxy.proxy.certificates.folders import Folders
 from jenkins_proxy.proxy.certificates.loader import CertificateLoader

@@ -140,7 +140,7 @@ def _routes(routes: Iterable[RouteState]) -> Iterator[Metric]:
 def _certificates(ends: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(
         "jenkins_proxy_certificate_expiry_timestamp_seconds",
-        "When each certificate that users meet ends, in seconds since 1970.",
+        "When each certificate ends, in seconds since 1970: users' by name, others by the file, its first to end.",
         labels=["name"],
     )
     for name, end in sorted(ends.items()):

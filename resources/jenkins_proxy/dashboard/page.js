@@ -113,7 +113,7 @@ function showDaemon (state) {
   pill('registry', state.registry.up ? 'good' : 'warn', state.registry.up
     ? 'Registry ' + (state.about.embedded ? '(embedded)' : 'answers')
     : 'Registry away for ' + lasting(state.about.now - state.registry.lost_since))
-  pill('certificates', ...certificatesOf(state.certificates))
+  pill('certificates', ...certificatesOf(state.certificates, state.about.now))
   $('problem').hidden = !state.problem
   $('problem').className = 'banner ' + (serving ? 'warn' : 'bad')
   if ($('problem').textContent !== state.problem) $('problem').textContent = state.problem
@@ -121,13 +121,15 @@ function showDaemon (state) {
   document.title = (state.totals.trouble ? '(' + state.totals.trouble + ') ' : '') + 'jenkins-proxy'
 }
 
-// The one that needs a person first: refused, then the first to end.
-function certificatesOf (all) {
+// The one that needs a person first: refused, then the first to end, then one whose time has not come.
+function certificatesOf (all, now) {
   if (all.length === 0) return ['', '']
   const refused = all.find((one) => one.problem)
   if (refused) return ['bad', 'Certificate ' + refused.name + ' refused: ' + refused.problem]
   const first = all.reduce((least, one) => one.days_left < least.days_left ? one : least)
   if (first.days_left < 0) return ['bad', 'Certificate ' + first.name + ' has expired']
+  const early = all.find((one) => Date.parse(one.not_before) > now * 1000)
+  if (early) return ['bad', 'Certificate ' + early.name + ' is not valid before ' + early.not_before]
   if (first.days_left < 30) return ['warn', 'Certificate ' + first.name + ' ends in ' + plural(first.days_left, 'day')]
   return ['good', plural(all.length, 'certificate') + ', ' + first.days_left + ' days at the least']
 }

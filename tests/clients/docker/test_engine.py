@@ -36,6 +36,25 @@ def test_the_real_engine_answers(engine):
     assert {"127.0.0.1", *host_addresses.of_host(socket.gethostname())} <= set(found)
 
 
+@pytest.mark.parametrize(
+    ("folder", "reason", "told"),
+    [
+        ("/c", ": sslv3 alert certificate expired", "the Docker Engine at tcp://e:2376 refuses our certificate: sslv3"),
+        (
+            "/c",
+            ": certificate not trusted: certificate has expired",
+            "the Docker Engine at tcp://e:2376 is not trusted: ",
+        ),
+        ("/c", ": connection refused", "no Docker Engine answers at tcp://e:2376: connection refused"),
+        ("", ": connection refused", "no Docker Engine answers at tcp://e:2376: connection refused"),
+    ],
+)
+def test_whose_certificate_is_at_fault(folder: str, reason: str, told: str) -> None:
+    error = Endpoint("tcp://e:2376", "DOCKER_HOST", folder).unreachable(reason)
+    assert error.message.startswith(told)
+    assert ("cert.pem and key.pem in /c must be valid" in error.hint) == ("certificate" in reason)
+
+
 def test_what_is_not_there(engine):
     assert engine.inspect("f1-nothing") is None
     assert engine.image_id("f1-nothing:1") == ""

@@ -34,7 +34,7 @@ def registry_url() -> str:
 
 
 @pytest.fixture
-async def call(proxy_service, registry_url, certificates):
+async def call(proxy_service, registry_url, certificates, files):
     """``await call("GET", "/v1/routes")``: status and JSON (or text); ``token=`` makes a daemon that wants one."""
     sessions: dict[str, aiohttp.ClientSession] = {}
 
@@ -43,7 +43,9 @@ async def call(proxy_service, registry_url, certificates):
 
     async def start(stack: contextlib.AsyncExitStack, token: str) -> aiohttp.ClientSession:
         registry = await stack.enter_async_context(AsyncConsul(registry_url, connections=2))
-        dashboard = Dashboard(proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates)
+        dashboard = Dashboard(
+            proxy_service, EventLog(), Meter(), TrafficReader(ask), {}, certificates=certificates, files=files
+        )
         waiter, authenticator = RouteWaiter(proxy_service, registry), Authenticator(Tokens(change_token(token)))
         runner = app.runner(
             app.application(

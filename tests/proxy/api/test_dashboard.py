@@ -56,7 +56,7 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-async def url(proxy_service, served, event_log, stream, tokens, audit, certificates, history):
+async def url(proxy_service, served, event_log, stream, tokens, audit, certificates, files, history):
     """Where a daemon with three routes listens, one of them in trouble."""
     for route, statuses in (
         (Route("books-ms", ("/api/v1/books",)), ("passing", "passing")),
@@ -69,7 +69,9 @@ async def url(proxy_service, served, event_log, stream, tokens, audit, certifica
         return [STATS]
 
     about = {"registry": "http://127.0.0.1:8500", "embedded": True, "entry": "*:80"}
-    dashboard = Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates)
+    dashboard = Dashboard(
+        proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates, files=files
+    )
     runner = app.runner(
         app.application(Authenticator(tokens), audit, dashboard, stream, Releases(history), app.Meta(proxy_service))
     )

@@ -46,7 +46,7 @@ STATS = "# pxname,svname,rate,scur,econ,hrsp_2xx\nbooks-ms-be,BACKEND,7,2,3,1200
 
 
 @pytest.fixture
-async def application(proxy_service, hold_service, counting, certificates, history) -> web.Application:
+async def application(proxy_service, hold_service, counting, certificates, files, history) -> web.Application:
     async def ask(_command: str) -> list[str]:
         return [STATS]
 
@@ -63,7 +63,7 @@ async def application(proxy_service, hold_service, counting, certificates, histo
         UserCounts(counting),
         DockerFlow(proxy_service, waiter, certificates),
         Certificates(certificates),
-        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates),
+        Dashboard(proxy_service, event_log, Meter(), TrafficReader(ask), about, certificates=certificates, files=files),
         EventStream(event_log, Authenticator(Tokens())),
         Releases(history),
         app.Meta(proxy_service),

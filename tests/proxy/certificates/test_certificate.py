@@ -13,17 +13,15 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from jenkins_proxy.certificate_dates import DAY, warning_stage, when
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.certificates.certificate import (
-    DAY,
     Certificate,
     contested,
     default_of,
     parse,
     ranked,
     self_signed,
-    warning_stage,
-    when,
 )
 from jenkins_proxy.proxy.certificates.commands import Result, addition, list_text, removal, renewal, result
 from jenkins_proxy.proxy.certificates.sources import sources
@@ -120,8 +118,7 @@ def test_a_self_signed_one_is_one_that_openssl_takes(tmp_path):
     ("days", "stage"), [(31, None), (30, 30), (8, 30), (7, 7), (1.5, 7), (1, 1), (0.1, 1), (0, 0), (-5, 0)]
 )
 def test_warnings_come_thirty_seven_and_one_day_before_the_end(days: float, stage: int | None):
-    certificate = Certificate("a", "", "", "", (), 0.0, 1000 * DAY, "")
-    assert warning_stage(certificate, (1000 - days) * DAY) == stage
+    assert warning_stage(1000 * DAY, (1000 - days) * DAY) == stage
 
 
 def test_an_expired_one_is_still_read_and_says_so():

@@ -12,9 +12,10 @@ import pytest
 import trustme
 
 from jenkins_proxy import tls
+from jenkins_proxy.certificate_dates import DAY
 from jenkins_proxy.clients.consul.models import KvPair
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
-from jenkins_proxy.proxy.certificates.certificate import DAY, parse
+from jenkins_proxy.proxy.certificates.certificate import parse
 from jenkins_proxy.proxy.certificates.certificate_warnings import CertificateWarnings
 from jenkins_proxy.proxy.certificates.own import OwnCertificate
 from jenkins_proxy.proxy.certificates.service import CertificateService
@@ -288,13 +289,38 @@ def test_the_apis_own_certificate_is_renewed_and_its_end_named(tmp_path, caplog)
     write(second, own_key=first)
     for _ in range(3):
         own.look()
-    assert caplog.text.count("the API serves on with the certificate of before: ") == 1
+    assert caplog.text.count("the API serves on with the certificates of before: ") == 1
     assert met(context) == ssl.PEM_cert_to_DER_cert(first.cert_chain_pems[0].bytes().decode())
 
 
-def met(context: ssl.SSLContext) -> bytes:
-    """The certificate that a client of this server meets."""
-    client = ssl.create_default_context()
+def test_an_authority_of_clients_that_comes_into_its_file_is_trusted_without_a_restart(tmp_path, caplog):
+    cert, authorities = tmp_path / "cert.pem", tmp_path / "clients.pem"
+    AUTHORITY.issue_cert("api.example.com").private_key_and_cert_chain_pem.write_to_path(str(cert))
+    first, second = trustme.CA(), trustme.CA()
+    first.cert_pem.write_to_path(str(authorities))
+    context = tls.server_context(str(cert), "", str(authorities))
+    own = OwnCertificate(context, str(cert), "", str(authorities), events=EventBus(), clock=NOW.timestamp)
+    shown = {authority: ssl.create_default_context() for authority in (first, second)}
+    for authority, client in shown.items():
+        authority.issue_cert("ci.example.com").configure_cert(client)
+    met(context, shown[first])
+    with pytest.raises(ssl.SSLError, match="unable to get local issuer|self.signed"):
+        met(context, shown[second])
+    authorities.write_text("no authority")
+    for _ in range(3):
+        own.look()
+    assert (
+        caplog.text.count(f"serves on with the certificates of before: cannot use the clients' authority {authorities}")
+        == 1
+    )
+    second.cert_pem.write_to_path(str(authorities))
+    own.look()
+    met(context, shown[second])
+
+
+def met(context: ssl.SSLContext, client: ssl.SSLContext | None = None) -> bytes:
+    """The certificate that a client of this server meets, who is let in."""
+    client = client or ssl.create_default_context()
     AUTHORITY.configure_trust(client)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server_side = context.wrap_bio(to_server, to_client, server_side=True)

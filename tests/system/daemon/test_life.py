@@ -316,9 +316,19 @@ def test_the_api_takes_no_protocol_before_tls_1_2_and_names_at_the_start_what_ha
     issued = authority.issue_cert("127.0.0.1", not_before=end - datetime.timedelta(days=1), not_after=end)
     both = tmp_path / "both.pem"
     issued.private_key_and_cert_chain_pem.write_to_path(str(both))
-    daemon = make_daemon("--tls-cert", str(both), scheme="https", JENKINS_PROXY_TOKEN="s3cret")
+    clients = tmp_path / "clients.pem"
+    clients.write_bytes(issued.cert_chain_pems[0].bytes())
+    daemon = make_daemon(
+        *("--tls-cert", str(both), "--tls-client-ca", str(clients)), scheme="https", JENKINS_PROXY_TOKEN="s3cret"
+    )
     daemon.start()
-    assert f"the certificate {both} (127.0.0.1) expired at {end:%Y-%m-%dT%H:%M:%SZ}" in daemon.said
+    told = f"expired at {end:%Y-%m-%dT%H:%M:%SZ}"
+    assert f"the certificate {both} (127.0.0.1) {told}" in daemon.said
+    line = next(line for line in daemon.said.splitlines() if f"(--tls-client-ca) {clients}: " in line)
+    assert f"{told}: clients whose certificates it has signed are refused" in line
+    for path in (both, clients):
+        assert f'expiry_timestamp_seconds{{name="{path}"}}' in daemon.curl("/metrics")[1]
+    assert {own["name"]: own["days_left"] for own in daemon.told()["certificates"]} == {str(both): -1, str(clients): -1}
     port = int(daemon.api.rpartition(":")[2])
     # The server may hang up before what it says of the version has gone out.
     for old in (True, False):
