@@ -25,6 +25,7 @@ _KEYS = {
     "path": "servicePath",
     "domain": "serviceDomain",
     "hostname": "outboundHostname",
+    "port": "port",
     "color": "serviceColor",
     "pathtype": "pathType",
     "skipcheck": "skipCheck",

@@ -74,9 +74,11 @@ def test_keys_of_2016():
             "books-ms/path": "/api/v1/books,/b", "books-ms/domain": "", "books-ms/skipcheck": "true",
             "books-ms/color": "blue", "books-ms/scale": "3", "other/color": "green",
             "tmpl/path": "/t", "tmpl/consultemplatefepath": "/fe.tmpl",
+            "outside/path": "/o", "outside/hostname": "legacy.example.com", "outside/port": "8080",
         }.items()
     ]  # fmt: skip
-    books, tmpl = from_keys(pairs, "docker-flow")
+    books, outside, tmpl = from_keys(pairs, "docker-flow")
+    assert outside.routes == (Route("outside", ("/o",), outbound_hostname="legacy.example.com:8080"),)
     assert books.routes == (Route("books-ms", ("/api/v1/books", "/b"), color="blue", skip_check=True),)
     assert tmpl.reason.startswith("consulTemplateFePath is not supported")
 

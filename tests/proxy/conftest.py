@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -28,8 +29,9 @@ from jenkins_proxy.proxy.models import (
     RouteState,
     ServedInstance,
 )
-from jenkins_proxy.proxy.service.admission import refuse_unbound
+from jenkins_proxy.proxy.service.admission import refuse_conflict, refuse_unbound
 from jenkins_proxy.proxy.service.hold_service import HoldRequest, HoldState
+from jenkins_proxy.proxy.service.take_over import remainders
 from jenkins_proxy.proxy.telemetry.user_counts import Counts, duration_class
 from jenkins_proxy.releases import Release
 
@@ -66,18 +68,32 @@ class StandIn:
         dry_run: bool = False,
         wait: float | None = None,
         take_over: bool = False,
+        instead_of: Collection[str] = (),
         proxies: float | None = None,
     ) -> RouteState:
         self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
         refuse_unbound(route, {route.src_port}, self.tcp_ports)
+        taken = self.taken_by(route, instead_of) if take_over else {}
+        refuse_conflict(route, self._others({*taken, *instead_of}))
         if route.service == self.failing:
             raise ConflictError(f"no live instance of {self.failing}")
         self.waits.append(proxies)
         state = RouteState(route, 3, served(route.service), "reload", {"reload": 0.0123}, diff="+ a line" * dry_run)
         if not dry_run:
             self.routes[route.service] = state
+            for service, left in taken.items():
+                if left is None:
+                    del self.routes[service]
+                else:
+                    self.routes[service] = dataclasses.replace(self.routes[service], route=left)
             return dataclasses.replace(state, proxies=PROGRESS)
         return state
+
+    def taken_by(self, route: Route, instead_of: Collection[str] = ()) -> Mapping[str, Route | None]:
+        return remainders(route, self._others(instead_of))
+
+    def _others(self, without: Collection[str]) -> list[Route]:
+        return [state.route for name, state in self.routes.items() if name not in without]
 
     def parts(self, service: str) -> list[str]:
         return [name for name, state in self.routes.items() if state.route.part_of == service]

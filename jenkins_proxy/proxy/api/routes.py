@@ -60,13 +60,15 @@ class Routes:
     async def put(self, request: web.Request) -> web.Response:
         query = Query(request.query.items())
         route = bodies.route(bodies.service_of(request), await bodies.json_object(request, "RouteBody"))
-        options = {"allow_empty": query.flag("allowEmpty"), "take_over": query.flag("takeOver")}
+        allow_empty, take_over = query.flag("allowEmpty"), query.flag("takeOver")
         if query.flag("dryRun"):
-            state = await self._service.put(route, dry_run=True, **options)
+            state = await self._service.put(route, allow_empty=allow_empty, dry_run=True, take_over=take_over)
         else:
             before = self._service.text() if query.flag("diff") else ""
             wait, proxies = wait_seconds(query), proxies_seconds(query)
-            state = await self._waiter.put(route, wait=wait, proxies=proxies, **options)
+            state = await self._waiter.put(
+                route, allow_empty=allow_empty, wait=wait, take_over=take_over, proxies=proxies
+            )
             if query.flag("diff"):
                 state = dataclasses.replace(state, diff=difference(before, self._service.text()))
         return self._answer(request, state, diff=query.flag("diff"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from jenkins_proxy.aio import TaskGroup
 from jenkins_proxy.errors import ProxyError
@@ -91,6 +91,7 @@ class ProxyService:
         dry_run: bool = False,
         wait: float | None = None,
         take_over: bool = False,
+        instead_of: Collection[str] = (),
         proxies: float | None = None,
     ) -> RouteState:
         """Make a route serve; answers when HAProxy serves it with at least one live instance that is ready, and when
@@ -100,6 +101,7 @@ class ProxyService:
         :param dry_run: change nothing; the answer says what would be, with ``diff``.
         :param wait: seconds to wait until an instance has answered the route's check; None: ``timing.ready_wait``.
         :param take_over: take the route's paths and domains from the routes of other services, once it serves.
+        :param instead_of: services whose routes the caller changes or removes next: what they hold is no conflict.
         :param proxies: seconds to wait for the other proxies; None: ``timing.proxies_wait``.
         :raises NotReadyError: none has answered in that time (409); the text lists them.
         :raises ConflictError: no live instance, or another service holds one of its paths (409); the text lists them.
@@ -109,8 +111,8 @@ class ProxyService:
         begin = time.monotonic()
         service = route.service
         admission.refuse_unbound(route, self._haproxy.options.ports, self._haproxy.options.tcp_ports)
-        taken = self._taken(route) if take_over else {}
-        admission.refuse_conflict(route, (own for own in self._desired.all_routes if own.service not in taken))
+        taken = self.taken_by(route, instead_of) if take_over else {}
+        admission.refuse_conflict(route, self._others({*taken, *instead_of}))
         if not dry_run:
             # A deploy asks by a dry run while the one before it has its lock still, or was killed.
             admission.refuse_promoted(self._desired.holds.get(service))
@@ -143,14 +145,22 @@ class ProxyService:
         goal = Goal(routes=version, service="" if allow_empty else service)
         return dataclasses.replace(state, proxies=await self._wait_peers(goal, proxies))
 
-    def _taken(self, route: Route) -> Mapping[str, Route | None]:
-        """What would be left of the routes of others. :raises ConflictError: a deploy holds one of these services."""
-        taken = remainders(route, self._desired.all_routes)
+    def taken_by(self, route: Route, instead_of: Collection[str] = ()) -> Mapping[str, Route | None]:
+        """What would be left of the routes of others, by their services, if this one took its paths and domains.
+
+        :param instead_of: as of :meth:`put`.
+        :raises ConflictError: a deploy holds one of these services.
+        """
+        taken = remainders(route, self._others(instead_of))
         for service in taken:
             hold = self._desired.holds.get(service)
             if hold:
                 raise ConflictError(hold.conflict(), admission.end_hint(service))
         return taken
+
+    def _others(self, without: Collection[str]) -> Iterator[Route]:
+        """All routes but those of some services."""
+        return (own for own in self._desired.all_routes if own.service not in without)
 
     async def _give_up(self, taken: Mapping[str, Route | None], proxies: float | None) -> int:
         """Leave to the routes of others what is left of them. :return: the last version of them; 0 where none is."""

@@ -3,6 +3,9 @@ moment."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Collection
+
 from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.model import Route
@@ -32,28 +35,26 @@ class RouteWaiter:
         allow_empty: bool = False,
         wait: float = 0.0,
         take_over: bool = False,
+        instead_of: Collection[str] = (),
         proxies: float | None = None,
     ) -> RouteState:
         """As :meth:`ProxyService.put`, and when there is no live instance, again when the first one comes.
 
         :param wait: seconds to wait for it, and for its answer.
-        :param proxies: as of :meth:`ProxyService.put`.
+        :param instead_of: as of :meth:`ProxyService.put`, as is ``proxies``.
         """
         deadline = Deadline(wait)
+        put = functools.partial(self._service.put, route, take_over=take_over, instead_of=instead_of)
         try:
-            return await self._service.put(
-                route, allow_empty=allow_empty, wait=wait, take_over=take_over, proxies=proxies
-            )
+            return await put(allow_empty=allow_empty, wait=wait, proxies=proxies)
         except NotReadyError:
             raise
         except ConflictError:
             # What is refused for another reason, such as a path that another service holds, is not worth a wait.
-            await self._service.put(route, allow_empty=True, dry_run=True, take_over=take_over)
+            await put(allow_empty=True, dry_run=True)
             if not await self._wait_for_instance(route, deadline):
                 raise
-        return await self._service.put(
-            route, allow_empty=allow_empty, wait=deadline.remaining, take_over=take_over, proxies=proxies
-        )
+        return await put(allow_empty=allow_empty, wait=deadline.remaining, proxies=proxies)
 
     async def _wait_for_instance(self, route: Route, deadline: Deadline) -> bool:
         index = 0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -19,7 +20,8 @@ from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
 from jenkins_proxy.proxy.api.recording import note_form
 from jenkins_proxy.proxy.certificates.service import CertificateService
 from jenkins_proxy.proxy.container_environ import SECRETS, users_secret
-from jenkins_proxy.proxy.models import ConflictError, NotRoutedError
+from jenkins_proxy.proxy.models import ConflictError, NotRoutedError, RouteState
+from jenkins_proxy.proxy.service import admission
 from jenkins_proxy.proxy.service.proxy_service import ProxyService
 from jenkins_proxy.proxy.service.route_waiter import RouteWaiter
 from jenkins_proxy.route_options.query import Query
@@ -81,9 +83,11 @@ class DockerFlow:
             call = await asyncio.to_thread(
                 docker_flow_params.parse_reconfigure, query, self._secret, self._separator, self._users
             )
-            options = {"allow_empty": call.allow_empty, "take_over": call.take_over}
             if call.dry_run:
-                states = [await self._service.put(route, dry_run=True, **options) for route in call.routes]
+                put = functools.partial(self._service.put, dry_run=True, instead_of=self._replaced(call))
+                states = [
+                    await put(route, allow_empty=call.allow_empty, take_over=call.take_over) for route in call.routes
+                ]
                 diff = "\n".join(state.diff for state in states)
                 return _json(docker_flow_params.answer(f"{_DRY_RUN}{diff}", echo=call.echo))
             await self.apply(call)
@@ -94,24 +98,42 @@ class DockerFlow:
 
     async def apply(self, call: docker_flow_params.Reconfigure) -> None:
         """Put the certificate of a call and every route, or leave all routes as they were. Raises as a route's put."""
+        replaced = self._replaced(call)
+        taken = {name for route in call.routes if call.take_over for name in self._service.taken_by(route, replaced)}
         if call.certificate:
             await self._certificates.put(call.service, call.certificate.encode())
+        put = functools.partial(self._waiter.put, wait=call.wait, instead_of=replaced)
         names = [route.service for route in call.routes]
-        before = {name: self._service.route(name) for name in names}
+        before = {name: self._service.route(name) for name in (*names, *taken)}
         done: list[str] = []
         try:
             for route in call.routes:
                 done.append(route.service)
-                await self._waiter.put(route, wait=call.wait, allow_empty=call.allow_empty, take_over=call.take_over)
+                await put(route, allow_empty=call.allow_empty, take_over=call.take_over)
         except JenkinsProxyError:
             # The last one has changed nothing.
-            for name in done[:-1]:
-                state = before[name]
-                await (self._service.put(state.route, allow_empty=True) if state else self._service.remove(name))
+            await self._put_back({name: before[name] for name in (*done[:-1], *taken)})
             raise
-        for name in {call.service, *self._service.parts(call.service)} - set(names):
-            if name != call.service or len(names) > 1:
+        for name in replaced - set(names):
+            await self._service.remove(name)
+
+    async def _put_back(self, before: Mapping[str, RouteState | None]) -> None:
+        """Bring routes to what they were."""
+        for name, state in before.items():
+            now = self._service.route(name)
+            if state is None:
                 await self._service.remove(name)
+            elif now is None or now.route != state.route:
+                await self._service.put(state.route, allow_empty=True, instead_of=before.keys())
+
+    def _replaced(self, call: docker_flow_params.Reconfigure) -> frozenset[str]:
+        """The services whose routes a call takes the place of: all that a call for its service has made before.
+
+        :raises ConflictError: when two of its own destinations want the same.
+        """
+        for route in call.routes:
+            admission.refuse_conflict(route, call.routes)
+        return frozenset((call.service, *self._service.parts(call.service)))
 
     @guarded(Role.CHANGE, action="remove")
     async def remove(self, request: web.Request) -> web.Response:

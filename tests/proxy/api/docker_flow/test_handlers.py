@@ -95,6 +95,43 @@ async def test_several_destinations_come_and_go_together(call, proxy_service) ->
     assert list(proxy_service.routes) == []
 
 
+async def test_what_a_call_for_the_same_service_takes_the_place_of_is_no_conflict(call, proxy_service) -> None:
+    def paths() -> dict[str, tuple[str, ...]]:
+        return {name: own.route.paths for name, own in sorted(proxy_service.routes.items())}
+
+    async def set_routes(parameters: str) -> int:
+        return (await call("GET", f"{PREFIX}/reconfigure?serviceName=foo&{parameters}&wait=0"))[0]
+
+    two = "servicePath.1=/a&port.1=80&servicePath.2=/b&port.2=81"
+    assert await set_routes("servicePath=/a,/b") == 200
+    for parameters, expected in (
+        (two, {"foo-80": ("/a",), "foo-81": ("/b",)}),
+        (two.replace("/a", "/c").replace("/b", "/a"), {"foo-80": ("/c",), "foo-81": ("/a",)}),
+        (two.replace("/a", "/x").replace("/b", "/c"), {"foo-80": ("/x",), "foo-81": ("/c",)}),
+        (two.replace("port.1=80", "port.1=90"), {"foo-81": ("/b",), "foo-90": ("/a",)}),
+        ("servicePath=/b", {"foo": ("/b",)}),
+    ):
+        assert await set_routes(parameters + "&dryRun=true") == 200
+        assert await set_routes(parameters) == 200
+        assert paths() == expected
+    # But its destinations among themselves have to differ.
+    assert await set_routes(two.replace("/b", "/a")) == 409
+    assert paths() == {"foo": ("/b",)}
+
+
+async def test_what_others_lost_to_a_call_that_failed_is_theirs_again(call, proxy_service) -> None:
+    for other, own in (("whole", "/a"), ("part", "/b,/z"), ("free", "/f")):
+        await call("GET", f"{PREFIX}/reconfigure?serviceName={other}&servicePath={own}&wait=0")
+    before = {name: own.route for name, own in proxy_service.routes.items()}
+    proxy_service.failing = "foo-82"
+    two = "servicePath.1=/a,/b&port.1=81&servicePath.2=/c&port.2=82&takeOver=true&wait=0"
+    assert (await call("GET", f"{PREFIX}/reconfigure?serviceName=foo&{two}"))[0] == 409
+    assert {name: own.route for name, own in proxy_service.routes.items()} == before
+    proxy_service.failing = ""
+    assert (await call("GET", f"{PREFIX}/reconfigure?serviceName=foo&{two}"))[0] == 200
+    assert sorted(proxy_service.routes) == ["foo-81", "foo-82", "free", "part"]
+
+
 async def test_remove_answers_200_as_ever(call) -> None:
     await call("GET", ARTICLE)
     status, answer = await call("GET", f"{PREFIX}/remove?serviceName=books-ms")
