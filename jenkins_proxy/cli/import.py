@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Collection
 
 from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.client import Consul
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace, settings: Settings, console: Console) -> int:
     found = _read(args, settings)
     if args.apply:
         proxy = ProxyClient.from_settings(settings, console.step)
-        found = [_move(proxy, one, allow_empty=args.allow_empty) for one in found]
+        there = {str(route.get("service")) for route in proxy.routes()}
+        found = [_move(proxy, one, there, allow_empty=args.allow_empty) for one in found]
     if args.json:
         print_json([_as_dict(one) for one in found])
     else:
@@ -58,12 +60,20 @@ def _read(args: argparse.Namespace, settings: Settings) -> list[Imported]:
         return from_keys(registry.kv_list(f"{args.instance}/"), args.instance)
 
 
-def _move(proxy: ProxyClient, one: Imported, *, allow_empty: bool) -> Imported:
-    """Put the routes of one service. What was refused is told, and the others go on."""
+def _move(proxy: ProxyClient, one: Imported, there: Collection[str], *, allow_empty: bool) -> Imported:
+    """Put the routes of one service, or none of them. What was refused is told, and the others go on.
+
+    :param there: the services that had a route before.
+    """
+    put: list[str] = []
     try:
         for route in one.routes:
             proxy.put_route(route, allow_empty=allow_empty)
+            put.append(route.service)
     except JenkinsProxyError as error:
+        for service in put:
+            if service not in there:
+                proxy.remove_route(service)
         return dataclasses.replace(one, reason=error.message)
     return one
 

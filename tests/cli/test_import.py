@@ -90,15 +90,24 @@ def old_proxy():
 
     class Answers(Handler):
         def do_GET(self):
-            self._send({"go-demo": GO, "redis": TLS} if self.path.endswith("config?type=json") else {})
+            config = self.path.endswith("config?type=json")
+            self._send({"go-demo": GO, "redis": TLS, "two": TWO} if config else {"routes": []})
 
         def do_PUT(self):
-            put.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            route = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if route["service"] == "two-81":
+                self._send({"error": {"message": "no live instance of two-81"}}, 409)
+                return
+            put.append(route)
             self._send({})
 
-        def _send(self, data):
+        def do_DELETE(self):
+            put[:] = [route for route in put if not self.path.startswith(f"/v1/routes/{route['service']}")]
+            self._send({})
+
+        def _send(self, data, status=200):
             body = json.dumps(data).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -119,7 +128,9 @@ def test_it_shows_first_and_moves_when_told(old_proxy, capsys):
 
     assert main(["import", "--from", url, "--apply", "--json", "--proxy", url]) == 1
     found = json.loads(capsys.readouterr().out)
-    assert [(one["service"], one["moves"]) for one in found] == [("go-demo", True), ("redis", False)]
+    assert [(one["service"], one["moves"]) for one in found] == [("go-demo", True), ("redis", False), ("two", False)]
+    # Both of its destinations or none.
+    assert found[2]["reason"].endswith("no live instance of two-81")
     assert found[0]["routes"][0]["users"] == ["ann:<hidden>"]
     assert [(route["service"], route["users"][0][:7]) for route in put] == [("go-demo", "ann:$6$")]
 
