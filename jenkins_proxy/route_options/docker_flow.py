@@ -100,9 +100,10 @@ def given(query: Query, options: tuple[RouteOption, ...]) -> set[str]:
         for name in (option.docker_flow, option.docker_flow_old)
         if name and any(query.texts(name + suffix) for suffix in suffixes)
     }
+    domains = (domain for suffix in suffixes for domain in query.list(f"serviceDomain{suffix}"))
     return (
         names
-        | ({"domain_algo"} if query.flag(MATCH_ALL) else set())
+        | ({"domain_algo"} if query.flag(MATCH_ALL) or any(map(_is_end, domains)) else set())
         | ({"users"} if query.texts("usersSecret") else set())
     )
 
@@ -142,8 +143,22 @@ def _destination(query: Query, options: tuple[RouteOption, ...], index: int, sep
         "port": port,
         # It is the default, and so the same as none.
         "req_mode": "" if values["req_mode"] == "http" else values["req_mode"],
+        **_ended(values),
         **_named(values),
     }
+
+
+def _ended(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a route with domains such as ``*domain.com``: there that is whatever ends so, ``my-domain.com``,
+    too, and for all domains beside it the algorithm is the same."""
+    if not any(map(_is_end, values["domains"])) or values["req_mode"] not in ("", "http"):
+        return {}
+    domains = tuple(domain.removeprefix("*") if _is_end(domain) else domain for domain in values["domains"])
+    return {"domains": domains, "domain_algo": "hdr_end(host)"}
+
+
+def _is_end(domain: str) -> bool:
+    return domain.startswith("*") and not domain.startswith("*.")
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,9 @@ def with_labels(route: Route, labels: Mapping[str, str], given: Collection[str] 
             f"known: {', '.join(options)}",
         )
     values = _docker_flow_labels(route, labels)
+    if "domains" in given and f"{DOCKER_FLOW_LABEL_PREFIX}serviceDomainAlgo" not in labels:
+        # How the labels' own domains match says nothing of others.
+        values.pop("domain_algo", None)
     for label, option in options.items():
         if label not in labels:
             continue

@@ -1,6 +1,6 @@
 """Docker Flow: Proxy's documented calls with their answers, and where ours differ on purpose.
 
-Sources: its README of 2016, docs/usage.md, docs/swarm-mode-manual.md, server/server_test.go and
+Sources: its README of 2016, docs/usage.md, docs/swarm-mode-manual.md and -auto.md, server/server_test.go and
 integration_tests/integration_swarm_test.go of its last version. The table of differences in docs/ is made from here.
 """
 
@@ -132,6 +132,7 @@ EXCHANGES = (
     demo("&serviceColor=blue", color="blue"),
     demo("&pathType=path_reg", path_type="path_reg"),
     demo("&serviceDomain=my-domain.com", domains=("my-domain.com",)),
+    demo("&serviceDomain=*domain.com", domains=("domain.com",), domain_algo="hdr_end(host)"),
     demo("&skipCheck=true", skip_check=True),
     demo("&aclName=05-go-demo-acl", acl_name="05-go-demo-acl"),
     demo("&outboundHostname=ecme.com:80", outbound_hostname="ecme.com:80"),

@@ -215,6 +215,15 @@ def test_labels_of_swarm_listener_are_defaults_below_our_own():
     )
 
 
+def test_how_a_label_s_own_domains_match_is_not_how_those_of_an_argument_do():
+    labels = {"com.df.serviceDomain": "*domain.com"}
+    assert with_all_labels(Route("a"), labels) == Route("a", (), ("domain.com",), domain_algo="hdr_end(host)")
+    given = Route("a", (), ("other.org",))
+    assert with_all_labels(given, labels, ("domains",)) == given
+    labels["com.df.serviceDomainAlgo"] = "hdr(host)"
+    assert with_all_labels(given, labels, ("domains",)).domain_algo
+
+
 @pytest.mark.parametrize(
     ("label", "value", "says"),
     [

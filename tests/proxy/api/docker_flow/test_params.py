@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -115,6 +116,24 @@ def test_what_is_mandatory_is_missed_in_the_original_words(base) -> None:
         "The following queries are mandatory: (serviceName and servicePath) or "
         "(serviceName, consulTemplateFePath, and consulTemplateBePath)"
     )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "domains", "algo"),
+    [
+        ("*domain.com", ("domain.com",), "hdr_end(host)"),
+        ("*domain.com,*other.org,b.org", ("domain.com", "other.org", "b.org"), "hdr_end(host)"),
+        ("*domain.com&serviceDomainAlgo=hdr(host)", ("domain.com",), "hdr_end(host)"),
+        ("*domain.com,*.a.org", ("domain.com", "*.a.org"), "hdr_end(host)"),
+        ("*.a.org", ("*.a.org",), ""),
+        ("*.a.org&serviceDomainAlgo=hdr(host)", ("*.a.org",), "hdr(host)"),
+    ],
+)
+def test_a_domain_with_a_star_is_whatever_ends_so(parameters: str, domains: tuple[str, ...], algo: str) -> None:
+    (route,) = parse(*parse_qsl(f"serviceDomain={parameters}"), base=BOOKS[:1]).routes
+    assert route == Route("books-ms", (), domains, domain_algo=algo)
+    (indexed,) = parse(*parse_qsl(f"serviceDomain.1={parameters}"), base=BOOKS[:1]).routes
+    assert indexed == route
 
 
 def test_a_domain_is_enough_as_in_the_final_version() -> None:
