@@ -176,14 +176,15 @@ class Route:
     def host(self) -> str:
         """A host that the route matches; for ``*.example.com`` it is ``www.example.com``.
 
-        Empty when any does, and where none is known, as for a regular expression.
+        Empty when any does, and where none is known, as for a regular expression or the beginning of a host, ``api.``.
         """
         if self.domain_algo == DOMAIN_REGEX:
             return ""
-        plain = [domain for domain in self.domains if not domain.startswith("*")]
+        whole = [domain for domain in self.domains if not domain.endswith(".")]
+        plain = [domain for domain in whole if not domain.startswith(("*", "."))]
         if plain:
             return plain[0]
-        return f"www{self.domains[0][1:]}" if self.domains else ""
+        return f"www{whole[0].removeprefix('*')}" if whole else ""
 
     @property
     def tcp(self) -> bool:

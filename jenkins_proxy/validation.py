@@ -52,6 +52,7 @@ _REGEX_WORDS = "a regular expression of letters, digits and / . _ ~ ! & = : @ < 
 NAME = Rule(re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*"), "letters, digits, . _ and -, with no sign at its beginning", 128)
 COLOR = Rule(re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*"), "letters, digits, _ and -, with no sign at its beginning", 32)
 DOMAIN = Rule(re.compile(rf"(?:\*\.)?{_HOST}"), "a host name such as example.com, or *.example.com", 253)
+HOST_PART = Rule(re.compile(rf"(?:\*?\.)?{_HOST}\.?"), "a part of a host name, such as api. or .example.com", 253)
 PATH = Rule(re.compile(rf"/{_PATH_CHARACTER}*"), f"a path that begins with / and holds only {_PATH_WORDS}", 1024)
 PATH_PART = Rule(re.compile(rf"{_PATH_CHARACTER}+"), f"a part of a path that holds only {_PATH_WORDS}", 1024)
 REGEX = Rule(re.compile(rf"(?!.*\{{\{{){_REGEX_CHARACTER}+"), _REGEX_WORDS, 512)

@@ -59,6 +59,9 @@ def test_the_path_that_a_route_names_itself(route, path):
         (("a.example", "b.example"), "a.example"),
         (("*.example.com",), "www.example.com"),
         (("*.example.com", "b.example"), "b.example"),
+        ((".example.com",), "www.example.com"),
+        (("api.",), ""),
+        (("api.", "b.example"), "b.example"),
     ],
 )
 def test_the_host_that_a_route_matches(domains, host):

@@ -10,10 +10,9 @@ from jenkins_proxy.model import DOMAIN_REGEX
 from jenkins_proxy.route_options import http_values
 from jenkins_proxy.route_options.option import Kind, RouteOption, list_of, one_of, optional
 
-DOMAIN_ALGOS = (
-    *("hdr(host)", "hdr_dom(host)", "hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)"),
-    *(DOMAIN_REGEX, http_values.TLS_NAME),
-)
+PART_ALGOS = ("hdr_beg(host)", "hdr_end(host)", "hdr_sub(host)")
+"""Those whose domains are parts of a host name."""
+DOMAIN_ALGOS = ("hdr(host)", "hdr_dom(host)", *PART_ALGOS, DOMAIN_REGEX, http_values.TLS_NAME)
 STICKY = "sticky-server"
 COMPRESSIONS = ("gzip", "deflate", "raw-deflate", "identity")
 MODES = ("http", "tcp", "sni")

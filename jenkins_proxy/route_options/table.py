@@ -198,6 +198,8 @@ def check_domain(domain: str, algo: str, parameter: str) -> None:
     """
     if algo == DOMAIN_REGEX:
         validation.check_regex(domain, parameter, fold=True)
+    elif algo in http_options.PART_ALGOS:
+        validation.check(validation.HOST_PART, parameter, domain)
     else:
         validation.check_domain(domain, parameter)
 

@@ -272,6 +272,15 @@ HASH = SHA512.partition("$6$")[2]
         ),
         ({"domain_algo": "hdr_reg(host)", "domains": ("(a+)+[.]org",)}, "domains '(a+)+[.]org' could take HAProxy too"),
         ({"domain_algo": "hdr_reg(host)", "domains": ("*.a.org",)}, "domains '*.a.org' is not a regular expression"),
+        ({"domains": ("api.",)}, "domains 'api.' is not allowed: it must be a host name"),
+        (
+            {"domain_algo": "hdr(host)", "domains": (".a.org",)},
+            "domains '.a.org' is not allowed: it must be a host",
+        ),
+        (
+            {"domain_algo": "hdr_beg(host)", "domains": ("a..b",)},
+            "domains 'a..b' is not allowed: it must be a part",
+        ),
         ({"domain_algo": "hdr_len(host)"}, "domain_algo 'hdr_len(host)' is not allowed: it must be hdr(host), "),
         ({"session_type": "sticky"}, "session_type 'sticky' is not allowed: it must be sticky-server"),
         ({"req_path_search_replace": "/a"}, "req_path_search_replace '/a' is not allowed"),

@@ -13,7 +13,7 @@ from jenkins_proxy.deployment.context import Check, Context
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps.probe import names_page
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError, UsageError
-from jenkins_proxy.model import DOMAIN_REGEX, Address, Route
+from jenkins_proxy.model import Address, Route
 from jenkins_proxy.retry import Deadline
 from jenkins_proxy.route_options import table
 from jenkins_proxy.signals import undisturbed
@@ -124,7 +124,7 @@ def check_route(route: Route, check: Check) -> Route:
     check_page(check)
     if route.tcp:
         return _check_connections(route, check)
-    if route.domain_algo == DOMAIN_REGEX and route.domains and not check.host:
+    if route.domains and not route.host and not check.host:
         raise UsageError(
             f"--domain-algo {route.domain_algo} names no host to probe", "give --check-host: one that the route matches"
         )
