@@ -42,12 +42,14 @@ SENT = [
     (b"/books/1", b"a\x00b"),
     (b"/books/1", b'a\r\n{"status":200}'),
 ]
+# One that is allowed, with every sign that is; the other is no method, and so no request that has one.
+ODD_METHODS = (b"odd!#$%&'*+-.^_`|~", b'G"E\\T')
 
 
-async def send(port: int, path: bytes, text: bytes) -> None:
+async def send(port: int, path: bytes, text: bytes, method: bytes = b"GET") -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     headers = (b"Host: x", b"User-Agent: " + text, b"Referer: " + text, b"X-Request-ID: " + text, b"Connection: close")
-    writer.write(b"GET " + path + b" HTTP/1.1\r\n" + b"\r\n".join(headers) + b"\r\n\r\n")
+    writer.write(method + b" " + path + b" HTTP/1.1\r\n" + b"\r\n".join(headers) + b"\r\n\r\n")
     # Refused, the rest of what was sent is not read.
     with contextlib.suppress(ConnectionError):
         await reader.read()
@@ -66,10 +68,13 @@ async def test_whatever_is_sent_a_request_is_a_line(form, trusted, free_port, or
     try:
         for path, text in SENT:
             await send(port, path, text)
-        await wait_until(lambda: file.read_bytes().count(b"\n") >= len(SENT))
+        for method in ODD_METHODS:
+            await send(port, b"/books/1", method, method)
+        sent = len(SENT) + len(ODD_METHODS)
+        await wait_until(lambda: file.read_bytes().count(b"\n") >= sent)
         # The separators of Unicode end no line of a log.
         lines = file.read_bytes().decode().removesuffix("\n").split("\n")
-        assert len(lines) == len(SENT)
+        assert len(lines) == sent
         assert not any(sign in line for line in lines for sign in "\x00\x01\x02\x1b\x7f\r")
         if form == JSON:
             told = [json.loads(line) for line in lines]
@@ -80,6 +85,8 @@ async def test_whatever_is_sent_a_request_is_a_line(form, trusted, free_port, or
             assert answered[SENT[1][1].decode()]["uri"] == SENT[1][0].decode()
             assert answered[SENT[4][1].decode()]["uri"] == SENT[4][0].decode()
             assert [one["route"] for one in told if one["uri"] == "/nobody"] == ["no-route"]
+            methods = {one["user_agent"]: one["method"] for one in told if one["user_agent"].encode() in ODD_METHODS}
+            assert methods == {ODD_METHODS[0].decode(): ODD_METHODS[0].decode()}
             # An ID that is none is not kept, whoever sends it.
             assert all(re.fullmatch(r"[A-Za-z0-9._:/+=@-]{1,128}", one["request_id"]) for one in told)
         else:
@@ -113,6 +120,7 @@ async def test_a_syslog_server_gets_the_same_lines(free_port, origin, tmp_path):
                 packet = (await asyncio.to_thread(syslog.recv, 65536)).decode()
                 line = json.loads(packet[packet.index("{") :])
                 told.append((line["uri"], line["status"]))
+                assert line["request_id"] == "-"
             # Packets of HAProxy's threads come in any order.
             assert sorted(told) == sorted((path.decode(), 200) for path, _text in SENT[:7])
         finally:

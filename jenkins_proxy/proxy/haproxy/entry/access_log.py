@@ -25,7 +25,8 @@ _ASCII = 'regsub("[^ -~]",?,g)'
 _TEXTS = {
     "time": "%[date,utime(%Y-%m-%dT%H:%M:%SZ)]",
     "client": "%ci",
-    "method": "%[capture.req.method,json(utf8s)]",
+    # A method that is no token is no request, and has none here.
+    "method": "%[capture.req.method]",
     "uri": "%[capture.req.uri,json(utf8s)]",
     "protocol": "%HV",
     "tls": "%sslv",
@@ -70,19 +71,22 @@ class AccessLog:
         """Where to, in HAProxy's words. Files are its stdout, which the daemon opens for it."""
         return f"{self.syslog} len {MAX_LINE} format rfc5424" if self.syslog else f"stdout len {MAX_LINE} format raw"
 
-    def log_format(self, counted: str) -> str:
+    def log_format(self, counted: str, *, request_id: bool) -> str:
         """A line, in HAProxy's words.
 
         :param counted: what the daemon counts by.
+        :param request_id: whether requests have IDs.
         """
         if self.form == JSON:
-            texts = (f'"{name}":"{value}"' for name, value in _TEXTS.items())
+            texts = (
+                f'"{name}":"{value if request_id or name != "request_id" else "-"}"' for name, value in _TEXTS.items()
+            )
             numbers = (f'"{name}":{value}' for name, value in _NUMBERS.items())
             return f"{{{','.join((*texts, *numbers))}}}"
         return (
             f"%ci - - [%trg] %{{+Q}}r %ST %B %{{+Q,+E}}[var(txn.log_referer),{_ASCII}] "
             f"%{{+Q,+E}}[var(txn.log_agent),{_ASCII}] "
-            f"%[var(txn.request_id)] %[be_name,regsub(-be$,)] %s %TR/%Tw/%Tc/%Tr {counted}"
+            f"{'%[var(txn.request_id)]' if request_id else '-'} %[be_name,regsub(-be$,)] %s %TR/%Tw/%Tc/%Tr {counted}"
         )
 
 
