@@ -126,6 +126,7 @@ class Controller:
             discovery=self._discovery,
             applier=self._applier,
             peers=peers,
+            route_defaults=haproxy.options.route_defaults,
             timing=timing,
         )
 

@@ -7,15 +7,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from jenkins_proxy.errors import UsageError
 from jenkins_proxy.model import CRITICAL, Address, Instance, Route
 from jenkins_proxy.proxy.haproxy.config import route_keys
+from jenkins_proxy.proxy.haproxy.config.route_defaults import NONE, RouteDefaults
 from jenkins_proxy.proxy.holds import Hold
 from jenkins_proxy.proxy.models import ConflictError, NotReadyError
 from jenkins_proxy.proxy.reconcile.instances import Resolve, drained
 from jenkins_proxy.validation import few
 
 
-def refuse_conflict(route: Route, others: Iterable[Route]) -> None:
-    """:raises ConflictError: when the route of another service holds a path of this one."""
-    conflict = route_keys.conflict(route, others)
+def refuse_conflict(route: Route, others: Iterable[Route], defaults: RouteDefaults = NONE) -> None:
+    """:raises ConflictError: when the route of another service holds a path of this one.
+
+    :param defaults: of all routes.
+    """
+    conflict = route_keys.conflict(defaults.reached(route), map(defaults.reached, others))
     if conflict:
         key, other = conflict
         where = (

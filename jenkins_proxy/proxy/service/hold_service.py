@@ -18,6 +18,8 @@ from jenkins_proxy.model import Address, Instance, Route
 from jenkins_proxy.proxy.discovery.discovery import Discovery
 from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.haproxy.backend import Backend
+from jenkins_proxy.proxy.haproxy.config import route_defaults
+from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.diff import means
 from jenkins_proxy.proxy.hold_store import HoldStore
 from jenkins_proxy.proxy.holds import Hold, Holder, proven
@@ -81,6 +83,7 @@ class HoldService:
         discovery: Discovery,
         applier: Applier,
         peers: Peers,
+        route_defaults: RouteDefaults = route_defaults.NONE,
         timing: Timing = DEFAULT,
     ) -> None:
         self._desired = desired
@@ -90,6 +93,7 @@ class HoldService:
         self._discovery = discovery
         self._applier = applier
         self._peers = peers
+        self._route_defaults = route_defaults
         self._wait = timing.proxies_wait
 
     async def begin(self, request: HoldRequest, proxies: float | None = None) -> HoldState:
@@ -104,7 +108,7 @@ class HoldService:
         :raises ProxyError: HAProxy could not be reloaded. RegistryError: the registry does not answer (503).
         """
         route, service = request.route, request.route.service
-        admission.refuse_conflict(route, self._desired.all_routes)
+        admission.refuse_conflict(route, self._desired.all_routes, self._route_defaults)
         admission.refuse_shared_key(service, request.key_sha256, self._desired.holds.all)
         current = await self._store.change(service, lambda stored: stored)
         admission.refuse_held(current, request.key_sha256, request.replace, time.time())

@@ -112,7 +112,7 @@ class ProxyService:
         service = route.service
         admission.refuse_unbound(route, self._haproxy.options.ports, self._haproxy.options.tcp_ports)
         taken = self.taken_by(route, instead_of) if take_over else {}
-        admission.refuse_conflict(route, self._others({*taken, *instead_of}))
+        admission.refuse_conflict(route, self._others({*taken, *instead_of}), self._haproxy.options.route_defaults)
         if not dry_run:
             # A deploy asks by a dry run while the one before it has its lock still, or was killed.
             admission.refuse_promoted(self._desired.holds.get(service))
@@ -151,7 +151,7 @@ class ProxyService:
         :param instead_of: as of :meth:`put`.
         :raises ConflictError: a deploy holds one of these services.
         """
-        taken = remainders(route, self._others(instead_of))
+        taken = remainders(route, self._others(instead_of), self._haproxy.options.route_defaults)
         for service in taken:
             hold = self._desired.holds.get(service)
             if hold:

@@ -7,17 +7,24 @@ from collections.abc import Iterable, Mapping
 
 from jenkins_proxy.model import Route
 from jenkins_proxy.proxy.haproxy.config import route_keys
+from jenkins_proxy.proxy.haproxy.config.route_defaults import NONE, RouteDefaults
 
 
-def remainders(route: Route, others: Iterable[Route]) -> Mapping[str, Route | None]:
+def remainders(route: Route, others: Iterable[Route], defaults: RouteDefaults = NONE) -> Mapping[str, Route | None]:
     """The routes of other services without what the route takes; None for one of which nothing is left.
 
     A path is taken with all of its domains, as a route has each of its paths under each of them.
+
+    :param defaults: of all routes.
     """
     left: dict[str, Route | None] = {}
+    taking = defaults.reached(route)
     for other in others:
-        if other.service != route.service and route_keys.conflict(route, [other]):
-            left[other.service] = _without(other, route)
+        reached = defaults.reached(other)
+        if other.service != route.service and route_keys.conflict(taking, [reached]):
+            free = _without(reached, taking)
+            # What it does not say itself is still the default.
+            left[other.service] = free and dataclasses.replace(free, domain_algo=other.domain_algo)
     return left
 
 

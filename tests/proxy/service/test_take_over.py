@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import pytest
 
 from jenkins_proxy.model import Route
+from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
+from jenkins_proxy.proxy.models import ConflictError
+from jenkins_proxy.proxy.service.admission import refuse_conflict
 from jenkins_proxy.proxy.service.take_over import remainders
 
 ROUTE = Route("new", ("/a", "/b"))
+
+
+@pytest.mark.parametrize(
+    ("algo", "domain", "own_algo", "other", "left"),
+    [
+        ("", "a.org", "", Route("old", (), ("*.a.org",)), None),
+        ("hdr(host)", "a.org", "", Route("old", (), ("*.a.org",)), "untouched"),
+        ("hdr_beg(host)", "a.org", "hdr_beg(host)", Route("old", (), ("a.org", "b.org")), Route("old", (), ("b.org",))),
+    ],
+)
+def test_routes_that_do_not_say_how_their_domains_match_do_as_all(algo, domain, own_algo, other, left) -> None:
+    route, defaults = Route("new", (), (domain,), domain_algo=own_algo), RouteDefaults(domain_algo=algo)
+    assert remainders(route, [other], defaults) == ({} if left == "untouched" else {"old": left})
+    with contextlib.nullcontext() if left == "untouched" else pytest.raises(ConflictError):
+        refuse_conflict(route, [other], defaults)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ class RouteDefaults:
             compression_type=route.compression_type or compression.compression_type,
         )
 
+    def reached(self, route: Route) -> Route:
+        """The route as it is served, as far as that says which requests reach it."""
+        if not self.domain_algo or route.domain_algo:
+            return route
+        return dataclasses.replace(route, domain_algo=self.domain_algo)
+
     def backend(self, backend: Backend) -> Backend:
         """The backend as it is served."""
         keyed = backend.keyed and dataclasses.replace(backend.keyed, route=self.route(backend.keyed.route))
