@@ -11,7 +11,6 @@ import ipaddress
 import json
 import math
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -177,14 +176,11 @@ def check_regex(value: Any, parameter: str, *, fold: bool = False) -> str:
     :raises UsageError: when it is none, has signs that a configuration line cannot hold, or may take HAProxy too long.
     """
     text = check(REGEX, parameter, value)
-    for_python, foreign = regular_expressions.for_python(text)
+    _text, foreign = regular_expressions.for_python(text)
     if foreign:
         raise UsageError(f"{parameter} {shown(value)} is not a regular expression: HAProxy's library has no {foreign}")
     try:
-        with warnings.catch_warnings():
-            # Python's library warns of what a later version may read otherwise. HAProxy's reads it as it does.
-            warnings.simplefilter("ignore")
-            re.compile(for_python)
+        regular_expressions.compiled(text)
     except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise UsageError(f"{parameter} {shown(value)} is not a regular expression: {error}") from error
     reason = regular_expressions.cost(text, fold=fold).danger

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jenkins_proxy import regular_expressions
 from jenkins_proxy.model import Route
 
 _LOGIN = (401, 403)
@@ -76,6 +76,7 @@ def rewritten(route: Route, page: str) -> str:
         return page
     path, mark, query = page.partition("?")
     for search, replace in route.rewrites:
-        path = re.sub(search, lambda _match, text=replace: text, path, count=1)  # type: ignore[misc]
+        expression = regular_expressions.compiled(search)
+        path = expression.sub(lambda _match, text=replace: text, path, count=1)  # type: ignore[misc]
         path = path if path.startswith("/") else f"/{path}"
     return path + mark + query

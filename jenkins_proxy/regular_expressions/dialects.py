@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import warnings
 
-_NAMES = "alpha|lower|upper|alnum|ascii|blank|cntrl|digit|graph|print|punct|space|word|xdigit"
-_NAMED = re.compile(rf"\[:\^?(?:{_NAMES}):\](?!-[^\]])")
+_CLASSES = {
+    "alpha": "A-Za-z",
+    "lower": "a-z",
+    "upper": "A-Z",
+    "alnum": "0-9A-Za-z",
+    "ascii": r"\x00-\x7f",
+    "blank": r" \t",
+    "cntrl": r"\x00-\x1f\x7f",
+    "digit": "0-9",
+    "graph": "!-~",
+    "print": " -~",
+    "punct": r"!-/:-@\[-`{-~",
+    "space": r"\t-\r ",
+    "word": "0-9A-Za-z_",
+    "xdigit": "0-9A-Fa-f",
+}
+_NAMED = re.compile(rf"\[:(?P<no>\^?)(?P<name>{'|'.join(_CLASSES)}):\](?!-[^\]])")
 # What PCRE takes for a class in POSIX's way: it ends with the sign that it begins with.
 _POSIX = re.compile(r"\[([:.=])(?:(?!\[\1)[^\]])*?\1\]")
 _FLAGS = re.compile(r"\(\?[a-zA-Z]*[aLu][a-zA-Z]*(?:-[a-zA-Z]+)?[:)]")
@@ -14,7 +31,7 @@ _FLAGS = re.compile(r"\(\?[a-zA-Z]*[aLu][a-zA-Z]*(?:-[a-zA-Z]+)?[:)]")
 def for_python(pattern: str) -> tuple[str, str]:
     """An expression of PCRE in the words of Python's library, and the first part of it that PCRE refuses.
 
-    :return: with a letter for each class in POSIX's way, whose brackets Python reads otherwise; and an empty text where
+    :return: with the signs of each class in POSIX's way, whose brackets Python reads otherwise; and an empty text where
         PCRE refuses none.
     """
     at, inside, read = 0, False, ""
@@ -23,7 +40,7 @@ def for_python(pattern: str) -> tuple[str, str]:
         if sign == "[":
             named = _NAMED.match(pattern, at) if inside and pattern[at - 1] != "-" else None
             if named:
-                at, read = named.end(), f"{read}a"
+                at, read = named.end(), read + _signs(named["name"], no=bool(named["no"]))
                 continue
             found = _POSIX.match(pattern, at)
             if not inside:
@@ -39,3 +56,26 @@ def for_python(pattern: str) -> tuple[str, str]:
             return read, found[0]
         at, read = at + len(sign), read + sign
     return read, ""
+
+
+@functools.lru_cache(maxsize=256)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """An expression of PCRE for Python's library.
+
+    :raises re.error: when it is none. RecursionError, OverflowError, ValueError: when it is too deep or too large.
+    """
+    with warnings.catch_warnings():
+        # Python's library warns of what a later version may read otherwise. HAProxy's reads it as it does.
+        warnings.simplefilter("ignore")
+        return re.compile(for_python(pattern)[0])
+
+
+@functools.cache
+def _signs(name: str, *, no: bool) -> str:
+    """What stands within brackets for a class in POSIX's way, or for all signs that are not in it."""
+    signs = _CLASSES[name]
+    if not no:
+        return signs
+    own = re.compile(f"[{signs}]")
+    others = "".join(rf"\x{number:02x}" for number in range(128) if not own.fullmatch(chr(number)))
+    return rf"{others}\x80-\U0010ffff"

@@ -49,6 +49,9 @@ def test_which_statuses_are_good(route, good):
         ("a", "x", "/a/a", "/x/a"),
         ("^/a/", "", "/a/b", "/b"),
         ("^/z", "/y", "/a", "/a"),
+        ("^/[[:alpha:]]+[[:^alpha:]]", "/", "/ab1/c", "//c"),
+        ("^/[[:upper:][:digit:]_]+", "/x", "/A_1b", "/xb"),
+        ("[[/]b", "/x", "/a/b", "/a/x"),
     ],
 )
 def test_a_page_is_rewritten_as_haproxy_does_it(search, replace, page, expected):
