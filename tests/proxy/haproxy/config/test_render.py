@@ -237,7 +237,10 @@ async def test_the_instance_is_told_to_who_has_the_key_and_to_nobody_else(key, t
     rendered = render([Backend.serving(Route("books", ("/",)), [server.address])], options, 1)
     await child.start(rendered, 1, "the-key")
     answer = await ask(port, "/", X_Jenkins_Proxy_Probe=key)
+    # With a wrong key of a deploy it is as with a wrong one of the probe.
+    deployed = await ask(port, "/", X_Jenkins_Proxy_Candidate=key)
     await child.stop()
+    assert "x-jenkins-proxy-instance" not in deployed.headers
     # The server itself forges that header in every answer, and must not learn the key.
     assert answer.headers.get("x-jenkins-proxy-instance") == (str(server.address) if told else None)
     assert "x-jenkins-proxy-probe" not in server.headers[0]
