@@ -91,6 +91,7 @@ async def test_whatever_is_sent_a_request_is_a_line(form, trusted, free_port, or
             assert all(re.fullmatch(r"[A-Za-z0-9._:/+=@-]{1,128}", one["request_id"]) for one in told)
         else:
             assert [line for line in lines if not CLF_LINE.fullmatch(line)] == []
+            assert [line for line in lines if '" 400 ' in line and ' "-" "-" ' not in line] == []
         # Rotated by copytruncate: what follows begins where the file does.
         os.truncate(file, 0)
         await send(port, b"/books/1", b"after")

@@ -84,8 +84,9 @@ class AccessLog:
             numbers = (f'"{name}":{value}' for name, value in _NUMBERS.items())
             return f"{{{','.join((*texts, *numbers))}}}"
         return (
-            f"%ci - - [%trg] %{{+Q}}r %ST %B %{{+Q,+E}}[var(txn.log_referer),{_ASCII}] "
-            f"%{{+Q,+E}}[var(txn.log_agent),{_ASCII}] "
+            # Its own option for quotes would leave nothing between them where there is no such header.
+            f'%ci - - [%trg] %{{+Q}}r %ST %B "%{{+E}}[var(txn.log_referer),{_ASCII}]" '
+            f'"%{{+E}}[var(txn.log_agent),{_ASCII}]" '
             f"{'%[var(txn.request_id)]' if request_id else '-'} %[be_name,regsub(-be$,)] %s %TR/%Tw/%Tc/%Tr {counted}"
         )
 
