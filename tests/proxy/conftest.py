@@ -72,6 +72,7 @@ class StandIn:
         proxies: float | None = None,
     ) -> RouteState:
         self._called("put", route, allow_empty, dry_run, *(["take over"] if take_over else []))
+        await asyncio.sleep(0)  # as other calls go on meanwhile
         refuse_unbound(route, {route.src_port}, self.tcp_ports)
         taken = self.taken_by(route, instead_of) if take_over else {}
         refuse_conflict(route, self._others({*taken, *instead_of}))
@@ -109,6 +110,7 @@ class StandIn:
 
     async def remove(self, service: str, proxies: float | None = None) -> Removal:
         self._called("remove", service)
+        await asyncio.sleep(0)
         self.waits.append(proxies)
         return Removal(self.routes.pop(service, None) is not None, PROGRESS)
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -58,6 +59,7 @@ class DockerFlow:
         self._separator = separator
         self._users = users
         self._secrets = secrets
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     def add_to(self, app: web.Application) -> None:
         for path, handler in (
@@ -98,6 +100,10 @@ class DockerFlow:
 
     async def apply(self, call: docker_flow_params.Reconfigure) -> None:
         """Put the certificate of a call and every route, or leave all routes as they were. Raises as a route's put."""
+        async with self._in_turn(call.service, several=len(call.routes) > 1):
+            await self._apply(call)
+
+    async def _apply(self, call: docker_flow_params.Reconfigure) -> None:
         replaced = self._replaced(call)
         taken = {name for route in call.routes if call.take_over for name in self._service.taken_by(route, replaced)}
         if call.certificate:
@@ -116,6 +122,20 @@ class DockerFlow:
             raise
         for name in replaced - set(names):
             await self._service.remove(name)
+
+    @contextlib.asynccontextmanager
+    async def _in_turn(self, service: str, *, several: bool = False) -> AsyncIterator[None]:
+        """Calls for one service come in turn where it has several destinations: each takes the place of what the others
+        have put.
+
+        :param several: whether the call itself has several.
+        """
+        if not several and not self._service.parts(service):
+            yield
+            return
+        lock = self._locks.setdefault(service, asyncio.Lock())
+        async with lock:
+            yield
 
     async def _put_back(self, before: Mapping[str, RouteState | None]) -> None:
         """Bring routes to what they were."""
@@ -145,7 +165,9 @@ class DockerFlow:
             if query.flag("dryRun"):
                 message = _DRY_RUN + self._service.removal(service)
             else:
-                gone = [(await self._service.remove(name)).removed for name in (service, *self._service.parts(service))]
+                async with self._in_turn(service):
+                    names = (service, *self._service.parts(service))
+                    gone = [(await self._service.remove(name)).removed for name in names]
                 message = "" if any(gone) else _NO_ROUTE
         except NotRoutedError:
             message = _NO_ROUTE

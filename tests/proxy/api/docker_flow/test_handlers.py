@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from jenkins_proxy.errors import ProxyError, UsageError
@@ -117,6 +119,16 @@ async def test_what_a_call_for_the_same_service_takes_the_place_of_is_no_conflic
     # But its destinations among themselves have to differ.
     assert await set_routes(two.replace("/b", "/a")) == 409
     assert paths() == {"foo": ("/b",)}
+
+
+async def test_of_calls_for_one_service_at_once_one_is_the_last(call, proxy_service) -> None:
+    two = "servicePath.1=/a&port.1=80&servicePath.2=/b&port.2=81"
+    other, moved = two.replace("port.2=81", "port.2=90"), two.replace("/b", "/c").replace("/a", "/b")
+    assert (await call("GET", f"{PREFIX}/ping"))[0] == 200  # the daemon is there, before there are many calls
+    for _ in range(10):
+        forms = (two, other, moved, "servicePath=/a,/b")
+        await asyncio.gather(*(call("GET", f"{PREFIX}/reconfigure?serviceName=foo&{form}&wait=0") for form in forms))
+        assert set(proxy_service.routes) in ({"foo-80", "foo-81"}, {"foo-80", "foo-90"}, {"foo"})
 
 
 async def test_what_others_lost_to_a_call_that_failed_is_theirs_again(call, proxy_service) -> None:
