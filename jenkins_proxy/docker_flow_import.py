@@ -58,7 +58,8 @@ def from_keys(pairs: Iterable[KvPair], instance: str) -> list[Imported]:
     for pair in pairs:
         service, slash, key = pair.key.removeprefix(f"{instance}/").partition("/")
         if slash and key in _KEYS:
-            found.setdefault(service, []).append((_KEYS[key], pair.value.decode(errors="replace")))
+            text = pair.value.decode(errors="replace")
+            found.setdefault(service, []).append((_KEYS[key], _domains(text) if key == "domain" else text))
     # What has no path there is another program's: the keys of a deploy are beside them.
     return [_imported(name, own) for name, own in sorted(found.items()) if any(key == "servicePath" for key, _ in own)]
 
@@ -94,10 +95,14 @@ def _values(data: Mapping[str, Any], suffix: str) -> Iterator[tuple[str, str]]:
     for name, value in data.items():
         parameter, text = _PARAMETERS.get(name.lower(), ""), _text(value)
         if parameter == "serviceDomain":
-            # It has cut the * off *.example.com by then.
-            text = re.sub(r"(?:(?<=,)|^)\.", "*.", text)
+            text = _domains(text)
         if parameter and text and parameter != "serviceName":
             yield parameter + suffix, text
+
+
+def _domains(text: str) -> str:
+    """Domains as the parameter has them: it has cut the ``*`` off ``*.example.com`` by then."""
+    return re.sub(r"(?:(?<=,)|^)\.", "*.", text)
 
 
 def _user(service: str, data: Mapping[str, Any]) -> str:

@@ -71,15 +71,19 @@ def test_keys_of_2016():
     pairs = [
         KvPair(f"docker-flow/{key}", value.encode(), 1)
         for key, value in {
-            "books-ms/path": "/api/v1/books,/b", "books-ms/domain": "", "books-ms/skipcheck": "true",
+            "books-ms/path": "/api/v1/books,/b", "books-ms/skipcheck": "true",
             "books-ms/color": "blue", "books-ms/scale": "3", "other/color": "green",
             "tmpl/path": "/t", "tmpl/consultemplatefepath": "/fe.tmpl",
+            "books-ms/domain": ".b.org,a.org", "stars/path": "/", "stars/domain": "*c.org",
             "outside/path": "/o", "outside/hostname": "legacy.example.com", "outside/port": "8080",
         }.items()
     ]  # fmt: skip
-    books, outside, tmpl = from_keys(pairs, "docker-flow")
+    books, outside, stars, tmpl = from_keys(pairs, "docker-flow")
+    assert stars.routes == (Route("stars", ("/",), ("c.org",), domain_algo="hdr_end(host)"),)
     assert outside.routes == (Route("outside", ("/o",), outbound_hostname="legacy.example.com:8080"),)
-    assert books.routes == (Route("books-ms", ("/api/v1/books", "/b"), color="blue", skip_check=True),)
+    assert books.routes == (
+        Route("books-ms", ("/api/v1/books", "/b"), ("*.b.org", "a.org"), color="blue", skip_check=True),
+    )
     assert tmpl.reason.startswith("consulTemplateFePath is not supported")
 
 
