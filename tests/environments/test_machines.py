@@ -23,7 +23,17 @@ ARTICLE = {
     "jenkins": "10.100.199.200",
 }
 # What Ansible itself gives, what the inventory says of a host, and the lookup of templates and secrets.
-GIVEN = {"inventory_hostname", "ansible_check_mode", "hostvars", "groups", "playbook_dir", "ansible_facts", "lookup", "omit", "address"}
+GIVEN = {
+    "inventory_hostname",
+    "ansible_check_mode",
+    "hostvars",
+    "groups",
+    "playbook_dir",
+    "ansible_facts",
+    "lookup",
+    "omit",
+    "address",
+}
 
 
 @pytest.fixture(scope="module")
