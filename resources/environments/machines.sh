@@ -123,16 +123,23 @@ machines_article() {
   machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && machines_counted 'ended with SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
 }
 
-# machines_own TOP deploys the demo on machines of other names: every proxy serves.
+# machines_own TOP deploys the demo on machines of other names, by hand and by a job: every proxy serves.
 machines_own() {
-  local proxy
+  local proxy builds=0
   tar -c -C "$1/resources" demo | hosts_ssh "$machines_jenkins" tar -x -C /root || return 1
   {
     echo 'cd /root/demo'
     echo 'jenkins-proxy deploy books-ms --path /api/v1/books -f docker-compose-stack.yml </dev/null'
+    if [ -n "${HOSTS_JENKINS_WAR:-}" ]; then
+      echo '. /etc/jenkins/environment'
+      echo 'export JENKINS_URL=http://127.0.0.1:8080 JENKINS_USER=admin JENKINS_TOKEN=$JENKINS_PASSWORD'
+      echo 'jenkins-proxy seed --build deploy-to-swarm-with-proxy --follow 2>&1 </dev/null'
+    fi
     for proxy in $(machines_named proxy_server "$machines_inventory"); do echo "curl -sI http://${proxy#*=}/api/v1/books"; done
   } | hosts_ssh "$machines_jenkins" bash -le | tee "$HOSTS_DIR/own.txt" || return 1
-  machines_counted 'HTTP/1.1 200 OK' "$(machines_named proxy_server "$machines_inventory" | wc -l)" "$HOSTS_DIR/own.txt"
+  [ -z "${HOSTS_JENKINS_WAR:-}" ] || builds=1
+  machines_counted 'ended with SUCCESS$' "$builds" "$HOSTS_DIR/own.txt" \
+    && machines_counted 'HTTP/1.1 200 OK' "$(machines_named proxy_server "$machines_inventory" | wc -l)" "$HOSTS_DIR/own.txt"
 }
 
 # machines_classic TOP makes a classic Swarm of the machines, and types the lines for it.
