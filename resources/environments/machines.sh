@@ -72,7 +72,8 @@ machines_play() {
     (cd "$top/resources/environments/ansible" && ansible-lint --offline --nocolor --profile production) || return 1
   fi
   if parts_has vagrant; then
-    (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider) || return 1
+    (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider \
+      && ! MACHINES_CPUS=two vagrant validate --ignore-provider 2>&1 | grep -v '^MACHINES_CPUS is "two": give a whole number above 0$') || return 1
   fi
   machines_twice "$top" || return 1
   for host in $(machines_named jenkins_server "$machines_inventory") $(machines_named swarm_master "$machines_inventory"); do
