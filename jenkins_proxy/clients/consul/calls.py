@@ -147,6 +147,7 @@ def catalog_node(name: str) -> Call[Node | None]:
         "GET",
         f"/v1/catalog/node/{_segment(name)}",
         lambda reply: models.parse_catalog_node(reply.json()),
+        _CONSISTENT,
         absent=_nothing,
     )
 
