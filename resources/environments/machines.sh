@@ -62,7 +62,7 @@ machines_playbook() {
     -e "secrets_folder=$HOSTS_DIR/secrets" -e "consul_program=$(command -v consul)" "${jenkins[@]}" "$@" </dev/null)
 }
 
-# machines_play TOP runs it twice, and again after machines were lost: only the first run finds something to do.
+# machines_play TOP runs it twice, with a loss of power between: the second run finds nothing to do.
 machines_play() {
   local top=$1 host
   [ -z "${HOSTS_JENKINS_WAR:-}" ] \
@@ -75,22 +75,15 @@ machines_play() {
     (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider \
       && ! MACHINES_CPUS=two vagrant validate --ignore-provider 2>&1 | grep -v '^MACHINES_CPUS is "two": give a whole number above 0$') || return 1
   fi
-  machines_twice "$top" || return 1
+  machines_run "$top" first 'first run' || return 1
   for host in $(machines_named jenkins_server "$machines_inventory") $(machines_named swarm_master "$machines_inventory"); do
     parts_say "the power of ${host%=*} is cut, and it boots again"
     hosts_again "${host%=*}" "${host#*=}" || return 1
   done
-  machines_run "$top" third 'after that' && machines_unchanged third || return 1
+  machines_run "$top" second 'second run' && machines_unchanged second || return 1
   machines_run "$top" check 'asked what it would change' --check && machines_unchanged check || return 1
   [ -n "${HOSTS_JENKINS_WAR:-}" ] || parts_say 'NOT RUN: Jenkins itself, its plugins, its agent, its node, library and jobs: give HOSTS_JENKINS_WAR'
   [ -n "${HOSTS_SWARM:-}" ] || parts_say 'NOT RUN: swarm_kind=classic: give HOSTS_SWARM'
-}
-
-# machines_twice TOP ARGUMENT… runs the playbook, and again.
-machines_twice() {
-  local top=$1
-  shift
-  machines_run "$top" first 'first run' "$@" && machines_run "$top" second 'second run' "$@" && machines_unchanged second
 }
 
 # machines_run TOP NAME TEXT ARGUMENT… runs the playbook, and keeps what it says as NAME.log.
@@ -164,10 +157,11 @@ install -D swarm root/swarm
 printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["/swarm"]\n' | docker build -q -t swarm:1.2.9 -f - .
 END
   done
-  machines_twice "$top" -e swarm_kind=classic || return 1
+  machines_run "$top" first 'first run' -e swarm_kind=classic || return 1
+  machines_run "$top" second 'second run' -e swarm_kind=classic && machines_unchanged second || return 1
   machines_typed "$top" classic | tee "$HOSTS_DIR/classic.txt" || return 1
   machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt" || return 1
-  machines_run "$top" back 'back to Swarm mode' && machines_run "$top" again 'and again' && machines_unchanged again
+  machines_run "$top" back 'back to Swarm mode'
 }
 
 # machines_typed TOP NAME types on the machine of Jenkins each line of that page that begins with `$ ` in a block of the console,
