@@ -188,6 +188,9 @@ def test_what_only_asks_is_asked_in_a_dry_run_too(tasks: list[dict]) -> None:
     ]
     assert len(asking) > 8
     assert [task["name"] for task in asking if task.get("check_mode") is not False] == []
+    # What is fetched without a checksum counts as changed then.
+    fetching = [task for task in tasks if task.get("ansible.builtin.get_url", {}).get("force")]
+    assert [task["when"] for task in fetching] == ["not ansible_check_mode"]
 
 
 @pytest.mark.parametrize(
