@@ -143,7 +143,7 @@ machines_classic() {
   parts_say 'classic Swarm'
   # It would end what runs.
   ! machines_playbook "$top" -e swarm_kind=classic >"$HOSTS_DIR/refused.log" 2>&1 \
-    && grep -q 'is in Swarm mode, and swarm_kind is classic' "$HOSTS_DIR/refused.log" \
+    && grep -q 'is in Swarm mode, and swarm_kind is classic' "$HOSTS_DIR/refused.log" && ! grep '^changed' "$HOSTS_DIR/refused.log" \
     || { parts_say "ERROR: machines in Swarm mode are no classic Swarm: $HOSTS_DIR/refused.log"; return 1; }
   for host in $(machines_named swarm_master "$machines_inventory") $(machines_named swarm_nodes "$machines_inventory"); do
     hosts_ssh "${host#*=}" 'mkdir -p /opt/swarm && cat >/opt/swarm/swarm && chmod 755 /opt/swarm/swarm' <"$HOSTS_SWARM" || return 1
