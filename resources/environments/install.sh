@@ -214,7 +214,7 @@ install_systemd() {
   hosts_ssh $host 'cat >/usr/local/bin/consul && chmod 755 /usr/local/bin/consul' <"$(command -v consul)"
   stamp=$(cksum <"$1/pyproject.toml")
   if [ "$(cat "$wheels.made" 2>/dev/null)" = "$stamp" ]; then tar -c -C "$wheels" . | hosts_ssh $host 'mkdir /dist/wheels && tar -x -C /dist/wheels'; fi
-  hosts_ssh $host bash -es >"$INSTALL_WORK/systemd.log" 2>&1 <<'END' || { tail -5 "$INSTALL_WORK/systemd.log" >&2; parts_die 'no packages'; }
+  hosts_ssh $host bash -es >"$INSTALL_WORK/systemd.log" 2>&1 <<'END' || { tail -30 "$INSTALL_WORK/systemd.log" >&2; parts_die 'no packages'; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends busybox-static curl haproxy pipx
