@@ -222,6 +222,8 @@ systemctl disable --now haproxy
 # pipx brings its own pip.
 if [ ! -d /dist/wheels ]; then
   python3 -m venv /tmp/v
+  # Debian 12's own pip builds what is no wheel yet with what is there.
+  /tmp/v/bin/pip install -q wheel
   /tmp/v/bin/pip wheel -q -w /dist/wheels pip setuptools wheel "$(ls /dist/*.whl)[serve]"
   rm -rf /tmp/v /dist/wheels/jenkins_proxy-*
 fi
