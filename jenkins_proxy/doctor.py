@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jenkins_proxy.clients.consul import rights
+from jenkins_proxy.clients.consul import node_names, rights
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.clients.docker.engine import Engine
 from jenkins_proxy.clients.proxy import ProxyClient
@@ -94,9 +94,13 @@ def _registry(settings: Settings) -> tuple[str, str]:
         if lacking:
             raise RemoteError(*rights.lack(rights.DEPLOY, lacking))
         try:
-            agent = registry.agent()
+            agent, own = registry.agent(), registry.agent_node()
         except RemoteError as error:
             return f"leader {leader}; its version and limits are not known: {error.message}", error.hint
+        taken = node_names.reserved(own, registry.catalog_node(own.name))
+    if taken:
+        # No error: the entries may come by other agents.
+        return taken
     kind, hint = describe_agent(agent, https=settings.consul.startswith("https:"))
     return f"{kind}, leader {leader}", hint
 

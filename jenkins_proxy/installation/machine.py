@@ -62,6 +62,7 @@ class Machine:
             {path: entry for path, entry in there.items() if entry},
             tuple(f"{plan.SETTINGS}/{name}" for name in names if f"{plan.SETTINGS}/{name}" != plan.ENVIRONMENT),
             _known(plan.USER, pwd.getpwnam),
+            _known(plan.USER, grp.getgrnam),
             self.live,
             systemd,
             enabled=self.live and systemd and self._asked("is-enabled"),

@@ -54,6 +54,7 @@ class Found:
     :ivar entries: files and folders by path, of those that ``setup`` writes.
     :ivar others: paths in the settings' folder that ``setup`` has not written.
     :ivar user: whether the user is there.
+    :ivar group: whether the user's group is there, which may outlive the user.
     :ivar live: whether this is the machine that runs, and not a folder that becomes one.
     :ivar systemd: whether systemd runs it.
     :ivar enabled: whether systemd starts the service with the machine.
@@ -63,6 +64,7 @@ class Found:
     entries: Mapping[str, Entry] = field(default_factory=dict)
     others: tuple[str, ...] = ()
     user: bool = False
+    group: bool = False
     live: bool = True
     systemd: bool = True
     enabled: bool = False
@@ -154,7 +156,7 @@ def install(found: Found, template: str, program: str, consul: str) -> tuple[Act
     writes = tuple(_writes(found, wanted))
     if not found.live:
         return writes
-    commands = () if found.user else (_user(),)
+    commands = () if found.user else (_user(found),)
     return (*commands, *writes, *_start(found, changed=UNIT in [write.path for write in writes]))
 
 
@@ -178,8 +180,9 @@ def _writes(found: Found, wanted: Mapping[str, Entry]) -> Iterator[Write]:
             yield Write(path, right)
 
 
-def _user() -> Command:
-    words = ("--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", "/usr/sbin/nologin")
+def _user(found: Found) -> Command:
+    group = ("--gid", USER) if found.group else ("--user-group",)
+    words = ("--system", *group, "--no-create-home", "--home-dir", STATE, "--shell", "/usr/sbin/nologin")
     return Command(("useradd", *words, USER))
 
 

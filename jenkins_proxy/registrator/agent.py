@@ -31,6 +31,7 @@ from jenkins_proxy.clients.docker.async_engine import AsyncEngine
 from jenkins_proxy.clients.docker.endpoint import Endpoint
 from jenkins_proxy.errors import DockerError, RegistryError, UsageError
 from jenkins_proxy.registrator import service_entries
+from jenkins_proxy.registrator.catalog import CatalogWatch
 from jenkins_proxy.registrator.service_entries import EVERYTHING, Choice
 from jenkins_proxy.registrator.sync import DesiredEntries, EntrySync, Timing
 
@@ -113,6 +114,7 @@ class Registrator:
         self._desired = DesiredEntries(self._timing)
         self._compare = asyncio.Event()
         self._entries = EntrySync(registry, self._desired, hostname, self._compare.set, self._timing)
+        self._catalog = CatalogWatch(registry, lambda: self._entries.registered, self._timing)
         self._counter = itertools.count()
         self._turns: dict[str, int] = {}
         self._inspecting: set[asyncio.Task[None]] = set()
@@ -120,9 +122,10 @@ class Registrator:
 
     async def run(self) -> None:
         """Keep the registry as the engine is, until cancelled. Engine and registry may come and go."""
-        loops = [asyncio.create_task(loop()) for loop in (self._follow_engine, self._follow_registry, self._repair)]
+        work = (self._follow_engine, self._follow_registry, self._repair, self._catalog.run)
+        loops = [asyncio.create_task(loop()) for loop in work]
         try:
-            # None of them ends but by an error that is a bug: then the others must not go on alone.
+            # None of the first three ends but by an error that is a bug: then the others must not go on alone.
             await asyncio.gather(*loops)
         finally:
             await cancel_all([*loops, *self._inspecting, *self._entries.tasks])

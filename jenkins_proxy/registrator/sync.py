@@ -31,6 +31,9 @@ class Timing:
     :ivar registry_wait: how long a query waits for a change of the registry.
     :ivar stops_within: after which a container that was told to stop and still runs counts as running again.
     :ivar health_every: after which an unchanged health is reported again, well before its check's time to live ends.
+    :ivar catalog_within: after which an entry that the agent has is looked for in the catalog, and looked for again.
+    :ivar catalog_resync: after which one that an agent should have brought there is a fault: Consul's agents compare
+        every minute, and every few minutes in a big cluster.
     :ivar min_pause: the first pause after a failed call.
     :ivar max_pause: the longest pause after failed calls.
     """
@@ -39,6 +42,8 @@ class Timing:
     registry_wait: float = 60.0
     stops_within: float = 600.0
     health_every: float = service_entries.HEALTH_TTL / 4
+    catalog_within: float = 10.0
+    catalog_resync: float = 300.0
     min_pause: float = 0.5
     max_pause: float = 15.0
 
@@ -76,6 +81,11 @@ class EntrySync:
     def tasks(self) -> list[asyncio.Task[None]]:
         """What is under way."""
         return list(self._tasks.values())
+
+    @property
+    def registered(self) -> set[str]:
+        """The IDs of the entries that the registry's agent has."""
+        return set(self._registered)
 
     def converge(self, entry_ids: Iterable[str]) -> None:
         """Bring these to what is desired. One that is under way looks again by itself before it ends.

@@ -3,6 +3,7 @@
 #
 #   HOSTS='a=10.100.0.11 b=10.100.0.12'   their names and addresses, all below 10.100.0.0/16
 #   hosts_up                              boots them; hosts_down ends them
+#   hosts_again NAME ADDRESS              cuts the power of one, and boots it again
 #   hosts_ssh ADDRESS COMMAND             runs it there
 #   HOSTS_DIR                             where roots, the key and logs are kept
 
@@ -41,6 +42,7 @@ hosts_base() {
   fi
   [ -e "$HOSTS_DIR/key" ] || ssh-keygen -q -t ed25519 -N '' -f "$HOSTS_DIR/key"
   install -D -m 600 "$HOSTS_DIR/key.pub" "$base/root/.ssh/authorized_keys"
+  echo 127.0.0.1 localhost >"$base/etc/hosts"
   # Whom this machine trusts, and where it installs Python packages from.
   local file
   for file in resolv.conf ssl/certs/ca-certificates.crt pip.conf; do
@@ -66,6 +68,8 @@ hosts_boot() {
   veth="host-$(cut -d. -f3 <<<"$2")-${2##*.}"
   mkdir -p "$dir/upper" "$dir/work" "$dir/root" "$dir/docker"
   ip netns add "$hosts_world-$name" || return 1
+  # That of a machine whose power was cut may go a moment later.
+  ip -n "$hosts_world" link del "$veth" 2>/dev/null || true
   ip -n "$hosts_world" link add "$veth" type veth peer name eth0 netns "$hosts_world-$name"
   ip -n "$hosts_world" link set "$veth" master machines up
   ip -n "$hosts_world-$name" link set lo up
@@ -87,7 +91,6 @@ hosts_boot() {
         cd \$HOST_DIR/root
         mkdir -p old var/lib/docker
         echo \$HOST_NAME >etc/hostname
-        echo 127.0.0.1 localhost >etc/hosts
         # A layered file system cannot be below the layers of images.
         mount --bind \$HOST_DIR/docker var/lib/docker
         mount -t proc proc proc
@@ -139,18 +142,30 @@ hosts_await() {
   return 1
 }
 
+# hosts_again NAME ADDRESS cuts the power of a machine, and boots it with what it had written.
+hosts_again() {
+  hosts_end "$1"
+  hosts_boot "$1" "$2" && hosts_await "$1" "$2"
+}
+
+# hosts_end NAME kills all that runs there, and waits until it is gone.
+hosts_end() {
+  local group="$hosts_world-$1"
+  ip netns pids "$group" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
+  ip netns del "$group" 2>/dev/null
+  # A group can be removed once the last of it has ended.
+  for _ in $(seq 50); do grep -qs . /sys/fs/cgroup/*/"$group/cgroup.procs" || break; sleep 0.1; done
+  find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
+}
+
 # hosts_down ends the machines and takes away all but the shared root, the key and the logs. `hosts_down || true` goes on
 # where a part is gone already, as a process that ends by itself.
 hosts_down() {
-  local host name dir
+  local host dir
   for host in $HOSTS; do
-    name=${host%=*} dir="$HOSTS_DIR/${host%=*}"
-    ip netns pids "$hosts_world-$name" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
-    ip netns del "$hosts_world-$name" 2>/dev/null
-    # A group can be removed once the last of it has ended.
-    for _ in $(seq 50); do grep -qs . /sys/fs/cgroup/*/"$hosts_world-$name/cgroup.procs" || break; sleep 0.1; done
+    dir="$HOSTS_DIR/${host%=*}"
+    hosts_end "${host%=*}"
     rm -rf "$dir/upper" "$dir/work" "$dir/root" "$dir/docker"
-    find /sys/fs/cgroup -mindepth 2 -depth -type d -path "*/$hosts_world-$name*" -exec rmdir {} + 2>/dev/null
   done
   matrix_leave
   return 0

@@ -214,7 +214,7 @@ install_systemd() {
   hosts_ssh $host 'cat >/usr/local/bin/consul && chmod 755 /usr/local/bin/consul' <"$(command -v consul)"
   stamp=$(cksum <"$1/pyproject.toml")
   if [ "$(cat "$wheels.made" 2>/dev/null)" = "$stamp" ]; then tar -c -C "$wheels" . | hosts_ssh $host 'mkdir /dist/wheels && tar -x -C /dist/wheels'; fi
-  hosts_ssh $host bash -es >"$INSTALL_WORK/systemd.log" 2>&1 <<'END' || { tail -5 "$INSTALL_WORK/systemd.log" >&2; parts_die 'no packages'; }
+  hosts_ssh $host bash -es >"$INSTALL_WORK/systemd.log" 2>&1 <<'END' || { tail -30 "$INSTALL_WORK/systemd.log" >&2; parts_die 'no packages'; }
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends busybox-static curl haproxy pipx
@@ -222,6 +222,8 @@ systemctl disable --now haproxy
 # pipx brings its own pip.
 if [ ! -d /dist/wheels ]; then
   python3 -m venv /tmp/v
+  # Debian 12's own pip builds what is no wheel yet with what is there.
+  /tmp/v/bin/pip install -q wheel
   /tmp/v/bin/pip wheel -q -w /dist/wheels pip setuptools wheel "$(ls /dist/*.whl)[serve]"
   rm -rf /tmp/v /dist/wheels/jenkins_proxy-*
 fi
@@ -300,7 +302,9 @@ COPY plugins /usr/share/jenkins/ref/plugins
 VOLUME /var/jenkins_home
 ENTRYPOINT ["sh", "-c", "mkdir -p $JENKINS_HOME/plugins && cp -n /usr/share/jenkins/ref/plugins/* $JENKINS_HOME/plugins/; exec java $JAVA_OPTS -jar /usr/share/jenkins/jenkins.war"]
 END
-  git clone --quiet --no-hardlinks "$1" "$work/checkout"
+  # On a branch, as Jenkins fetches branches: this checkout may be on none.
+  git clone --quiet --no-hardlinks --config advice.detachedHead=false "$1" "$work/checkout"
+  git -C "$work/checkout" checkout --quiet -B main
   cp -R "$INSTALL_WORK/dist" "$work/checkout/dist"
 
   install_begin 'A laptop'
@@ -317,7 +321,7 @@ END
   printf '$ docker compose -f … run --rm seed seed --build books-ms --follow\n'
   "${compose[@]}" run --rm -T seed seed --build books-ms --follow 2>&1 | tee "$work/build" \
     | grep -E '\[books-ms\]|\] \* |Loading library|Running on|Finished'
-  grep -q 'SUCCESS' "$work/build" || parts_die 'the laptop: no green build'
+  grep -q 'SUCCESS' "$work/build" || { tail -30 "$work/build" >&2; parts_die 'the laptop: no green build'; }
   printf '$ curl -I http://localhost/api/v1/books\n'
   nsenter --net=/var/run/netns/jp-laptop-1 curl -sI --max-time 10 http://localhost/api/v1/books | tee "$work/head" | head -1
   head -1 "$work/head" | grep -q ' 200 ' || parts_die 'the laptop: no 200'

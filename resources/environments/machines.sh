@@ -49,11 +49,10 @@ machines_playbook() {
   shift
   local jenkins=(-e "jenkins_war=${HOSTS_JENKINS_WAR:-$war}")
   if [ -n "${HOSTS_JENKINS_WAR:-}" ]; then
-    jenkins+=(-e "jenkins_plugins_archive=$HOSTS_DIR/plugins.tar" -e jenkins_library_version=main
-              -e "jenkins_library=git://10.100.0.1/jenkins-proxy.git" -e "jenkins_jobs_git=git://10.100.0.1/books-ms.git")
+    jenkins+=(-e "jenkins_plugins_archive=$HOSTS_DIR/plugins.tar")
   else
     echo 'no Jenkins' >"$war"
-    jenkins+=(-e '{"jenkins_packages": [], "jenkins_jobs": "none", "jenkins_plugin_manager_checksum": ""}'
+    jenkins+=(--skip-tags seed -e '{"jenkins_packages": [], "jenkins_plugin_manager_checksum": ""}'
               -e jenkins_java=/usr/local/bin/stand-in-java -e jenkins_plugin_manager_url=file:///usr/local/bin/stand-in-java)
     hosts_ssh "$machines_jenkins" 'cat >/usr/local/bin/stand-in-java && chmod 755 /usr/local/bin/stand-in-java' \
       <"$top/tests/fixtures/stand_in_java.py" || return 1
@@ -63,50 +62,44 @@ machines_playbook() {
     -e "secrets_folder=$HOSTS_DIR/secrets" -e "consul_program=$(command -v consul)" "${jenkins[@]}" "$@" </dev/null)
 }
 
-# machines_repositories TOP serves what Jenkins reads, as a server of git would: this checkout, which is the library, and the
-# demo, which is what the jobs deploy.
-machines_repositories() {
-  local top=$1 git="$HOSTS_DIR/git" demo="$HOSTS_DIR/git/demo"
-  rm -rf "$git"
-  git init -q --bare -b main "$git/jenkins-proxy.git" && git -C "$top" push -q "$git/jenkins-proxy.git" HEAD:refs/heads/main || return 1
-  cp -R "$top/resources/demo" "$demo"
-  git init -q -b master "$demo" && git -C "$demo" add . \
-    && git -C "$demo" -c user.name=demo -c user.email=demo@example.com commit -q -m 'The demo' \
-    && git clone -q --bare "$demo" "$git/books-ms.git" || return 1
-  nsenter --net="/var/run/netns/$hosts_world" git daemon --export-all --base-path="$git" --listen=10.100.0.1 --reuseaddr "$git" \
-    >"$HOSTS_DIR/git.log" 2>&1 </dev/null &
-  PARTS_PIDS+=($!)
-  (cd "${HOSTS_JENKINS_PLUGINS:?a folder of plugins goes with HOSTS_JENKINS_WAR}" && tar -c ./*.jpi) >"$HOSTS_DIR/plugins.tar"
-}
-
-# machines_play TOP runs it twice: the second run finds nothing to do.
+# machines_play TOP runs it twice, with a loss of power between: the second run finds nothing to do.
 machines_play() {
-  local top=$1
-  [ -z "${HOSTS_JENKINS_WAR:-}" ] || machines_repositories "$top" || return 1
+  local top=$1 host
+  [ -z "${HOSTS_JENKINS_WAR:-}" ] \
+    || (cd "${HOSTS_JENKINS_PLUGINS:?a folder of plugins goes with HOSTS_JENKINS_WAR}" && tar -c ./*.jpi) >"$HOSTS_DIR/plugins.tar" || return 1
   machines_playbook "$top" --syntax-check || return 1
   if parts_has ansible-lint; then
     (cd "$top/resources/environments/ansible" && ansible-lint --offline --nocolor --profile production) || return 1
   fi
   if parts_has vagrant; then
-    (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider) || return 1
+    (cd "$top/resources/environments/vagrant" && vagrant validate --ignore-provider \
+      && ! MACHINES_CPUS=two vagrant validate --ignore-provider 2>&1 | grep -v '^MACHINES_CPUS is "two": give a whole number above 0$') || return 1
   fi
-  machines_twice "$top" || return 1
+  machines_run "$top" first 'first run' || return 1
+  for host in $(machines_named jenkins_server "$machines_inventory") $(machines_named swarm_master "$machines_inventory"); do
+    parts_say "the power of ${host%=*} is cut, and it boots again"
+    hosts_again "${host%=*}" "${host#*=}" || return 1
+  done
+  machines_run "$top" second 'second run' && machines_unchanged second || return 1
+  machines_run "$top" check 'asked what it would change' --check && machines_unchanged check || return 1
   [ -n "${HOSTS_JENKINS_WAR:-}" ] || parts_say 'NOT RUN: Jenkins itself, its plugins, its agent, its node, library and jobs: give HOSTS_JENKINS_WAR'
   [ -n "${HOSTS_SWARM:-}" ] || parts_say 'NOT RUN: swarm_kind=classic: give HOSTS_SWARM'
 }
 
-# machines_twice TOP ARGUMENT… runs the playbook, and again.
-machines_twice() {
-  local top=$1 run
-  shift
-  for run in first second; do
-    parts_say "the playbook, $run run${*:+: $*}"
-    machines_playbook "$top" "$@" >"$HOSTS_DIR/$run.log" 2>&1 \
-      || { grep -A5 -E '^(fatal|failed)' "$HOSTS_DIR/$run.log" >&2; parts_say "ERROR: $HOSTS_DIR/$run.log"; return 1; }
-    sed -n '/^PLAY RECAP/,$p' "$HOSTS_DIR/$run.log"
-  done
-  [ "$(grep -c ' changed=0 .* failed=0 ' "$HOSTS_DIR/second.log")" = "$(wc -w <<<"$HOSTS")" ] \
-    || { grep -B5 '^changed' "$HOSTS_DIR/second.log" >&2; parts_say 'ERROR: the second run changed something'; return 1; }
+# machines_run TOP NAME TEXT ARGUMENT… runs the playbook, and keeps what it says as NAME.log.
+machines_run() {
+  local top=$1 log="$HOSTS_DIR/$2.log" text=$3
+  shift 3
+  parts_say "the playbook, $text${*:+: $*}"
+  machines_playbook "$top" "$@" >"$log" 2>&1 \
+    || { grep -A5 -E '^(fatal|failed)' "$log" >&2; parts_say "ERROR: $log"; return 1; }
+  sed -n '/^PLAY RECAP/,$p' "$log"
+}
+
+# machines_unchanged NAME: whether that run has changed nothing on any machine.
+machines_unchanged() {
+  [ "$(grep -c ' changed=0 .* failed=0 ' "$HOSTS_DIR/$1.log")" = "$(wc -w <<<"$HOSTS")" ] \
+    || { grep -B5 '^changed' "$HOSTS_DIR/$1.log" >&2; parts_say "ERROR: the $1 run changed something"; return 1; }
 }
 
 # machines_article TOP types what docs/four-machines.md shows, and prints what comes of it.
@@ -124,16 +117,23 @@ machines_article() {
   machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/jobs.txt" && machines_counted 'ended with SUCCESS$' 3 "$HOSTS_DIR/jobs.txt"
 }
 
-# machines_own TOP deploys the demo on machines of other names: every proxy serves.
+# machines_own TOP deploys the demo on machines of other names, by hand and by a job: every proxy serves.
 machines_own() {
-  local proxy
+  local proxy builds=0
   tar -c -C "$1/resources" demo | hosts_ssh "$machines_jenkins" tar -x -C /root || return 1
   {
     echo 'cd /root/demo'
     echo 'jenkins-proxy deploy books-ms --path /api/v1/books -f docker-compose-stack.yml </dev/null'
+    if [ -n "${HOSTS_JENKINS_WAR:-}" ]; then
+      echo '. /etc/jenkins/environment'
+      echo 'export JENKINS_URL=http://127.0.0.1:8080 JENKINS_USER=admin JENKINS_TOKEN=$JENKINS_PASSWORD'
+      echo 'jenkins-proxy seed --build deploy-to-swarm-with-proxy --follow 2>&1 </dev/null'
+    fi
     for proxy in $(machines_named proxy_server "$machines_inventory"); do echo "curl -sI http://${proxy#*=}/api/v1/books"; done
   } | hosts_ssh "$machines_jenkins" bash -le | tee "$HOSTS_DIR/own.txt" || return 1
-  machines_counted 'HTTP/1.1 200 OK' "$(machines_named proxy_server "$machines_inventory" | wc -l)" "$HOSTS_DIR/own.txt"
+  [ -z "${HOSTS_JENKINS_WAR:-}" ] || builds=1
+  machines_counted 'ended with SUCCESS$' "$builds" "$HOSTS_DIR/own.txt" \
+    && machines_counted 'HTTP/1.1 200 OK' "$(machines_named proxy_server "$machines_inventory" | wc -l)" "$HOSTS_DIR/own.txt"
 }
 
 # machines_classic TOP makes a classic Swarm of the machines, and types the lines for it.
@@ -141,6 +141,10 @@ machines_classic() {
   local top=$1 host
   [ -n "${HOSTS_SWARM:-}" ] || return 0
   parts_say 'classic Swarm'
+  # It would end what runs.
+  ! machines_playbook "$top" -e swarm_kind=classic >"$HOSTS_DIR/refused.log" 2>&1 \
+    && grep -q 'is in Swarm mode, and swarm_kind is classic' "$HOSTS_DIR/refused.log" && ! grep '^changed' "$HOSTS_DIR/refused.log" \
+    || { parts_say "ERROR: machines in Swarm mode are no classic Swarm: $HOSTS_DIR/refused.log"; return 1; }
   for host in $(machines_named swarm_master "$machines_inventory") $(machines_named swarm_nodes "$machines_inventory"); do
     hosts_ssh "${host#*=}" 'mkdir -p /opt/swarm && cat >/opt/swarm/swarm && chmod 755 /opt/swarm/swarm' <"$HOSTS_SWARM" || return 1
     # What is pulled elsewhere: the program, and the libraries that it may ask for.
@@ -153,9 +157,11 @@ install -D swarm root/swarm
 printf 'FROM scratch\nCOPY root /\nENTRYPOINT ["/swarm"]\n' | docker build -q -t swarm:1.2.9 -f - .
 END
   done
-  machines_twice "$top" -e swarm_kind=classic || return 1
+  machines_run "$top" first 'first run' -e swarm_kind=classic || return 1
+  machines_run "$top" second 'second run' -e swarm_kind=classic && machines_unchanged second || return 1
   machines_typed "$top" classic | tee "$HOSTS_DIR/classic.txt" || return 1
-  machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt"
+  machines_counted 'HTTP/1.1 200 OK' 2 "$HOSTS_DIR/classic.txt" || return 1
+  machines_run "$top" back 'back to Swarm mode'
 }
 
 # machines_typed TOP NAME types on the machine of Jenkins each line of that page that begins with `$ ` in a block of the console,

@@ -101,8 +101,10 @@ def build(out: Path, version: str) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     wheel = f"jenkins_proxy-{version}-py3-none-any.whl"
     names = (wheel, f"jenkins_proxy-{version}.tar.gz", f"jenkins-proxy-{version}.pyz")
-    for name in (*names, SUMS):
-        (out / name).unlink(missing_ok=True)
+    for pattern in (*(name.replace(version, "*") for name in names), SUMS):
+        # Of other versions, too: the images are built from the one that is there.
+        for file in out.glob(pattern):
+            file.unlink()
     run(sys.executable, "-m", "hatchling", "build", "--directory", str(out))
     run(sys.executable, str(TOP / "resources/release/build_zipapp.py"), str(out / names[2]), str(out / wheel))
     sums = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in names}

@@ -21,7 +21,7 @@ Groups = dict[str, list[str]]
 class Inventory:
     """What Ansible knows of an inventory's machines, and how it renders a template of the roles for one of them."""
 
-    def __init__(self, ansible: Path, text: str, **changed: str) -> None:
+    def __init__(self, ansible: Path, text: str, **changed: object) -> None:
         self._ansible = ansible
         self.groups: Groups = {}
         self._children: Groups = {}
@@ -165,6 +165,12 @@ LACKING = [
     ("[swarm_nodes]\n", "[workers]\n", ["[swarm_nodes] is not there"]),
     ("node-b address=10.100.7.12", "node-b", ["node-b has no address: add address="]),
     ("node-b address", "ca address", ["ca is what the certificates' authority is called"]),
+    ("node-b address=10.100.7.12", "node-b address=127.0.0.1", ["node-b has the address 127.0.0.1: give the IPv4"]),
+    ("node-b address=10.100.7.12", "node-b address=node-b.lan", ["node-b has the address node-b.lan: give the IPv4"]),
+    ("10.100.8.13", "10.100.7.12", ["node-b and node-c have the same address 10.100.7.12: give each its own"]),
+    ("node-b address", "node/b address", ["node/b is no name for a machine"]),
+    ("node-b address", "consul address", ["consul is what the first machine of [consul_server] is called"]),
+    ("node-b address", "proxy address", ["proxy is what the first machine of [proxy_server] is called"]),
     (
         "[jenkins_server]\nci1",
         "[jenkins_server]\nnode-b",
@@ -183,3 +189,45 @@ def test_all_that_an_inventory_lacks_is_said_at_once(
     problems = Inventory(ansible, other.replace(there, instead)).problems
     for one in said:
         assert [problem for problem in problems if problem.startswith(one)], problems
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"swarm_kind": "compose"}, "swarm_kind is compose: say mode or classic"),
+        ({"jenkins_jobs": "all"}, "jenkins_jobs is all: say steps or article or none"),
+        ({"swarm_master_availability": "off"}, "swarm_master_availability is off: say active or pause or drain"),
+        ({"docker_port": 0}, "docker_port has the port 0: give a number from 1 to 65535"),
+        ({"jenkins_port": "http"}, "jenkins_port has the port http: give a number from 1 to 65535"),
+        ({"proxy_bind": "*:70000"}, "proxy_bind has the port 70000: give a number from 1 to 65535"),
+        ({"proxy_listen": 8081}, "proxy_listen is 8081: give ADDRESS:PORT"),
+    ],
+)
+def test_a_setting_that_has_no_such_value_is_said_before_anything_is_changed(
+    ansible: Path, other: str, setting: dict[str, object], said: str
+) -> None:
+    assert Inventory(ansible, other, **setting).problems == [said]
+    (fitting,) = [{name: known} for name, known in FITTING.items() if name in setting]
+    assert Inventory(ansible, other, **fitting).problems == []
+
+
+FITTING: dict[str, object] = {
+    "swarm_kind": "classic",
+    "jenkins_jobs": "article",
+    "swarm_master_availability": "pause",
+    "docker_port": 2376,
+    "jenkins_port": "9090",
+    "proxy_bind": "*:8000",
+    "proxy_listen": "{{ address }}:9081",
+}
+
+
+def test_machines_that_are_called_what_they_do_have_that_name_once(ansible: Path, other: str) -> None:
+    machines = Inventory(ansible, other.replace("node-a", "consul").replace("ci1", "proxy"))
+    assert machines.problems == []
+    for host, own in (("proxy", "127.0.0.1"), ("node-c", "127.0.0.1"), ("node-b", "10.100.9.20")):
+        lines = machines.render(host, "machine/templates/hosts.j2").splitlines()
+        assert [line for line in lines if line.endswith((" proxy", " consul"))] == [
+            "10.100.7.11 consul",
+            f"{own} proxy",
+        ]

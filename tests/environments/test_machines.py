@@ -23,7 +23,17 @@ ARTICLE = {
     "jenkins": "10.100.199.200",
 }
 # What Ansible itself gives, what the inventory says of a host, and the lookup of templates and secrets.
-GIVEN = {"inventory_hostname", "hostvars", "groups", "playbook_dir", "ansible_facts", "lookup", "omit", "address"}
+GIVEN = {
+    "inventory_hostname",
+    "ansible_check_mode",
+    "hostvars",
+    "groups",
+    "playbook_dir",
+    "ansible_facts",
+    "lookup",
+    "omit",
+    "address",
+}
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +177,20 @@ def test_a_command_says_when_it_changes_something(tasks: list[dict]) -> None:
     silent = [task["name"] for task, command in commands if command and "creates" not in command]
     assert silent
     assert not [task["name"] for task in tasks if task["name"] in silent and "changed_when" not in task]
+
+
+def test_what_only_asks_is_asked_in_a_dry_run_too(tasks: list[dict]) -> None:
+    """`--check` says what a run would change: what a task decides by has to be known then."""
+    asking = [
+        task
+        for task in tasks
+        if "ansible.builtin.uri" in task or ("ansible.builtin.command" in task and task.get("changed_when") is False)
+    ]
+    assert len(asking) > 8
+    assert [task["name"] for task in asking if task.get("check_mode") is not False] == []
+    # What is fetched without a checksum counts as changed then.
+    fetching = [task for task in tasks if task.get("ansible.builtin.get_url", {}).get("force")]
+    assert [task["when"] for task in fetching] == ["not ansible_check_mode"]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ def test_a_fresh_machine_gets_a_user_before_what_is_his_and_the_service_last() -
     [
         (installed(), []),
         (installed("http://consul:8500"), []),
-        (installed(user=False), ["run useradd"]),
+        (installed(user=False), ["run useradd --system --user-group "]),
+        (installed(user=False, group=True), ["run useradd --system --gid jenkins-proxy "]),
         (installed(enabled=False), ["run systemctl enable --now jenkins-proxy"]),
         (installed(active=False), ["run systemctl enable --now jenkins-proxy"]),
         (installed(active=False, systemd=False), []),

@@ -169,6 +169,8 @@ class AsyncConsul:
     watch_services = _method(calls.watch_services)
     nodes = _method(calls.nodes)
     node = _method(calls.node)
+    catalog_node = _method(calls.catalog_node)
+    agent_node = _method(calls.agent_node)
     instances = _method(calls.instances)
     health_state = _method(calls.health_state)
     missing_rights = _method(calls.missing_rights)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from jenkins_proxy.clients.consul import go_duration, models, rights
-from jenkins_proxy.clients.consul.models import Check, KvPair, Session
+from jenkins_proxy.clients.consul.models import Check, KvPair, Node, Session
 from jenkins_proxy.clients.consul.requests import MAX_ANSWER, Call, Reply, next_index
 from jenkins_proxy.clients.consul.rights import Right
 from jenkins_proxy.model import Instance
@@ -86,6 +86,11 @@ def agent() -> Call[dict[str, Any]]:
     return Call("GET", "/v1/agent/self", Reply.json)
 
 
+def agent_node() -> Call[Node]:
+    """The agent's own node, without its entries; with ACLs it needs ``agent:read``."""
+    return Call("GET", "/v1/agent/self", lambda reply: models.parse_agent_node(reply.json()))
+
+
 def missing_rights(part: str, options: Iterable[str] = ()) -> Call[list[Right]]:
     """The rights that the token lacks for a part, of :data:`rights.RIGHTS`.
 
@@ -134,6 +139,17 @@ def node(
     :param max_bytes: of the answer; one that is longer is an ``EndlessAnswer``.
     """
     return _watch(f"/v1/catalog/node/{_segment(name)}", models.parse_node, index, wait, empty={}, max_bytes=max_bytes)
+
+
+def catalog_node(name: str) -> Call[Node | None]:
+    """A node as the catalog has it, with the IDs of its entries; None, too, where the token may not see it."""
+    return Call(
+        "GET",
+        f"/v1/catalog/node/{_segment(name)}",
+        lambda reply: models.parse_catalog_node(reply.json()),
+        _CONSISTENT,
+        absent=_nothing,
+    )
 
 
 def instances(service: str, *, index: int = 0, wait: float = 0.0) -> Call[tuple[list[Instance], int]]:

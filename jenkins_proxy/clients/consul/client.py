@@ -108,6 +108,8 @@ class Consul:
     missing_rights = _method(calls.missing_rights)
     leader = _method(calls.leader)
     services = _method(calls.services)
+    agent_node = _method(calls.agent_node)
+    catalog_node = _method(calls.catalog_node)
     instances = _method(calls.instances)
     register = _method(calls.register)
     deregister = _method(calls.deregister)

@@ -71,6 +71,19 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Node:
+    """An agent's node.
+
+    :ivar id: made at the agent's first start; empty where a registry has none.
+    :ivar entries: the IDs of the entries on it, where the catalog was asked.
+    """
+
+    name: str
+    id: str
+    entries: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Check:
     """A health check, of a node where ``service`` and ``service_id`` are empty. ``index`` grows with every change."""
 
@@ -119,6 +132,19 @@ def parse_node(found: Mapping[str, Any] | None) -> dict[str, tuple[int, ...]]:
         indexes.setdefault(sys.intern(entry["Service"]), []).append(entry["ModifyIndex"])
     own = found["Node"]["ModifyIndex"] if found else 0
     return {service: (own, *sorted(of_entries)) for service, of_entries in indexes.items()}
+
+
+def parse_catalog_node(found: Mapping[str, Any] | None) -> Node | None:
+    """The node of ``/v1/catalog/node/<name>``; ``null`` is none."""
+    if not found:
+        return None
+    entries = frozenset(entry["ID"] for entry in (found["Services"] or {}).values())
+    return Node(found["Node"]["Node"], found["Node"].get("ID") or "", entries)
+
+
+def parse_agent_node(found: Mapping[str, Any]) -> Node:
+    """The agent's own node, from ``/v1/agent/self``."""
+    return Node(found["Config"]["NodeName"], found["Config"].get("NodeID") or "")
 
 
 def worst(statuses: Iterable[str]) -> str:

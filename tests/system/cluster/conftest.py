@@ -16,9 +16,10 @@ from tests.system.cluster.delivery import Delivery
 from tests.system.cluster.engines import Cluster
 from tests.system.cluster.processes import ConsulServer, Daemon, Origin
 
-# Nodes that are lost take Swarm half a minute to notice, and all kinds of faults take two minutes: only
-# `bash tests/run cluster` has that time.
-collect_ignore = [] if os.environ.get("TESTS_CLUSTER") == "all" else ["test_lost_nodes.py", "test_soak.py"]
+# Nodes that are lost take Swarm half a minute to notice, Consul looks at its nodes each minute, and all kinds of faults
+# take two minutes: only `bash tests/run cluster` has that time.
+_LONG = ["test_lost_nodes.py", "test_reserved_names.py", "test_soak.py"]
+collect_ignore = [] if os.environ.get("TESTS_CLUSTER") == "all" else _LONG
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,14 +21,30 @@ MODULE = [sys.executable, "-m", "jenkins_proxy"]
 
 
 class ConsulServer:
-    """A real Consul of one server that can be stopped and started at its ports. In memory unless it has a folder."""
+    """A real Consul of one server that can be stopped and started at its ports. In memory unless it has a folder.
 
-    def __init__(self, program: str, folder: Path, ports: dict[str, int], *, keep: bool = False, **more) -> None:
+    With ``join``, another one, it is an agent of that one's cluster and no server.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        ports: dict[str, int],
+        *,
+        keep: bool = False,
+        join: ConsulServer | None = None,
+        **more,
+    ) -> None:
+        self._data = folder / "data"
+        self.member = f"127.0.0.1:{ports['serf_lan']}"
         self._log = folder / "log"
         config = folder / "config.json"
         text = {"ports": {"dns": -1, "grpc": -1, **ports}, "bind_addr": "127.0.0.1", **more}
         config.write_text(json.dumps(text))
-        kind = ["-server", "-bootstrap-expect", "1", "-data-dir", str(folder / "data")] if keep else ["-dev"]
+        kind = ["-server", "-bootstrap-expect", "1", "-data-dir", str(self._data)] if keep else ["-dev"]
+        if join:
+            kind = ["-retry-join", join.member, "-data-dir", str(self._data)]
         self._argv = [program, "agent", *kind, "-config-file", str(config)]
         scheme = "https" if ports.get("http") == -1 else "http"
         self.url = f"{scheme}://127.0.0.1:{ports.get(scheme)}"
@@ -54,6 +71,13 @@ class ConsulServer:
             self._process.terminate()
             self._process.wait(timeout=20)
             self._process = None
+
+    def lose_data(self) -> None:
+        """Kill it, and take its data away."""
+        self._process.kill()
+        self._process.wait(timeout=20)
+        self._process = None
+        shutil.rmtree(self._data)
 
 
 class Daemon:
