@@ -164,8 +164,12 @@ Map execute(String step, String command, Map options, Map settings) {
                 // Where the agent is gone, its own reason is the one to show.
                 echo("${step}: the report ${files.report} is not kept: ${lost.message}")
             }
-            tell(step, settings, [status: 'failed', reason: failure.message])
-            throwExplained(step, settings, failure)
+            String ended = howItEnded(settings, failure)
+            tell(step, settings, [status: 'failed', reason: ended ?: failure.message])
+            if (ended) {
+                error("${step}: ${ended}")
+            }
+            throw failure
         }
         keepReport(files, settings)
     }
@@ -232,13 +236,18 @@ void keepReport(Map files, Map settings) {
     }
 }
 
-// Only the kernel, for want of memory, and kill -9 end jenkins-proxy without its answer.
-void throwExplained(String step, Map settings, Exception failure) {
-    if (failure.message?.endsWith('exit code 137')) {
-        error("${step}: jenkins-proxy was killed (exit code 137) before it could clean up ${settings.service}: " +
-            'run the build again, it takes away what is left and goes on from what serves')
+// A jenkins-proxy that could not answer, in words: only a signal ends it so, or the end of its agent's machine. Jenkins
+// would say `script returned exit code 137`, and not of which step. A build that is stopped has its own reason.
+String howItEnded(Map settings, Exception failure) {
+    String ends = 'script returned exit code '
+    if (!failure.message?.startsWith(ends)) {
+        return ''
     }
-    throw failure
+    String code = failure.message.substring(ends.length())
+    Map words = ['137': "was killed (exit code 137) before it could clean up ${settings.service}",
+                 '143': "was stopped (exit code 143): its last lines above say what serves of ${settings.service}, and what is left"]
+    String how = words[code] ?: "ended with exit code ${code} and without an answer about ${settings.service}"
+    return "jenkins-proxy ${how}: run the build again, it takes away what is left and goes on from what serves"
 }
 
 // The shell of a test writes no trace: it would show the key in the header.

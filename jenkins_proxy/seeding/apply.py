@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import itertools
-import os
 import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from jenkins_proxy.errors import JenkinsServerError, UsageError
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.items import JOB, Item, JobServer, Present
 from jenkins_proxy.seeding.jenkins_server import Refused
+from jenkins_proxy.seeding.kept import keep
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, REFUSE, Action
 from jenkins_proxy.seeding.spec import Job
 
@@ -68,15 +66,20 @@ def read(
     return configs
 
 
+def scripts(items: Sequence[Item]) -> dict[str, str]:
+    """The jobs' scripts, by their paths; empty for one whose script is elsewhere."""
+    return {item.path: item.config.findtext("definition/script") or "" for item in items if item.kind == JOB}
+
+
 def checked(server: JobServer, actions: Sequence[Action], items: Sequence[Item]) -> list[Action]:
     """The plan, without the writes of Declarative pipelines that Jenkins would refuse to run."""
-    scripts = {item.path: item.config.findtext("definition/script") or "" for item in items if item.kind == JOB}
+    texts = scripts(items)
 
     def check(action: Action) -> Action:
         written = action.kind == JOB and action.symbol in (CREATE, CHANGE)
-        if not written or not DECLARATIVE.search(scripts[action.path]):
+        if not written or not DECLARATIVE.search(texts[action.path]):
             return action
-        problems = "; ".join(server.check_script(scripts[action.path]))
+        problems = "; ".join(server.check_script(texts[action.path]))
         return _refused(action, f"Jenkins refuses the script: {problems}") if problems else action
 
     return [check(action) for action in actions]
@@ -106,23 +109,10 @@ def keep_adopted(actions: Sequence[Action], folder: Path) -> list[Action]:
     :raises UsageError: when a file cannot be written.
     """
     adopted = [action.before and action.symbol == CHANGE for action in actions]
-    return [_kept(action, folder) if taken else action for action, taken in zip(actions, adopted)]
-
-
-def _kept(action: Action, folder: Path) -> Action:
-    wanted = folder / action.kind / f"{action.path}.xml"
-    try:
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
-            file = wanted if number == 1 else wanted.with_suffix(f".{number}.xml")
-            with contextlib.suppress(FileExistsError), file.open("xb") as kept:
-                # It may hold secrets, though Jenkins encrypts those that it knows.
-                os.fchmod(kept.fileno(), 0o600)
-                kept.write(action.before)
-                break
-    except OSError as error:
-        raise UsageError(f"cannot keep the config.xml of {action.path}: {error}", "nothing was changed") from error
-    return dataclasses.replace(action, kept=str(file))
+    return [
+        dataclasses.replace(action, kept=keep(folder, action.kind, action.path, action.before)) if taken else action
+        for action, taken in zip(actions, adopted)
+    ]
 
 
 def carry_out(server: JobServer, actions: Sequence[Action], progress: Progress) -> list[Action]:

@@ -62,9 +62,22 @@ def test_a_node_of_that_name_that_people_made_is_left_alone(fake, answer) -> Non
     with pytest.raises(JenkinsServerError, match="has a node docker, without the label docker") as caught:
         node.ensure(fake.connect(), "docker", dry_run=True)
     assert caught.value.hint == (
-        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node"
+        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node; --adopt "
+        "gives it the label and keeps its config.xml"
     )
     assert fake.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<slave plugin='x@1'><name>docker</name><label>a b</label></slave>", "<name>docker</name><label>a b docker<"),
+        ("<slave><label></label><mode>NORMAL</mode></slave>", "<label>docker</label><mode>NORMAL</mode>"),
+        ("<slave><mode>NORMAL</mode></slave>", "<mode>NORMAL</mode><label>docker</label>"),
+    ],
+)
+def test_a_label_is_added_and_nothing_else_is_changed(before: str, after: str) -> None:
+    assert after in node.labelled(before.encode(), "docker")
 
 
 def test_a_node_that_may_not_be_made(fake, answer) -> None:
@@ -100,6 +113,12 @@ def test_the_library_is_registered_by_a_script(fake, answer, printed: str, line:
     script = parse_qs(fake.bodies[-1].decode())["script"][0]
     assert "def remote = 'https://example.com/it\\'s.git'" in script
     assert "if (false ||" in script
+
+
+def test_a_library_whose_version_no_job_may_name(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(200, b"~\nversion 0.9.0 -> 1.0.0\nfixed\n"))
+    outcome = library.register(fake.connect(), OURS, dry_run=False)
+    assert (outcome.changes, outcome.fixed) == (("version 0.9.0 -> 1.0.0",), True)
 
 
 def test_a_library_that_is_read_in_another_manner_is_not_replaced(fake, answer) -> None:
