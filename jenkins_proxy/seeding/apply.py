@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import itertools
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from jenkins_proxy.errors import JenkinsServerError
+from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding.items import JOB, Item, JobServer, Present
 from jenkins_proxy.seeding.jenkins_server import Refused
-from jenkins_proxy.seeding.kept import keep
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, REFUSE, Action
 from jenkins_proxy.seeding.spec import Job
 
@@ -109,10 +111,23 @@ def keep_adopted(actions: Sequence[Action], folder: Path) -> list[Action]:
     :raises UsageError: when a file cannot be written.
     """
     adopted = [action.before and action.symbol == CHANGE for action in actions]
-    return [
-        dataclasses.replace(action, kept=keep(folder, action.kind, action.path, action.before)) if taken else action
-        for action, taken in zip(actions, adopted)
-    ]
+    return [_kept(action, folder) if taken else action for action, taken in zip(actions, adopted)]
+
+
+def _kept(action: Action, folder: Path) -> Action:
+    wanted = folder / action.kind / f"{action.path}.xml"
+    try:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(1):
+            file = wanted if number == 1 else wanted.with_suffix(f".{number}.xml")
+            with contextlib.suppress(FileExistsError), file.open("xb") as kept:
+                # It may hold secrets, though Jenkins encrypts those that it knows.
+                os.fchmod(kept.fileno(), 0o600)
+                kept.write(action.before)
+                break
+    except OSError as error:
+        raise UsageError(f"cannot keep the config.xml of {action.path}: {error}", "nothing was changed") from error
+    return dataclasses.replace(action, kept=str(file))
 
 
 def carry_out(server: JobServer, actions: Sequence[Action], progress: Progress) -> list[Action]:

@@ -13,7 +13,6 @@ from jenkins_proxy.errors import JenkinsServerError, Problems
 from jenkins_proxy.seeding import apply, plan, render
 from jenkins_proxy.seeding.items import Item
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer
-from jenkins_proxy.seeding.kept import keep
 from jenkins_proxy.seeding.needs import library, node
 from jenkins_proxy.seeding.needs.check import check as check_needs
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, KEEP, REFUSE, Action
@@ -212,32 +211,26 @@ def _see_to_needs(
 ) -> None:
     """The node and the library. Where one of them cannot be as it should, neither is touched, and both are told."""
     problems = Problems()
-    agent = registered = kept = None
+    agent = registered = None
     if options.agent:
-        agent = problems.gather(lambda: node.look(server, options.agent, adopt=options.adopt is not None))
-    if agent and agent.before and options.adopt and not options.dry_run:
-        kept = keep(options.adopt, "node", options.agent, agent.before)
+        agent = problems.gather(lambda: node.look(server, options.agent))
     if wanted:
         only_look = options.dry_run or (options.agent != "" and agent is None)
         registered = problems.gather(lambda: library.register(server, wanted, dry_run=only_look))
     problems.raise_any()
     if agent:
         _see_to_node(report, agent, server, options, console)
-        if kept:
-            console.step(f"the config.xml that the node {options.agent} had is kept in {kept}")
     if wanted and registered:
         _show_library(report, wanted, registered, console)
 
 
 def _see_to_node(report: Report, agent: node.Agent, server: JenkinsServer, options: Options, console: Console) -> None:
     report.needs["agent"] = agent.advice
-    report.pending |= agent.created or agent.before != b""
-    if not options.dry_run:
-        node.make(server, options.agent, agent)
+    report.pending |= agent.created
     if agent.created:
+        if not options.dry_run:
+            node.make(server, options.agent)
         console.step(f"+ node {options.agent}")
-    if agent.before:
-        console.step(f"~ node {options.agent} (gets the label {options.agent}; made by hand, taken over)")
     (console.step if agent.ready else console.warning)(agent.advice)
 
 

@@ -325,34 +325,10 @@ def test_a_library_or_a_node_that_is_missing_is_pending(fake, answer, seed) -> N
     assert "* + node docker\nWARNING: connect an agent to the node docker" in text
 
 
-THEIR_NODE = b"<slave><name>docker</name><label>big</label><mode>NORMAL</mode></slave>"
-
-
-@pytest.fixture
-def their_node(fake, answer):
-    """A node docker that people made, without the label docker."""
-    fake.fault("GET", "/label/docker/api/json", *[answer(200, b'{"offline":true,"nodes":[],"clouds":[]}')] * 3)
-    fake.fault("GET", "/computer/docker/api/json", *[answer(200, b"{}")] * 3)
-    fake.fault("GET", "/computer/docker/config.xml", *[answer(200, THEIR_NODE)] * 3)
-    fake.fault("POST", "/computer/docker/config.xml", answer(200))
-
-
-def test_a_node_that_people_made_is_adopted_when_that_is_asked_for(fake, seed, their_node, tmp_path: Path) -> None:
-    code, text, _ = seed("--agent", "--adopt", "--dry-run")
-    assert (code, fake.writes()) == (2, [])
-    assert "* ~ node docker (gets the label docker; made by hand, taken over)\n" in text
-    code, text, report = seed("--agent", "--adopt")
-    assert code == 0, text
-    kept = tmp_path / "jenkins-proxy-seed.adopted/node/docker.xml"
-    assert "* the config.xml that the node docker had is kept in jenkins-proxy-seed.adopted/node/docker.xml\n" in text
-    assert kept.read_bytes() == THEIR_NODE
-    sent = fake.bodies[fake.requests.index(("POST", "/computer/docker/config.xml"))]
-    assert b"<label>big docker</label><mode>NORMAL</mode>" in sent
-
-
-def test_where_the_node_or_the_library_cannot_be_had_nothing_is_written_and_both_are_told(
-    fake, answer, seed, their_node, tmp_path: Path
-) -> None:
+def test_where_the_node_or_the_library_cannot_be_had_nothing_is_written_and_both_are_told(fake, answer, seed) -> None:
+    lacking = answer(200, b'{"offline":true,"nodes":[],"clouds":[]}')
+    fake.fault("GET", "/label/docker/api/json", lacking, lacking)
+    fake.fault("GET", "/computer/docker/api/json", answer(200, b"{}"))
     taken = b"!\nGitHubSCMSource from https://github.com/o/r.git\n"
     fake.fault("POST", "/scriptText", answer(200, taken), answer(200, taken))
     code, text, _ = seed("--agent", "--library", "https://example.com/x.git")
@@ -360,7 +336,7 @@ def test_where_the_node_or_the_library_cannot_be_had_nothing_is_written_and_both
     assert "2 problems: (1) Jenkins at" in text and "(2) the library jenkins-proxy" in text
     # The library is only looked at, where the node is refused; the node is left, where the library is.
     assert b"if+%28true+%7C%7C" in fake.bodies[fake.requests.index(("POST", "/scriptText"))]
-    assert seed("--agent", "--adopt", "--library", "https://example.com/x.git")[0] == 4
+    assert seed("--agent", "--library", "https://example.com/x.git")[0] == 4
     assert fake.writes() == ["/scriptText", "/scriptText"]
     assert fake.configs == {}
 

@@ -74,7 +74,9 @@ class Recorder {
         calls << [step: name, arguments: plain, interpolated: interpolated, environment: new LinkedHashMap(environment)]
         switch (name) {
             case 'isUnix': return unix()
-            case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
+            case 'libraryResource':
+                if (given.libraries) { throw new BuildFailed("Library resource ${plain[0]} ambiguous among libraries ${given.libraries}") }
+                return new File(checkout, "resources/${plain[0]}").text
             case 'fileExists':
                 if (given.agent == 'gone') { throw new BuildFailed('cannot connect to the agent') }
                 return given.report != false

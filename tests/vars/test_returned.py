@@ -127,6 +127,14 @@ def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
     assert steps(outcome)[-2:] == ["archiveArtifacts", "error"]
 
 
+@case("deployWithProxy", BOOKS, libraries=["jenkins-proxy", "ours"])
+def test_two_libraries_with_the_steps_are_one_too_many(outcome):
+    assert outcome["error"] == (
+        "deployWithProxy: Library resource jenkins_proxy/jenkins/step.sh ambiguous among libraries [jenkins-proxy, ours]: "
+        "a build takes these steps from one library: leave out the others, of which Jenkins may load one implicitly"
+    )
+
+
 @case("deployWithProxy", BOOKS, agent="gone")
 def test_an_agent_that_is_gone_is_what_the_build_ends_with(outcome):
     assert outcome["error"] == "the agent was removed"

@@ -62,22 +62,9 @@ def test_a_node_of_that_name_that_people_made_is_left_alone(fake, answer) -> Non
     with pytest.raises(JenkinsServerError, match="has a node docker, without the label docker") as caught:
         node.ensure(fake.connect(), "docker", dry_run=True)
     assert caught.value.hint == (
-        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node; --adopt "
-        "gives it the label and keeps its config.xml"
+        f"give it the label under {fake.url}/computer/docker/configure, or give the label to another node"
     )
     assert fake.writes() == []
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("<slave plugin='x@1'><name>docker</name><label>a b</label></slave>", "<name>docker</name><label>a b docker<"),
-        ("<slave><label></label><mode>NORMAL</mode></slave>", "<label>docker</label><mode>NORMAL</mode>"),
-        ("<slave><mode>NORMAL</mode></slave>", "<mode>NORMAL</mode><label>docker</label>"),
-    ],
-)
-def test_a_label_is_added_and_nothing_else_is_changed(before: str, after: str) -> None:
-    assert after in node.labelled(before.encode(), "docker")
 
 
 def test_a_node_that_may_not_be_made(fake, answer) -> None:

@@ -149,6 +149,10 @@ WRONG = {
     "undeployWithProxy(service: 'books-ms', volumes: 'null', projet: 'x')": (
         "undeployWithProxy: unknown parameter(s) projet (known: "
     ),
+    "removeFromProxy(service: 'a,b'.split(','))": "removeFromProxy: service takes a text, not [a, b]",
+    "deployWithProxy(service: 'books-ms', path: '/', dryRun: { true })": (
+        "deployWithProxy: dryRun takes true or false, not a closure"
+    ),
     "removeFromProxy(service: 'books-ms')": (
         "removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"
     ),
