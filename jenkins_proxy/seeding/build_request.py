@@ -48,10 +48,8 @@ def find(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> Buil
         for property_ in about.get("property", ())
         for definition in property_.get("parameterDefinitions", ())
     ]
-    # A Jenkinsfile's own parameters are those of the build before.
-    never = (
-        "; what its Jenkinsfile declares is known after its first build" if about.get("lastBuild", 0) is None else ""
-    )
+    # What a pipeline declares are the parameters of the build before.
+    never = "; what its pipeline declares is known after its first build" if about.get("lastBuild", 0) is None else ""
     _check_parameters(job, {definition["name"]: definition for definition in definitions}, parameters, never)
     return Buildable(job, bool(definitions))
 

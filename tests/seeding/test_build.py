@@ -81,11 +81,11 @@ def test_a_parameter_that_the_job_does_not_have(fake, job) -> None:
     assert fake.writes() == []
 
 
-def test_the_parameters_of_a_jenkinsfile_are_known_after_its_first_build(fake, say) -> None:
+def test_the_parameters_of_a_pipeline_are_known_after_its_first_build(fake, say) -> None:
     say("/job/a/job/b/api/json", {"property": [], "lastBuild": None})
     with pytest.raises(UsageError, match="the job a/b has no parameter SCALE") as caught:
         build.start(fake.connect(), "a/b", {"SCALE": "3"})
-    assert caught.value.hint == "it has: none; what its Jenkinsfile declares is known after its first build"
+    assert caught.value.hint == "it has: none; what its pipeline declares is known after its first build"
 
 
 @pytest.mark.parametrize("given", ["{url}/job/a/job/b/", "job/a/job/b", "/a/b"])

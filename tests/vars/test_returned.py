@@ -130,8 +130,9 @@ def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
 @case("deployWithProxy", BOOKS, libraries=["jenkins-proxy", "ours"])
 def test_two_libraries_with_the_steps_are_one_too_many(outcome):
     assert outcome["error"] == (
-        "deployWithProxy: Library resource jenkins_proxy/jenkins/step.sh ambiguous among libraries [jenkins-proxy, ours]: "
-        "a build takes these steps from one library: leave out the others, of which Jenkins may load one implicitly"
+        "deployWithProxy: Library resource jenkins_proxy/jenkins/step.sh ambiguous among libraries "
+        "[jenkins-proxy, ours]: a build takes these steps from one library: leave out the others, of which Jenkins "
+        "may load one implicitly"
     )
 
 
