@@ -278,14 +278,14 @@ class Cluster(InMemoryStack):
 
     # A command.
 
-    def deploy(self, moments: Moments | None = None) -> tuple[Outcome, str]:
+    def deploy(self, moments: Moments | None = None, *, hold: bool = False) -> tuple[Outcome, str]:
         """Deploy what the file says, from where the lock is held: what became of it, and its console."""
         self.moments = moments or Moments()
         console = Console(io.StringIO())
         timing = Timing(poll=0.01, stale_grace=0.0)
         context = Context(settings.resolve({}), console, self, self, Deadline(20), timing=timing)
         held = SimpleNamespace(ensure_held=lambda: None)
-        options = DeployOptions(SERVICE, "books", route=ROUTE, scale=2)
+        options = DeployOptions(SERVICE, "books", route=ROUTE, scale=2, hold=hold)
         ready = Ready(self, PROJECT, PROJECT.services["app"], route=ROUTE)
         outcome = deploy._deploy_locked(options, context, ready, held, Outcome(text="nothing was changed"))
         return outcome, console._stream.getvalue()

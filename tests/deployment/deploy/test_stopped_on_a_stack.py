@@ -35,7 +35,7 @@ def calls(begun) -> range:
     return range(moments.number + 1)
 
 
-def struck(cluster: Cluster, moments: Moments):
+def struck(cluster: Cluster, moments: Moments, *, hold: bool = False):
     """What became of a deploy: its outcome and its console; None where it was killed."""
     served = cluster.serving()
 
@@ -44,7 +44,7 @@ def struck(cluster: Cluster, moments: Moments):
 
     moments.look = look
     try:
-        return cluster.deploy(moments)
+        return cluster.deploy(moments, hold=hold)
     except Killed:
         return None
     finally:
@@ -82,6 +82,19 @@ def test_stopped_at_any_call_it_says_what_is_so(begun, calls):
             assert so == ([], set()), f"{at}: {console}"
         check_converges(cluster)
     assert said == {UNCHANGED, FORWARD, DONE, BACK if before else FIRST}
+
+
+def test_stopped_at_any_call_of_a_deploy_that_holds_nothing_stays_held(begun):
+    """Nobody is left who would promote or abort it."""
+    moments = Moments()
+    assert begun().deploy(moments, hold=True)[0].candidate is not None
+    for at in range(moments.number + 1):
+        cluster = begun()
+        before = cluster.serving()
+        outcome, console = struck(cluster, Moments(Stopped("SIGTERM"), at=at), hold=True)
+        assert isinstance(outcome.error, Stopped), f"{at}: {console}"
+        assert (outcome.candidate, cluster.serving()) == (None, before), f"{at}: {outcome.text}"
+        check_converges(cluster)
 
 
 @pytest.mark.parametrize("after", [0, 5])
