@@ -63,7 +63,7 @@ def check(
         # The one that is about to be made may be part of an expression.
         if not (label and label in wanted) and not _has_label(server, wanted):
             problems.keep(_no_label(server, wanted, paths))
-    unknown += loaded.check(server, scripts or {}, library.name if library else "", problems)
+    unknown += loaded.check(server, scripts or {}, library.name if library else "")
     problems.raise_any()
     return unknown
 

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 
-from jenkins_proxy.errors import JenkinsServerError, Problems
+from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.items import FOLDER
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
 
@@ -24,13 +24,12 @@ def libraries(script: str) -> list[tuple[str, str]]:
     return [(match[2], match[3] or "") for match in found if match]
 
 
-def check(server: JenkinsServer, scripts: Mapping[str, str], registered: str, problems: Problems) -> list[str]:
-    """Look for each library that is loaded.
+def check(server: JenkinsServer, scripts: Mapping[str, str], registered: str) -> list[str]:
+    """Look for each library that is loaded. It is others who have registered it, and its version may come yet.
 
     :param scripts: by the jobs' paths.
     :param registered: the name of one that is registered along with the jobs, and looked at there.
-    :param problems: gets each version that Jenkins does not find.
-    :return: what a build will hardly find, or only its folder's own settings know, each in a line.
+    :return: what builds would not find now, each in a line.
     """
     users: dict[tuple[str, str], list[str]] = {}
     for path, script in scripts.items():
@@ -49,13 +48,10 @@ def check(server: JenkinsServer, scripts: Mapping[str, str], registered: str, pr
                 "its folder"
             )
         elif version and there and all(_lacks(server, place, name, version) for place in there):
-            loads = f"which {_few(paths)} loads"
-            problems.keep(
-                JenkinsServerError(
-                    f"the library {name} in Jenkins at {server.url} has no version {version}, {loads}",
-                    f"push it to the library's repository: git tag {version} && git push --tags; or name one that is "
-                    "there: --set version=main",
-                )
+            said.append(
+                f"the library {name} in Jenkins has no version {version}, which {_few(paths)} loads: builds will end "
+                f"with “No version {version} found”; push it to the library's repository, git tag {version} && git "
+                "push --tags, or name one that is there: --set version=main"
             )
     return said
 
