@@ -236,8 +236,9 @@ void keepReport(Map files, Map settings) {
     }
 }
 
-// A jenkins-proxy that did not start or could not answer, in words: only a signal ends it so, or the end of its agent's machine. Jenkins
-// would say `script returned exit code 137`, and not of which step. A build that is stopped has its own reason.
+// A jenkins-proxy that did not start or could not answer, in words: only a signal ends it so, or the end of its agent's
+// machine. Jenkins would say `script returned exit code 137`, and not of which step. A build that is stopped has its own
+// reason.
 String howItEnded(Map settings, Exception failure) {
     String ends = 'script returned exit code '
     if (failure.message?.startsWith('Library resource ')) {
