@@ -55,7 +55,7 @@ def find(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> Buil
 
 
 def _ask(server: JenkinsServer, job: str) -> Mapping[str, Any]:
-    path = f"{item_path(JOB, job)}/api/json"
+    path = f"{item_path(JOB, job)}/api/json".lstrip("/")
     about: Mapping[str, Any] = server.json(
         server.call("GET", path, doing=f"find the job {job} in", params={"tree": _TREE})
     )
@@ -74,7 +74,7 @@ def _branch(server: JenkinsServer, job: str, refused: Refused) -> str:
     :raises Refused: when there is none; it says what is in the nearest folder that is there.
     """
     parts = job.split("/")
-    for depth in range(len(parts) - 1, 0, -1):
+    for depth in range(len(parts) - 1, -1, -1):
         folder, rest = "/".join(parts[:depth]), "/".join(parts[depth:])
         try:
             inside = _ask(server, folder)
@@ -84,8 +84,8 @@ def _branch(server: JenkinsServer, job: str, refused: Refused) -> str:
             continue
         for entry in inside.get("jobs", ()):
             if entry["name"] == quote(rest, safe="") or entry.get("displayName") == rest:
-                return f"{folder}/{entry['name']}"
-        raise Refused(refused.message, f"{folder} has {_names(inside)}", refused.status)
+                return f"{folder}/{entry['name']}".lstrip("/")
+        raise Refused(refused.message, f"{folder or 'Jenkins'} has {_names(inside)}", refused.status)
     raise refused
 
 

@@ -95,8 +95,10 @@ def test_a_job_may_be_given_as_in_its_address(fake, job, given: str) -> None:
 
 
 def test_no_such_job(fake) -> None:
-    with pytest.raises(JenkinsServerError, match="cannot find the job a/b in Jenkins at .*: 404"):
+    fake.put("job", "c", "<flow-definition/>")
+    with pytest.raises(JenkinsServerError, match="cannot find the job a/b in Jenkins at .*: 404") as caught:
         build.start(fake.connect(), "a/b", {})
+    assert caught.value.hint == "Jenkins has c"
 
 
 KINDS = {
