@@ -1,5 +1,6 @@
 // Runs a command for the steps; the only file that calls `sh`. Values go through the environment into one constant
 // script, and its answer comes back as a map. What a command does is in the Python package.
+import com.cloudbees.groovy.cps.NonCPS
 import groovy.json.JsonOutput
 import groovy.transform.Field
 
@@ -178,7 +179,7 @@ Map execute(String step, String command, Map options, Map settings) {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
-        currentBuild.description = describe(currentBuild.description, answer.description)
+        describe(currentBuild, answer.description)
     }
     return resultOf(answer, files)
 }
@@ -210,16 +211,18 @@ void tell(String step, Map settings, Map result) {
     }
 }
 
-// One entry a service, its last: a build may deploy, scale and roll back the same one.
-String describe(String before, String entry) {
+// One entry a service, its last: a build may deploy, scale and roll back the same one. In one go: branches of `parallel`
+// end at the same moment, and Jenkins would run them in turns between the look and the write.
+@NonCPS
+void describe(build, String entry) {
     String service = entry.substring(0, entry.indexOf(':') + 1)
     List entries = []
-    (before ?: '').split('; ').each { other ->
+    for (String other : (build.description ?: '').split('; ')) {
         if (other && !other.startsWith(service)) {
             entries << other
         }
     }
-    return (entries + [entry]).join('; ')
+    build.description = (entries + [entry]).join('; ')
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.
