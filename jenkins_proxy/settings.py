@@ -7,6 +7,7 @@ file that the environment names, never from arguments, so that ``ps`` and the co
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jenkins_proxy.errors import UsageError
+from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.validation import meant, nearest
 
 DEFAULT_FILE = "jenkins-proxy.yml"
@@ -114,15 +115,19 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str] | None = No
     :param arguments: parsed options by setting name; None and missing mean not given.
     :param environ: the environment; this process's when not given.
     :param file: the settings file; when empty ``JENKINS_PROXY_CONFIG``, then ``jenkins-proxy.yml`` if there is one.
-    :raises UsageError: for an unreadable file, an unknown key, or an address that is not one.
+    :raises UsageError: for an unreadable file, an unknown key, or addresses that are none, all of them.
     """
     environ = os.environ if environ is None else environ
     path, from_file = _read_file(file or environ.get("JENKINS_PROXY_CONFIG", ""))
-    values = {}
-    for spec in SETTINGS:
-        secure = spec.name == "consul" and environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
-        values[spec.name] = _check(spec, _pick(spec, arguments, environ, from_file, path), secure)
-    return Settings(values)
+    secure = environ.get("CONSUL_HTTP_SSL", "").lower() in _TRUE
+
+    def value(spec: SettingSpec) -> Setting:
+        return checked(spec, _pick(spec, arguments, environ, from_file, path), secure=secure and spec.name == "consul")
+
+    problems = Problems()
+    values = {spec.name: problems.gather(functools.partial(value, spec)) for spec in SETTINGS}
+    problems.raise_any()
+    return Settings({name: setting for name, setting in values.items() if setting})
 
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
@@ -179,7 +184,12 @@ def _read_file(given: str) -> tuple[str, Mapping[str, Any]]:
     return path, data
 
 
-def _check(spec: SettingSpec, setting: Setting, secure: bool) -> Setting:
+def checked(spec: SettingSpec, setting: Setting, *, secure: bool = False) -> Setting:
+    """The setting in the form in which it is used.
+
+    :param secure: whether an address without a scheme means HTTPS.
+    :raises UsageError: for a value that is not allowed, in the words of the setting's source.
+    """
     value = setting.value
     if spec.secret:
         # A newline in a header would start another header.

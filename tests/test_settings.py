@@ -131,6 +131,15 @@ def test_addresses_that_are_none(given):
         resolve({"consul": given}, {})
 
 
+def test_all_addresses_that_are_none_are_in_one_answer():
+    with pytest.raises(UsageError) as caught:
+        resolve({"consul": "ftp://a"}, {"JENKINS_PROXY_URL": "http://b:0"})
+    assert caught.value.message == (
+        "2 problems: (1) --consul: 'ftp://a' is not an http:// or https:// address "
+        "(2) JENKINS_PROXY_URL: 'http://b:0' is not an http:// or https:// address"
+    )
+
+
 @pytest.mark.parametrize(
     "given",
     [

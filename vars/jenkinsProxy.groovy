@@ -1,5 +1,6 @@
 // Runs a command for the steps; the only file that calls `sh`. Values go through the environment into one constant
 // script, and its answer comes back as a map. What a command does is in the Python package.
+import com.cloudbees.groovy.cps.NonCPS
 import groovy.json.JsonOutput
 import groovy.transform.Field
 
@@ -164,8 +165,12 @@ Map execute(String step, String command, Map options, Map settings) {
                 // Where the agent is gone, its own reason is the one to show.
                 echo("${step}: the report ${files.report} is not kept: ${lost.message}")
             }
-            tell(step, settings, [status: 'failed', reason: failure.message])
-            throwExplained(step, settings, failure)
+            String ended = howItEnded(settings, failure)
+            tell(step, settings, [status: 'failed', reason: ended ?: failure.message])
+            if (ended) {
+                error("${step}: ${ended}")
+            }
+            throw failure
         }
         keepReport(files, settings)
     }
@@ -174,7 +179,7 @@ Map execute(String step, String command, Map options, Map settings) {
         error("${step}: ${answer.reason} (exit code ${answer.exit})")
     }
     if (answer.description) {
-        currentBuild.description = describe(currentBuild.description, answer.description)
+        describe(currentBuild, answer.description)
     }
     return resultOf(answer, files)
 }
@@ -206,16 +211,18 @@ void tell(String step, Map settings, Map result) {
     }
 }
 
-// One entry a service, its last: a build may deploy, scale and roll back the same one.
-String describe(String before, String entry) {
+// One entry a service, its last: a build may deploy, scale and roll back the same one. In one go: branches of `parallel`
+// end at the same moment, and Jenkins would run them in turns between the look and the write.
+@NonCPS
+void describe(build, String entry) {
     String service = entry.substring(0, entry.indexOf(':') + 1)
     List entries = []
-    (before ?: '').split('; ').each { other ->
+    for (String other : (build.description ?: '').split('; ')) {
         if (other && !other.startsWith(service)) {
             entries << other
         }
     }
-    return (entries + [entry]).join('; ')
+    build.description = (entries + [entry]).join('; ')
 }
 
 // Where no report was written, archiveArtifacts would report a configuration error.
@@ -232,13 +239,23 @@ void keepReport(Map files, Map settings) {
     }
 }
 
-// Only the kernel, for want of memory, and kill -9 end jenkins-proxy without its answer.
-void throwExplained(String step, Map settings, Exception failure) {
-    if (failure.message?.endsWith('exit code 137')) {
-        error("${step}: jenkins-proxy was killed (exit code 137) before it could clean up ${settings.service}: " +
-            'run the build again, it takes away what is left and goes on from what serves')
+// A jenkins-proxy that did not start or could not answer, in words: only a signal ends it so, or the end of its agent's
+// machine. Jenkins would say `script returned exit code 137`, and not of which step. A build that is stopped has its own
+// reason.
+String howItEnded(Map settings, Exception failure) {
+    String ends = 'script returned exit code '
+    if (failure.message?.startsWith('Library resource ')) {
+        return failure.message + ': a build takes these steps from one library: leave out the others, of which Jenkins ' +
+            'may load one implicitly'
     }
-    throw failure
+    if (!failure.message?.startsWith(ends)) {
+        return ''
+    }
+    String code = failure.message.substring(ends.length())
+    Map words = ['137': "was killed (exit code 137) before it could clean up ${settings.service}",
+                 '143': "was stopped (exit code 143): its last lines above say what serves of ${settings.service}, and what is left"]
+    String how = words[code] ?: "ended with exit code ${code} and without an answer about ${settings.service}"
+    return "jenkins-proxy ${how}: run the build again, it takes away what is left and goes on from what serves"
 }
 
 // The shell of a test writes no trace: it would show the key in the header.

@@ -131,10 +131,15 @@ Map plain(Map config, Map aliases) {
     config.each { key, value ->
         String name = key.toString()
         if (value != null) {
-            given[aliases[name] ?: name] = value instanceof List ? value.collect { text(it) } : text(value)
+            given[aliases[name] ?: name] = several(value) ? value.collect { text(it) } : text(value)
         }
     }
     return given
+}
+
+// What split(',') gives is an array.
+boolean several(value) {
+    return value instanceof Collection || value instanceof Object[]
 }
 
 def text(value) {
@@ -188,8 +193,11 @@ List contradictory(Map given, boolean block) {
     return problems + (ways && given.noProxy == true ? [ways[0] + ' needs the proxy, which noProxy leaves out'] : [])
 }
 
-// In quotes where it is a text: 'false' is not false.
+// In quotes where it is a text: 'false' is not false. A closure's own words for itself name a class of Jenkins'.
 String shown(value) {
+    if (value instanceof Closure) {
+        return 'a closure'
+    }
     return value instanceof String ? "'" + value + "'" : value.toString()
 }
 
@@ -199,7 +207,8 @@ String wanted(String key, value, standard) {
         return value instanceof Boolean ? '' : 'true or false'
     }
     if (standard instanceof Number) {
-        return value.toString() ==~ /\d+(\.\d+)?/ ? '' : 'a number'
+        boolean negative = value.toString() ==~ /-\d+(\.\d+)?/
+        return value.toString() ==~ /\d+(\.\d+)?/ ? '' : negative ? 'a number from 0 up' : 'a number'
     }
     if (key in ['stage', 'lock'] && value instanceof Boolean || key == 'notify' && value instanceof Closure) {
         return ''

@@ -154,7 +154,11 @@ class _Deployment:
         outcome = self.replace(outcome, counting)
         if outcome.error is None and outcome.candidate is None:
             outcome = self.finish(outcome)
-        return users.finish(counting, outcome)
+        finished = users.finish(counting, outcome)
+        if finished.error is not None and outcome.candidate is not None:
+            # Who would have let users in is stopped.
+            return self._revert(finished.error, dataclasses.replace(finished, candidate=None))
+        return finished
 
     def replace(self, outcome: Outcome, counting: users.Counting | None = None) -> Outcome:
         """Bring the new containers up, prove them and let users in, batch by batch; what fails is reverted."""

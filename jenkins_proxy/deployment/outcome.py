@@ -166,3 +166,19 @@ class Outcome:
         :param text: what serves now; None leaves the text as it is.
         """
         return dataclasses.replace(self, error=error, phase=phase, text=self.text if text is None else text)
+
+    def stopped_late(self, error: Stopped) -> Outcome:
+        """The same, ended by a signal that came when all was done. A command that had failed before stays so."""
+        if self.error is not None:
+            return self
+        return self.failed(error, text=self._done)
+
+    @property
+    def _done(self) -> str:
+        """What is so after a success, in words."""
+        if self.plan is not None:
+            return "nothing was changed"
+        if self.removed is not None:
+            return "all was done by then"
+        serve = "are held" if self.candidate is not None else "serve"
+        return f"all was done by then: {len(self.instances)} instance(s) {serve}"

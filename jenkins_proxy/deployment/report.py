@@ -106,16 +106,31 @@ def run_reported(
         during = f" during {outcome.phase}" if outcome.phase else ""
         failure.message = f"{failure.message}{during}" + (f"; {outcome.text}" if outcome.text else "")
     report = Report(service, outcome, phases.seconds())
-    try:
-        _write(report, path, as_json)
-    except Stopped:
-        # It came at the last moment. There is no second one: the first has switched signals off.
-        _write(report, path, as_json)
-        raise
-    if tell is not None:
-        tell(report.as_dict())
+    late = _told(report, path, as_json, tell)
     if failure is not None:
         raise failure
+    if late is not None:
+        late.message = f"{late.message}; {outcome.stopped_late(late).text}"
+        raise late
+
+
+def _told(report: Report, path: str, as_json: bool, tell: Callable[[Mapping[str, Any]], None] | None) -> Stopped | None:
+    """Write the report and tell it.
+
+    :return: the signal that came meanwhile; no second one comes, as the first has switched them off.
+    """
+    late = None
+    try:
+        _write(report, path, as_json)
+    except Stopped as stopped:
+        late = stopped
+        _write(report, path, as_json)
+    try:
+        if tell is not None:
+            tell(report.as_dict())
+    except Stopped as stopped:
+        return stopped
+    return late
 
 
 def _write(report: Report, path: str, as_json: bool) -> None:

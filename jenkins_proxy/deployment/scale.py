@@ -51,7 +51,6 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
             if recovery.error is not None:
                 return outcome.failed(recovery.error)
             intent_log.end()
-            outcome = dataclasses.replace(outcome, text="")
             before = proxy_route.if_reachable(context, options.service)
             route = _route(options, before)
             outcome = dataclasses.replace(outcome, route=route)
@@ -63,7 +62,7 @@ def scale(options: DeployOptions, amount: str, context: Context, *, allow_empty:
                 feasible.check_count(ready.target, count, orchestrator.survey(ready.target.name))
             context.console.step(f"scale {options.service} from {len(scaling.running)} to {count}")
             counting = users.Counting(context, options.service, options.max_errors) if route else None
-            outcome = users.finish(counting, scaling.run(count, outcome, counting))
+            outcome = users.finish(counting, scaling.run(count, dataclasses.replace(outcome, text=""), counting))
     except (Exception, Stopped) as error:
         return outcome.failed(error, context.phases.current)
     if outcome.error is None:

@@ -68,15 +68,20 @@ def read(
     return configs
 
 
+def scripts(items: Sequence[Item]) -> dict[str, str]:
+    """The jobs' scripts, by their paths; empty for one whose script is elsewhere."""
+    return {item.path: item.config.findtext("definition/script") or "" for item in items if item.kind == JOB}
+
+
 def checked(server: JobServer, actions: Sequence[Action], items: Sequence[Item]) -> list[Action]:
     """The plan, without the writes of Declarative pipelines that Jenkins would refuse to run."""
-    scripts = {item.path: item.config.findtext("definition/script") or "" for item in items if item.kind == JOB}
+    texts = scripts(items)
 
     def check(action: Action) -> Action:
         written = action.kind == JOB and action.symbol in (CREATE, CHANGE)
-        if not written or not DECLARATIVE.search(scripts[action.path]):
+        if not written or not DECLARATIVE.search(texts[action.path]):
             return action
-        problems = "; ".join(server.check_script(scripts[action.path]))
+        problems = "; ".join(server.check_script(texts[action.path]))
         return _refused(action, f"Jenkins refuses the script: {problems}") if problems else action
 
     return [check(action) for action in actions]

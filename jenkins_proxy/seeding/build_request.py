@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from jenkins_proxy.errors import JenkinsServerError, Problems, UsageError
 from jenkins_proxy.seeding.items import JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
 from jenkins_proxy.validation import few
 
-_TREE = "buildable,color,jobs[name,displayName],property[parameterDefinitions[name,type,choices]]"
+_TREE = "buildable,color,jobs[name,displayName],lastBuild[number],property[parameterDefinitions[name,type,choices]]"
 _MULTIBRANCH = "WorkflowMultiBranchProject"
 
 
@@ -34,13 +34,13 @@ def find(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> Buil
     :raises UsageError: for parameters that the job does not have or does not take, all at once.
     :raises JenkinsServerError: when there is no such job, or it cannot be built: a folder, a disabled one.
     """
-    job = job.strip("/")
+    job = job.removeprefix(server.url).strip("/")
     try:
         about = _ask(server, job)
     except Refused as error:
         if error.status != 404:
             raise
-        job = _branch(server, job, error)
+        job = _in_address(job) or _branch(server, job, error)
         about = _ask(server, job)
     _check_buildable(server, job, about)
     definitions = [
@@ -48,16 +48,24 @@ def find(server: JenkinsServer, job: str, parameters: Mapping[str, str]) -> Buil
         for property_ in about.get("property", ())
         for definition in property_.get("parameterDefinitions", ())
     ]
-    _check_parameters(job, {definition["name"]: definition for definition in definitions}, parameters)
+    # What a pipeline declares are the parameters of the build before.
+    never = "; what its pipeline declares is known after its first build" if about.get("lastBuild", 0) is None else ""
+    _check_parameters(job, {definition["name"]: definition for definition in definitions}, parameters, never)
     return Buildable(job, bool(definitions))
 
 
 def _ask(server: JenkinsServer, job: str) -> Mapping[str, Any]:
-    path = f"{item_path(JOB, job)}/api/json"
+    path = f"{item_path(JOB, job)}/api/json".lstrip("/")
     about: Mapping[str, Any] = server.json(
         server.call("GET", path, doing=f"find the job {job} in", params={"tree": _TREE})
     )
     return about
+
+
+def _in_address(job: str) -> str:
+    """The path of a job that is given as in its address: ``a/b`` for ``job/a/job/b``; empty where it is none."""
+    steps = job.split("/")
+    return "/".join(map(unquote, steps[1::2])) if len(steps) % 2 == 0 and set(steps[0::2]) == {"job"} else ""
 
 
 def _branch(server: JenkinsServer, job: str, refused: Refused) -> str:
@@ -66,7 +74,7 @@ def _branch(server: JenkinsServer, job: str, refused: Refused) -> str:
     :raises Refused: when there is none; it says what is in the nearest folder that is there.
     """
     parts = job.split("/")
-    for depth in range(len(parts) - 1, 0, -1):
+    for depth in range(len(parts) - 1, -1, -1):
         folder, rest = "/".join(parts[:depth]), "/".join(parts[depth:])
         try:
             inside = _ask(server, folder)
@@ -76,8 +84,8 @@ def _branch(server: JenkinsServer, job: str, refused: Refused) -> str:
             continue
         for entry in inside.get("jobs", ()):
             if entry["name"] == quote(rest, safe="") or entry.get("displayName") == rest:
-                return f"{folder}/{entry['name']}"
-        raise Refused(refused.message, f"{folder} has {_names(inside)}", refused.status)
+                return f"{folder}/{entry['name']}".lstrip("/")
+        raise Refused(refused.message, f"{folder or 'Jenkins'} has {_names(inside)}", refused.status)
     raise refused
 
 
@@ -96,12 +104,16 @@ def _check_buildable(server: JenkinsServer, job: str, about: Mapping[str, Any]) 
         raise JenkinsServerError(f"the job {job} cannot be built", f"see {page}")
 
 
-def _check_parameters(job: str, defined: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> None:
+def _check_parameters(
+    job: str, defined: Mapping[str, Mapping[str, Any]], given: Mapping[str, str], never_built: str
+) -> None:
     problems = Problems()
     unknown = [name for name in given if name not in defined]
     if unknown:
         known = ", ".join(defined) or "none"
-        problems.keep(UsageError(f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {known}"))
+        problems.keep(
+            UsageError(f"the job {job} has no parameter {', '.join(unknown)}", f"it has: {known}{never_built}")
+        )
     for name, value in given.items():
         reason = _unfit(defined[name], value) if name in defined else ""
         if reason:

@@ -67,7 +67,9 @@ class _Builder:
     def spec(self) -> Spec:
         jobs = [self._job(data, at, None, "") for at, data in self._good("jobs")]
         for at, data in enumerate(self._data.get("services", ())):
-            service = _service(data)
+            # One whose own name is wrong names no job.
+            nameless = self._mistakes.touch(("services", at, "name"))
+            service = _service({**data, "name": ""} if nameless else data)
             for place, job in self._good("services", at, "jobs"):
                 jobs.append(self._job(job, place, service, data.get("folder", "")))
         views = [self._view(data, at) for at, data in self._good("views")]
@@ -128,7 +130,7 @@ class _Builder:
         )
 
     def _name(self, data: Mapping[str, Any], at: yaml_positions.Path, source: Any) -> str | None:
-        """The job's name; None where only what is wrong with its source could say it."""
+        """The job's name; None where only what is wrong with its source, or its service, could say it."""
         if "name" in data:
             return str(data["name"])
         if source is None:
@@ -137,7 +139,7 @@ class _Builder:
             raise self._document.error(
                 at, "the job has no name", "only jobs from our own templates get one by themselves"
             )
-        return f"{source.name}-{source.service.name}"
+        return f"{source.name}-{source.service.name}" if source.service.name else None
 
     def _source(
         self, data: Mapping[str, Any], at: yaml_positions.Path, service: Service | None

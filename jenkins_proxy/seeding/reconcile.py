@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from jenkins_proxy.console import Console
-from jenkins_proxy.errors import JenkinsServerError
+from jenkins_proxy.errors import JenkinsServerError, Problems
 from jenkins_proxy.seeding import apply, plan, render
 from jenkins_proxy.seeding.items import Item
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer
-from jenkins_proxy.seeding.needs import library
+from jenkins_proxy.seeding.needs import library, node
 from jenkins_proxy.seeding.needs.check import check as check_needs
-from jenkins_proxy.seeding.needs.node import ensure as ensure_node
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, DELETE, KEEP, REFUSE, Action
 from jenkins_proxy.seeding.spec import Spec
 
@@ -116,22 +115,25 @@ def reconcile(
     if options.check_needs:
         there = {item.path for item in chosen}
         jobs = [job for job in spec.jobs if job.path in there]
-        for unknown in check_needs(server, jobs, wanted, options.agent, options.git_timeout):
+        scripts = apply.scripts(chosen)
+        for unknown in check_needs(server, jobs, wanted, options.agent, options.git_timeout, scripts=scripts):
             console.warning(unknown)
-    _see_to_needs(report, wanted, server, options, console)
     present = server.listing()
     configs = apply.read(connect, chosen, present, options.connections, progress)
     actions = plan.plan(chosen, present, configs, spec.seed, adopt=options.adopt is not None)
     report.actions = apply.checked(server, actions, chosen)
     if options.prune:
         report.actions += plan.prune(items, present, spec.seed, options.only, options.max_prune)
+    if options.adopt and not options.dry_run:
+        report.actions = apply.keep_adopted(report.actions, options.adopt)
+    # By now nothing but Jenkins itself can refuse what follows.
+    _see_to_needs(report, wanted, server, options, console)
     _show(report.actions, options, console)
     for warning in apply.missing_credentials(server, spec.jobs):
         console.warning(warning)
     report.failed = [action for action in report.actions if action.symbol == REFUSE]
     report.pending |= any(action.symbol in (CREATE, CHANGE, DELETE) for action in report.actions)
     if not options.dry_run:
-        _keep_adopted(report, options, console)
         failed = apply.carry_out(server, report.actions, progress)
         if failed:
             failed = _see_to_overtaken(report, failed, chosen, connect=connect, options=options, console=console)
@@ -178,19 +180,14 @@ def _see_to_overtaken(
     return [*rest, *(action for action in due if action.symbol == REFUSE), *again]
 
 
-def _keep_adopted(report: Report, options: Options, console: Console) -> None:
-    if options.adopt:
-        report.actions = apply.keep_adopted(report.actions, options.adopt)
-        for action in report.actions:
-            if action.kept:
-                console.step(f"the config.xml that {action.path} had is kept in {action.kept}")
-
-
 def _show(actions: list[Action], options: Options, console: Console) -> None:
     for action in actions:
         console.step(str(action))
         for line in action.diff if options.diff else ():
             console.output(line)
+    for action in actions:
+        if action.kept:
+            console.step(f"the config.xml that {action.path} had is kept in {action.kept}")
     counts = Counter(action.symbol for action in actions)
     shown = [symbol for symbol in _WORDS if counts[symbol] or symbol != REFUSE]
     console.step(", ".join(f"{counts[symbol]} {_WORDS[symbol]}" for symbol in shown))
@@ -201,34 +198,55 @@ def _library(spec: Spec, options: Options) -> library.Library | None:
     if not options.library:
         return None
     return library.Library(
-        name, version or spec.variables["version"], options.library, credentials=options.library_credentials
+        name,
+        version or spec.variables["version"],
+        options.library,
+        credentials=options.library_credentials,
+        named=version != "",
     )
 
 
 def _see_to_needs(
     report: Report, wanted: library.Library | None, server: JenkinsServer, options: Options, console: Console
 ) -> None:
+    """The node and the library. Where one of them cannot be as it should, neither is touched, and both are told."""
+    problems = Problems()
+    agent = registered = None
     if options.agent:
-        node = ensure_node(server, options.agent, dry_run=options.dry_run)
-        report.needs["agent"] = node.advice
-        report.pending |= node.created
-        if node.created:
-            console.step(f"+ node {options.agent}")
-        (console.step if node.ready else console.warning)(node.advice)
+        agent = problems.gather(lambda: node.look(server, options.agent))
     if wanted:
-        _see_to_library(report, wanted, server, options, console)
+        only_look = options.dry_run or (options.agent != "" and agent is None)
+        registered = problems.gather(lambda: library.register(server, wanted, dry_run=only_look))
+    problems.raise_any()
+    if agent:
+        _see_to_node(report, agent, server, options, console)
+    if wanted and registered:
+        _show_library(report, wanted, registered, console)
 
 
-def _see_to_library(
-    report: Report, wanted: library.Library, server: JenkinsServer, options: Options, console: Console
-) -> None:
-    outcome = library.register(server, wanted, dry_run=options.dry_run)
+def _see_to_node(report: Report, agent: node.Agent, server: JenkinsServer, options: Options, console: Console) -> None:
+    report.needs["agent"] = agent.advice
+    report.pending |= agent.created
+    if agent.created:
+        if not options.dry_run:
+            node.make(server, options.agent)
+        console.step(f"+ node {options.agent}")
+    (console.step if agent.ready else console.warning)(agent.advice)
+
+
+def _show_library(report: Report, wanted: library.Library, outcome: library.Registered, console: Console) -> None:
     report.needs["library"] = outcome.symbol or "needs administration"
     report.pending |= outcome.symbol in (CREATE, CHANGE)
     if outcome.symbol:
         console.step(outcome.line(wanted))
         if not outcome.compared:
             console.step("whether its version and repository are these, only an administrator sees")
+        if outcome.fixed and wanted.named:
+            console.warning(
+                f"the library {wanted.name} has “Allow default version to be overridden” switched off: a job that "
+                f"names a version, as these do, ends with “Version override not permitted”; switch it on, or write "
+                f"library: {wanted.name} into the seed file"
+            )
         return
     console.warning("registering a library needs Overall/Administer; an administrator can apply this instead:")
     for line in library.as_code(wanted).splitlines():

@@ -325,6 +325,39 @@ def test_a_library_or_a_node_that_is_missing_is_pending(fake, answer, seed) -> N
     assert "* + node docker\nWARNING: connect an agent to the node docker" in text
 
 
+def test_where_the_node_or_the_library_cannot_be_had_nothing_is_written_and_both_are_told(fake, answer, seed) -> None:
+    lacking = answer(200, b'{"offline":true,"nodes":[],"clouds":[]}')
+    fake.fault("GET", "/label/docker/api/json", lacking, lacking)
+    fake.fault("GET", "/computer/docker/api/json", answer(200, b"{}"))
+    taken = b"!\nGitHubSCMSource from https://github.com/o/r.git\n"
+    fake.fault("POST", "/scriptText", answer(200, taken), answer(200, taken))
+    code, text, _ = seed("--agent", "--library", "https://example.com/x.git")
+    assert code == 4
+    assert "2 problems: (1) Jenkins at" in text and "(2) the library jenkins-proxy" in text
+    # The library is only looked at, where the node is refused; the node is left, where the library is.
+    assert b"if+%28true+%7C%7C" in fake.bodies[fake.requests.index(("POST", "/scriptText"))]
+    assert seed("--agent", "--library", "https://example.com/x.git")[0] == 4
+    assert fake.writes() == ["/scriptText", "/scriptText"]
+    assert fake.configs == {}
+
+
+def test_a_library_whose_version_no_job_may_name_is_told(fake, answer, seed, tmp_path: Path) -> None:
+    fake.fault("POST", "/scriptText", *[answer(200, b"=\nfixed\n")] * 2)
+    code, text, _ = seed("--library", "https://example.com/x.git")
+    assert code == 0
+    assert "ends with “Version override not permitted”; switch it on, or write library: jenkins-proxy into" in text
+    (tmp_path / "jobs.yaml").write_text(FILE + "library: jenkins-proxy\n")
+    assert "not permitted" not in seed("--library", "https://example.com/x.git")[1]
+
+
+def test_a_prune_that_is_refused_leaves_the_library_as_it_is(fake, answer, seed, tmp_path: Path) -> None:
+    seed()
+    (tmp_path / "jobs.yaml").write_text("seed: me\njobs: [{name: three, script: x}]\n")
+    wrote = len(fake.writes())
+    assert seed("--prune", "--library", "https://example.com/x.git")[0] == 2
+    assert len(fake.writes()) == wrote
+
+
 def test_the_library_as_code_for_who_may_not(fake, answer, seed) -> None:
     fake.fault("POST", "/scriptText", answer(403))
     seed()

@@ -185,6 +185,32 @@ def test_it_has_a_stop_and_the_phase(tmp_path, outcome, message):
     assert data["error"] == {"code": 143, "message": message, "hint": ""}
 
 
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        (Outcome(), "stopped by SIGTERM; all was done by then: 0 instance(s) serve"),
+        (
+            Outcome(candidate=Candidate("1a", "", (), "X", 0.0)),
+            "stopped by SIGTERM; all was done by then: 0 instance(s) are held",
+        ),
+        (Outcome(removed=("container x",)), "stopped by SIGTERM; all was done by then"),
+        (Outcome(plan={}), "stopped by SIGTERM; nothing was changed"),
+        (Outcome().failed(WaitTimeout("not passing"), text="rolled back"), "not passing; rolled back"),
+    ],
+)
+def test_a_stop_while_others_are_told_says_what_is_so(capsys, outcome, message):
+    """A notification may take its 20 seconds."""
+
+    def tell(_report) -> None:
+        raise Stopped("SIGTERM")
+
+    with pytest.raises((Stopped, WaitTimeout)) as caught:
+        run_reported("books-ms", "", ends(outcome), tell=tell)
+
+    assert caught.value.message == message
+    assert json.loads(capsys.readouterr().out)["service"] == "books-ms", "once"
+
+
 def test_a_stop_that_a_command_lets_through_has_its_phase(capsys):
     def command(phases: Phases) -> Outcome:
         with phases.phase("bring_up"):

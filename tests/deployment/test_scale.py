@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -17,7 +18,7 @@ from jenkins_proxy.deployment.failure.intent_log import IntentLog
 from jenkins_proxy.deployment.outcome import Outcome
 from jenkins_proxy.deployment.steps.feasible import target_count
 from jenkins_proxy.deployment.steps.lock import LockLost
-from jenkins_proxy.errors import DeployFailed, UsageError, WaitTimeout
+from jenkins_proxy.errors import DeployFailed, Stopped, UsageError, WaitTimeout
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Service
 from jenkins_proxy.retry import Deadline
@@ -183,6 +184,24 @@ def test_whenever_the_lock_is_lost_nothing_more_is_changed(scaling, good):
         return
     assert (ended.error, ended.reverted) == (lost, False)
     assert begun.orchestrator.calls == confirmed[good], "what was done when the lock was lost is all"
+
+
+def test_stopped_before_its_first_change_it_says_that_there_was_none(scaling, monkeypatch):
+    def get_route(_service) -> None:
+        raise Stopped("SIGTERM")
+
+    begun = scaling()
+    monkeypatch.setattr(scale.preflight, "check", lambda _options, _context: begun.ready)
+    monkeypatch.setattr(scale.lock, "of_deploy", lambda *_words: contextlib.nullcontext(begun.held))
+    context = begun.context
+    context.registry.kv_get = lambda _key: None
+    context.proxy.get_route = get_route
+
+    ended = scale.scale(begun.options, "+1", context)
+
+    assert isinstance(ended.error, Stopped)
+    assert ended.text == "nothing was changed"
+    assert begun.orchestrator.calls == []
 
 
 def test_once_the_lock_is_lost_nothing_is_put_back(scaling):

@@ -81,9 +81,24 @@ def test_a_parameter_that_the_job_does_not_have(fake, job) -> None:
     assert fake.writes() == []
 
 
+def test_the_parameters_of_a_pipeline_are_known_after_its_first_build(fake, say) -> None:
+    say("/job/a/job/b/api/json", {"property": [], "lastBuild": None})
+    with pytest.raises(UsageError, match="the job a/b has no parameter SCALE") as caught:
+        build.start(fake.connect(), "a/b", {"SCALE": "3"})
+    assert caught.value.hint == "it has: none; what its pipeline declares is known after its first build"
+
+
+@pytest.mark.parametrize("given", ["{url}/job/a/job/b/", "job/a/job/b", "/a/b"])
+def test_a_job_may_be_given_as_in_its_address(fake, job, given: str) -> None:
+    job()
+    assert build.start(fake.connect(), given.format(url=fake.url), {}) == build.Queued("a/b", 7)
+
+
 def test_no_such_job(fake) -> None:
-    with pytest.raises(JenkinsServerError, match="cannot find the job a/b in Jenkins at .*: 404"):
+    fake.put("job", "c", "<flow-definition/>")
+    with pytest.raises(JenkinsServerError, match="cannot find the job a/b in Jenkins at .*: 404") as caught:
         build.start(fake.connect(), "a/b", {})
+    assert caught.value.hint == "Jenkins has c"
 
 
 KINDS = {

@@ -26,23 +26,24 @@ SET = {
     "libraryPath": "sub/",
     "clone": True,
 }
-# What is asked for (name, version, repository, credentials), what is printed, and what differs afterwards.
+# What is asked for (name, version, repository, credentials), what is printed, and what differs afterwards. `fixed` says
+# that allowVersionOverride is switched off.
 CASES = {
-    "the same": (("ours", "0.9.0", URL, ""), "=\n", {}),
-    "another version": (("ours", "1.0.0", URL, ""), "~\nversion 0.9.0 -> 1.0.0\n", {"defaultVersion": "1.0.0"}),
+    "the same": (("ours", "0.9.0", URL, ""), "=\nfixed\n", {}),
+    "another version": (("ours", "1.0.0", URL, ""), "~\nversion 0.9.0 -> 1.0.0\nfixed\n", {"defaultVersion": "1.0.0"}),
     "another repository": (
         ("ours", "0.9.0", OTHER, ""),
-        f"~\nrepository https://git/x.git -> {OTHER}\n",
+        f"~\nrepository https://git/x.git -> {OTHER}\nfixed\n",
         {"remote": OTHER},
     ),
     "other credentials": (
         ("ours", "0.9.0", URL, "bot"),
-        "~\ncredentials reg -> bot\n",
+        "~\ncredentials reg -> bot\nfixed\n",
         {"credentialsId": "bot"},
     ),
     "all of it": (
         ("ours", "1.0.0", OTHER, "bot"),
-        f"~\nversion 0.9.0 -> 1.0.0\nrepository https://git/x.git -> {OTHER}\ncredentials reg -> bot\n",
+        f"~\nversion 0.9.0 -> 1.0.0\nrepository https://git/x.git -> {OTHER}\ncredentials reg -> bot\nfixed\n",
         {"defaultVersion": "1.0.0", "remote": OTHER, "credentialsId": "bot"},
     ),
     "read from GitHub, another version": (

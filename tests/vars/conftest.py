@@ -36,8 +36,9 @@ def steps(groovy, repository, tmp_path_factory):
         path = tmp_path_factory.mktemp("groovy") / "cases.json"
         path.write_text(json.dumps(cases), encoding="utf-8")
         harness = str(Path(__file__).with_name("harness.groovy"))
+        classes = str(Path(__file__).with_name("harness_classes"))
         done = subprocess.run(
-            [groovy, harness, str(repository), str(path)],
+            [groovy, "-cp", classes, harness, str(repository), str(path)],
             check=False,
             capture_output=True,
             text=True,

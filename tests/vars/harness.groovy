@@ -74,7 +74,9 @@ class Recorder {
         calls << [step: name, arguments: plain, interpolated: interpolated, environment: new LinkedHashMap(environment)]
         switch (name) {
             case 'isUnix': return unix()
-            case 'libraryResource': return new File(checkout, "resources/${plain[0]}").text
+            case 'libraryResource':
+                if (given.libraries) { throw new BuildFailed("Library resource ${plain[0]} ambiguous among libraries ${given.libraries}") }
+                return new File(checkout, "resources/${plain[0]}").text
             case 'fileExists':
                 if (given.agent == 'gone') { throw new BuildFailed('cannot connect to the agent') }
                 return given.report != false
@@ -105,7 +107,8 @@ class Recorder {
     Object shell(Map arguments) {
         String command = arguments.returnStdout ? environment.JENKINS_PROXY_COMMAND : 'test'
         def answer = given.answer instanceof Map ? given.answer[command] : given.answer
-        if (given.shell == 'aborted' || answer == 'aborted') { throw new BuildFailed('script returned exit code 143') }
+        if (given.shell == 'aborted' || answer == 'aborted') { throw new BuildFailed('the build was stopped') }
+        if (given.shell instanceof Number) { throw new BuildFailed('script returned exit code ' + given.shell) }
         if (given.agent == 'gone') { throw new BuildFailed('the agent was removed') }
         if (answer == 'killed') { throw new BuildFailed('script returned exit code 137') }
         if (answer == 'fails') { throw new BuildFailed('script returned exit code 1') }
@@ -132,9 +135,12 @@ class Recorder {
     }
 }
 
-// JSON has no GString: {"gstring": "books"} in a case stands for "${'books'}".
+// JSON has no GString: {"gstring": "books"} in a case stands for "${'books'}"; {"split": "a,b"} is an array of texts,
+// {"code": true} a closure.
 Object dressed(Object value) {
     if (value instanceof Map && value.containsKey('gstring')) { String text = value.gstring; return "${text}" }
+    if (value instanceof Map && value.containsKey('split')) { return value.split.split(',') }
+    if (value instanceof Map && value.containsKey('code')) { return { true } }
     if (value instanceof Map) { return value.collectEntries { key, item -> [key, dressed(item)] } }
     return value instanceof List ? value.collect { dressed(it) } : value
 }

@@ -26,6 +26,12 @@ def test_values_travel_as_json_in_the_environment(outcome):
     assert environment["JENKINS_PROXY_PYTHON"] == "python3"
 
 
+@case("deployWithProxy", {"service": "books-ms", "path": {"split": "/a,/b"}, "file": {"split": "x.yml"}})
+def test_an_array_of_texts_is_a_list(outcome):
+    """path: params.PATHS.split(',')"""
+    assert options(outcome) == {"service": "books-ms", "path": ["/a", "/b"], "file": ["x.yml"]}
+
+
 @case(
     "deployWithProxy",
     {

@@ -84,6 +84,32 @@ def test_a_switch_that_is_null_is_refused(outcome):
     ]
 
 
+@case(
+    "deployWithProxy",
+    {
+        "service": {"split": "a,b"},
+        "path": ["/", None],
+        "dryRun": {"code": True},
+        "noProxy": "",
+        "hold": {"gstring": "true"},
+        "scale": -1,
+        "file": {"code": True},
+        "project": {"a": 1},
+    },
+)
+def test_each_kind_that_a_key_does_not_take_is_named_in_words(outcome):
+    assert sorted(outcome["error"].removeprefix("deployWithProxy: ").split("; ")) == [
+        "dryRun takes true or false, not a closure",
+        "file takes a text or a list of texts, not a closure",
+        "hold takes true or false, not 'true'",
+        "noProxy takes true or false, not ''",
+        "path takes a text or a list of texts, not [/, null]",
+        "project takes a text, not [a:1]",
+        "scale takes a number from 0 up, not '-1'",
+        "service takes a text, not [a, b]",
+    ]
+
+
 @case("scaleWithProxy", {"service": "books-ms", "amount": 0, "allowEmpty": None})
 def test_a_switch_of_another_step_that_is_null_is_refused(outcome):
     assert outcome["error"] == f"scaleWithProxy: allowEmpty {NULL}"

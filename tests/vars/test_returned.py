@@ -67,8 +67,28 @@ def test_a_failed_deploy_fails_the_build_with_its_reason(outcome):
 
 @case("deployWithProxy", BOOKS, shell="aborted")
 def test_an_aborted_deploy_still_keeps_its_report(outcome):
-    assert outcome["error"] == "script returned exit code 143"
+    assert outcome["error"] == "the build was stopped"
     assert steps(outcome)[-1] == "archiveArtifacts"
+
+
+AGAIN = "run the build again, it takes away what is left and goes on from what serves"
+
+
+@case("deployWithProxy", BOOKS, shell=143)
+def test_a_tool_that_is_stopped_by_others_than_jenkins_says_where_it_is_told_what_is_left(outcome):
+    assert outcome["error"] == (
+        "deployWithProxy: jenkins-proxy was stopped (exit code 143): its last lines above say what serves of "
+        f"books-ms, and what is left: {AGAIN}"
+    )
+
+
+@case("undeployWithProxy", {"service": "books-ms", "notify": {"closure": "passes"}}, shell=-1)
+def test_a_tool_that_went_with_its_machine_says_which_step_it_was(outcome):
+    """What Jenkins finds once the agent's machine has started again."""
+    ended = f"jenkins-proxy ended with exit code -1 and without an answer about books-ms: {AGAIN}"
+    assert outcome["error"] == f"undeployWithProxy: {ended}"
+    (told,) = call(outcome, "notify")["arguments"]
+    assert told == {"service": "books-ms", "status": "failed", "reason": ended}
 
 
 @case("deployWithProxy", BOOKS, answer="exit=2\nreason=no\n", report=False)
@@ -105,6 +125,15 @@ def test_a_tool_that_is_killed_says_which_step_it_was_and_what_to_do(outcome):
         "run the build again, it takes away what is left and goes on from what serves"
     )
     assert steps(outcome)[-2:] == ["archiveArtifacts", "error"]
+
+
+@case("deployWithProxy", BOOKS, libraries=["jenkins-proxy", "ours"])
+def test_two_libraries_with_the_steps_are_one_too_many(outcome):
+    assert outcome["error"] == (
+        "deployWithProxy: Library resource jenkins_proxy/jenkins/step.sh ambiguous among libraries "
+        "[jenkins-proxy, ours]: a build takes these steps from one library: leave out the others, of which Jenkins "
+        "may load one implicitly"
+    )
 
 
 @case("deployWithProxy", BOOKS, agent="gone")
@@ -155,7 +184,7 @@ def test_a_closure_is_told_of_a_failure(outcome):
 def test_a_closure_is_told_of_an_aborted_deploy(outcome):
     (told,) = call(outcome, "notify")["arguments"]
     assert told["status"] == "failed"
-    assert outcome["error"] == "script returned exit code 143"
+    assert outcome["error"] == "the build was stopped"
 
 
 @case("deployWithProxy", {**BOOKS, "notify": True}, agent="none")

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jenkins_proxy import validation
+from jenkins_proxy import settings, validation
 from jenkins_proxy.errors import Problems, UsageError
 from jenkins_proxy.route_options.option import Kind
 from jenkins_proxy.route_options.table import OPTIONS, check_domain
@@ -76,6 +76,7 @@ def words(
                     problems.gather(functools.partial(_positional, parser, positional[key], value)) or "",
                 )
             )
+    _check_addresses(values, problems)
     if "path" in options:
         _check_route(values, problems)
     elif isinstance(values.get("service"), str) and values["service"]:
@@ -141,6 +142,15 @@ def _check(parser: argparse.ArgumentParser, action: argparse.Action, key: str, t
         raise UsageError(f"{key}: {error.message}") from error
 
 
+def _check_addresses(values: Mapping[str, Any], problems: Problems) -> None:
+    """Gather which addresses are none, by the keys that give them."""
+    for spec in settings.SETTINGS:
+        key = camel(spec.argument)
+        if spec.url and key and _given(values.get(key)):
+            setting = settings.Setting(str(values[key]), key)
+            problems.gather(functools.partial(settings.checked, spec, setting))
+
+
 def _check_route(values: Mapping[str, Any], problems: Problems) -> None:
     """Gather what a route's grammar has against the values, which otherwise shows only once all others are good."""
     path_type = values.get("pathType")
@@ -166,4 +176,10 @@ def _check_route(values: Mapping[str, Any], problems: Problems) -> None:
 def _text(key: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise UsageError(f"{key} takes text or a number, not {value!r}")
+    try:
+        impossible = b"\0" in str(value).encode()
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise UsageError(f"{key}: {str(value)[:80]!r} holds a character that no argument can hold")
     return str(value)

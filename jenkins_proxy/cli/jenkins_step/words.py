@@ -71,13 +71,13 @@ def translate(text: str, known: Mapping[str, Key]) -> str:
     """
     words, at, pair = "", 0, False
     for match in _WORDS.finditer(text):
-        between = text[at : match.start()]
+        between = text[at : match.start()].removeprefix(":" if words.endswith(":") and pair else "")
         key = known.get(match["option"]) if match["option"] else None
         # Two options in a row are two pairs.
         words += ", " if pair and key and between == " " else between
         words += _pair(key, match["value"] or "") if key else match.group()
         at, pair = match.end(), key is not None
-    words += text[at:]
+    words += text[at:].removeprefix(":" if words.endswith(":") and pair else "")
     for pattern, ours in _VARIABLES.items():
         words = re.sub(pattern, ours, words)
     return words

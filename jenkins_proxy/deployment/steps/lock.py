@@ -23,6 +23,7 @@ from jenkins_proxy.deployment.steps import lock_holder
 from jenkins_proxy.deployment.timing import Timing
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.orchestrator.base import Place
+from jenkins_proxy.signals import undisturbed
 
 PREFIX = "jenkins-proxy/locks/"
 PROJECTS = "jenkins-proxy/project-locks/"
@@ -258,4 +259,6 @@ def hold(
             ) from held
         yield lock
     finally:
-        lock.release()
+        # A signal would leave it to the registry, which gives it up some seconds later.
+        with undisturbed():
+            lock.release()

@@ -9,7 +9,7 @@ from typing import Any
 
 from jenkins_proxy.deployment.context import Context
 from jenkins_proxy.deployment.outcome import Outcome, Users
-from jenkins_proxy.errors import ProbeFailed, ProxyError
+from jenkins_proxy.errors import ProbeFailed, ProxyError, Stopped
 
 _ID_BYTES = 8
 
@@ -93,7 +93,10 @@ def finish(counting: Counting | None, outcome: Outcome) -> Outcome:
     """
     if counting is None:
         return outcome
-    met = counting.stop()
+    try:
+        met = counting.stop()
+    except Stopped as error:
+        return outcome.stopped_late(error)
     outcome = dataclasses.replace(outcome, users=met)
     if outcome.error is None and outcome.candidate is None:  # what is held has met no user
         try:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from jenkins_proxy.errors import JenkinsServerError, Problems, UsageError
 from jenkins_proxy.seeding.apply import DECLARATIVE
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.needs import git_refs
+from jenkins_proxy.seeding.needs import git_refs, loaded
 from jenkins_proxy.seeding.needs.library import Library
 from jenkins_proxy.seeding.spec import Job, Scm, Template
 
@@ -28,13 +28,22 @@ _IDS = {
 """Each plugin's name on Jenkins' screens, and its ids."""
 
 
-def check(server: JenkinsServer, jobs: Sequence[Job], library: Library | None, label: str, seconds: float) -> list[str]:
+def check(
+    server: JenkinsServer,
+    jobs: Sequence[Job],
+    library: Library | None,
+    label: str,
+    seconds: float,
+    *,
+    scripts: Mapping[str, str] | None = None,
+) -> list[str]:
     """Look whether Jenkins can run the jobs.
 
     :param library: the library that is about to be registered; None where Jenkins' own settings are left alone.
     :param label: of the node that is about to be made; empty for none.
     :param seconds: time limit for the answer of the library's repository.
-    :return: what could not be checked, each in a line.
+    :param scripts: of the jobs, as they are written, by their paths: the libraries that they load are looked for.
+    :return: what could not be checked or may come yet, each in a line.
     :raises JenkinsServerError: for all that is missing.
     :raises UsageError: for a library without the version, and all else that is missing.
     """
@@ -51,8 +60,10 @@ def check(server: JenkinsServer, jobs: Sequence[Job], library: Library | None, l
     for plugin, users in missing:
         problems.keep(_no_plugin(server, plugin, users))
     for wanted, paths in _labels(jobs).items():
-        if wanted != label and not _has_label(server, wanted):
+        # The one that is about to be made may be part of an expression.
+        if not (label and label in wanted) and not _has_label(server, wanted):
             problems.keep(_no_label(server, wanted, paths))
+    unknown += loaded.check(server, scripts or {}, library.name if library else "")
     problems.raise_any()
     return unknown
 
@@ -91,13 +102,11 @@ def plugins(job: Job) -> list[str]:
 
 
 def _labels(jobs: Sequence[Job]) -> Mapping[str, list[str]]:
-    """The jobs of each label that is a name, and not an expression of several."""
+    """The jobs of each label, or expression of several: ``docker && big``."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if isinstance(job.source, Template) and not job.source.file:
-            agent = job.source.service.agent
-            if agent.replace("-", "").replace("_", "").replace(".", "").isalnum():
-                found.setdefault(agent, []).append(job.path)
+            found.setdefault(job.source.service.agent, []).append(job.path)
     return found
 
 

@@ -9,6 +9,10 @@ from jenkins_proxy.seeding import render
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
 from jenkins_proxy.seeding.plan import CHANGE, CREATE, KEEP, REFUSE
 
+_FIXED = "fixed"
+_STEP = "descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryStep"
+_CONFIGURATION = "descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryConfiguration"
+
 
 @dataclass(frozen=True)
 class Library:
@@ -18,12 +22,14 @@ class Library:
     :ivar version: the default one: a tag, a branch or a commit.
     :ivar remote: the address of its git repository.
     :ivar credentials: the id of the credentials that read it; empty leaves those of a library that is there.
+    :ivar named: whether jobs name the version, and do not take the default one.
     """
 
     name: str
     version: str
     remote: str
     credentials: str = ""
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,13 @@ class Registered:
         somebody to apply :func:`as_code`.
     :ivar changes: for ``~``, what differs: ``version 0.9.0 -> 1.0.0``.
     :ivar compared: False where this user sees no more of it than that it is there.
+    :ivar fixed: whether its settings let no job name another version than theirs, nor the same.
     """
 
     symbol: str
     changes: tuple[str, ...] = ()
     compared: bool = True
+    fixed: bool = False
 
     def line(self, library: Library) -> str:
         """The line of the plan."""
@@ -74,7 +82,7 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> Regis
             f"cannot register the library {library.name} in Jenkins at {server.url}: {symbol[:300]}",
             "it needs the plugins Pipeline: Groovy Libraries and Git",
         )
-    return Registered(symbol, tuple(lines))
+    return Registered(symbol, tuple(line for line in lines if line != _FIXED), fixed=_FIXED in lines)
 
 
 def visible(server: JenkinsServer, name: str) -> list[str]:
@@ -82,7 +90,7 @@ def visible(server: JenkinsServer, name: str) -> list[str]:
     try:
         answer = server.call(
             "GET",
-            "descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryStep/autoCompleteIdentifier",
+            f"{_STEP}/autoCompleteIdentifier",
             params={"value": name},
             doing="look for libraries in",
         )

@@ -31,6 +31,17 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
 
     :raises JenkinsServerError: when Jenkins refuses, and for a node of that name that people made for something else.
     """
+    agent = look(server, label)
+    if agent.created and not dry_run:
+        make(server, label)
+    return agent
+
+
+def look(server: JenkinsServer, label: str) -> Agent:
+    """What has the label, or what has to be done for it. Jenkins counts a node's own name among its labels.
+
+    :raises JenkinsServerError: when Jenkins refuses, and for a node of that name that people made for something else.
+    """
     answer = server.call(
         "GET",
         f"label/{quote(label, safe='')}/api/json",
@@ -42,21 +53,26 @@ def ensure(server: JenkinsServer, label: str, *, dry_run: bool) -> Agent:
         names = ", ".join(node["nodeName"] or "the built-in node" for node in about["nodes"]) or "a cloud"
         offline = about["offline"] and not about["clouds"]
         return Agent(False, not offline, f"the label {label} is on {names}" + (", which is offline" if offline else ""))
+    page = f"{server.url}/computer/{quote(label, safe='')}/"
     if _exists(server, label):
         raise JenkinsServerError(
             f"Jenkins at {server.url} has a node {label}, without the label {label}",
-            f"give it the label under {server.url}/computer/{quote(label, safe='')}/configure, or give the label to "
-            "another node",
+            f"give it the label under {page}configure, or give the label to another node",
         )
-    if not dry_run:
-        try:
-            server.create_agent(label, HOME)
-        except JenkinsServerError:
-            # Another seed may have made it in this moment.
-            if not _exists(server, label):
-                raise
-    page = f"{server.url}/computer/{quote(label, safe='')}/"
     return Agent(True, False, f"connect an agent to the node {label}, with the command that {page} shows")
+
+
+def make(server: JenkinsServer, label: str) -> None:
+    """Make the node that :func:`look` would create.
+
+    :raises JenkinsServerError: when Jenkins refuses.
+    """
+    try:
+        server.create_agent(label, HOME)
+    except JenkinsServerError:
+        # Another seed may have made it in this moment.
+        if not _exists(server, label):
+            raise
 
 
 def _exists(server: JenkinsServer, name: str) -> bool:

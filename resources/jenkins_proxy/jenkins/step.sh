@@ -50,6 +50,16 @@ fail_unless_stopped() {
     fail "$1"
 }
 
+# For what has another jenkins-proxy than the library's. $1: what it is; $2: the version that it names; $3: what to say
+# where it names none.
+fail_mismatched() {
+    case $2 in
+        '' | *[!0-9A-Za-z.+-]*) fail_unless_stopped "$1 $3" ;;
+        *) fail_unless_stopped "$1 has jenkins-proxy $2, and this library is $version: \
+load @Library('jenkins-proxy@$2'), or give it jenkins-proxy $version" ;;
+    esac
+}
+
 # The version of jenkins-proxy that a Python has; nothing when it has none.
 version_of() {
     printed=$("$1" -m jenkins_proxy --version 2>/dev/null) || :
@@ -82,8 +92,9 @@ in_image() {
     # Otherwise docker run would use TLS for the agent's own engine, too.
     [ -z "${DOCKER_TLS_VERIFY:-}" ] || set -- "$@" --env "DOCKER_TLS_VERIFY=$DOCKER_TLS_VERIFY"
     unset DOCKER_TLS_VERIFY
-    found=$(docker --host "$engine" run "$@" -- "$image" -m jenkins_proxy --version) || found=nothing
-    [ "$found" = "$version" ] || fail_unless_stopped "image $image answers $found to python3 -m jenkins_proxy --version"
+    found=$(docker --host "$engine" run "$@" -- "$image" -m jenkins_proxy --version) || found=
+    [ "$found" = "$version" ] ||
+        fail_mismatched "image $image" "$found" 'answers nothing to python3 -m jenkins_proxy --version'
 
     socket=${engine#unix://}
     [ ! -S "$socket" ] || set -- "$@" --volume "$socket:$socket" --group-add "$(stat -c %g "$socket")"
@@ -147,8 +158,8 @@ except (OSError, ValueError) as error:
     print(error)
 ' "$source" "$file" "$checksum") || problem="$python cannot look at it"
     [ -z "$problem" ] || fail "$source: $problem"
-    found=$("$python" -I -S "$file" --version) || found=nothing
-    [ "$found" = "$version" ] || fail_unless_stopped "$source is jenkins-proxy $found"
+    found=$("$python" -I -S "$file" --version) || found=
+    [ "$found" = "$version" ] || fail_mismatched "$source" "$found" 'is no jenkins-proxy'
     start "$file" "$python" -I -S -u -X utf8 "$file"
 }
 
@@ -167,8 +178,8 @@ create_venv() {
         set -- "$@" -- "$spec"
     fi
     "$@" >&2 || fail_unless_stopped "pip could not install $spec"
-    found=$("$fresh/venv/bin/python" -m jenkins_proxy --version) || found=nothing
-    [ "$found" = "$version" ] || fail "$spec is jenkins-proxy $found"
+    found=$("$fresh/venv/bin/python" -m jenkins_proxy --version) || found=
+    [ "$found" = "$version" ] || fail_mismatched "$spec" "$found" 'is no jenkins-proxy'
     # After an upgrade of Python an old venv may no longer start: move it away.
     [ ! -e "$venv" ] || has_jenkins_proxy "$venv/bin/python" || mv "$venv" "$fresh/broken"
     # Not mv: it would move into a venv that another build has put there meanwhile.

@@ -101,6 +101,8 @@ def test_arguments_win(parse):
         ({"probePath": {"a": 1}}, "probePath takes text or a number"),
         ({"file": [["a.yml"]]}, "file takes text or a number"),
         ({"service": ["a", "b"]}, "service takes text or a number"),
+        ({"file": ["a.yml", "b\0"]}, r"file: 'b\\x00' holds a character that no argument can hold"),
+        ({"file": "\ud800"}, r"file: '\\ud800' holds a character that no argument can hold"),
     ],
 )
 def test_values_that_are_wrong(parse, values, message):
@@ -129,6 +131,17 @@ def test_what_is_known_is_told(parse):
             ["timeout: '0' is not a number of seconds above 0", "service "],
         ),
         ("deploy", {}, []),
+        (
+            "deploy",
+            {"proxy": "127.0.0.1:99999", "consul": "ftp://x", "entry": "x y", "scale": "x"},
+            [
+                "scale: ",
+                "consul: 'ftp://x' is not an http:// or https:// address",
+                "proxy: 'http://127.0.0.1:99999' is not",
+                "entry: 'http://x y' is not",
+            ],
+        ),
+        ("deploy", {"proxy": "127.0.0.1:8081", "consul": "https://c", "entry": "http://[fd00::1]"}, []),
     ],
 )
 def test_positional_values_are_checked_as_well(name: str, values: dict, problems: list[str]) -> None:

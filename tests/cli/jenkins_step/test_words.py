@@ -24,6 +24,9 @@ from jenkins_proxy.cli.jenkins_step import words as step_words
         ("deploy --hold leaves candidates", "deployWithProxy hold: true leaves candidates"),
         ("raise --timeout, or lower --settle", "raise timeout:, or lower settle:"),
         ("more failed than --max-errors 0 allows", "more failed than maxErrors: 0 allows"),
+        ("--consul: 'ftp://x' is not an address", "consul: 'ftp://x' is not an address"),
+        ("give it with -f: relative", "give it with file: relative"),
+        ("add --allow-empty: it is meant", "add allowEmpty: true: it is meant"),
         ("--report r.json: cannot be written", "report: r.json: cannot be written"),
         (
             "set JENKINS_PROXY_TOKEN to the token that the daemon was started with",

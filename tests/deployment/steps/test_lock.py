@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jenkins_proxy import signals
 from jenkins_proxy.clients.consul.client import Consul
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.steps import lock
@@ -99,6 +100,26 @@ def test_a_second_one_waits_if_told_to(registry, service, holder, capsys):
         assert holder.wait(10) == 0
 
     assert f"waiting for another deploy of {service}" in capsys.readouterr().err
+
+
+class Signalling(Consul):
+    """Its user is told to stop while a lock is released."""
+
+    def kv_delete(self, key, **more):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().kv_delete(key, **more)
+
+
+def test_a_signal_does_not_leave_it_to_the_registry_to_give_it_up(consul_url, registry, service):
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+    signals.raise_stopped()
+    try:
+        with Signalling(consul_url) as told, hold(told, service):
+            assert registry.kv_get(lock.PREFIX + service)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    assert registry.kv_get(lock.PREFIX + service) is None
 
 
 def test_services_do_not_hinder_each_other(consul_url, registry, service):

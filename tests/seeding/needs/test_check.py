@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jenkins_proxy.errors import JenkinsServerError, UsageError
-from jenkins_proxy.seeding.needs import check, git_refs
+from jenkins_proxy.seeding.needs import check, git_refs, loaded
 from jenkins_proxy.seeding.needs.git_refs import Refs
 from jenkins_proxy.seeding.needs.library import Library
 from jenkins_proxy.seeding.spec import Git, Job, Scm, Service, Template
@@ -150,8 +150,70 @@ def test_what_this_user_may_not_see_is_not_missing(fake, answer) -> None:
     assert said.startswith("whether the library has a version 1.0.0 could not be checked from here: ")
 
 
-def test_the_label_of_a_node_that_is_about_to_be_made_and_expressions_are_not_asked_for(fake, answer) -> None:
+def test_the_label_of_a_node_that_is_about_to_be_made_is_not_asked_for(fake, answer) -> None:
     fake.fault("GET", PLUGINS, installed(answer, *ALL))
     jobs = [Job("x", DEPLOY), Job("y", Template("deploy", Service("b", agent="docker && big"), {}))]
     assert check.check(fake.connect(), jobs, None, "docker", 30) == []
     assert [path for _, path in fake.requests if path.startswith("/label")] == []
+
+
+def test_an_expression_of_labels_that_no_node_fits_is_told(fake, answer) -> None:
+    fake.fault("GET", PLUGINS, installed(answer, *ALL))
+    fake.fault("GET", "/label/docker%20%26%26%20big/api/json", label(answer))
+    jobs = [Job("y", Template("deploy", Service("b", agent="docker && big"), {}))]
+    with pytest.raises(JenkinsServerError, match="no node and no cloud with the label docker && big, which y runs on"):
+        check.check(fake.connect(), jobs, None, "", 30)
+
+
+LIBS = "descriptorByName/org.jenkinsci.plugins.workflow.libs"
+SUGGEST, VERSION = f"{LIBS}.LibraryStep/autoCompleteIdentifier", f"{LIBS}.LibraryConfiguration/checkDefaultVersion"
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("@Library('jp@1.0.0') _", [("jp", "1.0.0")]),
+        ('@Library("jp")\nimport x', [("jp", "")]),
+        ("@Library(['jp@main', 'b@2']) _", [("jp", "main")]),
+        ("@Library(value = 'jp@1', changelog = false) _", [("jp", "1")]),
+        ('@Library("jp@${x}") _', []),
+        ("library 'jp@1'", []),
+    ],
+)
+def test_the_libraries_that_a_script_loads(script: str, found: list) -> None:
+    assert loaded.libraries(script) == found
+
+
+def suggested(answer, *names: str):
+    return answer(200, json.dumps({"suggestions": [{"name": name} for name in names]}).encode())
+
+
+NO_VERSION = "the library jp in Jenkins has no version 1.0.0, which team/x loads: builds will end with"
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        # For everybody; in the folder; for nobody where the folder is still to be made; where that is not to be seen.
+        ({"": ["jp", "jp-old"]}, [NO_VERSION]),
+        ({"": ["jp-old"], "job/team/": ["jp"]}, [NO_VERSION]),
+        ({"": ["jp-old"], "job/team/": None}, ["Jenkins has no library jp, which team/x loads: register it"]),
+        ({"": None}, []),
+    ],
+)
+def test_a_library_that_builds_will_not_find(fake, answer, there: dict, said: list) -> None:
+    for folder, names in there.items():
+        fake.fault("GET", f"/{folder}{SUGGEST}", answer(404) if names is None else suggested(answer, *names))
+    folder = "job/team/" if there.get("job/team/") else ""
+    reason = b'<div class="warning">Revision seems invalid:<br>ERROR: Could not resolve 1.0.0<br></div>'
+    fake.fault("POST", f"/{folder}{VERSION}", answer(200, reason))
+    scripts = {"team/x": "@Library('jp@1.0.0') _", "y": "@Library('ours@1') _"}
+    found = loaded.check(fake.connect(), scripts, "ours")
+    assert [line[: len(begin)] for line, begin in zip(found, said, strict=True)] == said
+
+
+@pytest.mark.parametrize("reply", ['<div class="ok">Currently maps to revision: 39d4</div>', "Connection refused", ""])
+def test_a_version_that_jenkins_finds_or_cannot_look_for_is_not_told(fake, answer, reply: str) -> None:
+    fake.fault("GET", f"/{SUGGEST}", suggested(answer, "jp"))
+    fake.fault("POST", f"/{VERSION}", answer(200, reply.encode()) if reply else answer(silent=True))
+    assert loaded.check(fake.connect(), {"x": "@Library('jp@1.0.0') _"}, "") == []

@@ -102,6 +102,12 @@ def test_the_library_is_registered_by_a_script(fake, answer, printed: str, line:
     assert "if (false ||" in script
 
 
+def test_a_library_whose_version_no_job_may_name(fake, answer) -> None:
+    fake.fault("POST", "/scriptText", answer(200, b"~\nversion 0.9.0 -> 1.0.0\nfixed\n"))
+    outcome = library.register(fake.connect(), OURS, dry_run=False)
+    assert (outcome.changes, outcome.fixed) == (("version 0.9.0 -> 1.0.0",), True)
+
+
 def test_a_library_that_is_read_in_another_manner_is_not_replaced(fake, answer) -> None:
     fake.fault("POST", "/scriptText", answer(200, b"!\nGitHubSCMSource from https://github.com/o/r.git\n"))
     with pytest.raises(JenkinsServerError) as caught:

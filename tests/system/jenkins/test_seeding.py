@@ -17,7 +17,7 @@ from jenkins_proxy.errors import JenkinsServerError, UsageError
 from jenkins_proxy.seeding.build import follow, start
 from jenkins_proxy.seeding.items import FOLDER, JOB
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused
-from jenkins_proxy.seeding.needs import library, node
+from jenkins_proxy.seeding.needs import library, loaded, node
 from jenkins_proxy.seeding.needs.library import Library
 
 pytestmark = pytest.mark.usefixtures("jenkins_stays")
@@ -220,6 +220,8 @@ def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str, tmp_p
             ours.retriever.scm.traits = [new jenkins.plugins.git.traits.BranchDiscoveryTrait()]
             synchronized (all) {{ all.libraries = all.libraries }}""")
         changed = library.register(jenkins, Library(name, "v2", remotes[1]), dry_run=False)
+        scripts = {version: f"@Library('{name}@{version}') _" for version in ("v2", "main", "v3")}
+        said = loaded.check(jenkins, {**scripts, f"{name}/x": f"@Library('no-{name}@1') _"}, "")
         kept = jenkins.run_script(f"""{_LIBRARIES}.get().libraries.find {{ it.name == '{name}' }}.with {{
             print([defaultVersion, implicit, includeInChangesets, retriever.scm.remote, retriever.scm.credentialsId,
                    retriever.scm.traits.size()]) }}""")
@@ -232,6 +234,10 @@ def test_the_library_is_registered_once(jenkins: JenkinsServer, name: str, tmp_p
         f"repository {remotes[0]} -> {remotes[1]}",
     )
     assert kept.startswith(f"[v2, true, false, {remotes[1]}, reg, 1]")
+    assert [line.partition(":")[0] for line in said] == [
+        f"the library {name} in Jenkins has no version v3, which v3 loads",
+        f"Jenkins has no library no-{name}, which {name}/x loads",
+    ]
 
 
 def test_a_library_that_is_there_is_seen_by_who_may_read_jobs(jenkins: JenkinsServer, name: str) -> None:
@@ -254,12 +260,14 @@ def test_what_jobs_need_is_looked_up_before_anything_is_written(
         subprocess.run(["git", "-C", str(remote), *words.split()], check=True)
     text = (
         f"seed: {name}\nlibrary: {name}@1.0.0\n"
-        f"services: [{{name: s, folder: {name}, agent: {name}, jobs: [{{template: deploy}}]}}]\n"
+        f"services: [{{name: s, folder: {name}, agent: {name}, jobs: [{{template: deploy}}]}},\n"
+        f"  {{name: t, folder: {name}, agent: 'docker && {name}', jobs: [{{template: deploy}}]}}]\n"
     )
     code, shown, _ = seed("--library", f"file://{remote}", text=text)
     assert code == 2
     assert f"the library {name} has no version 1.0.0 in file://{remote}, which has main" in shown
     assert f"has no node and no cloud with the label {name}, which {name}/deploy-s runs on" in shown
+    assert f"has no node and no cloud with the label docker && {name}, which {name}/deploy-t runs on" in shown
     assert not [one for one in jenkins.listing() if one.path.startswith(name)]
     assert library.visible(jenkins, name) == []
 

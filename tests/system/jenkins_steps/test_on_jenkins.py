@@ -101,6 +101,25 @@ def test_parallel_branches_in_one_workspace(any_job, services):
     assert done.value("WORKSPACE") == "[]", "reports are in the build, not in the workspace"
 
 
+def test_branches_that_end_at_the_same_moment_each_have_their_entry(job, tmp_path: Path):
+    stand_in = tmp_path / "python"
+    stand_in.write_text("""#!/bin/sh
+[ "$3" != --version ] || { echo 1.0.0; exit; }
+printf 'exit=0\\ndescription=%s: not routed\\n' "$JENKINS_PROXY_SERVICE"
+""")
+    stand_in.chmod(0o755)
+    done = job.build(f"""node {{
+        def branches = [:]
+        for (int each = 0; each < 10; each++) {{
+            String service = "s${{each}}"
+            branches[service] = {{ removeFromProxy(service: service, python: '{stand_in}', archive: false) }}
+        }}
+        parallel branches
+    }}""")
+    assert done.result == "SUCCESS", "\n".join(done.lines)
+    assert sorted(done.about["description"].split("; ")) == [f"s{each}: not routed" for each in range(10)]
+
+
 def test_credentials_reach_the_command_and_nobody_else(any_job, folder: str, secret: str, tmp_path: Path):
     """Into the environment of a stand-in for Python, which says too much, and from there nowhere."""
     seen = tmp_path / "environment"
@@ -148,6 +167,10 @@ WRONG = {
     ),
     "undeployWithProxy(service: 'books-ms', volumes: 'null', projet: 'x')": (
         "undeployWithProxy: unknown parameter(s) projet (known: "
+    ),
+    "removeFromProxy(service: 'a,b'.split(','))": "removeFromProxy: service takes a text, not [a, b]",
+    "deployWithProxy(service: 'books-ms', path: '/', dryRun: { true })": (
+        "deployWithProxy: dryRun takes true or false, not a closure"
     ),
     "removeFromProxy(service: 'books-ms')": (
         "removeFromProxy needs an agent: call it inside node { } or in a stage with an agent"

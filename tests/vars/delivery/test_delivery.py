@@ -189,7 +189,10 @@ def test_a_spec_that_looks_like_an_option_is_none(agent):
 
 def test_pip_finds_another_version(agent, small_wheel, tmp_path: Path):
     other = small_wheel(tmp_path, "9.9.9")
-    assert agent.run(JENKINS_PROXY_PIP_SPEC=str(other)).refused == f"{other} is jenkins-proxy 9.9.9"
+    assert agent.run(JENKINS_PROXY_PIP_SPEC=str(other)).refused == (
+        f"{other} has jenkins-proxy 9.9.9, and this library is {__version__}: load @Library('jenkins-proxy@9.9.9'), "
+        f"or give it jenkins-proxy {__version__}"
+    )
     assert [path.name for path in agent.cache.iterdir()] == [f"{__version__}.lock"]
 
 

@@ -107,7 +107,10 @@ def test_an_image_without_jenkins_proxy(agent, image: str, docker: str):
     agent.python("exit 1")
     (agent.programs / "docker").symlink_to(docker)
     done = agent.run(JENKINS_PROXY_IMAGE=image, JENKINS_PROXY_VERSION="9.9.9")
-    assert f"reason=image {image} answers {__version__} to python3 -m jenkins_proxy --version; " in done.stdout
+    assert (
+        f"reason=image {image} has jenkins-proxy {__version__}, and this library is 9.9.9: load "
+        f"@Library('jenkins-proxy@{__version__}'), or give it jenkins-proxy 9.9.9; " in done.stdout
+    )
 
 
 def test_no_such_image(agent, docker: str):

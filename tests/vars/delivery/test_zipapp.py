@@ -146,7 +146,8 @@ def test_what_comes_by_the_network_is_fetched_once(agent, served, tmp_path: Path
         ("{file}#sha256=00", "{file}: its checksum is {checksum}"),
         ("{url}/none.pyz#sha256=00", "{url}/none.pyz: HTTP Error 404: File not found"),
         ("none.pyz", "none.pyz: [Errno 2] No such file or directory: '{workspace}/none.pyz'"),
-        ("{other}", "{other} is jenkins-proxy 9.9.9"),
+        ("{other}", "{other} has jenkins-proxy 9.9.9, and this library is {version}: load "
+         "@Library('jenkins-proxy@9.9.9'), or give it jenkins-proxy {version}"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trusted_or_had_is_refused(agent, served, tmp_path: Path, spec: str, reason: str) -> None:
@@ -156,6 +157,7 @@ def test_what_cannot_be_trusted_or_had_is_refused(agent, served, tmp_path: Path,
         "checksum": small(tmp_path / "jp.pyz"),
         "other": tmp_path / "other.pyz",
         "workspace": agent.workspace,
+        "version": __version__,
     }
     small(tmp_path / "other.pyz", "9.9.9")
     assert agent.run(JENKINS_PROXY_PIP_SPEC=spec.format(**words)).refused == reason.format(**words)
