@@ -192,7 +192,7 @@ class _Wait:
             if match.unexpected:
                 console.warning(
                     f"{match.container.name} is registered at {match.instances[0].address}, an address "
-                    f"other than expected ({few(match.container.node_addresses)}): taken by its ID"
+                    f"other than expected ({few(match.container.node_addresses) or 'none'}): taken by its ID"
                 )
         theirs = {neighbour.instance for neighbour in others}
         for instance in (stale for stale in found.stale if stale not in theirs):
