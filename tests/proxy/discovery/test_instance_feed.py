@@ -1,0 +1,91 @@
+"""What becomes of reports of a registry that is back, and may tell what was long ago before it tells what is."""
+
+from __future__ import annotations
+
+import pytest
+
+from jenkins_proxy.aio import TaskGroup
+from jenkins_proxy.model import Address, Instance, Route
+from jenkins_proxy.proxy.discovery.blocking_query import Reachability
+from jenkins_proxy.proxy.discovery.instance_feed import InstanceFeed
+from jenkins_proxy.proxy.events import EventBus
+from jenkins_proxy.proxy.haproxy.backend import Backend, ServerState
+from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
+from jenkins_proxy.proxy.reconcile.instances import Reading
+from jenkins_proxy.proxy.route_store import StoredRoute, StoredRoutes
+from jenkins_proxy.proxy.timing import Timing
+
+BOOKS = Route("books", ("/books",))
+
+
+class Readiness:
+    """A gate before which whoever is new waits."""
+
+    def __init__(self, desired: DesiredState) -> None:
+        self._desired = desired
+
+    def check(self, name, before, instances, _notified_at) -> None:
+        known = {one.address for one in before} - self._desired.instances.not_ready(name).keys()
+        new = {one.address: 1.0 for one in instances if one.address not in known}
+        self._desired.instances.set_not_ready(name, new)
+
+
+class Loop:
+    def enqueue(self, _services, _notified_at=0.0) -> None: ...
+
+
+def instances(ports: str) -> tuple[Instance, ...]:
+    return tuple(Instance("books", port, Address("10.0.0.1", int(port))) for port in ports)
+
+
+@pytest.fixture
+async def feed():
+    """``feed(drained, reports)`` is what serves after each report, where 1 and 2 served before."""
+    failures: list[BaseException] = []
+    tasks = TaskGroup(lambda _name, error: failures.append(error))
+
+    def report(drained: str, reports: list[str], grace: float) -> list[str]:
+        drains = {"books": {Address("10.0.0.1", int(port)): port for port in drained}}
+        desired = DesiredState(StoredRoutes({"books": StoredRoute(BOOKS, 1)}, 1), drains, {})
+        desired.instances.take("books", instances("12"))
+        backend = Backend.serving(BOOKS, [one.address for one in instances("12") if one.id not in drained])
+        made = InstanceFeed(
+            desired,
+            Loop(),
+            store=None,
+            reachability=Reachability(EventBus()),
+            readiness=Readiness(desired),
+            resolver=None,
+            tasks=tasks,
+            timing=Timing(empty_grace=grace),
+        )
+        served = []
+        for ports in reports:
+            made.on_report("books", Reading(instances(ports)), 1.0)
+            backend = desired.backends(["books"], {"books": backend})["books"]
+            serving = backend.addresses(ServerState.SERVING)
+            served.append("".join(sorted(str(address.port) for address in serving)))
+        return served
+
+    yield report
+    await tasks.cancel_all()
+    assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("drained", "reports", "served"),
+    [
+        pytest.param("", ["1"], ["1"], id="one-is-gone"),
+        pytest.param("", [""], ["12"], id="none-is-there-yet"),
+        pytest.param("", ["34"], ["12"], id="all-are-others"),
+        pytest.param("", ["34", "345"], ["12", "12"], id="and-those-are-not-ready"),
+        pytest.param("", ["34", "312"], ["12", "12"], id="and-then-it-tells-what-is"),
+        pytest.param("1", ["13"], ["2"], id="of-before-there-is-one-that-is-drained"),
+    ],
+)
+async def test_while_a_registry_comes_back_somebody_serves(feed, drained, reports, served):
+    assert feed(drained, reports, 600.0) == served
+
+
+async def test_later_what_it_tells_is_believed(feed):
+    assert feed("", ["34"], 0.0) == [""]
