@@ -14,6 +14,8 @@ class Timing:
     :ivar first_instance_query: the same for a caller who waits for a first instance.
     :ivar registry_retry_min: the first pause after the registry did not answer; each next one is twice as long, up to
         ``registry_retry_max``.
+    :ivar catch_up: for the queries that failed meanwhile to be answered once the registry is back, before what it tells
+        is served.
     :ivar restart_min: the first pause before a part of the daemon that died is started again; each next one is twice as
         long, up to ``restart_max``, which is also for how long it has to run to count as running.
     :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
@@ -52,6 +54,7 @@ class Timing:
     first_instance_query: float = 60.0
     registry_retry_min: float = 0.1
     registry_retry_max: float = 2.0
+    catch_up: float = 2.0
     restart_min: float = 0.1
     restart_max: float = 10.0
     empty_grace: float = 60.0
