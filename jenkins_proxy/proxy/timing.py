@@ -19,6 +19,7 @@ class Timing:
     :ivar restart_min: the first pause before a part of the daemon that died is started again; each next one is twice as
         long, up to ``restart_max``, which is also for how long it has to run to count as running.
     :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
+    :ivar doubt_poll: meanwhile, between two looks at whether a report that was not believed can be.
     :ivar dns_refresh: between two look-ups of the host names in use.
     :ivar dns_timeout: of one look-up.
     :ivar ready_answer: for a new instance to answer one request of its route's check.
@@ -58,6 +59,7 @@ class Timing:
     restart_min: float = 0.1
     restart_max: float = 10.0
     empty_grace: float = 60.0
+    doubt_poll: float = 0.1
     dns_refresh: float = 30.0
     dns_timeout: float = 5.0
     ready_answer: float = 5.0

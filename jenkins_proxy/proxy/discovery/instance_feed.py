@@ -25,7 +25,8 @@ class InstanceFeed:
     """What becomes of each report of a service's instances.
 
     A registry that was started again is empty until the agents have registered everything once more: for a while after
-    that "no instances" is not believed, nor "candidates alone" or "all are others", and what served before goes on.
+    that "no instances" is not believed, nor "candidates alone", nor "all are others" until one of these has answered,
+    and what served before goes on.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class InstanceFeed:
         self._resolver = resolver
         self._tasks = tasks
         self._empty_grace = timing.empty_grace
+        self._poll = timing.doubt_poll
         self._began = time.monotonic()
         self._doubted: dict[str, Reading] = {}
 
@@ -115,10 +117,12 @@ class InstanceFeed:
         return bool(instances)
 
     async def _take_later(self, registry_name: str) -> None:
-        while self._grace_left() > 0:  # noqa: ASYNC110 - it is time that passes, no event
-            await asyncio.sleep(self._grace_left())
-        if registry_name in self._doubted:
-            self._take(registry_name, self._doubted[registry_name])
+        while (reading := self._doubted.get(registry_name)) and self._grace_left() > 0:
+            if self._believable(registry_name, reading.instances):
+                break
+            await asyncio.sleep(min(self._grace_left(), self._poll))
+        if reading:
+            self._take(registry_name, reading)
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):

@@ -38,37 +38,41 @@ def instances(ports: str) -> tuple[Instance, ...]:
     return tuple(Instance("books", port, Address("10.0.0.1", int(port))) for port in ports)
 
 
-@pytest.fixture
-async def feed():
-    """``feed(drained, reports)`` is what serves after each report, where 1 and 2 served before."""
-    failures: list[BaseException] = []
-    tasks = TaskGroup(lambda _name, error: failures.append(error))
+class Proxy:
+    """What users meet of ``books`` after each report, where 1 and 2 served before."""
 
-    def report(drained: str, reports: list[str], grace: float) -> list[str]:
+    def __init__(self, tasks: TaskGroup, timing: Timing, drained: str = "") -> None:
         drains = {"books": {Address("10.0.0.1", int(port)): port for port in drained}}
-        desired = DesiredState(StoredRoutes({"books": StoredRoute(BOOKS, 1)}, 1), drains, {})
-        desired.instances.take("books", instances("12"))
-        backend = Backend.serving(BOOKS, [one.address for one in instances("12") if one.id not in drained])
-        made = InstanceFeed(
-            desired,
+        self.desired = DesiredState(StoredRoutes({"books": StoredRoute(BOOKS, 1)}, 1), drains, {})
+        self.desired.instances.take("books", instances("12"))
+        self._backend = Backend.serving(BOOKS, [one.address for one in instances("12") if one.id not in drained])
+        self._feed = InstanceFeed(
+            self.desired,
             Loop(),
             store=None,
             reachability=Reachability(EventBus()),
-            readiness=Readiness(desired),
+            readiness=Readiness(self.desired),
             resolver=None,
             tasks=tasks,
-            timing=Timing(empty_grace=grace),
+            timing=timing,
         )
-        served = []
-        for ports in reports:
-            made.on_report("books", Reading(instances(ports)), 1.0)
-            backend = desired.backends(["books"], {"books": backend})["books"]
-            serving = backend.addresses(ServerState.SERVING)
-            served.append("".join(sorted(str(address.port) for address in serving)))
-        return served
 
-    yield report
-    await tasks.cancel_all()
+    def report(self, ports: str) -> str:
+        self._feed.on_report("books", Reading(instances(ports)), 1.0)
+        return self.served
+
+    @property
+    def served(self) -> str:
+        self._backend = self.desired.backends(["books"], {"books": self._backend})["books"]
+        return "".join(sorted(str(address.port) for address in self._backend.addresses(ServerState.SERVING)))
+
+
+@pytest.fixture
+async def tasks():
+    failures: list[BaseException] = []
+    made = TaskGroup(lambda _name, error: failures.append(error))
+    yield made
+    await made.cancel_all()
     assert failures == []
 
 
@@ -83,9 +87,17 @@ async def feed():
         pytest.param("1", ["13"], ["2"], id="of-before-there-is-one-that-is-drained"),
     ],
 )
-async def test_while_a_registry_comes_back_somebody_serves(feed, drained, reports, served):
-    assert feed(drained, reports, 600.0) == served
+async def test_while_a_registry_comes_back_somebody_serves(tasks, drained, reports, served):
+    proxy = Proxy(tasks, Timing(empty_grace=600.0, doubt_poll=600.0), drained)
+    assert [proxy.report(ports) for ports in reports] == served
 
 
-async def test_later_what_it_tells_is_believed(feed):
-    assert feed("", ["34"], 0.0) == [""]
+async def test_later_what_it_tells_is_believed(tasks):
+    assert Proxy(tasks, Timing(empty_grace=0.0)).report("34") == ""
+
+
+async def test_once_one_of_the_others_answers_they_are_believed(tasks, wait_until):
+    proxy = Proxy(tasks, Timing(empty_grace=600.0, doubt_poll=0.001))
+    assert proxy.report("34") == "12"
+    proxy.desired.instances.set_not_ready("books", {Address("10.0.0.1", 4): 1.0})
+    await wait_until(lambda: proxy.served == "3")
