@@ -47,6 +47,7 @@ class Timing:
     :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
     :ivar stream_heartbeat: between two comments in a quiet stream of events.
     :ivar stream_write: for the reader of a stream to take what it is sent.
+    :ivar api_idle: for a connection of the API between two calls; one that asks no more leaves its place to others.
     :ivar api_stop: for calls under way when the daemon stops; one that waits is not worth a stop that hangs.
     """
 
@@ -89,6 +90,7 @@ class Timing:
     traffic_max_age: float = 1.0
     stream_heartbeat: float = 15.0
     stream_write: float = 30.0
+    api_idle: float = 75.0
     api_stop: float = 5.0
 
 
