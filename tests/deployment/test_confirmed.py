@@ -12,10 +12,12 @@ from pathlib import Path
 import jenkins_proxy.deployment
 
 ROOM = Path(jenkins_proxy.deployment.__file__).parent
+ENGINE = {"up", "surge", "scale", "stop", "remove", "restore", "start_needs", "clone_standby", "remove_standby"}
+ENGINE |= {"remove_belongings"}
 # By whom it is asked of.
 CHANGES = {
-    "orchestrator": {"up", "surge", "scale", "stop", "remove", "restore", "start_needs", "clone_standby"}
-    | {"remove_standby"},
+    "orchestrator": ENGINE,
+    "base": ENGINE,
     "proxy": {"put_route", "remove_route", "hold", "promote", "demote", "end_hold", "drain", "resume"},
     "registry": {"deregister"},
 }
@@ -47,12 +49,20 @@ def changes(function: ast.FunctionDef) -> list[tuple[int, str]]:
 
 
 def unconfirmed(function: ast.FunctionDef) -> list[str]:
-    """What a function changes without a question before."""
+    """What a function changes without a question since the change before. Branches are read one after the other."""
     asked = [line for line, _, name in calls(function) if name in ASKS]
-    return [name for line, name in changes(function) if not any(before < line for before in asked)]
+    found, since = [], 0
+    for line, name in changes(function):
+        if not any(since < question < line for question in asked):
+            found.append(f"{name} in line {line}")
+        since = line
+    return found
 
 
 def test_whatever_changes_something_asks_before_for_the_lock():
     changing = {name: function for name, function in functions() if changes(function)}
     assert len(changing) > 20
-    assert {name: found for name, function in changing.items() if (found := unconfirmed(function))} == {}
+    found = {name: unconfirmed(function) for name, function in changing.items()}
+    # To stop a container and to remove it, side by side with others, is one change.
+    assert len(found.pop("steps/drain.py:retire")) == 1
+    assert {name: lines for name, lines in found.items() if lines} == {}
