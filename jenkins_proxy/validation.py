@@ -153,6 +153,17 @@ def _finite(text: str) -> float:
     return number if math.isfinite(number) else _no_number(text[:_SHOWN_LENGTH])
 
 
+def whole(text: str, most: int) -> int | None:
+    """A whole number from 0 to ``most`` in plain digits; None for any other text.
+
+    Python's own reader takes the digits of every script, signs, spaces and underscores, too.
+    """
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(most)):
+        return None
+    number = int(text)
+    return number if number <= most else None
+
+
 def check_flag(value: Any, parameter: str) -> None:
     """:raises UsageError: for anything but true and false."""
     if not isinstance(value, bool):

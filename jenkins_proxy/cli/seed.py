@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jenkins_proxy import validation
 from jenkins_proxy.cli.arguments import shared, values
 from jenkins_proxy.console import Console, json_wanted, print_json
 from jenkins_proxy.errors import JenkinsProxyError, Stopped, UsageError
@@ -241,14 +242,15 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
 
 
 def _connections(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
-    return int(text)
+    number = validation.whole(text, 100)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 1 to 100")
+    return number
 
 
 def _percent(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text) or float(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to 100")
     return float(text)
 
 

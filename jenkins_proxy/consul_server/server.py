@@ -94,6 +94,7 @@ class EmbeddedRegistry:
                 handler_cancellation=True,
                 # Consul takes a body as it comes, whatever its Content-Encoding.
                 auto_decompress=False,
+                keepalive_timeout=self._timing.idle_within,
                 shutdown_timeout=self._timing.stop_within,
             )
         except BaseException:

@@ -11,11 +11,14 @@ import math
 from dataclasses import dataclass
 
 from jenkins_proxy.deployment.context import AUTO, RECREATE, ROLLING, DeployOptions
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator.project import Service
 
 _STOP_FIRST = "stop-first"
 _UPDATE = "deploy.update_config"
 _REVERTED = "rollback"
+# What the options of the same meaning take.
+_MOST_SECONDS, _MOST_AT_ONCE = 999_999, 999_999
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ def complete(options: DeployOptions, target: Service, *, running: int, swarm: bo
     :param running: how many of the target's containers run: the first ones replace nothing.
     :param swarm: whether a Swarm replaces the containers: it follows ``deploy.update_config`` by itself.
     :param timeout: the command's usual time limit, in seconds.
+    :raises UsageError: for a time or a number that no deploy can take.
     """
+    _refuse_absurd(target)
     words: list[str] = []
     if not swarm and running:
         options = _order(_batches(options, target, words), target, words)
@@ -52,6 +57,20 @@ def complete(options: DeployOptions, target: Service, *, running: int, swarm: bo
     if not swarm and action not in ("", _REVERTED):
         words.append(f"{_UPDATE}.failure_action {action} is not followed: a deploy that fails is reverted")
     return Defaults(options, seconds, f"from the compose file: {', '.join(words)}" if words else "")
+
+
+def _refuse_absurd(target: Service) -> None:
+    update = target.update
+    for key, value, most in (
+        ("healthcheck.start_period", target.start_period, _MOST_SECONDS),
+        (f"{_UPDATE}.delay", update.delay or 0.0, _MOST_SECONDS),
+        (f"{_UPDATE}.parallelism", update.parallelism or 0, _MOST_AT_ONCE),
+    ):
+        if not 0 <= value <= most:
+            unit = "" if isinstance(value, int) else " s"
+            raise UsageError(
+                f"service {target.name}: {key} of {value:g}{unit} is not allowed: it must be from 0 to {most}{unit}"
+            )
 
 
 def _batches(options: DeployOptions, target: Service, words: list[str]) -> DeployOptions:

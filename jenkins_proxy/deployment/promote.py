@@ -237,6 +237,7 @@ class _OnCompose(_Promotion):
             orchestrator, done = self.ready.orchestrator, self.ready.project.needs([record.target])
             context.confirm()
             orchestrator.start_needs(record.after, done=done, deadline=context.deadline)
+            context.confirm()
             orchestrator.up(record.after, deadline=context.deadline)
         self.candidates.end(context)
 

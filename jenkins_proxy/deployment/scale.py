@@ -201,6 +201,7 @@ class _Scaling:
                     swarm_rolling.with_standby(self.context, self.orchestrator, self.target, self.route, self.running)
                 )
             if count > len(self.running) and isinstance(self.orchestrator, SurgeOrchestrator):
+                self.context.confirm()
                 self.orchestrator.start_needs([self.target], done=self.ready.project.services, deadline=deadline)
             self.context.confirm()
             # Also after a way down: compose agrees, and what had ended by itself is started again.

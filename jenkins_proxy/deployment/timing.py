@@ -17,7 +17,7 @@ class Timing:
 
     :ivar revert: for a revert. It has time of its own, as the command's may be what ran out.
     :ivar lead_back: for the revert's first call of the proxy, before the containers are looked after.
-    :ivar registry_back: within a revert, for a registry that does not answer.
+    :ivar registry_back: for a registry that does not answer, within a revert and about a lock that was lost.
     :ivar put_route: for one call of the proxy that changes a route.
     :ivar proxies: for every live proxy to serve a change; ``proxies_promoted`` where users are let in. Who has not by
         then is named, and the command goes on.

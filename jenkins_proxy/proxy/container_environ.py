@@ -12,7 +12,7 @@ from jenkins_proxy.route_options import docker_flow
 from jenkins_proxy.route_options.passwords import sha512_hash
 from jenkins_proxy.route_options.query import FALSE, TRUE, Query
 from jenkins_proxy.route_options.table import OPTIONS
-from jenkins_proxy.validation import NAME, check, not_allowed
+from jenkins_proxy.validation import NAME, check, not_allowed, whole
 
 SECRETS = Path("/run/secrets")
 HONOURED = {
@@ -133,7 +133,7 @@ def _binds(given: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         default = "80" if name == "DEFAULT_PORTS" and "BIND_PORTS" in given else ""
         for item in filter(None, given.get(name, default).split(",")):
             port, colon, kind = item.strip().partition(":")
-            if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536) or (colon and kind != "ssl"):
+            if not whole(port, 65535) or (colon and kind != "ssl"):
                 raise not_allowed(name, item, "a port, or a port and :ssl")
             (tls if colon else binds).append(f"*:{port}")
     return tuple(dict.fromkeys(binds)), tuple(dict.fromkeys(tls))

@@ -136,6 +136,7 @@ class Controller:
         :raises UsageError: when HAProxy is missing, too old, or cannot bind.
         """
         self._haproxy.on_death = self._loop.haproxy_died
+        self._haproxy.before_restart = self._applier.before_restart
         self._haproxy.on_worker = self._counter.on_worker
         await self._loop.start(output.version(self._haproxy.files.read()) + 1, self.service.probe_key)
         # Where the files could not be written, HAProxy has begun with those of before.

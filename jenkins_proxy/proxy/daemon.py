@@ -202,9 +202,10 @@ def _api(
 
 
 def _concerns_operator(record: logging.LogRecord) -> bool:
-    """Whether a record of aiohttp's is about the daemon. A malformed request is about its sender, who got a 400; and
-    any sender could fill the log with them."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
+    """Whether a record of aiohttp's is about the daemon. A malformed request is about its sender, who got a 400, and so
+    is one who does not wait for the answer; and any sender could fill the log with them."""
+    of_the_sender = HttpProcessingError | web.RequestPayloadError | ConnectionError
+    return not (record.exc_info and isinstance(record.exc_info[1], of_the_sender))
 
 
 @contextlib.asynccontextmanager

@@ -189,11 +189,10 @@ class RouteStore:
         """Say what this proxy serves. :return: False when the session is gone."""
         return await self._registry.kv_put(PROXIES + name, to_json(state), acquire=session)
 
-    async def end_session_of(self, name: str) -> None:
-        """End the session that holds a proxy's key, if one does."""
+    async def session_of(self, name: str) -> str:
+        """The session that holds a proxy's key; empty where none does."""
         pair = await self._registry.kv_get(PROXIES + name)
-        if pair and pair.session:
-            await self._registry.session_destroy(pair.session)
+        return pair.session if pair else ""
 
     async def _change(self, key: str, changed: Callable[[KvPair | None], bytes | None]) -> KvPair | None:
         for _ in range(_ATTEMPTS):

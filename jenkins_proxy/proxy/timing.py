@@ -14,9 +14,12 @@ class Timing:
     :ivar first_instance_query: the same for a caller who waits for a first instance.
     :ivar registry_retry_min: the first pause after the registry did not answer; each next one is twice as long, up to
         ``registry_retry_max``.
+    :ivar catch_up: for the queries that failed meanwhile to be answered once the registry is back, before what it tells
+        is served.
     :ivar restart_min: the first pause before a part of the daemon that died is started again; each next one is twice as
         long, up to ``restart_max``, which is also for how long it has to run to count as running.
     :ivar empty_grace: after a start, or after the registry came back, how long "no instances" is not believed.
+    :ivar doubt_poll: meanwhile, between two looks at whether a report that was not believed can be.
     :ivar dns_refresh: between two look-ups of the host names in use.
     :ivar dns_timeout: of one look-up.
     :ivar ready_answer: for a new instance to answer one request of its route's check.
@@ -44,6 +47,7 @@ class Timing:
     :ivar traffic_max_age: how old HAProxy's counters may be when they are shown.
     :ivar stream_heartbeat: between two comments in a quiet stream of events.
     :ivar stream_write: for the reader of a stream to take what it is sent.
+    :ivar api_idle: for a connection of the API between two calls; one that asks no more leaves its place to others.
     :ivar api_stop: for calls under way when the daemon stops; one that waits is not worth a stop that hangs.
     """
 
@@ -52,9 +56,11 @@ class Timing:
     first_instance_query: float = 60.0
     registry_retry_min: float = 0.1
     registry_retry_max: float = 2.0
+    catch_up: float = 2.0
     restart_min: float = 0.1
     restart_max: float = 10.0
     empty_grace: float = 60.0
+    doubt_poll: float = 0.1
     dns_refresh: float = 30.0
     dns_timeout: float = 5.0
     ready_answer: float = 5.0
@@ -84,6 +90,7 @@ class Timing:
     traffic_max_age: float = 1.0
     stream_heartbeat: float = 15.0
     stream_write: float = 30.0
+    api_idle: float = 75.0
     api_stop: float = 5.0
 
 

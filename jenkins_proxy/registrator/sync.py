@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jenkins_proxy import validation
 from jenkins_proxy.clients.consul.async_client import AsyncConsul
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
@@ -253,8 +254,9 @@ def _stops(number: int, running: _Running) -> bool:
 
 def signal_number(text: str) -> int:
     """A container's stop signal, as a Dockerfile may write it: ``SIGQUIT``, ``QUIT``, ``3``; 0 for none."""
-    if text.isdecimal():
-        return int(text)
+    number = validation.whole(text, signal.NSIG)
+    if number is not None:
+        return number
     name = text.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     return signal.Signals[name].value if name in signal.Signals.__members__ else 0

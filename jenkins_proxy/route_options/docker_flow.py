@@ -122,7 +122,7 @@ def destinations(query: Query) -> tuple[int, ...]:
 def unindexed(name: str) -> str:
     """A parameter without its index: ``servicePath`` for ``servicePath.1``."""
     stem, dot, index = name.rpartition(".")
-    return stem if dot and index.isdecimal() and 1 <= int(index) <= MAX_DESTINATIONS else name
+    return stem if dot and validation.whole(index, MAX_DESTINATIONS) else name
 
 
 def _refuse(query: Query) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from jenkins_proxy.consul_server.server import EmbeddedRegistry, Owner
+from jenkins_proxy.consul_server.state.state_store import Timing
 
 PAGE = "Mozilla/5.0 (X11; Linux x86_64)"
 
@@ -180,3 +181,11 @@ async def test_beyond_loopback_any_name_may_be_ours():
             async with client.put("/v1/kv/key", headers={"Host": "registry.example.com", **page}) as answer:
                 assert answer.status == status
     await registry.stop()
+
+
+def test_a_connection_that_asks_no_more_is_closed(embed):
+    registry = embed(timing=Timing(idle_within=0.1))
+    with socket.create_connection(("127.0.0.1", registry.port), timeout=20) as connection:
+        connection.sendall(b"GET /v1/status/leader HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        # Its end, after the answer.
+        assert connection.makefile("rb").read().startswith(b"HTTP/1.1 200 ")

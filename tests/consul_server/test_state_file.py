@@ -85,6 +85,8 @@ def test_an_interval_that_is_none_costs_its_check_and_nothing_else(embed, state,
         ("kv", "k", {"ModifyIndex": -(2**70)}, "cannot unmarshal number"),
         ("checks", "service:a:1", {"ServiceTags": [5]}, "cannot unmarshal number"),
         ("sessions", None, {"TTL": "NaN"}, "invalid duration"),
+        ("kv", "k", [], "it is no object"),
+        ("definitions", "service:a:1", "x", "it is no object"),
     ],
 )
 def test_a_row_that_is_none_is_left_out_with_a_warning(embed, state, lines, table, key, change, reason, caplog):
@@ -92,7 +94,7 @@ def test_a_row_that_is_none_is_left_out_with_a_warning(embed, state, lines, tabl
         return line[1] == table and (key is None or line[2] == key or (isinstance(line[2], list) and line[2][1] == key))
 
     bad = next(line for line in reversed(lines) if matches(line))
-    bad[3].update(change)
+    bad[3] = {**bad[3], **change} if isinstance(change, dict) else change
     write(state, lines)
     before = state.read_bytes()
     with caplog.at_level(logging.WARNING):

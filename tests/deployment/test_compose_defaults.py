@@ -6,6 +6,7 @@ import pytest
 
 from jenkins_proxy.deployment import compose_defaults
 from jenkins_proxy.deployment.context import Check, DeployOptions
+from jenkins_proxy.errors import UsageError
 from jenkins_proxy.orchestrator.parse import parse
 
 ONE_BY_ONE = {"parallelism": 1, "delay": "10s"}
@@ -96,6 +97,27 @@ def test_how_long_a_start_may_take(update, health, more, check, seconds):
     assert (found.options.check.timeout, found.seconds) == (check, seconds)
     assert (f"--timeout {120 + seconds:g}" in found.words) is bool(seconds)
     assert ("(healthcheck.start_period)" in found.words) is (check > 30)
+
+
+@pytest.mark.parametrize(
+    ("update", "health", "said"),
+    [
+        ({"delay": "-10s"}, None, "deploy.update_config.delay of -10 s is not allowed: it must be from 0 to 999999 s"),
+        ({"delay": "2000000h"}, None, "deploy.update_config.delay of 7.2e+09 s is not allowed"),
+        (
+            {"parallelism": -1},
+            None,
+            "deploy.update_config.parallelism of -1 is not allowed: it must be from 0 to 999999",
+        ),
+        ({"parallelism": 10**9}, None, "deploy.update_config.parallelism of 1e+09 is not allowed"),
+        (None, {"start_period": "-1ms"}, "healthcheck.start_period of -0.001 s is not allowed"),
+        (None, {"start_period": "2562047h"}, "healthcheck.start_period of 9.22337e+09 s is not allowed"),
+    ],
+)
+def test_a_time_or_a_number_that_no_deploy_can_take(update, health, said):
+    with pytest.raises(UsageError) as refused:
+        complete(update, health)
+    assert refused.value.message.startswith(f"service app: {said}")
 
 
 @pytest.mark.parametrize(("action", "said"), [("rollback", False), ("pause", True), ("continue", True), (None, False)])

@@ -107,7 +107,7 @@ def _add_requests(parser: argparse.ArgumentParser) -> None:
     )
     requests.add_argument(
         "--no-route-status",
-        type=int,
+        type=values.whole,
         choices=(503, 404),
         default=503,
         help="the answer to a request that no route is for (default: 503)",

@@ -43,6 +43,7 @@ class Timing:
     :ivar first_check_within: Consul waits a random part of a check's interval before its first run; this much of it is
         enough to spread a start.
     :ivar stop_within: how long calls may go on when the registry stops.
+    :ivar idle_within: after which a connection without a call is closed: who asks no more leaves its place to others.
     :ivar body_within: after which a call's body that is not there is waited for no longer.
     """
 
@@ -53,6 +54,7 @@ class Timing:
     max_session_ttl: float = 86400.0
     first_check_within: float = 1.0
     stop_within: float = 1.0
+    idle_within: float = 75.0
     body_within: float = 60.0
 
 

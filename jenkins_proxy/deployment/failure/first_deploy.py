@@ -21,8 +21,9 @@ def undo(record: DeployRecord, context: Context) -> list[str]:
     mine = [name for name in record.absent if name in there]
     if there - set(mine):
         return [f"service {name}" for name in mine]
-    context.confirm()
     if mine:
+        context.confirm()
         context.console.step(f"removing what it had started beside: {', '.join(mine)}")
         base.restore([Snapshot(name) for name in mine], deadline=context.deadline)
+    context.confirm()
     return base.remove_belongings(record.belongings, deadline=context.deadline)

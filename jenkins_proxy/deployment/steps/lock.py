@@ -103,6 +103,8 @@ class Lock:
         self._holder = json.dumps({**lock_holder.ourselves(environ), "service": subject.service}).encode()
         self._session = ""
         self._taken = (0, 0)
+        # The session of before while it is not known whether another deploy had the lock since.
+        self._former = ""
         self._ended = threading.Event()
         self._lost = False
         self._mutex = threading.Lock()
@@ -127,9 +129,19 @@ class Lock:
     def ensure_held(self) -> None:
         """Check that nobody else deploys, or has since we began, before something that must not be done twice.
 
-        :raises LockLost: when the session was lost and another deploy took the lock meanwhile.
+        :raises LockLost: when the session was lost and another deploy took the lock meanwhile. RegistryError: when it
+            was lost, and the registry does not say whether one did.
         """
         self._renew()
+        if self._former:
+            try:
+                retry.retry(self._retake, retry.Deadline(self._timing.registry_back), (RegistryError,))
+            except RegistryError as error:
+                raise RegistryError(
+                    f"the lock of {self._subject.name} was lost, and whether another deploy had it is not known: "
+                    f"{error.message}",
+                    error.hint,
+                ) from error
         if self._lost:
             held = self._registry.kv_get(self._key)
             holder = lock_holder.parse(held.value) if held and held.session != self._session else {}
@@ -168,12 +180,32 @@ class Lock:
         """Keep the session alive; where the registry has ended it, take the lock again."""
         # While the registry is away no other deploy gets the lock either.
         with self._mutex, contextlib.suppress(RegistryError):
-            if self._lost or self._registry.session_renew(self._session):
+            if self._lost:
                 return
-            self._session = self._new_session()
+            if not self._registry.session_renew(self._session):
+                session = self._new_session()
+                self._former, self._session = self._former or self._session, session
+        if self._former:
+            with contextlib.suppress(RegistryError):
+                self._retake()
+
+    def _retake(self) -> None:
+        """Take the lock with a new session, and find out whether another deploy had it since."""
+        with self._mutex:
+            if self._lost or not self._former:
+                return
             key, times = self._taken
-            self._lost = not self._try() or self._count() != (key, times + 1)
-            self._taken = (key, times + 1)
+            if self._try():
+                self._lost = self._count() != (key, times + 1)
+                self._taken = (key, times + 1)
+            elif (held := self._registry.kv_get(self._key)) and held.session == self._former:
+                # It has not ended: a server that has just come to lead may say so of a session that it does not know
+                # yet.
+                self._registry.session_destroy(self._session)
+                self._session = self._former
+            else:
+                self._lost = True
+            self._former = ""
 
     def _keep_alive(self) -> None:
         while not self._ended.wait(self._timing.lock_renew):

@@ -150,13 +150,16 @@ class Strategy(abc.ABC):
         :return: what serves users then.
         """
         base, before, deadline = self.ready.orchestrator, self.before, context.deadline
-        context.confirm()
         if self.orchestrator.project == base.project:
+            context.confirm()
             restored = self.orchestrator.restore([*self.sides.snapshots, before.snapshot], deadline=deadline)
         else:
             # What was started uses the side services: it goes first.
+            context.confirm()
             restored = self.orchestrator.restore([before.snapshot], deadline=deadline)
+            context.confirm()
             base.restore(self.sides.snapshots, deadline=deadline)
+        context.confirm()
         left = (*self._not_removed(), *base.remove_belongings(before.belongings, deadline=deadline))
         if before.elsewhere is not None:
             return Serving(before.elsewhere, before.others, left)

@@ -40,11 +40,12 @@ class BlueGreen(Strategy):
         base, deadline = self._base, self._context.deadline
         # The side services stay in the base project: both colors use the same database.
         self.sides.start()
-        self._context.confirm()
         if not base.containers(self.target):
+            self._context.confirm()
             # Starts none: compose makes the networks and volumes that the colors share and no side service has.
             base.scale(self.target, 0, deadline=deadline)
         self.orchestrator = base.for_color(self.target, service=self.options.service, color=self._color)
+        self._context.confirm()
         self.orchestrator.up([self.target], scale={self.target: count}, deadline=deadline)
         return self.orchestrator.containers(self.target)
 

@@ -28,7 +28,9 @@ class SideServices:
         self.context.confirm()
         orchestrator.start_needs([*before, *together], deadline=deadline)
         if before:
+            self.context.confirm()
             orchestrator.up(before, deadline=deadline)
+            self.context.confirm()
             # Now that these are there, what the target waits for of them.
             orchestrator.start_needs(together, done=self._started, deadline=deadline)
 
@@ -41,6 +43,7 @@ class SideServices:
         if after:
             self.context.confirm()
             orchestrator.start_needs(after, done=self._started, deadline=deadline)
+            self.context.confirm()
             orchestrator.up(after, deadline=deadline)
 
     def bring_up_others(self, settle: float) -> None:
@@ -54,6 +57,7 @@ class SideServices:
         if sides.late:
             self.context.confirm()
             orchestrator.start_needs(sides.late, done=self._started, deadline=deadline)
+            self.context.confirm()
             orchestrator.up(sides.late, deadline=deadline)
         before = {container.id for one in self.snapshots for container in one.containers}
         steady.wait(self.context, orchestrator, sides.others, settle=settle, before=before)

@@ -114,6 +114,7 @@ def resume_on_swarm(
     standby = [container for container in orchestrator.standby(target) if container.running]
     own = [container for container in orchestrator.containers(target) if container.running]
     if hold and not hold.promoted and not standby and known is not None and not known:
+        context.confirm()
         context.console.step("removing what it has left")
         orchestrator.restore([Snapshot(target)], deadline=context.deadline)
         return None
@@ -121,6 +122,7 @@ def resume_on_swarm(
         return None
     if hold and not hold.promoted and not _serve(hold, standby):
         # No user has met it.
+        context.confirm()
         context.console.step("removing the standby that it has left")
         orchestrator.remove_standby(target, deadline=context.deadline)
         return None

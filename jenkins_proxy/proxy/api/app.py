@@ -127,7 +127,12 @@ def runner(app: web.Application, timing: Timing = DEFAULT) -> web.AppRunner:
     """What serves the API, with its limits."""
     # No body is decoded: aiohttp 3.14 tells a handler that waits for one nothing of an encoding that is wrong.
     return web.AppRunner(
-        app, access_log=None, max_line_size=_MAX_LINE, shutdown_timeout=timing.api_stop, auto_decompress=False
+        app,
+        access_log=None,
+        max_line_size=_MAX_LINE,
+        keepalive_timeout=timing.api_idle,
+        shutdown_timeout=timing.api_stop,
+        auto_decompress=False,
     )
 
 

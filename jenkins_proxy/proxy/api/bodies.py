@@ -23,15 +23,25 @@ def service_of(request: web.Request) -> str:
     return validation.check_service(request.match_info["service"])
 
 
+async def read(request: web.Request) -> bytes:
+    """The body, as it came.
+
+    :raises TimeoutError: when it does not arrive. RequestPayloadError: when it cannot be read, or who sends it is gone.
+    """
+    try:
+        return await with_timeout(request.read(), _BODY_SECONDS)
+    except ConnectionError as error:
+        raise web.RequestPayloadError(str(error)) from error
+
+
 async def json_object(request: web.Request, schema: str) -> dict[str, Any]:
     """The body.
 
     :param schema: the name of the schema that has its fields.
-    :raises UsageError: when it is no JSON object, or has other fields.
-    :raises TimeoutError: when it does not arrive.
+    :raises UsageError: when it is no JSON object, or has other fields. As :func:`read`.
     """
     # Not its text: JSON is UTF-8, whatever charset a header names.
-    body = await with_timeout(request.read(), _BODY_SECONDS)
+    body = await read(request)
     try:
         data = validation.parse_json(body)
     except ValueError as error:

@@ -9,17 +9,16 @@ from typing import Any
 from aiohttp import web
 
 from jenkins_proxy import validation
-from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.certificate_dates import DAY, when
 from jenkins_proxy.certificate_files import CertificateFiles
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.api import bodies
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.certificates.service import CertificateService, CertificateState
 from jenkins_proxy.proxy.models import ConflictError
 
 _DOCKER_FLOW = "/v1/docker-flow-proxy"
-_BODY_SECONDS = 10.0
 
 
 class Certificates:
@@ -47,7 +46,7 @@ class Certificates:
     @guarded(Role.CHANGE, action="put certificate")
     async def put(self, request: web.Request) -> web.Response:
         name = _name(request.match_info["name"])
-        applied = await self._certificates.put(name, await _body(request))
+        applied = await self._certificates.put(name, await bodies.read(request))
         return web.json_response({**_json(self._certificates.state(name), time.time()), "applied": applied})
 
     @guarded(Role.CHANGE, action="remove certificate")
@@ -63,7 +62,7 @@ class Certificates:
             given = request.query.getall("certName", [])
             if len(given) != 1 or not given[0]:
                 raise UsageError("Query parameter certName is mandatory")
-            await self._certificates.put(_name(given[0]), await _body(request))
+            await self._certificates.put(_name(given[0]), await bodies.read(request))
         except JenkinsProxyError as error:
             status = 400 if isinstance(error, UsageError) else 409 if isinstance(error, ConflictError) else 500
             message = f"{error.message}; {error.hint}" if error.hint else error.message
@@ -128,10 +127,6 @@ def _json(state: CertificateState, now: float) -> dict[str, Any]:
 def _name(text: str) -> str:
     """A certificate's name. Docker Flow: Proxy's callers give the file's."""
     return validation.check(validation.NAME, "the certificate's name", text.removesuffix(".pem"))
-
-
-async def _body(request: web.Request) -> bytes:
-    return await with_timeout(request.read(), _BODY_SECONDS)
 
 
 def _docker_flow(status: str, message: str, rows: list[dict[str, str]] | None, code: int = 200) -> web.Response:

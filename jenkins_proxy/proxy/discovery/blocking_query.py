@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from jenkins_proxy.aio import with_timeout
 from jenkins_proxy.clients.consul.requests import RegistryRefused
 from jenkins_proxy.errors import RegistryError
 from jenkins_proxy.proxy.events import EventBus
@@ -43,6 +45,25 @@ class Reachability:
         self.lost_since: float | None = None
         self.reason = ""
         self.back_at = float("-inf")
+        # The queries that have failed and are not answered since, and those that the others are not served without.
+        self._failing: set[object] = set()
+        self._behind: set[object] = set()
+        self._recovered_at = float("-inf")
+        self._recovered = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+
+    async def caught_up(self) -> None:
+        """Return when each :meth:`watch` has asked once, and when every query that failed while the registry was away
+        has asked again since it is back.
+
+        What one of them tells must not be served before the others have told theirs: a drain of old instances without
+        the new ones leaves nobody who serves, and new ones without the hold on them are taken for proven. Waits no
+        longer than ``timing.catch_up`` seconds.
+        """
+        if not self._caught_up.is_set():
+            with contextlib.suppress(TimeoutError):
+                await with_timeout(self._caught_up.wait(), self._timing.catch_up)
 
     async def retry_forever(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         """Ask until there is an answer, with a growing, jittered pause after each failure."""
@@ -53,18 +74,33 @@ class Reachability:
 
         :param index: what the answer before it gave; 0 for the first one.
         """
+        try:
+            answer = await self._insist(ask, index)
+        except BaseException:
+            self._failing.discard(ask)
+            self._asked(ask)
+            raise
+        # Whoever asked takes the answer first.
+        asyncio.get_running_loop().call_soon(self._asked, ask)
+        return answer
+
+    async def _insist(self, ask: _Ask[Result], index: int) -> Result:
         pause = self._timing.registry_retry_min
         while True:
+            begin = time.monotonic()
             try:
                 answer = await ask(index=index)
             except RegistryError as error:
                 self._failed(error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                self._failing.add(ask)
+                self._asked(ask, begin)
+                await self._pause(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, self._timing.registry_retry_max)
                 # A registry that was started again counts from the beginning: with the old index the query would not
                 # return until its wait is over.
                 index = 0
             else:
+                self._failing.discard(ask)
                 self._answered()
                 return answer
 
@@ -74,6 +110,7 @@ class Reachability:
         :return: each answer, and whether the index changed; at first it has.
         """
         index = 0
+        self._await(query)
         while True:
             answer, next_index = await self.answer(query, index)
             index_changed = next_index != index
@@ -94,3 +131,31 @@ class Reachability:
             self.reason = ""
             self.back_at = time.monotonic()
             self._events.publish("registry-back", seconds=away)
+        # Those that failed need wait no longer; but not more often than they would ask by themselves, as a registry
+        # that answers some and not others is not to be asked all the time.
+        now = time.monotonic()
+        if self._failing and now - self._recovered_at >= self._timing.registry_retry_max:
+            self._recovered_at = now
+            self._await(*self._failing)
+            self._recovered.set()
+            self._recovered = asyncio.Event()
+
+    def _await(self, *queries: object) -> None:
+        self._behind.update(queries)
+        if self._behind:
+            self._caught_up.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before a query is asked again, or until another one is answered."""
+        with contextlib.suppress(TimeoutError):
+            await with_timeout(self._recovered.wait(), seconds)
+
+    def _asked(self, query: object, begin: float = float("inf")) -> None:
+        """A query has its answer, or failed.
+
+        :param begin: when it was asked: a failure of before the registry was back says nothing.
+        """
+        if begin >= self._recovered_at:
+            self._behind.discard(query)
+            if not self._behind:
+                self._caught_up.set()

@@ -61,6 +61,7 @@ class Discovery:
         self._desired = desired
         self._tasks = tasks
         self.reachability = Reachability(events, timing)
+        loop.caught_up = self.reachability.caught_up
         self._resolver = Resolver(desired, loop, timing)
         self._readiness = ReadinessGate(desired, loop, events=events, tasks=tasks, timing=timing)
         self._slots = asyncio.Semaphore(_ASKED_BY_CALLERS)

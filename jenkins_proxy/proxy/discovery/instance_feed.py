@@ -15,7 +15,7 @@ from jenkins_proxy.proxy.discovery.blocking_query import Reachability
 from jenkins_proxy.proxy.discovery.readiness import ReadinessGate
 from jenkins_proxy.proxy.discovery.resolver import Resolver
 from jenkins_proxy.proxy.reconcile.desired_state import DesiredState
-from jenkins_proxy.proxy.reconcile.instances import Reading
+from jenkins_proxy.proxy.reconcile.instances import Reading, drained
 from jenkins_proxy.proxy.reconcile.loop import ReconcileLoop
 from jenkins_proxy.proxy.route_store import RouteStore
 from jenkins_proxy.proxy.timing import DEFAULT, Timing
@@ -25,7 +25,8 @@ class InstanceFeed:
     """What becomes of each report of a service's instances.
 
     A registry that was started again is empty until the agents have registered everything once more: for a while after
-    that "no instances" is not believed, nor "candidates alone", and what served before goes on.
+    that "no instances" is not believed, nor "candidates alone", nor "all are others" until one of these has answered,
+    and what served before goes on.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class InstanceFeed:
         self._resolver = resolver
         self._tasks = tasks
         self._empty_grace = timing.empty_grace
+        self._poll = timing.doubt_poll
         self._began = time.monotonic()
         self._doubted: dict[str, Reading] = {}
 
@@ -103,19 +105,24 @@ class InstanceFeed:
 
     def _believable(self, registry_name: str, instances: Sequence[Instance]) -> bool:
         """Whether a report leaves an instance that users may meet, where there was one."""
-        before = {instance.address for instance in self._desired.instances.known(registry_name)}
+        not_ready = self._desired.instances.not_ready(registry_name)
+        known = [own for own in self._desired.instances.known(registry_name) if own.address not in not_ready]
         now = {instance.address for instance in instances}
         for service in self._desired.services_of(registry_name):
-            hold = self._desired.holds.get(service)
-            if hold and before.intersection(hold.serving) and not now.intersection(hold.serving):
+            hold, drained_ids = self._desired.holds.get(service), self._desired.drained_ids(service)
+            before = {instance.address for instance in known if not drained(instance, drained_ids)}
+            serving = before.intersection(hold.serving) if hold else before
+            if serving and not serving & now:
                 return False
         return bool(instances)
 
     async def _take_later(self, registry_name: str) -> None:
-        while self._grace_left() > 0:  # noqa: ASYNC110 - it is time that passes, no event
-            await asyncio.sleep(self._grace_left())
-        if registry_name in self._doubted:
-            self._take(registry_name, self._doubted[registry_name])
+        while (reading := self._doubted.get(registry_name)) and self._grace_left() > 0:
+            if self._believable(registry_name, reading.instances):
+                break
+            await asyncio.sleep(min(self._grace_left(), self._poll))
+        if reading:
+            self._take(registry_name, reading)
 
     async def _forget_drains(self, service: str, addresses: Collection[Address]) -> None:
         with contextlib.suppress(RegistryError):

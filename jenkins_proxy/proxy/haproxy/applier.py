@@ -56,6 +56,7 @@ class Applier:
         self._files = asyncio.Lock()
         self._renderer = Renderer(haproxy.options)
         self._running: dict[str, Backend] = {}
+        self._written: Mapping[str, Backend] = {}
         self._stale = asyncio.Event()
         self._draining = asyncio.Event()
         self.version = 0
@@ -80,6 +81,7 @@ class Applier:
                 raise
             await self._haproxy.start(self._render_all(desired), version, probe_key)
         self._running = dict(desired)
+        self._written = dict(desired)
         return Applied(reloaded=True, refused=refused)
 
     async def apply(
@@ -91,16 +93,22 @@ class Applier:
         :param services: those that may differ from what runs.
         :param everything: gives what is desired of all services; asked when there is a reload.
         :param force: reload, whatever the difference.
-        :raises ProxyError: when HAProxy does not take it; what ran before runs on.
+        :raises ProxyError: when HAProxy does not take it; what ran before runs on, with the servers that it should.
         """
         async with self._lock:
             running = {name: self._running[name] for name in services if name in self._running}
             todo = diff.plan(running, desired)
             # Where HAProxy is not as it should be, for example changed by hand, a reload mends it too.
-            if todo.reload or force or not await self._change(todo.changes):
+            if not (todo.reload or force) and await self._change(todo.changes):
+                return Applied(changes=todo.changes)
+            try:
                 async with self._files:
                     return await self._reload(everything())
-            return Applied(changes=todo.changes)
+            except ProxyError:
+                # A full disk, say: what needs no file does not wait for it.
+                with contextlib.suppress(ProxyError):
+                    await self._change(todo.changes)
+                raise
 
     @property
     def maps(self) -> Mapping[str, str]:
@@ -195,6 +203,19 @@ class Applier:
             # In a thread, and beside changes of servers: ten thousand of them take a tenth of a second.
             await asyncio.to_thread(self._write, dict(self._running))
 
+    async def before_restart(self) -> None:
+        """HAProxy has ended, and starts again from its files: they get what it ran.
+
+        Where they cannot be written, it will run what they have, and that is what runs.
+        """
+        async with self._files:
+            if not self._stale.is_set():
+                return
+            try:
+                await asyncio.to_thread(self._write, dict(self._running))
+            except ProxyError:
+                self._running = {name: backend.lasting for name, backend in self._written.items()}
+
     async def _reload(self, desired: Mapping[str, Backend]) -> Applied:
         begin = time.monotonic()
         refused: dict[str, str] = {}
@@ -207,12 +228,18 @@ class Applier:
             await self._renew(desired)
         # What was draining stays with the worker of before.
         self._running = dict(desired)
+        self._written = dict(desired)
         return Applied(reloaded=True, seconds=time.monotonic() - begin, refused=refused)
 
     async def _renew(self, desired: Mapping[str, Backend]) -> None:
         # A number is used once, also when the attempt fails: it distinguishes a new worker from its predecessor.
         self.version += 1
-        await self._haproxy.reload(self._render_all(desired), self.version)
+        try:
+            await self._haproxy.reload(self._render_all(desired), self.version)
+        except ProxyError:
+            # Of what was tried, the files may have a part.
+            self._stale.set()
+            raise
 
     async def _without_refused(self, desired: Mapping[str, Backend]) -> tuple[dict[str, Backend], dict[str, str]]:
         """Ask HAProxy about each backend that it does not run yet, alone, and leave out those that it refuses."""
@@ -268,6 +295,7 @@ class Applier:
 
     def _write(self, backends: Mapping[str, Backend]) -> None:
         self._haproxy.write(self._render_all(backends))
+        self._written = backends
 
     def _render_all(self, backends: Mapping[str, Backend]) -> Rendered:
         return self._renderer.render(backends.values(), self.version)

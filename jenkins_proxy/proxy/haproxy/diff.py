@@ -126,7 +126,10 @@ class RouteChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. Either a reload, or changes, or nothing."""
+    """What to do: a reload, or changes, or nothing.
+
+    :ivar changes: beside a reload, those that would do without it.
+    """
 
     reload: bool = False
     changes: tuple[Change, ...] = ()
@@ -137,11 +140,9 @@ def plan(running: Mapping[str, Backend], desired: Mapping[str, Backend]) -> Plan
 
     :param running: by service; ``desired`` likewise. Both may be limited to the services in question.
     """
-    if {name: backend.layout for name, backend in running.items()} != {
-        name: backend.layout for name, backend in desired.items()
-    }:
-        return Plan(reload=True)
-    return Plan(changes=tuple(change for name in desired for change in _changes(running[name], desired[name])))
+    same = [name for name in desired if name in running and running[name].layout == desired[name].layout]
+    changes = tuple(change for name in same for change in _changes(running[name], desired[name]))
+    return Plan(not len(same) == len(desired) == len(running), changes)
 
 
 def _changes(running: Backend, desired: Backend) -> Iterator[Change]:

@@ -35,6 +35,7 @@ class HAProxy:
     :ivar master: its processes.
     :ivar in_flight: the requests that they have.
     :ivar on_death: called with the reason whenever it ended by itself, before it is started again.
+    :ivar before_restart: awaited then, too: its files may be behind what it ran.
     :ivar on_worker: awaited whenever a new worker serves, before the next one can come.
     :ivar serving: whether it runs its configuration.
     :ivar probe_key: that it was started with.
@@ -51,6 +52,7 @@ class HAProxy:
         self.in_flight = InFlight(self.runtime, self.master)
         self._timing = timing
         self.on_death: Callable[[str], None] = lambda _reason: None
+        self.before_restart: Callable[[], Awaitable[None]] = _ignore
         self.on_worker: Callable[[], Awaitable[None]] = _ignore
         self.serving = False
         self.replacing = asyncio.Lock()
@@ -198,6 +200,10 @@ class HAProxy:
             self.serving = False
             if time.monotonic() - begin > self._timing.haproxy_start:
                 backoff = 0.0
+            try:
+                await self.before_restart()
+            except Exception:  # it is started again, whatever became of its files
+                _LOG.exception("HAProxy's files could not be brought to what it ran")
             self.on_death(f"HAProxy ended with code {code}: {self.master.log.reason(mark)}")
             backoff = await self._start_again(backoff)
 

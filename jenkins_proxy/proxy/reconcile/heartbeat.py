@@ -96,13 +96,24 @@ class Heartbeat:
                 await self._registry.session_destroy(self._session)
 
     async def _publish(self) -> None:
-        if not self._session or not await self._registry.session_renew(self._session):
+        former = self._session
+        if not former or not await self._registry.session_renew(former):
             self._session = await self._registry.session_create(f"jenkins-proxy {self._name}", self._ttl)
         busy = self.busy()
         named = busy if sum(map(len, busy.values())) <= _MAX_NAMED else None
         state = {**self._served, "counts": self._counts, "busy": named}
-        if not await self._store.publish(self._name, self._session, state) and not self._published:
-            # Held by the session of the daemon before us, which was killed or has left HAProxy to us.
-            await self._store.end_session_of(self._name)
+        if not await self._store.publish(self._name, self._session, state):
+            await self._take_key(former)
             await self._store.publish(self._name, self._session, state)
         self._published = True
+
+    async def _take_key(self, former: str) -> None:
+        """Another session holds our key."""
+        holder = await self._store.session_of(self._name)
+        if holder and holder == former:
+            # A server that has just come to lead may deny a session that it does not know yet.
+            await self._registry.session_destroy(self._session)
+            self._session = former
+        elif holder and not self._published:
+            # That of the daemon before us, which was killed or has left HAProxy to us.
+            await self._registry.session_destroy(holder)

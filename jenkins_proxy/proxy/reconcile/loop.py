@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from jenkins_proxy.errors import JenkinsProxyError, ProxyError
 from jenkins_proxy.proxy.events import EventBus
@@ -27,6 +27,7 @@ class ReconcileLoop:
     """The queue of services that may have to change, and the one task that works on it.
 
     :ivar index: of the store, up to which its routes are served; ``holds_index`` and ``drains_index`` likewise.
+    :ivar caught_up: awaited before each round: whoever follows the registry may be about to know more.
     :ivar on_round: called after each round that HAProxy took.
     :ivar problem: why the last round failed, in one line; empty when it did not.
     :ivar refused: why HAProxy refused routes, by service.
@@ -54,6 +55,7 @@ class ReconcileLoop:
         self.holds_index = 0
         self.drains_index = 0
         self._awaiting: set[str] = set()
+        self.caught_up: Callable[[], Awaitable[None]] = _at_once
         self.on_round: Callable[[], None] = lambda: None
         self.problem = ""
         self.refused: dict[str, str] = {}
@@ -97,8 +99,10 @@ class ReconcileLoop:
         return not self._force and not self.problem
 
     def haproxy_died(self, reason: str) -> None:
-        """HAProxy ended by itself. It starts again from its file, which may be a moment behind: a reload mends that."""
+        """HAProxy ended by itself. It starts again from its files: where these are behind, as on a full disk, servers
+        are changed, and a reload mends the rest."""
         self._events.publish("haproxy-died", detail=reason)
+        self.enqueue(self._desired.services)
         self.force()
 
     async def reconcile(self, services: Iterable[str] = ()) -> None:
@@ -116,6 +120,7 @@ class ReconcileLoop:
         """Reconcile what is enqueued, until cancelled."""
         while True:
             await self._wake.wait()
+            await self.caught_up()
             self._wake.clear()
             pending, self._pending = self._pending, {}
             waiters, self._waiters = self._waiters, []
@@ -200,6 +205,10 @@ class ReconcileLoop:
             self._events.publish("reload-failed", detail=reported.message)
         self.problem = reported.message
         _resolve(waiters, reported)
+
+
+async def _at_once() -> None:
+    pass
 
 
 def _resolve(waiters: Iterable[asyncio.Future[None]], error: Exception | None) -> None:

@@ -142,7 +142,9 @@ class HoldService:
         :raises NotRoutedError: nobody holds the service (404).
         """
         running = self._applier.running.get(service)
-        alive = {instance.address for instance in live(self._desired.instances_of(service) or ())}
+        if not self._alive(service).issuperset((*addresses, *keep)):
+            await self._catch_up(service)
+        alive = self._alive(service)
 
         def change(stored: Hold | None) -> Hold:
             hold = _own(stored, service, hold_id)
@@ -184,6 +186,16 @@ class HoldService:
         if outlived:  # of the color of before, whose instances nobody follows any more
             self._desired.put_drains(service, *await self._routes.change_drains(service, remove=outlived))
         return state
+
+    def _alive(self, service: str) -> set[Address]:
+        return {instance.address for instance in live(self._desired.instances_of(service) or ())}
+
+    async def _catch_up(self, service: str) -> None:
+        """Ask for what a watch may be behind with: of a daemon that has just started none may have answered yet."""
+        current = await self._store.change(service, lambda stored: stored)
+        if current:
+            self._desired.put_hold(current)
+            await self._read_instances(service, current.route)
 
     async def _adopt_route(self, hold: Hold) -> None:
         """The route of a promoted hold is the service's."""

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -157,11 +158,15 @@ def lines_of(argv: list[str], environ: dict[str, str], *wanted: str) -> list[str
     with subprocess.Popen(
         [sys.executable, "-m", "jenkins_proxy", *argv], env={**os.environ, **environ}, stderr=subprocess.PIPE, text=True
     ) as process:
+        # A line that does not come ends the process, and with it the wait for more.
+        end = threading.Timer(30, process.kill)
+        end.start()
         for line in process.stderr:
             lines.append(line)
             missing -= {text for text in missing if text in line}
             if not missing:
                 break
+        end.cancel()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert not missing, "".join(lines)

@@ -226,6 +226,69 @@ def test_what_was_killed_meanwhile_had_the_lock_as_well(consul_url, registry, se
             held.ensure_held()
 
 
+class Faulty(Consul):
+    """A registry whose next answers of a kind are others than they should be."""
+
+    denied = 0
+    unread = 0
+
+    def session_renew(self, session_id: str) -> bool:
+        self.denied -= 1
+        return self.denied < 0 and super().session_renew(session_id)
+
+    def kv_get(self, key: str):
+        self.unread -= 1
+        if self.unread >= 0:
+            raise RegistryError("no leader")
+        return super().kv_get(key)
+
+
+@pytest.fixture
+def faulty(registry, consul_url):
+    with Faulty(consul_url) as client:
+        yield client
+
+
+def test_a_session_that_the_registry_denies_and_has_all_the_same_is_kept(faulty, service):
+    """As a server does that has just come to lead, and does not know of it yet."""
+    with hold(faulty, service, timing=Timing(lock_renew=60.0)) as held:
+        before = faulty.kv_get(lock.PREFIX + service)
+        faulty.denied = 1
+
+        held.ensure_held()
+
+        assert faulty.kv_get(lock.PREFIX + service) == before
+        held.ensure_held()
+
+
+@pytest.mark.parametrize("others", [True, False], ids=["another-deploy-had-it", "nobody-had-it"])
+def test_what_became_of_a_lost_lock_is_asked_until_it_is_known(faulty, consul_url, service, others):
+    """The registry answers that the key is ours again, and then not who had it meanwhile."""
+    with hold(faulty, service, timing=Timing(lock_renew=60.0)) as held:
+        faulty.session_destroy(faulty.kv_get(lock.PREFIX + service).session)
+        if others:
+            with Consul(consul_url) as other, hold(other, service):
+                pass
+        faulty.unread = 2
+
+        if others:
+            with pytest.raises(lock.LockLost, match="another deploy had it meanwhile"):
+                held.ensure_held()
+        else:
+            held.ensure_held()
+
+
+def test_what_cannot_be_known_of_a_lost_lock_is_no_lock(faulty, service):
+    with hold(faulty, service, timing=Timing(lock_renew=60.0, registry_back=0.2)) as held:
+        faulty.session_destroy(faulty.kv_get(lock.PREFIX + service).session)
+        faulty.unread = 1000
+
+        with pytest.raises(RegistryError, match="whether another deploy had it is not known: no leader"):
+            held.ensure_held()
+
+        faulty.unread = 0
+
+
 def test_without_a_thread_that_renews_it_is_taken_again_before_the_next_phase(registry, service):
     with hold(registry, service, timing=Timing(lock_renew=60.0)) as held:
         first = registry.kv_get(lock.PREFIX + service).session

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from jenkins_proxy import settings
+from jenkins_proxy.clients.consul import rights
 from jenkins_proxy.console import Console
 from jenkins_proxy.deployment.context import Check, DeployOptions
 from jenkins_proxy.deployment.steps import preflight, proxy_route
-from jenkins_proxy.errors import DockerError, ProxyError, UsageError
+from jenkins_proxy.errors import DockerError, ProxyError, RegistryError, UsageError
 from jenkins_proxy.model import Route
 from jenkins_proxy.orchestrator.project import ComposeProject, Port, Service
 
@@ -92,7 +93,7 @@ def check(monkeypatch):
     """``check(options, labels)`` is preflight's answer for a target with these labels, and the route the proxy saw."""
 
     def run(
-        options: DeployOptions, labels: dict[str, str], environ: dict[str, str] | None = None
+        options: DeployOptions, labels: dict[str, str], environ: dict[str, str] | None = None, **registry
     ) -> tuple[preflight.Ready, Route]:
         project = ComposeProject("s", {"app": Service("app", ports=(Port(8080),), labels=labels)})
         orchestrator = SimpleNamespace(name="compose-v2", version="2", validate=lambda: project)
@@ -101,7 +102,7 @@ def check(monkeypatch):
         context = SimpleNamespace(
             settings=settings.resolve({}, environ or {}),
             console=Console(),
-            registry=SimpleNamespace(leader=lambda: "here", missing_rights=lambda _part: []),
+            registry=SimpleNamespace(**{"leader": lambda: "here", "missing_rights": lambda _part: [], **registry}),
             proxy=SimpleNamespace(put_route=lambda route, **_: previewed.append(route) or {}, health=dict),
             deadline=SimpleNamespace(remaining=1.0, seconds=120.0),
         )
@@ -151,6 +152,23 @@ def test_where_the_old_ones_end_first_there_is_nothing_to_hold(strategy, serving
     options = DeployOptions("s", "s", hold=True)
     with pytest.raises(UsageError, match="recreate ends the old ones") if refused else contextlib.nullcontext():
         preflight.check_holdable(options, strategy, serving=serving)
+
+
+@pytest.mark.parametrize(
+    ("registry", "said"),
+    [
+        ({"leader": str}, "has no leader"),
+        (
+            {"missing_rights": lambda part: rights.RIGHTS[part][:1]},
+            'the registry\'s token lacks what deploy needs: node_prefix "" { policy = "read" } (no instance is seen: ',
+        ),
+    ],
+)
+def test_a_registry_that_a_deploy_cannot_work_with(check, registry, said):
+    with pytest.raises(RegistryError) as refused:
+        check(DeployOptions("s", "s", route=Route("s", ("/a",))), {}, **registry)
+
+    assert said in refused.value.message
 
 
 def test_an_argument_wins_over_the_label(check):

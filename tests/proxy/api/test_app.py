@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+import aiohttp
 import pytest
 
 from jenkins_proxy.errors import ProxyError, RegistryError, UsageError
@@ -171,6 +174,28 @@ async def test_a_bug_is_a_500_that_tells_no_more_than_its_kind(call, proxy_servi
     status, answer = await call("PUT", "/v1/routes/books-ms", json=BOOKS)
     assert (status, answer["error"]["message"]) == (500, "a bug in the daemon: KeyError")
     assert "KeyError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "form", "action"),
+    [
+        ("PUT", "/v1/routes/books-ms", "", "put route books-ms"),
+        ("POST", "/v1/docker-flow-proxy/reconfigure", "application/x-www-form-urlencoded", "reconfigure"),
+    ],
+)
+async def test_who_is_gone_before_the_body_is_there_is_no_bug(
+    call, caplog, wait_until, method: str, path: str, form: str, action: str
+) -> None:
+    async def body():
+        yield b"{"
+        raise OSError("gone")
+
+    with caplog.at_level(logging.INFO), pytest.raises((aiohttp.ClientError, OSError)):
+        await call(method, path, data=body(), headers={"Content-Type": form or "text/plain"})
+    with caplog.at_level(logging.INFO):
+        await wait_until(lambda: f": {action}" in caplog.text)
+    assert "Traceback" not in caplog.text
+    assert ": 500 " not in caplog.text
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/routes/a/b/c", "/v1/docker-flow-proxy", "/v1/docker-flow-proxy/certs"])

@@ -85,6 +85,16 @@ def test_a_name_that_someone_else_may_own_is_refused_even_to_readers(host: str, 
     assert "--allow-host" in refused.hint
 
 
+@pytest.mark.parametrize("guard", [CHANGES, READS, None])
+def test_on_loopback_such_a_name_is_refused_with_a_token_too_unless_the_caller_bears_it(guard: Guard | None) -> None:
+    tokens, evil = Tokens(change_token("s3cret")), "evil.example.com:8081"
+    refused = denial(Authenticator(tokens), evil, guard=guard)
+    assert (refused.status, "unknown host name" in refused.message) == (403, True)
+    Authenticator(tokens).check(request(evil, Authorization="Bearer s3cret"), guard)
+    # Beyond loopback a network may call the daemon by any name, and the token is what counts.
+    Authenticator(tokens, loopback=False).check(request(evil), None)
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [

@@ -91,6 +91,12 @@ def desired(*servers, route=BOOKS):
         pytest.param({}, desired(A), Plan(reload=True), id="new-route"),
         pytest.param(running([A]), {}, Plan(reload=True), id="route-removed"),
         pytest.param(running([A]), desired(A, route=Route("books", ("/b",))), Plan(reload=True), id="other-path"),
+        pytest.param(
+            {**running([A]), "gone": Backend(Route("gone", ("/gone",)))},
+            desired(A, B),
+            Plan(reload=True, changes=(added(B),)),
+            id="another-one-comes-beside-a-route-that-goes",
+        ),
     ],
 )
 def test_plan(runs, wanted, expected):

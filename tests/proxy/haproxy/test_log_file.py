@@ -67,7 +67,7 @@ async def test_it_is_written_after_the_daemons_end_and_then_nothing_is_left(log_
 async def test_it_is_appended_to_and_goes_on_where_it_was_truncated(log_file, path, wait_until):
     path.write_text("before\n")
     writer = await log_file.open()
-    as_haproxy(writer.fileno())
+    os.close(as_haproxy(writer.fileno()))
     writer.write(b"one\n")
     await wait_until(lambda: path.read_text() == "before\none\n")
     os.truncate(path, 0)

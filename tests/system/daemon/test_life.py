@@ -191,6 +191,13 @@ def test_what_is_no_request_is_refused_and_does_not_fill_the_log(make_daemon, re
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as stranger:
             stranger.sendall(request_line + b"\r\nHost: x\r\n\r\n")
             assert b" 400 " in stranger.recv(1000)
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as stranger:
+                stranger.sendall(
+                    b"PUT /v1/kv/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+                )
+                stranger.shutdown(socket.SHUT_WR)
+                stranger.recv(1000)
     daemon.end()
     assert "Traceback" not in daemon.said
 

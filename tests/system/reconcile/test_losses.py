@@ -154,6 +154,28 @@ async def test_a_killed_haproxy_serves_again_with_what_is_known_now(daemon, orig
     assert one.proxy_service.state().serving
 
 
+async def test_on_a_full_disk_a_killed_haproxy_serves_again_what_it_should(
+    daemon, origin, enter, ask, registry, wait_until, monkeypatch
+):
+    """Its files have what served when there was room."""
+    one, old, new = await daemon(timing=Timing(empty_grace=0.0)), await origin("old"), await origin("new")
+    gone = await enter(old)
+    await one.proxy_service.put(BOOKS)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    await enter(new)
+    await registry.deregister(gone)
+    await wait_until(lambda: one.serving() == {new.address.port})
+    os.kill(one.haproxy.master.pid, signal.SIGKILL)
+    await wait_until(lambda: "haproxy-died" in one.kinds("") and one.haproxy.serving)
+    async with asyncio.timeout(20):
+        while (await ask(one.port, "/books")).body != "new":  # noqa: ASYNC110 - HAProxy has no event for us
+            await asyncio.sleep(0.05)
+
+
 async def test_a_part_that_dies_is_told_and_counts_until_it_runs_again(daemon, wait_until):
     one = await daemon(timing=Timing(restart_min=0.3, restart_max=0.3))
     runs = []

@@ -9,7 +9,10 @@ import pytest
 
 from jenkins_proxy.errors import ProxyError, UsageError
 from jenkins_proxy.model import Address, Route
+from jenkins_proxy.proxy.haproxy import output
+from jenkins_proxy.proxy.haproxy.applier import Applier
 from jenkins_proxy.proxy.models import NONE, RELOAD, RUNTIME, ConflictError, NotRoutedError
+from jenkins_proxy.proxy.timing import Timing
 
 BOOKS = Route("books", ("/books",))
 
@@ -346,3 +349,20 @@ async def test_a_new_color_serves_its_own_instances_even_when_the_watch_is_faste
     monkeypatch.setattr(one.controller._store, "put_route", slowly)
     await one.proxy_service.put(Route("books", ("/books",), color="green"))
     assert served == [{green.address.port}]
+
+
+async def test_who_leaves_haproxy_to_the_next_start_writes_what_it_runs(daemon, origin, enter, wait_until, mocker):
+    """The files are behind: nobody else writes them."""
+    mocker.patch.object(Applier, "run_writer", lambda _self: asyncio.Event().wait())
+    one, first, second = await daemon(timing=Timing(haproxy_stop=0.2)), await origin(), await origin()
+    await enter(first)
+    await one.proxy_service.put(BOOKS)
+    await enter(second)
+    await wait_until(lambda: one.serving() == {first.address.port, second.address.port})
+
+    def written() -> set[int]:
+        return {address.port for address in output.servers(one.haproxy.files.read())["books-be"]}
+
+    assert written() == {first.address.port}
+    await one.controller.leave()
+    assert written() == {first.address.port, second.address.port}

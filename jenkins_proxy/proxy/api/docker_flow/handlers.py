@@ -16,6 +16,7 @@ from aiohttp import web
 
 from jenkins_proxy.errors import JenkinsProxyError, UsageError
 from jenkins_proxy.proxy.access.callers import Role
+from jenkins_proxy.proxy.api import bodies
 from jenkins_proxy.proxy.api.auth import guarded
 from jenkins_proxy.proxy.api.docker_flow import params as docker_flow_params
 from jenkins_proxy.proxy.api.recording import note_form
@@ -31,6 +32,7 @@ _PREFIX = "/v1/docker-flow-proxy"
 _DRY_RUN = "dry run, nothing was changed: "
 _NO_ROUTE = "there was no such route"
 _NO_PARAMETERS = Query(())
+_MAX_FIELDS = 1000
 _HIDDEN = "<hidden>"
 _PASSWORD = re.compile(r"^(    user \S+ password ).*$", re.MULTILINE)
 
@@ -204,7 +206,8 @@ async def _query(request: web.Request) -> Query:
     pairs = list(request.query.items())
     if request.method == "POST" and request.content_type == "application/x-www-form-urlencoded":
         try:
-            form = parse_qsl((await request.read()).decode(), keep_blank_values=True, errors="strict")
+            text = (await bodies.read(request)).decode()
+            form = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
         except ValueError as error:
             raise UsageError(f"the request's body is no form in UTF-8: {error}") from error
         note_form(form)

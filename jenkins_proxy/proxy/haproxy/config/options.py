@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
@@ -9,6 +10,9 @@ from jenkins_proxy.errors import UsageError
 from jenkins_proxy.proxy.haproxy.config import route_defaults
 from jenkins_proxy.proxy.haproxy.config.route_defaults import RouteDefaults
 from jenkins_proxy.proxy.haproxy.entry.options import Entry
+from jenkins_proxy.validation import shown
+
+_NUMBER = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,7 @@ class Options:
 
 
 def _seconds(variable: str, text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
+    seconds = float(text) if _NUMBER.fullmatch(text) else 0.0
     if not 0.001 <= seconds < 2_000_000:
-        raise UsageError(f"{variable}={text!r} is not a number of seconds", "for example TIMEOUT_SERVER=20")
+        raise UsageError(f"{variable}={shown(text)} is not a number of seconds", "for example TIMEOUT_SERVER=20")
     return seconds
