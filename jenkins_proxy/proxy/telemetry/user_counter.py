@@ -115,14 +115,18 @@ class UserCounter:
         count = self._counts[service]
         await self._read_up(count)
         async with self._lock:
-            if self._counts.get(service) is count:
-                del self._counts[service], self._tokens[count.token]
+            if self._counts.get(service) is not count:
+                return count.counts()
+            del self._tokens[count.token]
+            others = {backend: token for backend, token in self._map().items() if backend != count.backend}
             # What cannot be taken out of the map costs time, but no request.
             with contextlib.suppress(ProxyError):
-                await self._write(self._map())
+                await self._write(others)
             for pid in list(self._workers):
                 with contextlib.suppress(ProxyError):
                     await self._runtime.change_worker(pid, f"del map {ring.COUNTED_MAP} {count.backend}")
+            # Only now: what it has counted is asked for meanwhile.
+            del self._counts[service]
         return count.counts()
 
     async def on_worker(self) -> None:

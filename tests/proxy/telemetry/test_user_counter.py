@@ -215,6 +215,22 @@ async def test_a_worker_of_before_that_dies_while_its_last_lines_are_read(proxy,
     assert (counts.requests, counts.exact) == (1, False)
 
 
+async def test_what_was_counted_is_told_until_the_count_has_ended(proxy, origin, ask, mocker):
+    await proxy.serve(BOOKS, await origin())
+    await proxy.counter.start("books")
+    await ask(proxy.port, "/")
+    change, told = proxy.haproxy.runtime.change_worker, []
+
+    async def changing(pid: int, *commands: str) -> None:
+        told.append(proxy.counter.counts("books"))
+        await change(pid, *commands)
+
+    mocker.patch.object(proxy.haproxy.runtime, "change_worker", side_effect=changing)
+    counts = await proxy.counter.stop("books")
+    assert told and [own for own in told if own != counts] == []
+    assert proxy.counter.counts("books") is None
+
+
 async def test_a_worker_that_does_not_know_of_the_count_makes_it_inexact(proxy, origin, ask):
     await proxy.serve(BOOKS, await origin())
     await proxy.counter.start("books")
