@@ -17,8 +17,8 @@ from tests.system.cluster.engines import Cluster
 from tests.system.cluster.processes import ConsulServer, Daemon, Origin
 
 # Nodes that are lost take Swarm half a minute to notice, Consul looks at its nodes each minute, and all kinds of faults
-# take two minutes: only `bash tests/run cluster` has that time.
-_LONG = ["test_lost_nodes.py", "test_reserved_names.py", "test_soak.py"]
+# take two minutes, as do two strategies on a Swarm: only `bash tests/run cluster` has that time.
+_LONG = ["test_lost_nodes.py", "test_reserved_names.py", "test_soak.py", "test_swarm_strategies.py"]
 collect_ignore = [] if os.environ.get("TESTS_CLUSTER") == "all" else _LONG
 
 
@@ -198,3 +198,17 @@ def curl():
                 return error.code, error.read().decode()
 
     return ask
+
+
+@pytest.fixture
+def books(cluster, consul_server, start_daemon, start_agent, delivery, stack_gone):
+    """A stack that can be deployed to the ``cluster`` of the test's module, which is in Swarm mode."""
+    server = consul_server()
+    daemon = start_daemon("--consul", server.url)
+    environment = {"CONSUL_HTTP_ADDR": server.url, "JENKINS_PROXY_URL": daemon.api, "JENKINS_PROXY_ENTRY": daemon.entry}
+    for number in (1, 2):
+        start_agent(cluster, number, **environment)
+    made = delivery("books", **environment, DOCKER_HOST=cluster.host(1))
+    made.daemon = daemon
+    yield made
+    stack_gone(cluster.host(1), "books")
