@@ -85,18 +85,24 @@ def register(server: JenkinsServer, library: Library, *, dry_run: bool) -> Regis
     return Registered(symbol, tuple(line for line in lines if line != _FIXED), fixed=_FIXED in lines)
 
 
+def suggested(server: JenkinsServer, name: str, place: str = "") -> list[str]:
+    """The libraries whose names begin so, which Jenkins suggests to everybody who may read jobs' configurations.
+
+    :param place: of a folder, as its address begins; empty for the top.
+    :raises Refused: it does not suggest any there.
+    """
+    answer = server.call(
+        "GET", f"{place}{_STEP}/autoCompleteIdentifier", params={"value": name}, doing="look for libraries in"
+    )
+    return [one["name"] for one in server.json(answer)["suggestions"]]
+
+
 def visible(server: JenkinsServer, name: str) -> list[str]:
-    """The libraries whose names begin so, which Jenkins suggests to everybody who may read jobs' configurations."""
+    """:func:`suggested` at the top; none where Jenkins does not suggest any."""
     try:
-        answer = server.call(
-            "GET",
-            f"{_STEP}/autoCompleteIdentifier",
-            params={"value": name},
-            doing="look for libraries in",
-        )
+        return suggested(server, name)
     except Refused:
         return []
-    return [one["name"] for one in server.json(answer)["suggestions"]]
 
 
 def as_code(library: Library) -> str:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from jenkins_proxy.errors import JenkinsServerError
 from jenkins_proxy.seeding.items import FOLDER
 from jenkins_proxy.seeding.jenkins_server import JenkinsServer, Refused, item_path
+from jenkins_proxy.seeding.needs.library import suggested
 
 _ANNOTATION = re.compile(r"@Library\(\s*value\s*=\s*|@Library\(\s*")
 _IDENTIFIER = re.compile(r"\s*\[?\s*(['\"])([^'\"@$]+)(?:@([^'\"$]+))?\1")
 _NOWHERE = "nowhere"
 _NOT_FOUND = 404
-_LIBS = "descriptorByName/org.jenkinsci.plugins.workflow.libs"
+_CONFIGURATION = "descriptorByName/org.jenkinsci.plugins.workflow.libs.LibraryConfiguration"
 
 
 def libraries(script: str) -> list[tuple[str, str]]:
@@ -64,16 +65,11 @@ def _place(server: JenkinsServer, name: str, folders: Sequence[str]) -> str | No
     for depth in range(len(folders) + 1):
         place = f"{item_path(FOLDER, '/'.join(folders[:depth]))}/" if depth else ""
         try:
-            answer = server.call(
-                "GET",
-                f"{place}{_LIBS}.LibraryStep/autoCompleteIdentifier",
-                params={"value": name},
-                doing="look for libraries in",
-            )
+            found = suggested(server, name, place)
         except Refused as error:
             # A folder that is not there yet has none.
             return _NOWHERE if depth and error.status == _NOT_FOUND else None
-        if name in [one["name"] for one in server.json(answer)["suggestions"]]:
+        if name in found:
             return place
     return _NOWHERE
 
@@ -83,7 +79,7 @@ def _lacks(server: JenkinsServer, place: str, name: str, version: str) -> bool:
     try:
         answer = server.call(
             "POST",
-            f"{place}{_LIBS}.LibraryConfiguration/checkDefaultVersion",
+            f"{place}{_CONFIGURATION}/checkDefaultVersion",
             data={"name": name, "defaultVersion": version, "implicit": "false", "allowVersionOverride": "true"},
             doing="look for a library's version in",
         )
